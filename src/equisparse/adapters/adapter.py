@@ -1,0 +1,139 @@
+"""The result of a fine-tune: plain tensors that say how the weights of one base model change."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from equisparse.adapters.attach import Attachment, merged_weights, write, written
+from equisparse.blocks import Layout
+from equisparse.errors import AdapterMismatchError
+from equisparse.methods.base import Stored
+from equisparse.methods.registry import make_method
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A change of one base model.
+
+    Parameters
+    ----------
+    method : str
+        Name in the method registry.
+    options : mapping
+        Options of the method.
+    layout : Layout
+        The touched tensors; counted against all parameters of the base.
+    stored : mapping of str to mapping of str to Tensor
+        Tensor name -> part name -> values.
+    shifts : mapping of int to float
+        Atomic number -> eV, added to the base's reference energy of that element.
+    base : mapping
+        Fields of `equisparse.backbones.base.BaseId`.
+    dtype : str
+        Precision of the training.
+    elements : tuple of int
+        Atomic numbers in the training data.
+    modality : str or None
+        Task of a multi-task base.
+    metrics : mapping
+        Errors and counts of the training run, plain values.
+    """
+
+    method: str
+    options: Mapping[str, Any]
+    layout: Layout
+    stored: Mapping[str, Mapping[str, Tensor]]
+    shifts: Mapping[int, float]
+    base: Mapping[str, str]
+    dtype: str
+    elements: tuple[int, ...]
+    modality: str | None = None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def stored_values(self) -> int:
+        """Number of stored floating-point values, reference energies not counted."""
+        return sum(
+            part.numel() for parts in self.stored.values() for part in parts.values() if part.is_floating_point()
+        )
+
+    def weights(self, model: nn.Module) -> dict[str, Tensor]:
+        """Changed weights by tensor name, from the untouched base `model`."""
+        return merged_weights(model, make_method(self.method, self.options), self.layout, self.stored)
+
+    def merge_into(self, model: nn.Module) -> None:
+        """Write the changed weights into the untouched base `model`, in place."""
+        write(model, self.weights(model))
+
+    @contextmanager
+    def merged(self, model: nn.Module) -> Iterator[None]:
+        """Within the block `model` has the changed weights; afterwards its own, bit for bit."""
+        with written(model, self.weights(model)):
+            yield
+
+    def check_base(self, identity: Mapping[str, str]) -> None:
+        """Raise AdapterMismatchError unless `identity` is the base that this adapter was made for."""
+        if identity["sha256"] != self.base["sha256"]:
+            raise AdapterMismatchError(
+                "The adapter belongs to another base model.",
+                given=f"{identity['source']} (sha256 {identity['sha256'][:12]}...)",
+                expected=f"{self.base['source']} (sha256 {self.base['sha256'][:12]}...)",
+                cause="another checkpoint or version, or a base that was itself fine-tuned or merged",
+                next_step="give the base that the adapter names",
+            )
+
+
+@dataclass(frozen=True)
+class ChangeCount:
+    """How much of a base model an adapter changes, counted on the weights themselves.
+
+    Parameters
+    ----------
+    count : int
+        Weights whose bits differ from the base.
+    of_model, of_selected : float
+        That number over all parameters of the base, and over those of the selected tensors.
+    """
+
+    count: int
+    of_model: float
+    of_selected: float
+
+
+def count_changes(adapter: Adapter, model: nn.Module) -> ChangeCount:
+    """Count on the untouched base `model`."""
+    base = dict(model.named_parameters())
+    changed = sum(int((weight != base[name]).sum()) for name, weight in adapter.weights(model).items())
+    return ChangeCount(changed, changed / adapter.layout.total_parameters, changed / adapter.layout.numel)
+
+
+def nonempty(stored: Mapping[str, Stored]) -> dict[str, Stored]:
+    """Only the tensors whose parts hold any value."""
+    return {name: parts for name, parts in stored.items() if any(part.numel() for part in parts.values())}
+
+
+def adapter_of(
+    attachment: Attachment,
+    *,
+    base: Mapping[str, str],
+    dtype: torch.dtype,
+    shifts: Mapping[int, float],
+    elements: tuple[int, ...],
+    modality: str | None = None,
+) -> Adapter:
+    """Adapter of what is attached now; nothing is detached."""
+    return Adapter(
+        method=attachment.method.name,
+        options=attachment.method.options(),
+        layout=attachment.layout,
+        stored=nonempty(attachment.stored()),
+        shifts=dict(shifts),
+        base=dict(base),
+        dtype=str(dtype).removeprefix("torch."),
+        elements=elements,
+        modality=modality,
+    )

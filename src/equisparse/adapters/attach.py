@@ -1,0 +1,125 @@
+"""Attach a method to any module that has a layout; take it off again; merge."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from equisparse.blocks import Layout
+from equisparse.errors import StateError
+from equisparse.methods.base import AbstractDelta, AbstractMethod, Controller, Stored
+
+
+@dataclass
+class Attachment:
+    """A method attached to a model: the base is frozen, the deltas train.
+
+    Made by `attach`; ended by `detach`.
+    """
+
+    model: nn.Module
+    method: AbstractMethod
+    layout: Layout
+    deltas: dict[str, AbstractDelta]
+    _trainable_before: dict[str, bool] = field(repr=False)
+
+    def stored(self) -> dict[str, Stored]:
+        """Per tensor name, the few plain tensors that describe its change."""
+        return {name: delta.stored() for name, delta in self.deltas.items()}
+
+    def controller(self) -> Controller:
+        """What the method does between training steps."""
+        return self.method.controller(self.deltas, self.layout)
+
+    def detach(self) -> dict[str, Stored]:
+        """Take the method off: the base is back bit for bit, with its classes, keys and `requires_grad` flags.
+
+        Returns
+        -------
+        dict
+            What `stored` gave just before.
+        """
+        stored = self.stored()
+        for name in self.deltas:
+            owner, leaf = owner_of(self.model, name)
+            parametrize.remove_parametrizations(owner, leaf, leave_parametrized=False)
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(self._trainable_before[name])
+        self.deltas = {}
+        return stored
+
+
+def attach(model: nn.Module, method: AbstractMethod, layout: Layout, *, seed: int = 0) -> Attachment:
+    """Freeze `model` and let `method` change the tensors of `layout` through torch parametrizations.
+
+    Parameters
+    ----------
+    model : Module
+        Base model, changed in place until `Attachment.detach`.
+    method : AbstractMethod
+        How weights may change.
+    layout : Layout
+        Which tensors; every name must be a parameter of `model`.
+    seed : int
+        Seed of the deltas' start; the global generator is not touched.
+
+    Raises
+    ------
+    StateError
+        If something is attached to the model already.
+    """
+    if is_attached(model):
+        raise StateError("A method is attached to this model already.", next_step="call `detach()` first")
+    method = method.resolve(layout)
+    before = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    deltas: dict[str, AbstractDelta] = {}
+    for name in layout.tensors:
+        owner, leaf = owner_of(model, name)
+        weight = owner.get_parameter(leaf)
+        deltas[name] = method.build(weight.detach(), layout.of(name), generator).to(weight.device)
+        parametrize.register_parametrization(owner, leaf, deltas[name])
+        owner.parametrizations[leaf].original.requires_grad_(False)  # type: ignore[index,union-attr]
+    return Attachment(model, method, layout, deltas, before)
+
+
+def merged_weights(
+    model: nn.Module, method: AbstractMethod, layout: Layout, stored: Mapping[str, Mapping[str, Tensor]]
+) -> dict[str, Tensor]:
+    """Changed weights by tensor name, from an untouched base `model` and stored tensors."""
+    weights = dict(model.named_parameters())
+    return {name: method.apply(weights[name].detach(), parts, layout.of(name)) for name, parts in stored.items()}
+
+
+@contextmanager
+def written(model: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
+    """Within the block `model` has the given weights; afterwards its own, bit for bit."""
+    kept = {name: model.get_parameter(name).detach().clone() for name in weights}
+    write(model, weights)
+    try:
+        yield
+    finally:
+        write(model, kept)
+
+
+def write(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Copy weights into the parameters of `model`, in place."""
+    with torch.no_grad():
+        for name, weight in weights.items():
+            model.get_parameter(name).copy_(weight)
+
+
+def is_attached(model: nn.Module) -> bool:
+    """Whether any tensor of `model` is parametrized."""
+    return any(parametrize.is_parametrized(module) for module in model.modules())
+
+
+def owner_of(model: nn.Module, name: str) -> tuple[nn.Module, str]:
+    """Module that holds a parameter, and the parameter's name in it."""
+    path, _, leaf = name.rpartition(".")
+    return model.get_submodule(path), leaf

@@ -1,0 +1,214 @@
+"""What a backbone is: one thin adapter between an upstream package and this one."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.calculators.calculator import Calculator
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from equisparse.blocks import Layout
+from equisparse.errors import BackboneError
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+"""Precisions by name."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says about a batch.
+
+    Parameters
+    ----------
+    energy : Tensor, shape (n_frames,), eV
+        Total energies, with the base's own reference energies.
+    forces : Tensor, shape (n_atoms, 3), eV/Angstrom
+    stress : Tensor, shape (n_frames, 3, 3), eV/Angstrom^3
+        Sign of ASE. Without meaning for frames that are not periodic.
+    """
+
+    energy: Tensor
+    forces: Tensor
+    stress: Tensor
+
+
+@dataclass(frozen=True)
+class BaseId:
+    """Which base model an adapter belongs to.
+
+    Parameters
+    ----------
+    backbone : str
+        Name in `equisparse.backbones.registry`.
+    source : str
+        Model name, or file name without its folder, as the user gave it.
+    sha256 : str
+        Of the parameters, in the precision they were stored in; see `fingerprint`.
+    version : str
+        Of the upstream package.
+    """
+
+    backbone: str
+    source: str
+    sha256: str
+    version: str
+
+
+class AbstractBackbone(ABC):
+    """A loaded base model.
+
+    Attributes
+    ----------
+    model : Module
+        The upstream's own model, in `dtype` on `device`.
+    identity : BaseId
+    elements : frozenset of int
+        Atomic numbers that the model knows.
+    dtype, device
+        Of the model.
+    modality : str or None
+        The chosen task of a multi-task model.
+    """
+
+    name: ClassVar[str]
+    native_suffix: ClassVar[str]
+    """Ending of the upstream's checkpoint files."""
+
+    model: nn.Module
+    identity: BaseId
+    elements: frozenset[int]
+    dtype: torch.dtype
+    device: torch.device
+    modality: str | None
+
+    @classmethod
+    @abstractmethod
+    def load(
+        cls, source: str, *, device: str = "cpu", dtype: str = "float32", modality: str | None = None
+    ) -> "AbstractBackbone":
+        """Load a model by name or file, through the upstream's own loader.
+
+        Raises
+        ------
+        BackboneError
+            If there is no such model, or the upstream cannot load it.
+        """
+
+    @abstractmethod
+    def layout(self) -> Layout:
+        """All tensors of path weights, tiled by blocks."""
+
+    @abstractmethod
+    def graph(self, atoms: Atoms) -> Any:
+        """Neighbour graph of one frame, built by the upstream, to be kept and collated many times."""
+
+    @abstractmethod
+    def collate(self, graphs: Sequence[Any]) -> Any:
+        """One batch, on the CPU; the graphs are not changed by what happens to it."""
+
+    @abstractmethod
+    def predict(self, batch: Any, *, training: bool = False) -> Prediction:
+        """Energies, forces and stresses of a fresh batch.
+
+        Parameters
+        ----------
+        batch
+            From `collate`; used up by the call.
+        training : bool
+            Whether gradients with respect to the weights will be asked for.
+        """
+
+    @property
+    @abstractmethod
+    def reference_slots(self) -> Mapping[int, int]:
+        """Atomic number -> number of the reference energy it uses; elements may share one."""
+
+    @abstractmethod
+    def save_native(self, path: Path, shifts: Mapping[int, float]) -> None:
+        """Write the present weights as a checkpoint of the upstream, with shifted reference energies.
+
+        Parameters
+        ----------
+        path : Path
+            Target; replaced at once, never left half-written.
+        shifts : mapping of int to float
+            Atomic number -> eV, added to the model's reference energy of that element.
+
+        Raises
+        ------
+        StateError
+            If a method is still attached.
+        """
+
+    @abstractmethod
+    def upstream_calculator(self, path: Path) -> Calculator:
+        """The upstream's own ASE calculator of a native checkpoint."""
+
+    @abstractmethod
+    def deployment_notes(self, path: Path) -> str:
+        """How to run a native checkpoint elsewhere (LAMMPS ...), as lines of text."""
+
+
+def fingerprint(parameters: Mapping[str, Tensor]) -> str:
+    """SHA-256 over the names, shapes, types and bytes of parameters, in the order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(parameters):
+        tensor = parameters[name].detach().cpu().contiguous()
+        digest.update(f"{name}|{tuple(tensor.shape)}|{tensor.dtype}|".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def resolve_device(device: str) -> torch.device:
+    """Torch device of a name; ``"auto"`` is CUDA where there is one.
+
+    Raises
+    ------
+    BackboneError
+        If the device is not there.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+    except RuntimeError as error:
+        raise BackboneError("This device has no meaning.", given=device, expected="auto, cpu, cuda or cuda:N") from error
+    if resolved.type == "cuda" and not torch.cuda.is_available():
+        raise BackboneError("There is no CUDA device here.", given=device, next_step="use `--device cpu` or `auto`")
+    return resolved
+
+
+def stress_matrix(rows: Tensor, order: Sequence[int]) -> Tensor:
+    """Matrices, shape (n, 3, 3), of six-component stresses, shape (n, 6).
+
+    Parameters
+    ----------
+    rows : Tensor
+        Any unit.
+    order : sequence of six int
+        Column that holds xx, yy, zz, yz, xz, xy.
+    """
+    xx, yy, zz, yz, xz, xy = order
+    return rows[:, [xx, xy, xz, xy, yy, yz, xz, yz, zz]].reshape(-1, 3, 3)
+
+
+def check_elements(backbone: AbstractBackbone, frames: Sequence[Atoms]) -> None:
+    """Raise BackboneError if a frame has an element that the base lacks."""
+    present: NDArray[np.int64] = np.unique(np.concatenate([atoms.numbers for atoms in frames]))
+    missing = sorted(set(present.tolist()) - backbone.elements)
+    if missing:
+        from ase.data import chemical_symbols
+
+        raise BackboneError(
+            "The base model does not know all elements of the data.",
+            given=", ".join(chemical_symbols[z] for z in missing),
+            expected=f"elements that {backbone.identity.source} was trained on ({len(backbone.elements)} of them)",
+            next_step="choose a base that knows them; a fine-tune cannot add an element",
+        )

@@ -1,0 +1,283 @@
+"""SevenNet, through its own package: loader, graphs, model, calculator and checkpoint format are upstream's."""
+
+import os
+import re
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sevenn
+import sevenn._keys as keys
+import torch
+from ase import Atoms
+from ase.calculators.calculator import Calculator
+from e3nn.o3 import FullyConnectedTensorProduct, Linear
+from sevenn.atom_graph_data import AtomGraphData
+from sevenn.calculator import SevenNetCalculator
+from sevenn.checkpoint import SevenNetCheckpoint
+from sevenn.nn.convolution import IrrepsConvolution
+from sevenn.nn.node_embedding import OnehotEmbedding
+from sevenn.nn.scale import Rescale, get_resolved_shift_scale
+from sevenn.train.dataload import unlabeled_atoms_to_graph
+from sevenn.util import dtype_correct, get_available_pretrained_models, load_checkpoint
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from torch_geometric.data import Batch
+
+from equisparse.backbones.base import (
+    DTYPES,
+    AbstractBackbone,
+    BaseId,
+    Prediction,
+    fingerprint,
+    resolve_device,
+    stress_matrix,
+)
+from equisparse.blocks import Block, Layout, column_blocks, matrix_blocks
+from equisparse.errors import BackboneError, StateError
+
+_STRESS_ORDER = (0, 1, 2, 4, 5, 3)
+"""SevenNet orders stress xx, yy, zz, xy, yz, zx and gives it the opposite sign of ASE."""
+
+
+class SevenNetBackbone(AbstractBackbone):
+    """A SevenNet model: ``7net-0``, ``7net-0_22May2024``, ``7net-l3i5``, ``7net-mf-0``, or any ``.pth`` of the user."""
+
+    name = "sevennet"
+    native_suffix = ".pth"
+
+    def __init__(
+        self, checkpoint: SevenNetCheckpoint, source: str, device: torch.device, dtype: str, modality: str | None
+    ) -> None:
+        self._checkpoint = checkpoint
+        model = checkpoint.build_model()
+        model.set_is_batch_data(True)
+        self.identity = BaseId(
+            self.name, Path(source).name, fingerprint(dict(model.named_parameters())), sevenn.__version__
+        )
+        self.dtype, self.device = DTYPES[dtype], device
+        self.model = model.to(device=device, dtype=self.dtype).eval()
+        if self.dtype is not torch.float32:
+            _cast_one_hot(self.model, self.dtype)
+        self.cutoff = float(model.cutoff)
+        self.elements = frozenset(int(z) for z in model.type_map)
+        self.modality = _checked_modality(model.modal_map, modality, source)
+
+    @classmethod
+    def load(
+        cls, source: str, *, device: str = "cpu", dtype: str = "float32", modality: str | None = None
+    ) -> "SevenNetBackbone":
+        with _quiet_upstream():
+            checkpoint = _load_checkpoint(source)
+            return cls(checkpoint, source, resolve_device(device), dtype, modality)
+
+    def layout(self) -> Layout:
+        blocks = [block for name, module in self.model.named_modules() for block in _blocks_of(name, module)]
+        parameters = dict(self.model.named_parameters())
+        order = {name: place for place, name in enumerate(parameters)}
+        blocks.sort(key=lambda block: order[block.tensor])
+        shapes = {block.tensor: tuple(parameters[block.tensor].shape) for block in blocks}
+        return Layout(tuple(blocks), shapes, sum(parameter.numel() for parameter in parameters.values()))
+
+    def graph(self, atoms: Atoms) -> AtomGraphData:
+        values = unlabeled_atoms_to_graph(atoms, self.cutoff)
+        values.pop(keys.INFO)
+        graph = AtomGraphData(**{key: dtype_correct(value, self.dtype) for key, value in values.items()})
+        if self.modality is not None:
+            graph[keys.DATA_MODALITY] = self.modality
+        return graph
+
+    def collate(self, graphs: Sequence[AtomGraphData]) -> Any:
+        return Batch.from_data_list(list(graphs))
+
+    def predict(self, batch: Any, *, training: bool = False) -> Prediction:
+        self.model.train(training)
+        with torch.enable_grad():
+            output = self.model(batch.to(self.device))
+        energy, forces, stress = (output[k] for k in (keys.PRED_TOTAL_ENERGY, keys.PRED_FORCE, keys.PRED_STRESS))
+        if not training:
+            energy, forces, stress = energy.detach(), forces.detach(), stress.detach()
+        return Prediction(energy.reshape(-1), forces, -stress_matrix(stress, _STRESS_ORDER))
+
+    @property
+    def reference_slots(self) -> Mapping[int, int]:
+        if isinstance(self.model.rescale_atomic_energy, Rescale):
+            return dict.fromkeys(self.elements, 0)
+        return {int(z): int(slot) for z, slot in self.model.type_map.items()}  # type: ignore[union-attr,operator]
+
+    def save_native(self, path: Path, shifts: Mapping[int, float]) -> None:
+        if any(parametrize.is_parametrized(module) for module in self.model.modules()):
+            raise StateError("A method is attached: the native file would not be SevenNet's.", next_step="detach first")
+        contents = self._checkpoint.get_checkpoint_dict()
+        native = contents["model_state_dict"]["rescale_atomic_energy.shift"].dtype
+        state = {name: value.detach().cpu().clone() for name, value in self.model.state_dict().items()}
+        state["rescale_atomic_energy.shift"] = self._shifted(state["rescale_atomic_energy.shift"], shifts)
+        contents["model_state_dict"] = {
+            name: value.to(native) if value.is_floating_point() else value for name, value in state.items()
+        }
+        contents["config"] |= {"version": sevenn.__version__, **self._resolved_references(contents["model_state_dict"])}
+        _save_atomically(contents, path)
+
+    def upstream_calculator(self, path: Path) -> Calculator:
+        with _quiet_upstream():
+            return SevenNetCalculator(str(path), device=self.device, modal=self.modality)
+
+    def deployment_notes(self, path: Path) -> str:
+        modal = f" -m {self.modality}" if self.modality else ""
+        lines = (
+            "ASE:     from sevenn.calculator import SevenNetCalculator",
+            f"         calc = SevenNetCalculator('{path}'{f', modal={self.modality!r}' if self.modality else ''})",
+            f"check:   sevenn inference {path} frames.extxyz{modal}",
+            f"LAMMPS:  sevenn get_model {path}{modal}        (writes deployed_serial.pt)",
+            "         pair_style e3gnn",
+            "         pair_coeff * * deployed_serial.pt <element of type 1> <element of type 2> ...",
+        )
+        return "\n".join(lines)
+
+    def _shifted(self, shift: Tensor, shifts: Mapping[int, float]) -> Tensor:
+        """Reference energies of the model plus `shifts`, summed in float64; of the chosen modality where they differ."""
+        moved, slots = shift.to(torch.float64), self.reference_slots
+        rows = moved
+        if getattr(self.model.rescale_atomic_energy, "use_modal_wise_shift", False):
+            rows = moved[self.model.modal_map[self.modality]]  # type: ignore[index]
+        for slot, value in {slots[z]: value for z, value in shifts.items()}.items():
+            rows[slot] += value
+        return moved.to(shift.dtype)
+
+    def _resolved_references(self, state: Mapping[str, Tensor]) -> dict[str, Any]:
+        """The `shift` and `scale` entries of SevenNet's configuration that belong to a state."""
+        model = self._checkpoint.build_model()
+        model.load_state_dict(state)
+        shift, scale = get_resolved_shift_scale(
+            model.rescale_atomic_energy, model.type_map, model.modal_map if self.modality else None
+        )
+        return {keys.SHIFT: shift, keys.SCALE: scale}
+
+
+def _blocks_of(name: str, module: nn.Module) -> Iterator[Block]:
+    """Blocks of the weights that one module owns itself."""
+    role, layer = _role(name), _layer(name)
+    if isinstance(module, Linear) and module.weight.numel():
+        parts = [
+            (f"{module.irreps_in[i.i_in].ir}->{(out := module.irreps_out[i.i_out].ir)}", out.l, out.p, i.path_shape)
+            for i in module.instructions
+            if i.i_in >= 0
+        ]
+        yield from matrix_blocks(f"{name}.weight", parts, role, layer)
+    elif isinstance(module, FullyConnectedTensorProduct) and module.weight.numel():
+        parts = [(_product_path(module, i), *_order(module, i), i.path_shape) for i in module.instructions]
+        yield from matrix_blocks(f"{name}.weight", parts, role, layer)
+    elif isinstance(module, IrrepsConvolution):
+        yield from _radial_blocks(name, module, layer)
+
+
+def _radial_blocks(name: str, module: IrrepsConvolution, layer: int) -> Iterator[Block]:
+    """Blocks of a radial network; the columns of its last matrix are the weights of the edge product's paths."""
+    weights = [(f"{name}.weight_nn.{key}", value) for key, value in module.weight_nn.named_parameters()]
+    for tensor, weight in weights[:-1]:
+        rows, columns = weight.shape
+        yield from matrix_blocks(tensor, [("radial", 0, 1, (rows, columns))], "radial", layer)
+    tensor, weight = weights[-1]
+    product = module.convolution
+    parts = [(_product_path(product, i), *_order(product, i), product.irreps_in1[i.i_in1].mul) for i in product.instructions]
+    yield from column_blocks(tensor, weight.shape[0], parts, "radial", layer)
+
+
+def _product_path(product: Any, instruction: Any) -> str:
+    """Such as ``1ex2e->1e``."""
+    first, second = product.irreps_in1[instruction.i_in1].ir, product.irreps_in2[instruction.i_in2].ir
+    return f"{first}x{second}->{product.irreps_out[instruction.i_out].ir}"
+
+
+def _order(product: Any, instruction: Any) -> tuple[int, int]:
+    """Order and parity of the irrep that an instruction writes to."""
+    irrep = product.irreps_out[instruction.i_out].ir
+    return irrep.l, irrep.p
+
+
+def _role(name: str) -> str:
+    """Role of a module by SevenNet's naming."""
+    if name.startswith("onehot_to_feature"):
+        return "embedding"
+    if "self_connection" in name:
+        return "self_connection"
+    return "readout" if name.startswith(("reduce_", "readout")) else "linear"
+
+
+def _layer(name: str) -> int:
+    """Interaction layer of a module by SevenNet's naming; -1 before the first, -2 after the last."""
+    if number := re.match(r"(\d+)_", name):
+        return int(number[1])
+    return -1 if _role(name) == "embedding" else -2
+
+
+def _load_checkpoint(source: str) -> SevenNetCheckpoint:
+    """Checkpoint by name or file, with upstream's failures told in words."""
+    names = get_available_pretrained_models()
+    try:
+        checkpoint = load_checkpoint(source)
+        checkpoint.config  # noqa: B018  reads the file
+    except Exception as error:  # the upstream's loader raises whatever pickle, requests or its own code raise
+        raise BackboneError(
+            "SevenNet cannot load this model.",
+            given=source,
+            expected="a file written by SevenNet, or one of " + ", ".join(names),
+            cause=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}",
+            next_step="where there is no network, put the checkpoint file here yourself and give its path",
+        ) from error
+    return checkpoint
+
+
+def _checked_modality(modal_map: Mapping[str, int] | None, modality: str | None, source: str) -> str | None:
+    """The chosen modality, or an error that lists those there are."""
+    if not modal_map:
+        if modality is not None:
+            raise BackboneError(f"{source} has no modalities.", given=modality, next_step="leave --modality out")
+        return None
+    if modality not in modal_map:
+        raise BackboneError(
+            f"{source} has several modalities and one has to be chosen.",
+            given=modality or "none",
+            expected=" or ".join(modal_map),
+            next_step="add --modality NAME: the level of theory closest to that of your data",
+        )
+    return modality
+
+
+def _cast_one_hot(model: nn.Module, dtype: torch.dtype) -> None:
+    """Let the one-hot embeddings, which upstream fixes to float32, give `dtype`."""
+
+    def cast(module: OnehotEmbedding, arguments: Any, data: Any) -> Any:
+        for key in filter(None, (module.key_output, module.key_additional_output)):
+            data[key] = data[key].to(dtype)
+        return data
+
+    for module in model.modules():
+        if isinstance(module, OnehotEmbedding):
+            module.register_forward_hook(cast)
+
+
+def _save_atomically(contents: dict[str, Any], path: Path) -> None:
+    """Write beside the target, then replace it."""
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            torch.save(contents, file)
+        os.chmod(part, 0o644)
+        os.replace(part, path)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _quiet_upstream() -> Iterator[None]:
+    """Silence what upstream says about accelerators and old checkpoints: nothing a user of this package can act on."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="No tensor product accelerator")
+        warnings.filterwarnings("ignore", category=FutureWarning)
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        yield

@@ -1,0 +1,174 @@
+"""Read labelled frames from any file that ASE reads."""
+
+import glob
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import ase.db
+import ase.io
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from equisparse.data.frames import LabelledFrame
+from equisparse.data.labels import LabelKeys, LabelUnits, Quantity, choose_names, read_labels, require_keys, stored_values
+from equisparse.errors import DataError
+
+_DATABASES = (".db", ".aselmdb")
+_MAGIC = ("*", "?", "[")
+
+
+def read_frames(
+    pattern: str | Path | Sequence[str | Path], keys: LabelKeys | None = None, units: LabelUnits | None = None
+) -> list[LabelledFrame]:
+    """All frames of all files, in the order given; files of a glob are sorted by name.
+
+    Forces are taken as the code computed them: constraints do not set them to zero. They are remembered in `fixed`.
+
+    Parameters
+    ----------
+    pattern : str, Path or sequence of these
+        Files or globs: extxyz (also ``.gz``, ``.bz2``, ``.xz``), ASE db and traj, VASP OUTCAR and vasprun.xml, and
+        whatever else ASE reads.
+    keys : LabelKeys, optional
+        Names of the labels; by default the usual names are tried.
+    units : LabelUnits, optional
+        Units of the labels; by default eV, Angstrom and the stress of ASE.
+
+    Returns
+    -------
+    list of LabelledFrame
+        At least one. A label that a frame lacks is None.
+
+    Raises
+    ------
+    DataError
+        If nothing matches, or a file is empty, truncated or unreadable, or a named key is in no frame.
+    """
+    keys, units = keys or LabelKeys(), units or LabelUnits()
+    images = {path: _read_images(path) for path in find_files(pattern)}
+    stored = {path: [stored_values(atoms) for atoms in frames] for path, frames in images.items()}
+    require_keys(keys, {name for values in stored.values() for frame in values for name in frame})
+    return [
+        _labelled(atoms, values, choose, units, path, index)
+        for path, frames in images.items()
+        for choose in [choose_names(stored[path], keys)]
+        for index, (atoms, values) in enumerate(zip(frames, stored[path], strict=True))
+    ]
+
+
+def find_files(pattern: str | Path | Sequence[str | Path]) -> list[str]:
+    """Files that one or more names or globs match, without repeats.
+
+    Raises
+    ------
+    DataError
+        If one of them matches no file.
+    """
+    patterns = [pattern] if isinstance(pattern, str | Path) else list(pattern)
+    if not patterns:
+        raise DataError("no data file given", next_step="give a file or a glob, such as 'train/*.xyz'")
+    return list(dict.fromkeys(path for one in patterns for path in _expand(str(one))))
+
+
+def _expand(pattern: str) -> list[str]:
+    if Path(pattern).is_file():
+        return [pattern]
+    if Path(pattern).is_dir():
+        raise DataError(
+            f"{pattern!r} is a folder", expected="a file or a glob", next_step=f"name the files: {pattern.rstrip('/')}/*"
+        )
+    found = sorted(path for path in glob.glob(pattern, recursive=True) if Path(path).is_file())
+    if not found:
+        raise DataError(
+            f"no file matches {pattern!r}",
+            given=f"{pattern!r}, seen from {Path.cwd()}",
+            next_step=_nearest_file(pattern) or "check the name and the folder",
+        )
+    return found
+
+
+def _nearest_file(pattern: str) -> str:
+    folder = Path(pattern).parent
+    if not folder.is_dir():
+        return "" if any(mark in str(folder) for mark in _MAGIC) else f"there is no folder {str(folder)!r}"
+    near = get_close_matches(Path(pattern).name, [entry.name for entry in folder.iterdir()], n=1, cutoff=0.6)
+    return f"did you mean {str(folder / near[0])!r}?" if near else ""
+
+
+def _read_images(path: str) -> list[Atoms]:
+    images: list[Atoms] = []
+    if Path(path).stat().st_size == 0:
+        raise DataError(f"{path} is empty", next_step="write the file again or leave it out")
+    try:
+        images.extend(_images(path, images))
+    except Exception as error:
+        raise _unreadable(path, len(images), error) from error
+    if not images:
+        raise DataError(f"{path} has no frames", next_step="write the file again or leave it out")
+    return images
+
+
+def _images(path: str, seen: list[Atoms]) -> Iterator[Atoms]:
+    """Yield frame by frame, so that `seen` (filled by the caller) tells how far reading came."""
+    if path.endswith(_DATABASES):
+        with ase.db.connect(path, serial=True) as database:
+            for row in database.select():
+                yield row.toatoms(add_additional_information=True)
+    else:
+        yield from ase.io.iread(path, index=":", do_not_split_by_at_sign=True)
+
+
+def _unreadable(path: str, n_read: int, error: Exception) -> DataError:
+    reason = " ".join(str(error).split())[:200]
+    return DataError(
+        f"cannot read {path}" + (f" after frame {n_read - 1}" if n_read else ""),
+        given=f"{type(error).__name__}: {reason}" if reason else type(error).__name__,
+        expected="a complete file in a format that ASE knows",
+        cause="a truncated or damaged file, or a name from which ASE cannot tell the format",
+        next_step=f"try `ase info {path}`; write the file again, or cut the broken frame out",
+    )
+
+
+def _labelled(
+    atoms: Atoms,
+    values: dict[str, Any],
+    names: dict[Quantity, str | None],
+    units: LabelUnits,
+    path: str,
+    index: int,
+) -> LabelledFrame:
+    volume = float(abs(np.linalg.det(atoms.cell.array)))
+    try:
+        labels = read_labels(values, names, units, len(atoms), volume)
+    except DataError as error:
+        raise DataError(f"{path} frame {index}: {error}") from error
+    return LabelledFrame(
+        atoms=_clean_copy(atoms, names),
+        energy=labels.energy,
+        forces=labels.forces,
+        stress=labels.stress,
+        source=path,
+        index=index,
+        fixed=_fixed_atoms(atoms),
+    )
+
+
+def _clean_copy(atoms: Atoms, names: dict[Quantity, str | None]) -> Atoms:
+    copy = atoms.copy()
+    copy.calc = None
+    copy.set_constraint()
+    for name in names.values():
+        copy.info.pop(name, None)
+        copy.arrays.pop(name, None)
+    return copy
+
+
+def _fixed_atoms(atoms: Atoms) -> NDArray[np.bool_]:
+    fixed = np.zeros(len(atoms), dtype=np.bool_)
+    for constraint in atoms.constraints:
+        if hasattr(constraint, "get_indices") and type(constraint).__name__.startswith("Fix"):
+            fixed[np.asarray(constraint.get_indices(), dtype=int)] = True
+    return fixed

@@ -1,0 +1,156 @@
+"""Reference energies: the per-element shift between a base model and the labels, and what it cannot tell apart."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
+
+from equisparse.data.frames import Floats, LabelledFrame
+from equisparse.errors import DataError
+
+_RANK_TOLERANCE = 1e-8
+_NULL_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class ReferenceFit:
+    """Shift of the reference energies that brings a base model to the labels.
+
+    Parameters
+    ----------
+    shifts : dict of int to float
+        Atomic number -> eV to add to the base's reference energy.
+    rank : int
+        Number of independent shifts that the compositions determine.
+    n_elements : int
+        Number of elements in the data.
+    unresolved : tuple of str
+        Symbols of elements whose shifts the data cannot separate; they have the smallest shifts that fit.
+    mae_before, mae_after : float
+        Mean absolute energy error of the base before and after the shift, eV per atom.
+    """
+
+    shifts: dict[int, float]
+    rank: int
+    n_elements: int
+    unresolved: tuple[str, ...]
+    mae_before: float
+    mae_after: float
+
+
+def composition_matrix(
+    frames: Sequence[LabelledFrame], atomic_numbers: Sequence[int] | None = None
+) -> tuple[Floats, tuple[int, ...]]:
+    """How many atoms of each element each frame has.
+
+    Parameters
+    ----------
+    frames : sequence of LabelledFrame
+        Any.
+    atomic_numbers : sequence of int, optional
+        Columns; by default the elements of the frames in rising order.
+
+    Returns
+    -------
+    counts : array, shape (n_frames, n_elements)
+        Numbers of atoms.
+    atomic_numbers : tuple of int
+        Element of each column.
+    """
+    numbers = [frame.numbers for frame in frames]
+    columns = tuple(atomic_numbers) if atomic_numbers is not None else tuple(sorted({int(z) for n in numbers for z in set(n.tolist())}))
+    counts = np.zeros((len(numbers), len(columns)))
+    for row, present in zip(counts, numbers, strict=True):
+        histogram = np.bincount(present, minlength=len(chemical_symbols))
+        row[:] = histogram[list(columns)]
+    return counts, columns
+
+
+def unresolved_elements(counts: Floats) -> tuple[int, NDArray[np.bool_]]:
+    """Rank of a composition matrix and which of its elements it cannot separate from others.
+
+    Parameters
+    ----------
+    counts : array, shape (n_frames, n_elements)
+        Numbers of atoms, or fractions.
+
+    Returns
+    -------
+    rank : int
+        Number of independent compositions, at most n_elements.
+    unresolved : array of bool, shape (n_elements,)
+        Elements whose reference energy can change, together with others, without changing any total energy.
+    """
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
+    _, singular, rows = np.linalg.svd(fractions, full_matrices=True)
+    rank = int((singular > _RANK_TOLERANCE * max(singular.max(initial=0.0), 1e-300)).sum())
+    return rank, np.linalg.norm(rows[rank:], axis=0) > _NULL_TOLERANCE
+
+
+def fit_reference_shifts(
+    counts: Floats, residuals: Floats, atomic_numbers: Sequence[int], weights: Floats | None = None
+) -> ReferenceFit:
+    """Least-squares shifts of the reference energies, of least norm where the data leave a choice.
+
+    Minimises ``sum_i (w_i (residuals_i - counts_i . shift))^2`` with ``w_i = 1 / n_atoms_i``: the error per atom.
+
+    Parameters
+    ----------
+    counts : array, shape (n_frames, n_elements)
+        From `composition_matrix`.
+    residuals : array, shape (n_frames,)
+        Label minus base prediction, total energy, eV.
+    atomic_numbers : sequence of int
+        Element of each column of `counts`.
+    weights : array, shape (n_frames,), optional
+        ``w_i`` above, instead of 1 / n_atoms.
+
+    Returns
+    -------
+    ReferenceFit
+        Shifts in eV and errors in eV per atom.
+
+    Raises
+    ------
+    DataError
+        If there are no frames, the shapes do not fit, or a residual is not finite.
+
+    Examples
+    --------
+    >>> fit = fit_reference_shifts(np.array([[1.0, 1.0], [1.0, 2.0]]), np.array([3.0, 5.0]), [8, 12])
+    >>> {z: round(shift, 6) for z, shift in fit.shifts.items()}, fit.rank, fit.unresolved
+    ({8: 1.0, 12: 2.0}, 2, ())
+    """
+    counts, residuals = np.asarray(counts, dtype=np.float64), np.asarray(residuals, dtype=np.float64)
+    _require_fit_shapes(counts, residuals, atomic_numbers)
+    n_atoms = np.maximum(counts.sum(axis=1), 1.0)
+    scale = 1.0 / n_atoms if weights is None else np.asarray(weights, dtype=np.float64)
+    shift = np.linalg.lstsq(counts * scale[:, None], residuals * scale, rcond=_RANK_TOLERANCE)[0]
+    rank, unresolved = unresolved_elements(counts)
+    return ReferenceFit(
+        shifts={int(z): float(value) for z, value in zip(atomic_numbers, shift, strict=True)},
+        rank=rank,
+        n_elements=len(atomic_numbers),
+        unresolved=tuple(chemical_symbols[z] for z, free in zip(atomic_numbers, unresolved, strict=True) if free),
+        mae_before=float(np.abs(residuals / n_atoms).mean()),
+        mae_after=float(np.abs((residuals - counts @ shift) / n_atoms).mean()),
+    )
+
+
+def _require_fit_shapes(counts: Floats, residuals: Floats, atomic_numbers: Sequence[int]) -> None:
+    if counts.shape != (len(residuals), len(atomic_numbers)) or not len(residuals):
+        raise DataError(
+            "reference energies cannot be fitted",
+            given=f"counts {counts.shape}, {len(residuals)} residuals, {len(atomic_numbers)} elements",
+            expected="one row per residual, one column per element, at least one row",
+            next_step="check that frames have energy labels",
+        )
+    bad = np.flatnonzero(~np.isfinite(residuals))
+    if bad.size:
+        raise DataError(
+            "an energy residual is not finite",
+            given=f"{bad.size} of {len(residuals)}, first is number {bad[0]}",
+            next_step="run `equisparse audit` to find the frames",
+        )

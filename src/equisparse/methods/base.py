@@ -1,0 +1,114 @@
+"""What a method is: a rule how the weights of a layout may change, and the few values that store the change."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+from torch import Generator, Tensor, nn
+
+from equisparse.blocks import Block, Layout
+
+Stored = dict[str, Tensor]
+"""Named tensors that describe the change of one weight tensor; what an adapter file holds."""
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Trainable parameters that share optimiser settings.
+
+    Parameters
+    ----------
+    name : str
+        For messages and logs.
+    parameters : tuple of Parameter
+        Members.
+    lr_factor : float
+        Learning rate as a multiple of the run's; ignored if `lr` is given.
+    weight_decay : float
+        Decoupled weight decay.
+    lr : float or None
+        A learning rate of its own.
+    """
+
+    name: str
+    parameters: tuple[nn.Parameter, ...]
+    lr_factor: float = 1.0
+    weight_decay: float = 1e-8
+    lr: float | None = None
+
+
+class AbstractDelta(nn.Module, ABC):
+    """The change of one weight tensor, used as a torch parametrization: base weight in, changed weight out."""
+
+    @abstractmethod
+    def forward(self, weight: Tensor) -> Tensor:
+        """Changed weight, same shape and dtype as the base `weight`."""
+
+    @abstractmethod
+    def stored(self) -> Stored:
+        """The change as few plain tensors, detached, from which `AbstractMethod.apply` gives the same weight."""
+
+    @abstractmethod
+    def groups(self) -> list[ParameterGroup]:
+        """Trainable parameters with their optimiser settings."""
+
+
+class Controller:
+    """What a method does to its deltas between training steps; this one does nothing.
+
+    All state lives in the deltas' buffers, so that a checkpoint of the model is a checkpoint of the controller.
+    """
+
+    def before_step(self, step: int, total: int) -> None:
+        """Called with gradients in place, before the optimiser's step number `step` (from 0) of `total`."""
+
+    def after_step(self, step: int, total: int) -> None:
+        """Called after the optimiser's step."""
+
+    def ready(self, step: int, total: int) -> bool:
+        """Whether the model after `step` steps already obeys the method's promise and may be kept as the best."""
+        return True
+
+
+@dataclass(frozen=True)
+class AbstractMethod(ABC):
+    """A rule how weights may change; its fields are its options, all plain values.
+
+    A method knows layouts. It never knows a backbone, a data set or a trainer.
+    """
+
+    name: ClassVar[str]
+    mergeable: ClassVar[bool] = True
+    learning_rate: ClassVar[float] = 1e-2
+    """Default learning rate of the run, measured in `docs/benchmarks.md`."""
+
+    @abstractmethod
+    def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:
+        """Trainable change of one tensor at its start.
+
+        Parameters
+        ----------
+        weight : Tensor
+            Base weight, any shape; never modified.
+        blocks : tuple of Block
+            Tile the flattened weight.
+        generator : Generator
+            Source of every random number.
+        """
+
+    @abstractmethod
+    def apply(self, weight: Tensor, stored: Mapping[str, Tensor], blocks: tuple[Block, ...]) -> Tensor:
+        """Changed weight from the base weight and the stored tensors; a new tensor of the same shape and dtype."""
+
+    def controller(self, deltas: Mapping[str, AbstractDelta], layout: Layout) -> Controller:
+        """What happens between steps; nothing by default."""
+        return Controller()
+
+    def resolve(self, layout: Layout) -> "AbstractMethod":
+        """The same method with every target that depends on the layout turned into numbers; checks them too."""
+        return self
+
+    def options(self) -> dict[str, Any]:
+        """Options as plain values, for headers and configurations."""
+        return asdict(self)

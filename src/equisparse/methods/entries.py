@@ -1,0 +1,42 @@
+"""Sparse changes as (index, value) pairs: how a few changed entries of a tensor are stored and put back."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from equisparse.methods.base import Stored
+
+_SMALL = 2**16
+
+
+def pack(change: Tensor) -> Stored:
+    """Index and value of the entries of `change` that are not zero.
+
+    Parameters
+    ----------
+    change : Tensor
+        Any shape; what is added to the base weight.
+
+    Returns
+    -------
+    dict
+        ``index``: positions in the flattened tensor, rising, uint16 where the tensor has at most 65,536 entries and
+        int32 otherwise; ``value``: dtype of `change`.
+    """
+    flat = change.detach().reshape(-1).cpu()
+    index = flat.nonzero().reshape(-1)
+    return {"index": index.to(torch.uint16 if flat.numel() <= _SMALL else torch.int32), "value": flat[index]}
+
+
+def add(weight: Tensor, stored: Mapping[str, Tensor]) -> Tensor:
+    """`weight` plus the packed change; untouched entries keep their bits."""
+    changed = weight.detach().clone()
+    index = stored["index"].to(device=weight.device, dtype=torch.int64)
+    changed.view(-1)[index] += stored["value"].to(device=weight.device, dtype=weight.dtype)
+    return changed
+
+
+def bytes_per_entry(numel: int, value_bytes: int = 4) -> int:
+    """Stored bytes of one changed entry of a tensor of `numel` entries."""
+    return value_bytes + (2 if numel <= _SMALL else 4)

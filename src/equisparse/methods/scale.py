@@ -1,0 +1,87 @@
+"""Method `scale`: every channel of every path is amplified or damped; two vectors per block are stored."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Generator, Tensor, nn
+
+from equisparse.blocks import Block
+from equisparse.methods.base import AbstractDelta, AbstractMethod, ParameterGroup, Stored
+
+
+class ScaleDelta(AbstractDelta):
+    """``W' = diag(1 + a) W diag(1 + b)`` per block; with an element axis, one `b` per element.
+
+    Parameters
+    ----------
+    weight : Tensor
+        Base weight, any shape.
+    blocks : tuple of Block
+        Tile the weight.
+    """
+
+    rows: Tensor
+    columns: Tensor
+
+    def __init__(self, weight: Tensor, blocks: tuple[Block, ...]) -> None:
+        super().__init__()
+        rows, columns = scale_indices(weight, blocks)
+        self.register_buffer("rows", rows, persistent=False)
+        self.register_buffer("columns", columns, persistent=False)
+        self.input_scale = nn.Parameter(weight.new_zeros(int(rows.max()) + 1))
+        self.output_scale = nn.Parameter(weight.new_zeros(int(columns.max()) + 1))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return scaled(weight, self.input_scale, self.output_scale, self.rows, self.columns)
+
+    def stored(self) -> Stored:
+        return {
+            "input_scale": self.input_scale.detach().cpu().clone(),
+            "output_scale": self.output_scale.detach().cpu().clone(),
+        }
+
+    def groups(self) -> list[ParameterGroup]:
+        return [ParameterGroup("scale", (self.input_scale, self.output_scale))]
+
+
+@dataclass(frozen=True)
+class Scale(AbstractMethod):
+    """``W' = diag(1 + a) W diag(1 + b)`` for every block W of shape (mul_in, mul_out).
+
+    Stores ``mul_in + mul_out`` values per block and starts exactly at the base. Every weight of a scaled channel
+    changes, so the changed fraction is large while the adapter is small. A block with an element axis of size E has
+    ``mul_in + E * mul_out`` values: outputs are scaled per element.
+    """
+
+    name: ClassVar[str] = "scale"
+    learning_rate: ClassVar[float] = 4e-2
+
+    def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:
+        return ScaleDelta(weight, blocks)
+
+    def apply(self, weight: Tensor, stored: Mapping[str, Tensor], blocks: tuple[Block, ...]) -> Tensor:
+        rows, columns = (index.to(weight.device) for index in scale_indices(weight, blocks))
+        a, b = (stored[part].to(weight) for part in ("input_scale", "output_scale"))
+        return scaled(weight.detach(), a, b, rows, columns)
+
+
+def scaled(weight: Tensor, a: Tensor, b: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """``(1 + a[rows]) * weight * (1 + b[columns])``; `rows` and `columns` have the shape of `weight`."""
+    left, right = ((1 + scale).gather(0, index.reshape(-1)) for scale, index in ((a, rows), (b, columns)))
+    return left.view_as(weight) * weight * right.view_as(weight)
+
+
+def scale_indices(weight: Tensor, blocks: tuple[Block, ...]) -> tuple[Tensor, Tensor]:
+    """For each entry of `weight`, which input scale and which output scale multiply it; int64, shape of `weight`."""
+    rows = torch.empty(weight.numel(), dtype=torch.int64)
+    columns = torch.empty(weight.numel(), dtype=torch.int64)
+    first_row = first_column = 0
+    for block in blocks:
+        inputs, outputs = block.shape[0], block.numel // block.shape[0]
+        place = block.indices().reshape(inputs, outputs)
+        rows[place] = (first_row + torch.arange(inputs)).unsqueeze(1).expand(inputs, outputs)
+        columns[place] = (first_column + torch.arange(outputs)).expand(inputs, outputs)
+        first_row, first_column = first_row + inputs, first_column + outputs
+    return rows.reshape(weight.shape), columns.reshape(weight.shape)

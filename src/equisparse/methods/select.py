@@ -1,0 +1,65 @@
+"""Which tensors of a layout a method may touch."""
+
+import fnmatch
+import re
+from collections.abc import Sequence
+
+from equisparse.blocks import ROLES, Block, Layout
+from equisparse.errors import SelectionError
+
+_ORDER = re.compile(r"^l=(\d+)$")
+
+
+def select(layout: Layout, targets: Sequence[str]) -> Layout:
+    """Layout of the tensors that match any target.
+
+    Parameters
+    ----------
+    layout : Layout
+        All tensors of a model.
+    targets : sequence of str
+        Each one is ``"all"``, a role such as ``"linear"`` or ``"radial"``, an order such as ``"l=2"`` (tensors that
+        have a block of that order), or a shell pattern over tensor names such as ``"3_*"``. With a leading ``!`` the
+        tensors that match are taken out again.
+
+    Raises
+    ------
+    SelectionError
+        If a target matches nothing, or nothing is left.
+    """
+    chosen: set[str] = set()
+    for target in targets:
+        matched = _matches(layout, target.removeprefix("!"))
+        chosen = chosen - matched if target.startswith("!") else chosen | matched
+    if not chosen:
+        raise SelectionError(
+            "No tensor is selected.",
+            given=", ".join(targets) or "nothing",
+            expected="at least one target that matches and is not taken out again",
+            next_step="give `--targets all` or a role: " + ", ".join(sorted({block.role for block in layout})),
+        )
+    return layout.restrict(chosen)
+
+
+def _matches(layout: Layout, target: str) -> set[str]:
+    """Tensors that one target names."""
+    matched = {block.tensor for block in layout if _block_matches(block, target)}
+    if not matched:
+        raise SelectionError(
+            f"The target {target!r} matches no tensor.",
+            given=target,
+            expected="`all`, a role, `l=N`, or a pattern over tensor names",
+            cause="a misspelt name, or this base has no such tensors",
+            next_step="roles here: "
+            + ", ".join(role for role in ROLES if any(block.role == role for block in layout))
+            + "; first names: "
+            + ", ".join(layout.tensors[:3]),
+        )
+    return matched
+
+
+def _block_matches(block: Block, target: str) -> bool:
+    """Whether one block is meant by one target."""
+    if order := _ORDER.match(target):
+        return block.l == int(order[1])
+    return target in ("all", block.role) or fnmatch.fnmatchcase(block.tensor, target)

@@ -1,0 +1,104 @@
+"""Method `sparse`: few entries of the path weights change (arXiv 2606.18691), as many as decay leaves or as asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar, cast
+
+from torch import Generator, Tensor
+
+from equisparse.blocks import Block, Layout
+from equisparse.errors import InputError
+from equisparse.methods import entries
+from equisparse.methods.base import AbstractDelta, AbstractMethod, Controller
+from equisparse.methods.pruned import GradualPruning, PrunedDelta
+from equisparse.methods.threshold import SoftThresholdDelta
+
+TAU_DECAY = {"L": 0.01, "H": 0.3}
+"""The paper's two regimes: L is the most accurate, H the most sparse."""
+
+
+@dataclass(frozen=True)
+class Sparse(AbstractMethod):
+    """``W' = W + S(dW, sigmoid(tau))`` as published, or with a stated number of changed entries.
+
+    Stores an index and a value per changed entry. As published the start changes every weight by about
+    ``start_width``; with `changed` or `entries` it is exactly the base.
+
+    Parameters
+    ----------
+    regime : {"L", "H"}
+        Decay of tau; without meaning if a target is given.
+    changed : float or None
+        Target: changed entries as a fraction of all parameters of the base model.
+    entries : int or None
+        Target: number of changed entries. `resolve` computes it from `changed`.
+    tau_per : {"tensor", "path"}
+        One threshold per weight tensor, or one per path of it.
+    start_width, start_threshold, tau_lr : float
+        See `SoftThresholdDelta`.
+    prune_start, prune_end : float
+        Part of the run over which the support shrinks to its target.
+    prune_interval : int
+        Steps between two prunings.
+    """
+
+    name: ClassVar[str] = "sparse"
+
+    regime: str = "L"
+    changed: float | None = None
+    entries: int | None = None
+    tau_per: str = "tensor"
+    start_width: float = 1e-2
+    start_threshold: float = 1e-3
+    tau_lr: float = 1e-2
+    prune_start: float = 0.1
+    prune_end: float = 0.6
+    prune_interval: int = 5
+
+    def __post_init__(self) -> None:
+        _check_choice("regime", self.regime, tuple(TAU_DECAY))
+        _check_choice("tau_per", self.tau_per, ("tensor", "path"))
+
+    def resolve(self, layout: Layout) -> "Sparse":
+        if self.changed is None and self.entries is None:
+            return self
+        count = self.entries if self.entries is not None else round((self.changed or 0) * layout.total_parameters)
+        if not 0 < count <= layout.numel:
+            raise InputError(
+                "The asked number of changed entries is out of reach.",
+                given=f"{count} entries" + (f", from changed = {self.changed}" if self.changed is not None else ""),
+                expected=f"1 to {layout.numel}: the selected tensors' share of {layout.total_parameters} parameters",
+                next_step="choose another fraction, or select more tensors with --targets",
+            )
+        return replace(self, entries=count)
+
+    def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:
+        if self.entries is not None:
+            return PrunedDelta(weight)
+        return SoftThresholdDelta(
+            weight,
+            blocks,
+            per_path=self.tau_per == "path",
+            start_width=self.start_width,
+            start_threshold=self.start_threshold,
+            tau_decay=TAU_DECAY[self.regime],
+            tau_lr=self.tau_lr,
+            generator=generator,
+        )
+
+    def apply(self, weight: Tensor, stored: Mapping[str, Tensor], blocks: tuple[Block, ...]) -> Tensor:
+        return entries.add(weight, stored)
+
+    def controller(self, deltas: Mapping[str, AbstractDelta], layout: Layout) -> Controller:
+        if self.entries is None:
+            return Controller()
+        members = cast(list[PrunedDelta], list(deltas.values()))
+        return GradualPruning(
+            members, self.entries, start=self.prune_start, end=self.prune_end, interval=self.prune_interval
+        )
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise InputError if `value` is none of `choices`."""
+    if value not in choices:
+        raise InputError(f"The option {name} has no such value.", given=value, expected=" or ".join(choices))

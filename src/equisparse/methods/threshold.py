@@ -1,0 +1,85 @@
+"""The paper's change of a weight: a learned delta behind a soft threshold that is learned too (arXiv 2606.18691)."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from equisparse.blocks import Block
+from equisparse.methods import entries
+from equisparse.methods.base import AbstractDelta, ParameterGroup, Stored
+
+
+def soft_threshold(x: Tensor, threshold: Tensor) -> Tensor:
+    """``sign(x) * relu(|x| - threshold)``; shapes broadcast.
+
+    >>> soft_threshold(torch.tensor([-2.0, 0.5]), torch.tensor(1.0))
+    tensor([-1., 0.])
+    """
+    return x.sign() * F.relu(x.abs() - threshold)
+
+
+class SoftThresholdDelta(AbstractDelta):
+    """``W' = W + S(dW, sigmoid(tau))``, with one tau per tensor or per path.
+
+    Parameters
+    ----------
+    weight : Tensor
+        Base weight, any shape.
+    blocks : tuple of Block
+        Its paths; used if `per_path`.
+    start_width : float
+        Standard deviation of dW at the start. At zero no gradient would pass the threshold.
+    start_threshold : float
+        ``sigmoid(tau)`` at the start.
+    tau_decay, tau_lr : float
+        Weight decay and learning rate of tau. Decay pulls tau to 0, that is the threshold to 0.5: it creates sparsity.
+    generator : Generator
+        For dW.
+    """
+
+    def __init__(
+        self,
+        weight: Tensor,
+        blocks: tuple[Block, ...],
+        *,
+        per_path: bool,
+        start_width: float,
+        start_threshold: float,
+        tau_decay: float,
+        tau_lr: float,
+        generator: Generator,
+    ) -> None:
+        super().__init__()
+        start = torch.randn(weight.shape, generator=generator, dtype=torch.float64) * start_width
+        self.delta = nn.Parameter(start.to(weight))
+        tau = math.log(start_threshold / (1 - start_threshold))
+        self.tau = nn.Parameter(torch.full((len(blocks) if per_path else 1,), tau).to(weight))
+        self.register_buffer("path_of_entry", _path_of_entry(weight, blocks) if per_path else None, persistent=False)
+        self.tau_decay, self.tau_lr = tau_decay, tau_lr
+
+    def change(self) -> Tensor:
+        """``S(dW, sigmoid(tau))``, shape of the weight."""
+        threshold = torch.sigmoid(self.tau)
+        return soft_threshold(self.delta, threshold if self.path_of_entry is None else threshold[self.path_of_entry])
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight + self.change()
+
+    def stored(self) -> Stored:
+        return entries.pack(self.change())
+
+    def groups(self) -> list[ParameterGroup]:
+        return [
+            ParameterGroup("delta", (self.delta,)),
+            ParameterGroup("threshold", (self.tau,), weight_decay=self.tau_decay, lr=self.tau_lr),
+        ]
+
+
+def _path_of_entry(weight: Tensor, blocks: tuple[Block, ...]) -> Tensor:
+    """Number of the block that each entry belongs to, shape of `weight`, int64."""
+    owner = torch.empty(weight.numel(), dtype=torch.int64)
+    for number, block in enumerate(blocks):
+        owner[block.indices().reshape(-1)] = number
+    return owner.reshape(weight.shape)

@@ -1,0 +1,38 @@
+"""Units and conventions: eV, Angstrom, eV/Angstrom^3; stress with the sign and the Voigt order of ASE.
+
+Positive stress is tension: ``stress = 1/V dE/d(strain)``. A Voigt vector is ordered xx, yy, zz, yz, xz, xy.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+GPA_PER_EV_PER_ANG3 = 160.21766208
+"""GPa in one eV/Angstrom^3 (CODATA 2014, as in ASE)."""
+
+ENERGY_UNITS = {"eV": 1.0, "meV": 1e-3, "Ry": 13.605693122994, "Ha": 27.211386245988, "kcal/mol": 0.0433641153087705}
+"""Energy unit -> eV."""
+
+LENGTH_UNITS = {"Angstrom": 1.0, "Bohr": 0.529177210903, "nm": 10.0}
+"""Length unit -> Angstrom."""
+
+STRESS_UNITS = {"eV/Angstrom^3": 1.0, "GPa": 1 / GPA_PER_EV_PER_ANG3, "kbar": 0.1 / GPA_PER_EV_PER_ANG3}
+"""Stress unit -> eV/Angstrom^3, with the sign of ASE; a code's sign is a separate option."""
+
+_VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+
+
+def voigt_to_matrix(voigt: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Symmetric matrix, shape (3, 3), of an ASE Voigt vector, shape (6,); any unit.
+
+    >>> voigt_to_matrix(np.arange(6.0))[1, 2]
+    np.float64(3.0)
+    """
+    matrix = np.zeros((3, 3))
+    for value, (row, column) in zip(voigt, _VOIGT, strict=True):
+        matrix[row, column] = matrix[column, row] = value
+    return matrix
+
+
+def matrix_to_voigt(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """ASE Voigt vector, shape (6,), of a stress matrix, shape (3, 3); off-diagonal pairs are averaged."""
+    return np.array([(matrix[row, column] + matrix[column, row]) / 2 for row, column in _VOIGT])
