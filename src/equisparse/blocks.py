@@ -109,6 +109,10 @@ class Layout:
         """Blocks of one tensor."""
         return tuple(block for block in self.blocks if block.tensor == tensor)
 
+    def size_of(self, tensor: str) -> int:
+        """Number of weights of one tensor."""
+        return math.prod(self.tensor_shapes[tensor])
+
     def restrict(self, tensors: Iterable[str]) -> "Layout":
         """The same layout with only some tensors; `total_parameters` stays that of the whole model."""
         names = set(tensors)

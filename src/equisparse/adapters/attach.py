@@ -1,6 +1,6 @@
 """Attach a method to any module that has a layout; take it off again; merge."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -30,12 +30,22 @@ class Attachment:
         """Per tensor name, the few plain tensors that describe its change."""
         return {name: delta.stored() for name, delta in self.deltas.items()}
 
+    @torch.no_grad()
+    def changed_count(self) -> int:
+        """Number of weights that are not the base's now."""
+        count = 0
+        for name, delta in self.deltas.items():
+            owner, leaf = owner_of(self.model, name)
+            base = owner.parametrizations[leaf].original  # type: ignore[index,union-attr]
+            count += int((delta(base) != base).sum())
+        return count
+
     def controller(self) -> Controller:
         """What the method does between training steps."""
         return self.method.controller(self.deltas, self.layout)
 
     def detach(self) -> dict[str, Stored]:
-        """Take the method off: the base is back bit for bit, with its classes, keys and `requires_grad` flags.
+        """Take the method off: the base is back bit for bit, with its classes, order of names and `requires_grad` flags.
 
         Returns
         -------
@@ -46,6 +56,7 @@ class Attachment:
         for name in self.deltas:
             owner, leaf = owner_of(self.model, name)
             parametrize.remove_parametrizations(owner, leaf, leave_parametrized=False)
+        _restore_order(self.model, self._trainable_before, touched=self.deltas)
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(self._trainable_before[name])
         self.deltas = {}
@@ -112,6 +123,17 @@ def write(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     with torch.no_grad():
         for name, weight in weights.items():
             model.get_parameter(name).copy_(weight)
+
+
+def _restore_order(model: nn.Module, names: Iterable[str], touched: Iterable[str]) -> None:
+    """Register the parameters of modules with touched ones in the order of `names`; parametrizing put those last."""
+    owners = {name.rpartition(".")[0] for name in touched}
+    for name in names:
+        if name.rpartition(".")[0] in owners:
+            owner, leaf = owner_of(model, name)
+            parameter = owner.get_parameter(leaf)
+            delattr(owner, leaf)
+            owner.register_parameter(leaf, parameter)
 
 
 def is_attached(model: nn.Module) -> bool:

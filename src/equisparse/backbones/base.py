@@ -127,6 +127,11 @@ class AbstractBackbone(ABC):
 
     @property
     @abstractmethod
+    def native_bytes(self) -> int:
+        """Size of the base's own checkpoint file."""
+
+    @property
+    @abstractmethod
     def reference_slots(self) -> Mapping[int, int]:
         """Atomic number -> number of the reference energy it uses; elements may share one."""
 

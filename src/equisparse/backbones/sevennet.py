@@ -103,6 +103,10 @@ class SevenNetBackbone(AbstractBackbone):
         return Prediction(energy.reshape(-1), forces, -stress_matrix(stress, _STRESS_ORDER))
 
     @property
+    def native_bytes(self) -> int:
+        return Path(self._checkpoint.checkpoint_path).stat().st_size
+
+    @property
     def reference_slots(self) -> Mapping[int, int]:
         if isinstance(self.model.rescale_atomic_energy, Rescale):
             return dict.fromkeys(self.elements, 0)

@@ -68,7 +68,7 @@ class LabelledFrame:
     @property
     def formula(self) -> str:
         """Chemical formula, such as ``Mg4O4``."""
-        return str(self.atoms.get_chemical_formula())
+        return str(self.atoms.symbols.get_chemical_formula())
 
     @property
     def where(self) -> str:

@@ -18,12 +18,12 @@ Quantity = Literal["energy", "forces", "stress"]
 USUAL_NAMES: Mapping[Quantity, tuple[str, ...]] = {
     "energy": ("REF_energy", "energy", "y_energy", "dft_energy", "DFT_energy"),
     "forces": (
-        ("REF_forces", "REF_force", "forces", "force", "y_force", "y_forces")
-        + ("dft_forces", "dft_force", "DFT_forces", "DFT_force")
+        *("REF_forces", "REF_force", "forces", "force", "y_force", "y_forces"),
+        *("dft_forces", "dft_force", "DFT_forces", "DFT_force"),
     ),
     "stress": (
-        ("REF_stress", "REF_virial", "REF_virials", "stress", "virial", "virials", "y_stress")
-        + ("dft_stress", "dft_virial", "dft_virials", "DFT_stress", "DFT_virial", "DFT_virials")
+        *("REF_stress", "REF_virial", "REF_virials", "stress", "virial", "virials", "y_stress"),
+        *("dft_stress", "dft_virial", "dft_virials", "DFT_stress", "DFT_virial", "DFT_virials"),
     ),
 }
 """Names looked for, in this order, where no key is given."""
@@ -210,7 +210,9 @@ def _force_unit(units: LabelUnits) -> float:
 def _energy(value: Floats, name: str) -> float:
     if value.size != 1:
         raise DataError(
-            f"energy label {name!r} is not one number", given=f"shape {value.shape}", expected="total energy of the frame"
+            f"energy label {name!r} is not one number",
+            given=f"shape {value.shape}",
+            expected="total energy of the frame",
         )
     return float(value.reshape(()))
 

@@ -1,7 +1,11 @@
 """Read labelled frames from any file that ASE reads."""
 
+import bz2
 import glob
-from collections.abc import Iterator, Sequence
+import gzip
+import io
+import lzma
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -13,10 +17,19 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from equisparse.data.frames import LabelledFrame
-from equisparse.data.labels import LabelKeys, LabelUnits, Quantity, choose_names, read_labels, require_keys, stored_values
+from equisparse.data.labels import (
+    LabelKeys,
+    LabelUnits,
+    Quantity,
+    choose_names,
+    read_labels,
+    require_keys,
+    stored_values,
+)
 from equisparse.errors import DataError
 
 _DATABASES = (".db", ".aselmdb")
+_OPENERS: Mapping[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _MAGIC = ("*", "?", "[")
 
 
@@ -78,9 +91,12 @@ def _expand(pattern: str) -> list[str]:
         return [pattern]
     if Path(pattern).is_dir():
         raise DataError(
-            f"{pattern!r} is a folder", expected="a file or a glob", next_step=f"name the files: {pattern.rstrip('/')}/*"
+            f"{pattern!r} is a folder",
+            expected="a file or a glob",
+            next_step=f"name the files: {pattern.rstrip('/')}/*",
         )
-    found = sorted(path for path in glob.glob(pattern, recursive=True) if Path(path).is_file())
+    matches = glob.glob(pattern, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
+    found = sorted(path for path in matches if Path(path).is_file())
     if not found:
         raise DataError(
             f"no file matches {pattern!r}",
@@ -103,7 +119,8 @@ def _read_images(path: str) -> list[Atoms]:
     if Path(path).stat().st_size == 0:
         raise DataError(f"{path} is empty", next_step="write the file again or leave it out")
     try:
-        images.extend(_images(path, images))
+        for atoms in _images(path):
+            images.append(atoms)  # noqa: PERF402 - on failure, what was read so far tells where
     except Exception as error:
         raise _unreadable(path, len(images), error) from error
     if not images:
@@ -111,14 +128,21 @@ def _read_images(path: str) -> list[Atoms]:
     return images
 
 
-def _images(path: str, seen: list[Atoms]) -> Iterator[Atoms]:
-    """Yield frame by frame, so that `seen` (filled by the caller) tells how far reading came."""
+def _images(path: str) -> Iterator[Atoms]:
     if path.endswith(_DATABASES):
-        with ase.db.connect(path, serial=True) as database:
+        with ase.db.connect(path, serial=True) as database:  # type: ignore[no-untyped-call]
             for row in database.select():
                 yield row.toatoms(add_additional_information=True)
+    elif Path(path).suffix in _OPENERS and Path(path).stem.endswith("xyz"):
+        yield from ase.io.iread(_unpacked(path), index=":", format="extxyz")
     else:
         yield from ase.io.iread(path, index=":", do_not_split_by_at_sign=True)
+
+
+def _unpacked(path: str) -> io.StringIO:
+    """Text of a compressed file: ASE seeks in it for each frame, which takes minutes in the compressed one."""
+    with _OPENERS[Path(path).suffix](path, "rt") as file:
+        return io.StringIO(file.read())
 
 
 def _unreadable(path: str, n_read: int, error: Exception) -> DataError:
@@ -157,10 +181,10 @@ def _labelled(
 
 
 def _clean_copy(atoms: Atoms, names: dict[Quantity, str | None]) -> Atoms:
-    copy = atoms.copy()
+    copy: Atoms = atoms.copy()  # type: ignore[no-untyped-call]
     copy.calc = None
-    copy.set_constraint()
-    for name in names.values():
+    copy.set_constraint()  # type: ignore[no-untyped-call]
+    for name in filter(None, names.values()):
         copy.info.pop(name, None)
         copy.arrays.pop(name, None)
     return copy

@@ -59,13 +59,12 @@ def composition_matrix(
     atomic_numbers : tuple of int
         Element of each column.
     """
-    numbers = [frame.numbers for frame in frames]
-    columns = tuple(atomic_numbers) if atomic_numbers is not None else tuple(sorted({int(z) for n in numbers for z in set(n.tolist())}))
-    counts = np.zeros((len(numbers), len(columns)))
-    for row, present in zip(counts, numbers, strict=True):
-        histogram = np.bincount(present, minlength=len(chemical_symbols))
-        row[:] = histogram[list(columns)]
-    return counts, columns
+    histograms = np.zeros((len(frames), len(chemical_symbols)))
+    for row, frame in zip(histograms, frames, strict=True):
+        row[:] = np.bincount(frame.numbers, minlength=len(chemical_symbols))
+    present = np.flatnonzero(histograms.any(axis=0))
+    columns = tuple(int(z) for z in (present if atomic_numbers is None else atomic_numbers))
+    return histograms[:, list(columns)], columns
 
 
 def unresolved_elements(counts: Floats) -> tuple[int, NDArray[np.bool_]]:

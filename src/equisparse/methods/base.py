@@ -82,6 +82,8 @@ class AbstractMethod(ABC):
     mergeable: ClassVar[bool] = True
     learning_rate: ClassVar[float] = 1e-2
     """Default learning rate of the run, measured in `docs/benchmarks.md`."""
+    default_targets: ClassVar[tuple[str, ...]] = ("all", "!radial")
+    """Tensors that are selected if the user names none; see `equisparse.methods.select.select`."""
 
     @abstractmethod
     def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:

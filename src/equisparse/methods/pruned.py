@@ -47,16 +47,18 @@ class PrunedDelta(AbstractDelta):
 
 
 class GradualPruning(Controller):
-    """Prunes all deltas together to `keep` entries, on a cubic schedule (Zhu and Gupta, arXiv 1710.01878).
+    """Prunes all deltas together to a stated cost, on a cubic schedule (Zhu and Gupta, arXiv 1710.01878).
 
     Parameters
     ----------
     deltas : sequence of PrunedDelta
         Ranked against one another.
-    keep : int
-        Number of entries that remain.
+    costs : sequence of int
+        Cost of one entry of each delta: 1 to count entries, or its stored bytes.
+    capacity : int
+        Total cost that remains.
     start, end : float
-        Fraction of the run where pruning begins and where `keep` is reached.
+        Fraction of the run where pruning begins and where `capacity` is reached.
     interval : int
         Steps between two prunings.
     memory : float
@@ -64,10 +66,22 @@ class GradualPruning(Controller):
     """
 
     def __init__(
-        self, deltas: Sequence[PrunedDelta], keep: int, *, start: float, end: float, interval: int, memory: float = 0.99
+        self,
+        deltas: Sequence[PrunedDelta],
+        costs: Sequence[int],
+        capacity: int,
+        *,
+        start: float,
+        end: float,
+        interval: int,
+        memory: float = 0.99,
     ) -> None:
-        self._deltas, self._keep, self._memory = deltas, keep, memory
+        self._deltas, self._capacity, self._memory = deltas, capacity, memory
         self._start, self._end, self._interval = start, end, interval
+        self._sizes = [delta.mask.numel() for delta in deltas]
+        self._costs = torch.cat(
+            [torch.full((size,), cost, dtype=torch.int32) for size, cost in zip(self._sizes, costs, strict=True)]
+        )
 
     def before_step(self, step: int, total: int) -> None:
         for delta in self._deltas:
@@ -77,23 +91,24 @@ class GradualPruning(Controller):
     def after_step(self, step: int, total: int) -> None:
         first, last = int(self._start * total), int(self._end * total)
         if first <= step <= last and ((step - first) % self._interval == 0 or step == last):
-            self._prune_to(self._size_at((step - first) / max(last - first, 1)))
+            self._prune_to(self._capacity_at((step - first) / max(last - first, 1)))
 
     def ready(self, step: int, total: int) -> bool:
         return step > int(self._end * total)
 
-    def _size_at(self, progress: float) -> int:
-        """Entries kept when a fraction `progress` of the pruning is over."""
-        everything = sum(delta.mask.numel() for delta in self._deltas)
-        return self._keep + round((everything - self._keep) * (1 - progress) ** 3)
+    def _capacity_at(self, progress: float) -> int:
+        """Cost kept when a fraction `progress` of the pruning is over."""
+        everything = int(self._costs.sum())
+        return self._capacity + round((everything - self._capacity) * (1 - progress) ** 3)
 
     @torch.no_grad()
-    def _prune_to(self, size: int) -> None:
-        """Keep the `size` entries of largest saliency."""
+    def _prune_to(self, capacity: int) -> None:
+        """Keep the entries of largest saliency as far as their cost goes."""
         saliency = torch.cat([delta.saliency().reshape(-1) for delta in self._deltas])
+        order = saliency.argsort(descending=True)
+        affordable = self._costs.to(order.device)[order].cumsum(0) <= capacity
         kept = torch.zeros_like(saliency)
-        kept[torch.topk(saliency, size).indices] = 1
-        sizes = [delta.mask.numel() for delta in self._deltas]
-        for delta, mask in zip(self._deltas, kept.split(sizes), strict=True):
+        kept[order[affordable]] = 1
+        for delta, mask in zip(self._deltas, kept.split(self._sizes), strict=True):
             delta.mask.mul_(mask.reshape(delta.mask.shape))
             delta.delta.mul_(delta.mask)

@@ -30,8 +30,8 @@ class Sparse(AbstractMethod):
         Decay of tau; without meaning if a target is given.
     changed : float or None
         Target: changed entries as a fraction of all parameters of the base model.
-    entries : int or None
-        Target: number of changed entries. `resolve` computes it from `changed`.
+    value_bytes : int or None
+        Target: bytes of the stored indices and values together.
     tau_per : {"tensor", "path"}
         One threshold per weight tensor, or one per path of it.
     start_width, start_threshold, tau_lr : float
@@ -46,7 +46,7 @@ class Sparse(AbstractMethod):
 
     regime: str = "L"
     changed: float | None = None
-    entries: int | None = None
+    value_bytes: int | None = None
     tau_per: str = "tensor"
     start_width: float = 1e-2
     start_threshold: float = 1e-3
@@ -59,21 +59,23 @@ class Sparse(AbstractMethod):
         _check_choice("regime", self.regime, tuple(TAU_DECAY))
         _check_choice("tau_per", self.tau_per, ("tensor", "path"))
 
+    @property
+    def has_target(self) -> bool:
+        """Whether a fraction or a size was asked for."""
+        return self.changed is not None or self.value_bytes is not None
+
     def resolve(self, layout: Layout) -> "Sparse":
-        if self.changed is None and self.entries is None:
-            return self
-        count = self.entries if self.entries is not None else round((self.changed or 0) * layout.total_parameters)
-        if not 0 < count <= layout.numel:
+        if self.has_target and not 0 < self._capacity(layout) <= sum(self._costs(layout)):
             raise InputError(
                 "The asked number of changed entries is out of reach.",
-                given=f"{count} entries" + (f", from changed = {self.changed}" if self.changed is not None else ""),
-                expected=f"1 to {layout.numel}: the selected tensors' share of {layout.total_parameters} parameters",
-                next_step="choose another fraction, or select more tensors with --targets",
+                given=f"changed = {self.changed}" if self.value_bytes is None else f"{self.value_bytes} bytes",
+                expected=f"changes of 1 to {layout.numel} entries: the selected ones of {layout.total_parameters}",
+                next_step="choose another fraction or size, or select more tensors with --targets",
             )
-        return replace(self, entries=count)
+        return self
 
     def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:
-        if self.entries is not None:
+        if self.has_target:
             return PrunedDelta(weight)
         return SoftThresholdDelta(
             weight,
@@ -90,12 +92,28 @@ class Sparse(AbstractMethod):
         return entries.add(weight, stored)
 
     def controller(self, deltas: Mapping[str, AbstractDelta], layout: Layout) -> Controller:
-        if self.entries is None:
+        if not self.has_target:
             return Controller()
-        members = cast(list[PrunedDelta], list(deltas.values()))
         return GradualPruning(
-            members, self.entries, start=self.prune_start, end=self.prune_end, interval=self.prune_interval
+            cast(list[PrunedDelta], list(deltas.values())),
+            [self._cost(layout, name) for name in deltas],
+            self._capacity(layout),
+            start=self.prune_start,
+            end=self.prune_end,
+            interval=self.prune_interval,
         )
+
+    def _capacity(self, layout: Layout) -> int:
+        """What may be spent on entries, in the unit of `_cost`."""
+        return self.value_bytes if self.value_bytes is not None else round((self.changed or 0) * layout.total_parameters)
+
+    def _cost(self, layout: Layout, tensor: str) -> int:
+        """Cost of one entry of a tensor: its stored bytes, or 1 where entries are counted."""
+        return 1 if self.value_bytes is None else entries.bytes_per_entry(layout.size_of(tensor))
+
+    def _costs(self, layout: Layout) -> list[int]:
+        """Cost of changing all entries, per tensor."""
+        return [layout.size_of(name) * self._cost(layout, name) for name in layout.tensors]
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

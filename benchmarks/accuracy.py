@@ -1,0 +1,145 @@
+"""Accuracy of one method on one data set, one seed; resumable, one JSON line a cell.
+
+    python benchmarks/accuracy.py --folder ../shared/data/rmd17/ethanol --name ethanol --steps 600 --method sparse
+    python benchmarks/accuracy.py --folder ../shared/data/rmd17/ethanol --name ethanol --steps 600 --changed 0.03
+
+The folder holds ``train``, ``valid`` and ``test`` as ``.xyz.gz``. A cell that is in the results file already is skipped.
+"""
+
+import argparse
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from equisparse.adapters.adapter import adapter_of, count_changes
+from equisparse.adapters.attach import attach
+from equisparse.adapters.file import save_adapter
+from equisparse.backbones.registry import load_backbone
+from equisparse.config.finetune import FinetuneConfig
+from equisparse.training.dataset import FrameDataset
+from equisparse.training.fit import fit
+from equisparse.training.predict import evaluate
+from equisparse.workflow.finetune import fit_references, versions
+from equisparse.workflow.inputs import choose_method, read_splits
+
+RESULTS = Path(__file__).parent / "results" / "accuracy.jsonl"
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--name", required=True, help="data set, as it appears in the results")
+    parser.add_argument("--base", default="7net-0")
+    parser.add_argument("--method")
+    parser.add_argument("--options", type=json.loads, default=None, help="method options as JSON")
+    parser.add_argument("--regime", default="L")
+    parser.add_argument("--changed", type=float)
+    parser.add_argument("--budget")
+    parser.add_argument("--targets", nargs="+")
+    parser.add_argument("--optimizer", default="adamw")
+    parser.add_argument("--lr", type=float)
+    parser.add_argument("--steps", type=int, default=600, help="optimiser steps, rounded up to whole epochs")
+    parser.add_argument("--batch-size", type=int, default=10)
+    parser.add_argument("--train-frames", type=int, help="use only the first N training frames")
+    parser.add_argument("--test-stride", type=int, default=1, help="use every N-th test frame")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    return parser.parse_args()
+
+
+def cell_of(arguments: argparse.Namespace) -> dict[str, object]:
+    """What identifies a cell: everything that changes its result."""
+    left_out = {"folder", "results", "device"}
+    return {key: value for key, value in vars(arguments).items() if key not in left_out}
+
+
+def config_of(arguments: argparse.Namespace, folder: Path, n_train: int) -> FinetuneConfig:
+    """Configuration of the run."""
+    steps_per_epoch = -(-n_train // arguments.batch_size)
+    return FinetuneConfig(
+        train=[str(arguments.folder / "train.xyz.gz")],
+        valid=[str(arguments.folder / "valid.xyz.gz")],
+        test=[str(arguments.folder / "test.xyz.gz")],
+        base=arguments.base,
+        method=arguments.method,
+        method_options=arguments.options,
+        regime=arguments.regime,
+        changed=arguments.changed,
+        budget=arguments.budget,
+        targets=arguments.targets,
+        optimizer=arguments.optimizer,
+        lr=arguments.lr,
+        epochs=-(-arguments.steps // steps_per_epoch),
+        batch_size=arguments.batch_size,
+        seed=arguments.seed,
+        device=arguments.device,
+        out=str(folder),
+    )
+
+
+def run(arguments: argparse.Namespace) -> dict[str, object]:
+    """Fine-tune and evaluate one cell."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        splits = read_splits(config_of(arguments, folder, 1))
+        del splits.train[arguments.train_frames or len(splits.train) :]
+        splits.test[:] = splits.test[:: arguments.test_stride]
+        config = config_of(arguments, folder, len(splits.train))
+        backbone = load_backbone(config.base, device=config.device)
+        train = FrameDataset(backbone, splits.train, {})
+        shifts = fit_references(backbone, splits, evaluate(backbone, train)).shifts
+        method, layout = choose_method(config, backbone.layout())
+        options = config.training.resolved(len(train), method.learning_rate)
+        attachment = attach(backbone.model, method, layout, seed=config.seed)
+        valid = FrameDataset(backbone, splits.valid, shifts)
+        fitted = fit(
+            backbone, attachment, train.with_shifts(shifts), valid, options, folder, console=Console(stderr=True)
+        )
+        identity = asdict(backbone.identity)
+        adapter = adapter_of(attachment, base=identity, dtype=backbone.dtype, shifts=shifts, elements=tuple(shifts))
+        attachment.detach()
+        test = FrameDataset(backbone, splits.test, shifts)
+        refit = evaluate(backbone, test).metrics(test)
+        with adapter.merged(backbone.model):
+            final = evaluate(backbone, test, batch_size=25).metrics(test)
+        changes = count_changes(adapter, backbone.model)
+        return {
+            "cell": cell_of(arguments),
+            "resolved": {"lr": options.lr, "epochs": options.epochs, "targets": list(layout.tensors) and method.name},
+            "refit_test": refit,
+            "test": final,
+            "changed_fraction_model": changes.of_model,
+            "changed_count": changes.count,
+            "stored_values": adapter.stored_values,
+            "adapter_bytes": save_adapter(adapter, folder / "adapter.safetensors"),
+            "steps": fitted.steps,
+            "seconds": round(fitted.seconds, 1),
+            "threads": torch.get_num_threads(),
+            "versions": versions(backbone),
+        }
+
+
+def main() -> None:
+    """Run the cell unless it is done."""
+    arguments = parse_arguments()
+    arguments.results.parent.mkdir(parents=True, exist_ok=True)
+    done = [json.loads(line) for line in arguments.results.read_text().splitlines()] if arguments.results.exists() else []
+    cell = json.loads(json.dumps(cell_of(arguments)))
+    for row in done:
+        if row["cell"] == cell:
+            print(json.dumps(row))
+            return
+    row = run(arguments)
+    with arguments.results.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    print(json.dumps(row))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""Cost of a training step and of inference: sparse against full and against a two-pass wrapper, interleaved in one run.
+
+    python benchmarks/cost.py --frames ../shared/data/rmd17/ethanol/train.xyz.gz --name ethanol
+
+Every variant takes its step in turn, round after round, so that a machine whose speed drifts slows all of them alike;
+what is reported are medians of the ratios within a round. Peak memory is that of a process of its own per variant.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from e3nn.o3 import Linear
+from torch import Tensor, nn
+
+from equisparse.adapters.adapter import adapter_of
+from equisparse.adapters.attach import attach, owner_of
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.registry import load_backbone
+from equisparse.data.read import read_frames
+from equisparse.methods.registry import make_method
+from equisparse.methods.select import select
+from equisparse.methods.threshold import soft_threshold
+from equisparse.training.dataset import FrameDataset
+from equisparse.training.loss import Loss
+from equisparse.training.options import TrainingOptions
+from equisparse.workflow.finetune import versions
+
+RESULTS = Path(__file__).parent / "results" / "cost.jsonl"
+VARIANTS = ("full", "sparse", "sparse-changed", "scale", "two-pass")
+
+
+class TwoPassLinear(nn.Module):
+    """A frozen e3nn Linear and a second one for the delta: what wrapping a layer costs."""
+
+    def __init__(self, base: Linear) -> None:
+        super().__init__()
+        self.base = base.requires_grad_(False)
+        pairs = [(i.i_in, i.i_out) for i in base.instructions]
+        self.second = Linear(base.irreps_in, base.irreps_out, internal_weights=False, shared_weights=True, instructions=pairs)
+        self.delta = nn.Parameter(torch.randn_like(base.weight) * 1e-2)
+        self.tau = nn.Parameter(torch.tensor(-6.9, device=base.weight.device))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Base output plus the output of the thresholded delta."""
+        return self.base(features) + self.second(features, soft_threshold(self.delta, torch.sigmoid(self.tau)))
+
+
+def build(variant: str, base: str, device: str, dtype: str) -> tuple[AbstractBackbone, list[nn.Parameter]]:
+    """A model of one variant and its trainable parameters."""
+    backbone = load_backbone(base, device=device, dtype=dtype)
+    if variant == "full":
+        return backbone, [parameter for parameter in backbone.model.parameters() if parameter.requires_grad]
+    if variant == "two-pass":
+        return backbone, wrap_two_pass(backbone)
+    options = {"changed": 0.03} if variant == "sparse-changed" else {}
+    method = make_method(variant.split("-")[0], options)
+    attachment = attach(backbone.model, method, select(backbone.layout(), method.default_targets))
+    groups = [group for delta in attachment.deltas.values() for group in delta.groups()]
+    return backbone, [parameter for group in groups for parameter in group.parameters]
+
+
+def wrap_two_pass(backbone: AbstractBackbone) -> list[nn.Parameter]:
+    """Replace every e3nn Linear by a two-pass wrapper; returns what trains."""
+    names = [name for name, module in backbone.model.named_modules() if type(module) is Linear and module.weight.numel()]
+    backbone.model.requires_grad_(False)
+    trainable: list[nn.Parameter] = []
+    for name in names:
+        owner, leaf = owner_of(backbone.model, name)
+        wrapper = TwoPassLinear(getattr(owner, leaf)).to(backbone.device)
+        setattr(owner, leaf, wrapper)
+        trainable += [wrapper.delta, wrapper.tau]
+    return trainable
+
+
+def make_step(variant: str, arguments: argparse.Namespace) -> Callable[[], None]:
+    """A function that does one whole training step on one fixed batch."""
+    backbone, trainable = build(variant, arguments.base, arguments.device, arguments.dtype)
+    dataset = FrameDataset(backbone, read_frames(str(arguments.frames))[: arguments.batch_size], {})
+    options = TrainingOptions()
+    loss = Loss(options.energy_weight, options.force_weight, options.stress_weight, options.huber_delta)
+    optimizer = torch.optim.AdamW(trainable, lr=1e-6)
+
+    def step() -> None:
+        graphs, targets = next(dataset.batches(backbone, arguments.batch_size))
+        optimizer.zero_grad()
+        loss(backbone.predict(graphs, training=True), targets.to(backbone.device)).backward()
+        optimizer.step()
+        synchronize(backbone)
+
+    return step
+
+
+def make_inference(merged: bool, arguments: argparse.Namespace) -> Callable[[], None]:
+    """A function that evaluates one batch with the base, or with a merged adapter."""
+    backbone = load_backbone(arguments.base, device=arguments.device, dtype=arguments.dtype)
+    if merged:
+        method = make_method("sparse")
+        attachment = attach(backbone.model, method, select(backbone.layout(), method.default_targets))
+        adapter = adapter_of(attachment, base=asdict(backbone.identity), dtype=backbone.dtype, shifts={}, elements=())
+        attachment.detach()
+        adapter.merge_into(backbone.model)
+    dataset = FrameDataset(backbone, read_frames(str(arguments.frames))[: arguments.batch_size], {})
+
+    def infer() -> None:
+        backbone.predict(next(dataset.batches(backbone, arguments.batch_size))[0])
+        synchronize(backbone)
+
+    return infer
+
+
+def synchronize(backbone: AbstractBackbone) -> None:
+    """Wait for a GPU."""
+    if backbone.device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def interleaved(functions: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of every function in every round, one call each, in an order that rotates."""
+    names = list(functions)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for function in functions.values():
+        function()
+    for number in range(rounds):
+        for name in names[number % len(names) :] + names[: number % len(names)]:
+            start = time.perf_counter()
+            functions[name]()
+            times[name].append(time.perf_counter() - start)
+    return times
+
+
+def ratios(times: dict[str, list[float]], reference: str) -> dict[str, dict[str, float]]:
+    """Median and quartiles of the ratio to a reference, round by round."""
+    base = np.array(times[reference])
+    table = {}
+    for name, values in times.items():
+        low, middle, high = np.percentile(np.array(values) / base, [25, 50, 75])
+        table[name] = {"median": round(middle, 4), "q25": round(low, 4), "q75": round(high, 4)}
+    return table
+
+
+def peak_memory(variant: str, arguments: argparse.Namespace) -> float:
+    """Peak memory, MB, of a process that does a few steps of one variant: resident, or of the GPU's allocator."""
+    words = [sys.executable, __file__, "--only", variant, "--rounds", "4"]
+    for name in ("frames", "name", "base", "device", "dtype", "batch_size"):
+        words += [f"--{name.replace('_', '-')}", str(getattr(arguments, name))]
+    output = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    return float(output.splitlines()[-1])
+
+
+def report_memory(arguments: argparse.Namespace) -> None:
+    """Do a few steps of one variant and print the peak."""
+    step = make_step(arguments.only, arguments)
+    for _ in range(arguments.rounds):
+        step()
+    if arguments.device.startswith("cuda"):
+        print(torch.cuda.max_memory_allocated() / 2**20)
+    else:
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def main() -> None:
+    """Measure, print and append one JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=Path, required=True)
+    parser.add_argument("--name", required=True, help="data set, as it appears in the results")
+    parser.add_argument("--base", default="7net-0")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--batch-size", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--only", choices=VARIANTS, help=argparse.SUPPRESS)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    if arguments.only:
+        report_memory(arguments)
+        return
+    torch.manual_seed(0)
+    steps = interleaved({variant: make_step(variant, arguments) for variant in VARIANTS}, arguments.rounds)
+    inference = interleaved({"base": make_inference(False, arguments), "merged": make_inference(True, arguments)}, arguments.rounds)
+    memory = {variant: peak_memory(variant, arguments) for variant in VARIANTS}
+    row = {
+        "data": arguments.name,
+        "batch_size": arguments.batch_size,
+        "dtype": arguments.dtype,
+        "rounds": arguments.rounds,
+        "threads": torch.get_num_threads(),
+        "step_over_full": ratios(steps, "full"),
+        "merged_inference_over_base": ratios(inference, "base"),
+        "peak_memory_over_full": {name: round(value / memory["full"], 4) for name, value in memory.items()},
+        "versions": versions(load_backbone(arguments.base, device=arguments.device)),
+    }
+    arguments.results.parent.mkdir(parents=True, exist_ok=True)
+    with arguments.results.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    print(json.dumps(row, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""Checks of this repository: ``pip install nox && nox``. Versions are those of constraints.txt."""
+
+import nox
+
+nox.needs_version = ">=2024.4"
+nox.options.sessions = ["lint", "core", "sevennet"]
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_external_run = True
+
+CONSTRAINTS = ("-c", "constraints.txt")
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, format, types and import direction."""
+    session.install(*CONSTRAINTS, "-e", ".[lint]")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("mypy")
+    session.run("lint-imports")
+
+
+@nox.session
+def core(session: nox.Session) -> None:
+    """Tests and doctests that need no backbone, in an environment without one."""
+    session.install(*CONSTRAINTS, "-e", ".[test]")
+    targets = session.posargs or ("src", "tests/unit", "tests/laws")
+    session.run("pytest", *targets, env=ONE_THREAD)
+
+
+@nox.session
+def sevennet(session: nox.Session) -> None:
+    """Tests with SevenNet, against the package as it is built for users."""
+    session.install(*CONSTRAINTS, ".[sevennet,test,lint]")
+    targets = session.posargs or ("tests/architecture", "tests/laws", "tests/backbones", "tests/integration")
+    session.run("pytest", *targets, env=ONE_THREAD)
+
+
+@nox.session(default=False)
+def slow(session: nox.Session) -> None:
+    """Tests that take minutes: whole fine-tunes and their physics."""
+    session.install(*CONSTRAINTS, ".[sevennet,test]")
+    session.run("pytest", "-m", "slow or physics", *(session.posargs or ("tests",)), env=ONE_THREAD)
+
+
+@nox.session(default=False)
+def benchmarks(session: nox.Session) -> None:
+    """Measurements: the tables of the documentation."""
+    session.install(*CONSTRAINTS, ".[sevennet,test]")
+    session.run("pytest", "-m", "benchmark", *(session.posargs or ("tests", "benchmarks")), env=ONE_THREAD)

@@ -1,0 +1,237 @@
+"""The command line: parse, one call, print."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser, Namespace
+from rich.console import Console
+
+from equisparse.config.finetune import FinetuneConfig
+from equisparse.data.labels import LabelKeys, LabelUnits
+from equisparse.errors import EquisparseError
+
+_PIPE_WIDTH = 110
+_LISTS = ("train", "valid", "test", "targets", "data")
+"""Options that take several values."""
+_FLAGS = ("resume", "force")
+"""Options that may stand without a value."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Words after the program's name; those of the process by default.
+
+    Returns
+    -------
+    int
+        0 if all went well, 2 if the input cannot be used, 130 if interrupted.
+    """
+    words = normalised(list(sys.argv[1:] if argv is None else argv))
+    parser = build_parser()
+    options = parser.parse_args(words)
+    try:
+        return _COMMANDS[options.subcommand](options[options.subcommand], _console())
+    except EquisparseError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; a fine-tune goes on from its last epoch with --resume and the same --out", file=sys.stderr)
+        return 130
+
+
+def build_parser() -> ArgumentParser:
+    """All commands and their options."""
+    parser = ArgumentParser(prog="equisparse", description="Sparse fine-tuning of equivariant materials models.")
+    commands = parser.add_subcommands(title="commands")
+    commands.add_subcommand("finetune", _finetune_parser(), help="frames in; adapter, native checkpoint and proof out")
+    commands.add_subcommand("audit", _audit_parser(), help="check frames and labels before any training")
+    commands.add_subcommand("evaluate", _evaluate_parser(), help="errors of a base, or of a base with an adapter")
+    commands.add_subcommand("inspect", _inspect_parser(), help="what an adapter changes; needs no backbone")
+    commands.add_subcommand("merge", _merge_parser(), help="write and check the native checkpoint")
+    return parser
+
+
+def normalised(words: list[str]) -> list[str]:
+    """Words in the form that jsonargparse takes: ``--batch-size`` as ``--batch_size``, several values as one list.
+
+    >>> normalised(["finetune", "a.xyz", "b.xyz", "--batch-size", "4"])
+    ['finetune', '--train', '["a.xyz", "b.xyz"]', '--batch_size', '4']
+    """
+    if not words or words[0].startswith("-"):
+        return words
+    command, rest = words[0], words[1:]
+    positional = {"finetune": "train", "audit": "data", "evaluate": "data"}.get(command)
+    if positional and rest and not rest[0].startswith("-"):
+        rest = [f"--{positional}", *rest]
+    result = [command]
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--"):
+            result.append(word)
+            continue
+        name, _, value = word[2:].partition("=")
+        name = name.replace("-", "_")
+        values = [value] if value else []
+        if name in _LISTS:
+            while not value and rest and not rest[0].startswith("--"):
+                values.append(rest.pop(0))
+            result += [f"--{name}", json.dumps(values)]
+        elif name in _FLAGS and not value and (not rest or rest[0].startswith("--")):
+            result.append(f"--{name}=true")
+        else:
+            result += [f"--{name}={value}" if value else f"--{name}"]
+    return result
+
+
+def _finetune_parser() -> ArgumentParser:
+    parser = ArgumentParser(description="Fine-tune a base model on frames: equisparse finetune TRAIN [options]")
+    parser.add_argument("--config", action="config", help="YAML file of options, such as the config.yaml of a run")
+    parser.add_class_arguments(FinetuneConfig)
+    return parser
+
+
+def _audit_parser() -> ArgumentParser:
+    parser = ArgumentParser(description="Check frames and labels: equisparse audit DATA [options]")
+    parser.add_argument("--data", type=list[str], required=True, help="files or globs; the leading words by default")
+    parser.add_argument("--base", type=str | None, default=None, help="compare the labels with this base model, too")
+    _add_base_options(parser)
+    _add_label_options(parser)
+    return parser
+
+
+def _evaluate_parser() -> ArgumentParser:
+    parser = ArgumentParser(description="Errors on frames: equisparse evaluate DATA --base B [--adapter F]")
+    parser.add_argument("--data", type=list[str], required=True, help="files or globs; the leading words by default")
+    parser.add_argument("--base", type=str, required=True)
+    parser.add_argument("--adapter", type=str | None, default=None)
+    parser.add_argument("--json", type=str | None, default=None, help="write the errors to this file, too")
+    _add_base_options(parser)
+    _add_label_options(parser)
+    return parser
+
+
+def _inspect_parser() -> ArgumentParser:
+    parser = ArgumentParser(description="What an adapter changes: equisparse inspect ADAPTER")
+    parser.add_argument("adapter", type=str)
+    return parser
+
+
+def _merge_parser() -> ArgumentParser:
+    parser = ArgumentParser(description="Write the native checkpoint of a base with an adapter")
+    parser.add_argument("adapter", type=str)
+    parser.add_argument("--base", type=str, required=True)
+    parser.add_argument("--out", type=str, required=True)
+    parser.add_argument("--frames", type=str | None, default=None, help="file of frames to compare on; demo by default")
+    _add_base_options(parser)
+    return parser
+
+
+def _add_base_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--backbone", type=str | None, default=None)
+    parser.add_argument("--device", type=str, default="auto")
+    parser.add_argument("--dtype", type=str, default="float32")
+    parser.add_argument("--modality", type=str | None, default=None)
+
+
+def _add_label_options(parser: ArgumentParser) -> None:
+    for name in ("energy_key", "forces_key", "stress_key"):
+        parser.add_argument(f"--{name}", type=str | None, default=None, help="name of the label in the files")
+    units = LabelUnits()
+    parser.add_argument("--energy_unit", type=str, default=units.energy)
+    parser.add_argument("--length_unit", type=str, default=units.length)
+    parser.add_argument("--stress_unit", type=str, default=units.stress)
+    parser.add_argument("--stress_sign", type=str, default=units.stress_sign)
+
+
+def _labels(options: Namespace) -> tuple[LabelKeys, LabelUnits]:
+    """Names and units of the labels from options."""
+    return (
+        LabelKeys(options.energy_key, options.forces_key, options.stress_key),
+        LabelUnits(options.energy_unit, options.length_unit, options.stress_unit, options.stress_sign),
+    )
+
+
+def _finetune(options: Namespace, console: Console) -> int:
+    from equisparse.workflow.finetune import finetune
+
+    values = {name: value for name, value in options.as_dict().items() if name != "config"}
+    finetune(FinetuneConfig(**values), console)
+    return 0
+
+
+def _audit(options: Namespace, console: Console) -> int:
+    from equisparse.workflow.checks import audit_files
+
+    keys, units = _labels(options)
+    text, clean = audit_files(options.data, keys, units, _load(options) if options.base else None)
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    return 0 if clean else 2
+
+
+def _evaluate(options: Namespace, console: Console) -> int:
+    from equisparse.report.text import metrics_table
+    from equisparse.workflow.checks import evaluate_files
+
+    keys, units = _labels(options)
+    metrics = evaluate_files(options.data, keys, units, _load(options), options.adapter)
+    console.print(metrics_table(metrics))
+    if options.json:
+        Path(options.json).write_text(json.dumps(metrics, indent=2) + "\n")
+    return 0
+
+
+def _inspect(options: Namespace, console: Console) -> int:
+    from equisparse.adapters.file import load_adapter
+    from equisparse.report.text import inspect_tables
+
+    for part in inspect_tables(load_adapter(options.adapter), Path(options.adapter).stat().st_size):
+        console.print(part)
+    return 0
+
+
+def _merge(options: Namespace, console: Console) -> int:
+    from equisparse.workflow.checks import merge_files
+
+    backbone = _load(options)
+    check = merge_files(backbone, options.adapter, Path(options.out), options.frames)
+    lines = f"{check}\nwritten: {options.out}\n{backbone.deployment_notes(Path(options.out))}"
+    console.print(lines, markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def _load(options: Namespace) -> Any:
+    """The base model of a command's options."""
+    from equisparse.backbones.registry import load_backbone
+
+    return load_backbone(
+        options.base,
+        backbone=options.backbone,
+        device=options.device,
+        dtype=options.dtype,
+        modality=options.modality,
+    )
+
+
+def _console() -> Console:
+    """Standard output; of a fixed width where it is no terminal."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_PIPE_WIDTH)
+
+
+_COMMANDS = {
+    "finetune": _finetune,
+    "audit": _audit,
+    "evaluate": _evaluate,
+    "inspect": _inspect,
+    "merge": _merge,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+"""The configuration of a fine-tune: one flat, frozen, typed value; the command line, YAML files and Python make it."""
+
+import re
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from equisparse.data.labels import LabelKeys, LabelUnits
+from equisparse.errors import InputError
+from equisparse.training.options import TrainingOptions
+
+_SIZE = re.compile(r"^\s*([0-9.]+)\s*(B|KB|KiB|MB|MiB)?\s*$", re.IGNORECASE)
+_UNITS = {"b": 1, "kb": 1000, "kib": 1024, "mb": 1000**2, "mib": 1024**2}
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """Everything that a fine-tune depends on.
+
+    Parameters
+    ----------
+    train : list of str
+        Files or glob patterns that ASE reads, or ``demo``.
+    valid, test : list of str or None
+        The same; without `valid` a part of the training frames is split off, near-duplicates kept together.
+    base : str
+        Name or file of the base model.
+    backbone : str or None
+        Which upstream the base belongs to; guessed if not given.
+    modality : str or None
+        Task of a multi-task base.
+    method : str or None
+        Name of the method; by default ``sparse``, and with `budget` the method that fits best per byte.
+    regime : str
+        ``L`` (accurate) or ``H`` (sparse) of the paper, for the method ``sparse``.
+    changed : float or None
+        Changed entries as a fraction of all parameters of the base.
+    budget : str or None
+        Largest size of the adapter file, such as ``40KB``.
+    method_options : dict or None
+        Further options of the method by name.
+    targets : list of str or None
+        Which tensors: ``all``, roles, ``l=2``, name patterns, ``!`` takes out; by default the method's own.
+    out : str
+        Folder of the results.
+    device, dtype : str
+        ``auto``, ``cpu``, ``cuda``; ``float32`` or ``float64``.
+    valid_fraction : float
+        Part that is split off without `valid`.
+    resume : bool
+        Go on with a run that was cut off, in the same folder.
+    force : bool
+        Train although the audit found errors.
+    energy_key, forces_key, stress_key : str or None
+        Names of the labels; the usual ones are searched if not given.
+    energy_unit, length_unit, stress_unit, stress_sign : str
+        Units of the labels.
+    epochs, batch_size, lr, optimizer, warmup_steps, gradient_clip, energy_weight, force_weight, stress_weight, \
+huber_delta, patience, seed, devices, num_nodes, logger
+        See `equisparse.training.options.TrainingOptions`.
+    """
+
+    train: list[str]
+    valid: list[str] | None = None
+    test: list[str] | None = None
+    base: str = "7net-0"
+    backbone: str | None = None
+    modality: str | None = None
+    method: str | None = None
+    regime: str = "L"
+    changed: float | None = None
+    budget: str | None = None
+    method_options: dict[str, Any] | None = None
+    targets: list[str] | None = None
+    out: str = "equisparse-run"
+    device: str = "auto"
+    dtype: str = "float32"
+    valid_fraction: float = 0.1
+    resume: bool = False
+    force: bool = False
+    energy_key: str | None = None
+    forces_key: str | None = None
+    stress_key: str | None = None
+    energy_unit: str = "eV"
+    length_unit: str = "Angstrom"
+    stress_unit: str = "eV/Angstrom^3"
+    stress_sign: str = "ase"
+    epochs: int | None = None
+    batch_size: int = 10
+    lr: float | None = None
+    optimizer: str = "adamw"
+    warmup_steps: int = 20
+    gradient_clip: float = 100.0
+    energy_weight: float = 1.0
+    force_weight: float = 10.0
+    stress_weight: float = 100.0
+    huber_delta: float = 0.01
+    patience: int = 0
+    seed: int = 0
+    devices: int = 1
+    num_nodes: int = 1
+    logger: str = "none"
+
+    @property
+    def keys(self) -> LabelKeys:
+        """Names of the labels."""
+        return LabelKeys(energy=self.energy_key, forces=self.forces_key, stress=self.stress_key)
+
+    @property
+    def units(self) -> LabelUnits:
+        """Units of the labels."""
+        return LabelUnits(
+            energy=self.energy_unit, length=self.length_unit, stress=self.stress_unit, stress_sign=self.stress_sign
+        )
+
+    @property
+    def training(self) -> TrainingOptions:
+        """Options of training, not resolved yet."""
+        return TrainingOptions(**{field.name: getattr(self, field.name) for field in fields(TrainingOptions)})
+
+    def to_yaml(self) -> str:
+        """Complete and re-runnable with ``equisparse finetune --config FILE``."""
+        return yaml.safe_dump(asdict(self), sort_keys=False)
+
+
+def read_config(path: str | Path) -> FinetuneConfig:
+    """Configuration of a YAML file.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or has a key that is not known.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise InputError("The configuration cannot be read.", given=str(path), cause=str(error)) from error
+    known = {field.name for field in fields(FinetuneConfig)}
+    if not isinstance(values, dict) or not set(values) <= known:
+        wrong = sorted(set(values) - known) if isinstance(values, dict) else [type(values).__name__]
+        raise InputError("The configuration has keys that are not known.", given=", ".join(wrong), expected=", ".join(known))
+    return FinetuneConfig(**values)
+
+
+def parse_size(text: str) -> int:
+    """Bytes of a size such as ``40KB`` (40,000), ``40KiB`` (40,960) or ``0.1MB``.
+
+    >>> parse_size("40KB")
+    40000
+
+    Raises
+    ------
+    InputError
+        If it is no size.
+    """
+    found = _SIZE.match(text)
+    if not found:
+        raise InputError("This is no size.", given=text, expected="a number with B, KB, KiB, MB or MiB, such as 40KB")
+    return int(float(found[1]) * _UNITS[(found[2] or "B").lower()])

@@ -1,0 +1,136 @@
+"""Checks of the labels against the base model: units, signs, component order, references."""
+
+from collections.abc import Iterator
+from itertools import permutations
+
+import numpy as np
+
+from equisparse.data.audit.context import FrameSet, forces_of, robust_scatter, stress_of
+from equisparse.data.audit.finding import Finding, Level
+from equisparse.data.audit.hints import ENERGY_RATIOS, FORCE_RATIOS, STRESS_RATIOS, correlation, explain_ratio, slope
+from equisparse.data.frames import Floats
+from equisparse.units import matrix_to_voigt
+
+_OPPOSITE = -0.3
+_RELATED = 0.5
+_UNRELATED = 0.2
+_WIDEST = 3.0
+_FOREIGN_REFERENCE = 3.0
+_FEWEST = 3
+_SHEAR = ("yz", "xz", "xy")
+
+
+def forces_against_base(data: FrameSet) -> Iterator[Finding]:
+    """Find forces with another sign or unit than the base, or unrelated to it."""
+    if data.base is None:
+        return
+    use = [i for i in data.with_forces if data.frames[i].n_atoms > 1]
+    if not use:
+        return
+    label = np.concatenate([forces_of(data.frames[i]).ravel() for i in use])
+    base = np.concatenate([np.asarray(data.base.forces[i], dtype=np.float64).ravel() for i in use])
+    if not label.any():
+        return
+    yield from _compare(data, "force", base, label, use, explain_ratio(slope(base, label), FORCE_RATIOS))
+
+
+def energies_against_base(data: FrameSet) -> Iterator[Finding]:
+    """Energies with another unit or sign than the base, and how far their references are apart."""
+    if data.base is None:
+        return
+    predicted = np.asarray(data.base.energy, dtype=np.float64)
+    use = np.flatnonzero(np.isfinite(data.energies) & np.isfinite(predicted))
+    if use.size < _FEWEST:
+        return
+    shift = float(np.median((data.energies - predicted)[use] / data.n_atoms[use]))
+    if abs(shift) > _FOREIGN_REFERENCE:
+        yield data.finding(
+            "note",
+            "other-references",
+            f"label and base energies differ by {shift:.4g} eV/atom (median): "
+            "other reference energies or another theory",
+            (),
+            "nothing: reference energies are refitted before training",
+        )
+    base_part = robust_scatter(data.composition[0], predicted, data.bound)
+    both = np.flatnonzero(np.isfinite(base_part) & np.isfinite(data.energy_scatter))
+    if both.size < 2 * _FEWEST:
+        return
+    base, label = base_part[both], data.energy_scatter[both]
+    hint = explain_ratio(slope(base, label), ENERGY_RATIOS)
+    if abs(correlation(base, label)) > 0.9 and (hint or correlation(base, label) < 0):
+        yield from _compare(data, "energy", base, label, both.tolist(), hint)
+
+
+def stress_against_base(data: FrameSet) -> Iterator[Finding]:
+    """Stress with another sign, unit or component order than the base: the hypothesis that explains it best."""
+    if data.base is None or data.base.stress is None:
+        return
+    predicted = np.asarray(data.base.stress, dtype=np.float64)
+    use = [i for i in data.with_stress if np.isfinite(predicted[i]).all()]
+    if len(use) < _FEWEST:
+        return
+    label = np.array([matrix_to_voigt(stress_of(data.frames[i])) for i in use])
+    base = np.array([matrix_to_voigt(predicted[i]) for i in use])
+    if not label.any() or not base.any():
+        return
+    order = _shear_order(base, label)
+    if order != (0, 1, 2):
+        yield data.finding(
+            "error",
+            "stress-order",
+            f"the shear components fit the base when read as {_order_text(order)} instead of xx yy zz yz xz xy",
+            use,
+            "set the stress order: vasp for xx yy zz xy yz zx; otherwise write 3x3 matrices",
+        )
+    label[:, 3:] = label[:, 3:][:, list(order)]
+    hint = explain_ratio(_slope_about_mean(base, label), STRESS_RATIOS)
+    yield from _compare(data, "stress", base, label, use, hint)
+
+
+def _compare(
+    data: FrameSet, what: str, base: Floats, label: Floats, frames: list[int], unit_hint: str
+) -> Iterator[Finding]:
+    """Sign first, then unit, then whether the two have anything to do with each other."""
+    pair = correlation(base.ravel(), label.ravel())
+    ratio = abs(_slope_about_mean(base, label))
+    seen = f"label and base {what} correlate with {pair:.2f}, size ratio {ratio:.3g}"
+    if pair < _OPPOSITE:
+        extra = f" and {unit_hint}" if unit_hint else ""
+        yield data.finding("error", f"{what}-sign", f"{seen}: opposite sign{extra}", frames, _SIGN_STEP[what])
+    elif pair > _RELATED and unit_hint:
+        yield data.finding(
+            "error", f"{what}-unit", f"{seen}: {unit_hint}?", frames, f"give the unit of the {what} label"
+        )
+    elif pair < _UNRELATED or not 1 / _WIDEST < ratio < _WIDEST:
+        level: Level = "warning"
+        step = "check key, unit and order of atoms; a base that is poor for this material also does this"
+        yield data.finding(level, f"{what}-unlike-base", seen, frames, step)
+
+
+_SIGN_STEP = {
+    "force": "multiply by -1: gradients are not forces",
+    "energy": "multiply by -1",
+    "stress": "set the stress sign to opposite: positive stress is tension here",
+}
+
+
+def _slope_about_mean(base: Floats, label: Floats) -> float:
+    return slope(base - base.mean(), label - label.mean())
+
+
+def _shear_order(base: Floats, label: Floats) -> tuple[int, ...]:
+    """Columns of the label's shear that fit the base best; (0, 1, 2) unless another order is clearly better."""
+    fits = {
+        order: abs(correlation(base[:, 3:].ravel(), label[:, 3:][:, list(order)].ravel()))
+        for order in permutations(range(3))
+    }
+    best = max(fits, key=lambda order: fits[order])
+    clear = fits[best] > 0.7 and fits[best] > fits[(0, 1, 2)] + 0.3
+    return best if clear else (0, 1, 2)
+
+
+def _order_text(order: tuple[int, ...]) -> str:
+    """Order in which the file has its components: position k of the file is the component that takes it."""
+    names = {source: _SHEAR[target] for target, source in enumerate(order)}
+    return "xx yy zz " + " ".join(names[place] for place in range(3))

@@ -1,0 +1,170 @@
+"""What several checks need, computed once: compositions, energies without references, neighbours, flat arrays."""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equisparse.data.audit.finding import BasePrediction, Finding, Level
+from equisparse.data.fingerprint import Surroundings, composition_key, surroundings
+from equisparse.data.frames import Floats, LabelledFrame
+from equisparse.data.references import composition_matrix
+
+_MAD_TO_SIGMA = 1.4826
+_ROBUST_STEPS = 20
+
+
+class FrameSet:
+    """One list of frames under audit.
+
+    Parameters
+    ----------
+    name : str
+        ``train``, ``valid`` or ``test``.
+    frames : sequence of LabelledFrame
+        The frames.
+    elements : set of int or None
+        Atomic numbers that the base knows; None if unknown.
+    base : BasePrediction or None
+        Predictions for these frames.
+    """
+
+    def __init__(
+        self, name: str, frames: Sequence[LabelledFrame], elements: set[int] | None, base: BasePrediction | None = None
+    ) -> None:
+        self.name = name
+        self.frames = frames
+        self.elements = elements
+        self.base = base
+
+    def finding(
+        self, level: Level, code: str, message: str, frames: Iterable[int] | NDArray[np.int64], next_step: str
+    ) -> Finding:
+        """Build a finding about this set; frame numbers are made rising plain integers."""
+        return Finding(level, code, message, tuple(sorted({int(i) for i in frames})), next_step, self.name)
+
+    @cached_property
+    def n_atoms(self) -> Floats:
+        """Atoms of each frame, shape (n_frames,)."""
+        return np.array([frame.n_atoms for frame in self.frames], dtype=np.float64)
+
+    @cached_property
+    def composition(self) -> tuple[Floats, tuple[int, ...]]:
+        """Counts, shape (n_frames, n_elements), and the atomic numbers of the columns."""
+        return composition_matrix(self.frames)
+
+    @cached_property
+    def energies(self) -> Floats:
+        """Total energies, shape (n_frames,), eV; NaN where there is none."""
+        return np.array([np.nan if frame.energy is None else frame.energy for frame in self.frames], dtype=np.float64)
+
+    @cached_property
+    def with_forces(self) -> list[int]:
+        """Numbers of the frames that have finite forces."""
+        return [i for i, f in enumerate(self.frames) if f.forces is not None and np.isfinite(f.forces).all()]
+
+    @cached_property
+    def with_stress(self) -> list[int]:
+        """Numbers of the frames that have a finite stress."""
+        return [i for i, f in enumerate(self.frames) if f.stress is not None and np.isfinite(f.stress).all()]
+
+    @cached_property
+    def largest_force(self) -> Floats:
+        """Length of the largest force of each frame, shape (n_frames,), eV/Angstrom; NaN where there is none."""
+        largest = np.full(len(self.frames), np.nan)
+        for i in self.with_forces:
+            largest[i] = np.linalg.norm(forces_of(self.frames[i]), axis=1).max(initial=0.0)
+        return largest
+
+    @cached_property
+    def surroundings(self) -> list[Surroundings]:
+        """Neighbours and descriptor of each frame."""
+        return [surroundings(frame) for frame in self.frames]
+
+    @cached_property
+    def nearest(self) -> list[Floats]:
+        """Distance of each atom to its nearest neighbour, Angstrom, for each frame."""
+        return [around.nearest for around in self.surroundings]
+
+    @cached_property
+    def descriptors(self) -> list[NDArray[np.float32]]:
+        """Descriptor of the geometry of each frame."""
+        return [around.descriptor for around in self.surroundings]
+
+    @cached_property
+    def whole_descriptors(self) -> list[NDArray[np.float32]]:
+        """Descriptor of geometry and magnetism of each frame."""
+        return [around.whole for around in self.surroundings]
+
+    @cached_property
+    def keys(self) -> list[bytes]:
+        """Composition key of each frame."""
+        return [composition_key(frame) for frame in self.frames]
+
+    @cached_property
+    def bound(self) -> NDArray[np.bool_]:
+        """Frames in which every atom has a neighbour: no isolated atoms, shape (n_frames,)."""
+        return np.array([bool(np.isfinite(nearest).all()) for nearest in self.nearest], dtype=np.bool_)
+
+    @cached_property
+    def energy_scatter(self) -> Floats:
+        """Energies per atom less a robust fit of one energy per element, shape (n_frames,), eV; NaN where unknown."""
+        return robust_scatter(self.composition[0], self.energies, self.bound)
+
+    @cached_property
+    def residual_scatter(self) -> Floats:
+        """As `energy_scatter`, of label minus base prediction; NaN everywhere without a base."""
+        if self.base is None:
+            return np.full(len(self.frames), np.nan)
+        return robust_scatter(self.composition[0], self.energies - self.base.energy, self.bound)
+
+
+def forces_of(frame: LabelledFrame) -> Floats:
+    """Take the forces of a frame that is known to have them."""
+    return np.empty((0, 3)) if frame.forces is None else frame.forces
+
+
+def stress_of(frame: LabelledFrame) -> Floats:
+    """Take the stress of a frame that is known to have it."""
+    return np.empty((3, 3)) if frame.stress is None else frame.stress
+
+
+def robust_z(values: Floats, floor: float) -> Floats:
+    """Distance from the median in robust standard deviations (from the median deviation), at least `floor` wide."""
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return np.zeros_like(values)
+    middle = np.median(finite)
+    return np.asarray((values - middle) / max(_MAD_TO_SIGMA * float(np.median(np.abs(finite - middle))), floor))
+
+
+def robust_scatter(counts: Floats, energies: Floats, usable: NDArray[np.bool_]) -> Floats:
+    """Take one energy per element off energies per atom, fitted with least absolute deviations.
+
+    Parameters
+    ----------
+    counts : array, shape (n_frames, n_elements)
+        Composition.
+    energies : array, shape (n_frames,)
+        Total, eV; NaN where unknown.
+    usable : array of bool, shape (n_frames,)
+        Frames that take part in the fit and get a value.
+
+    Returns
+    -------
+    array, shape (n_frames,)
+        eV per atom; NaN for the other frames.
+    """
+    use = usable & np.isfinite(energies)
+    scatter = np.full(len(energies), np.nan)
+    if not use.any():
+        return scatter
+    n_atoms = counts[use].sum(axis=1)
+    fractions, target = counts[use] / n_atoms[:, None], energies[use] / n_atoms
+    weight = np.ones(len(target))
+    for _ in range(_ROBUST_STEPS):
+        shift = np.linalg.lstsq(fractions * weight[:, None], target * weight, rcond=1e-8)[0]
+        weight = 1 / np.sqrt(np.maximum(np.abs(target - fractions @ shift), 1e-4))
+    scatter[use] = target - fractions @ shift
+    return scatter

@@ -1,0 +1,111 @@
+"""What an audit reports, and how it reads on a terminal."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from equisparse.data.frames import Floats
+
+Level = Literal["error", "warning", "note"]
+"""How bad a finding is: training on it fails or is wrong; look at it; good to know."""
+
+_ORDER: dict[str, int] = {"error": 0, "warning": 1, "note": 2}
+_MOST_RANGES = 6
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that an audit noticed.
+
+    Parameters
+    ----------
+    level : {"error", "warning", "note"}
+        How bad it is.
+    code : str
+        Stable name of the check's outcome, such as ``duplicate-frames``.
+    message : str
+        What was seen, with numbers and units.
+    frames : tuple of int
+        Numbers into the audited list, from 0, rising; empty if the finding is about the set.
+    next_step : str
+        What to do about it.
+    dataset : str
+        ``train``, ``valid`` or ``test``: the list that `frames` counts in.
+    """
+
+    level: Level
+    code: str
+    message: str
+    frames: tuple[int, ...]
+    next_step: str
+    dataset: str = "train"
+
+
+@dataclass(frozen=True, eq=False)
+class BasePrediction:
+    """What the base model says about the training frames before any change.
+
+    Parameters
+    ----------
+    energy : array, shape (n_frames,)
+        Total energies, eV.
+    forces : sequence of array, shape (n_atoms, 3)
+        eV/Angstrom.
+    stress : array, shape (n_frames, 3, 3), or None
+        eV/Angstrom^3, sign of ASE; rows of NaN where there is none.
+    """
+
+    energy: Floats
+    forces: Sequence[Floats]
+    stress: Floats | None
+
+
+def sort_findings(findings: Iterable[Finding]) -> list[Finding]:
+    """Errors, then warnings, then notes; otherwise in the given order."""
+    return sorted(findings, key=lambda finding: _ORDER[finding.level])
+
+
+def has_errors(findings: Iterable[Finding]) -> bool:
+    """Tell whether any finding is an error."""
+    return any(finding.level == "error" for finding in findings)
+
+
+def format_findings(findings: Iterable[Finding]) -> str:
+    """Write findings as plain text for a terminal, errors first, two or three lines each.
+
+    >>> print(format_findings([Finding("note", "few-frames", "only 3 frames", (0, 1, 2), "add frames")]))
+    NOTE few-frames: only 3 frames
+      train frames 0-2 (3 frames)
+      -> add frames
+    0 errors, 0 warnings, 1 note
+    """
+    ordered = sort_findings(findings)
+    counts = [sum(finding.level == level for finding in ordered) for level in _ORDER]
+    summary = ", ".join(f"{n} {level}{'' if n == 1 else 's'}" for n, level in zip(counts, _ORDER, strict=True))
+    return "\n".join([*(_format_one(finding) for finding in ordered), summary])
+
+
+def format_frames(frames: Sequence[int]) -> str:
+    """Frame numbers in short form: ``0-4, 9, ... (37 frames)``.
+
+    >>> format_frames([0, 1, 2, 3, 4, 9])
+    '0-4, 9 (6 frames)'
+    """
+    ranges: list[list[int]] = []
+    for number in sorted(frames):
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    texts = [str(a) if a == b else f"{a}-{b}" for a, b in ranges[:_MOST_RANGES]]
+    more = ["..."] if len(ranges) > _MOST_RANGES else []
+    return f"{', '.join(texts + more)} ({len(frames)} frame{'' if len(frames) == 1 else 's'})"
+
+
+def _format_one(finding: Finding) -> str:
+    lines = [f"{finding.level.upper()} {finding.code}: {finding.message}"]
+    if finding.frames:
+        lines.append(f"  {finding.dataset} frames {format_frames(finding.frames)}")
+    elif finding.dataset != "train":
+        lines.append(f"  {finding.dataset} set")
+    return "\n".join([*lines, f"  -> {finding.next_step}"])

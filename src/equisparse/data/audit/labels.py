@@ -1,0 +1,202 @@
+"""Checks of the labels by themselves: missing, zero, not finite, net force, stress matrices."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+
+from equisparse.data.audit.context import FrameSet, forces_of, stress_of
+from equisparse.data.audit.finding import Finding, Level
+
+_LARGEST_STRESS = 5.0
+_ASYMMETRY = 0.02
+_NET_FORCE = 0.1
+_NET_SHARE = 0.05
+_LOST_SHARE = 0.5
+_LOST_FRAMES = 3
+
+
+def labels_present(data: FrameSet) -> Iterator[Finding]:
+    """No label at all, or energies or forces missing in some or all frames."""
+    without_energy = np.flatnonzero([f.energy is None for f in data.frames])
+    without_forces = np.flatnonzero([f.forces is None for f in data.frames])
+    n = len(data.frames)
+    if without_energy.size == without_forces.size == n and not any(f.stress is not None for f in data.frames):
+        yield data.finding(
+            "error",
+            "no-labels",
+            f"none of {n} frames has an energy, forces or a stress; stored are: {_stored_names(data)}",
+            (),
+            "name the keys under which the labels are stored",
+        )
+        return
+    for name, missing in (("energy", without_energy), ("forces", without_forces)):
+        if missing.size:
+            yield data.finding(
+                "warning" if missing.size == n else "note",
+                f"no-{name}",
+                f"{missing.size} of {n} frames have no {name} label; they do not enter that part of the loss",
+                missing,
+                f"fine if intended; otherwise name the {name} key, or leave these frames out",
+            )
+
+
+def labels_finite(data: FrameSet) -> Iterator[Finding]:
+    """NaN or infinite values."""
+    for name in ("energy", "forces", "stress"):
+        values = [getattr(frame, name) for frame in data.frames]
+        bad = [i for i, value in enumerate(values) if value is not None and not np.isfinite(value).all()]
+        if bad:
+            yield data.finding(
+                "error",
+                "not-finite",
+                f"{name} is NaN or infinite in {len(bad)} frames",
+                bad,
+                "leave these frames out: the calculation failed or the file is damaged",
+            )
+
+
+def labels_zero(data: FrameSet) -> Iterator[Finding]:
+    """Energies, forces or stresses that are exactly zero where that is not physical."""
+    energy = np.flatnonzero(data.energies == 0)
+    if energy.size:
+        yield data.finding(
+            "error",
+            "zero-energy",
+            f"the energy is exactly 0 in {energy.size} of {len(data.frames)} frames: a placeholder, not a label",
+            energy,
+            "check the energy key, or leave these frames out",
+        )
+    yield from _zero_forces(data)
+    stressed = data.with_stress
+    if stressed and not any(stress_of(data.frames[i]).any() for i in stressed):
+        yield data.finding(
+            "error",
+            "zero-stress",
+            f"the stress is exactly 0 in all {len(stressed)} frames that have one: it was not computed",
+            stressed,
+            "leave the stress out (train on energies and forces), or name the right key",
+        )
+
+
+def constrained_zeros(data: FrameSet) -> Iterator[Finding]:
+    """Exact zero forces on atoms that were held, or on the same atoms in many frames where constraints were lost."""
+    held = [i for i in data.with_forces if _held_are_zero(data, i)]
+    if held:
+        yield data.finding(
+            "error",
+            "constrained-zero-forces",
+            f"in {len(held)} frames all constrained atoms have exactly zero force: the file stores forces after "
+            "constraints, which are not labels",
+            held,
+            "read the code's own output (OUTCAR, vasprun.xml), or write with get_forces(apply_constraint=False)",
+        )
+    lost = _lost_constraints(data)
+    if lost:
+        atoms = sorted({atom for _, zero in lost for atom in zero})
+        level: Level = "error" if np.median([_net_share(data, i) for i, _ in lost]) > _NET_SHARE else "warning"
+        yield data.finding(
+            level,
+            "partial-zero-forces",
+            f"the same atoms ({len(atoms)}, first is number {atoms[0]}) have exactly zero force in {len(lost)} frames "
+            "while others move" + ("; the forces do not add up to zero" if level == "error" else ""),
+            [i for i, _ in lost],
+            "if these atoms were fixed, read the forces again from the code's own output; symmetry can also do this",
+        )
+
+
+def net_force(data: FrameSet) -> Iterator[Finding]:
+    """Find forces that do not add up to zero."""
+    bad = [i for i in data.with_forces if data.frames[i].n_atoms > 1 and _has_net_force(data, i)]
+    if bad:
+        worst = max(bad, key=lambda i: _net_share(data, i))
+        total = np.linalg.norm(forces_of(data.frames[worst]).sum(axis=0))
+        yield data.finding(
+            "warning",
+            "net-force",
+            f"forces do not add up to zero in {len(bad)} frames; worst is frame {worst} with {total:.3g} eV/Angstrom",
+            bad,
+            "look for constrained atoms, missing atoms, an external field, or unconverged forces",
+        )
+
+
+def stress_plausible(data: FrameSet) -> Iterator[Finding]:
+    """Stress matrices that are not symmetric, or so large that the unit must be another one."""
+    stresses = {i: stress_of(data.frames[i]) for i in data.with_stress}
+    skew = [i for i, s in stresses.items() if np.abs(s - s.T).max() > max(1e-4, _ASYMMETRY * np.abs(s).max())]
+    if skew:
+        yield data.finding(
+            "warning",
+            "stress-not-symmetric",
+            f"the stress matrix is not symmetric in {len(skew)} frames",
+            skew,
+            "check how the nine components were written; a virial of a part of the system is no label",
+        )
+    large = [i for i, s in stresses.items() if np.abs(s).max() > _LARGEST_STRESS]
+    if large:
+        top = max(np.abs(stresses[i]).max() for i in large)
+        yield data.finding(
+            "error" if len(large) > len(stresses) / 2 else "warning",
+            "stress-too-large",
+            f"stress up to {top:.3g} eV/Angstrom^3 ({top * 160.2:.3g} GPa) in {len(large)} of {len(stresses)} frames: "
+            "GPa or kbar taken for eV/Angstrom^3?",
+            large,
+            "give the unit of the stress: GPa or kbar",
+        )
+
+
+def _stored_names(data: FrameSet) -> str:
+    names = {name for f in data.frames for name in [*f.atoms.info, *f.atoms.arrays]} - {"numbers", "positions"}
+    return ", ".join(sorted(map(str, names))) or "nothing"
+
+
+def _zero_forces(data: FrameSet) -> Iterator[Finding]:
+    several = [i for i in data.with_forces if data.frames[i].n_atoms > 1]
+    zero = [i for i in several if not forces_of(data.frames[i]).any()]
+    odd = [i for i in zero if not data.surroundings[i].symmetric]
+    if not odd:
+        return
+    all_zero = len(zero) == len(several)
+    yield data.finding(
+        "error" if all_zero else "warning",
+        "zero-forces",
+        f"forces are exactly 0 on all atoms in {len(odd)} of {len(several)} frames although their surroundings differ",
+        odd,
+        "check the forces key, or leave the forces of these frames out",
+    )
+
+
+def _held_are_zero(data: FrameSet, number: int) -> bool:
+    frame = data.frames[number]
+    forces = forces_of(frame)
+    return bool(frame.fixed.any() and not forces[frame.fixed].any() and forces[~frame.fixed].any())
+
+
+def _lost_constraints(data: FrameSet) -> list[tuple[int, tuple[int, ...]]]:
+    """Frames, and atoms with exact zeros, where at least half of the frames with that species list have them."""
+    zeros: dict[bytes, list[tuple[int, tuple[int, ...]]]] = defaultdict(list)
+    for i in data.with_forces:
+        frame, forces = data.frames[i], forces_of(data.frames[i])
+        if forces.any() and not frame.fixed.any():
+            zeros[frame.numbers.tobytes()].append((i, tuple(np.flatnonzero(~forces.any(axis=1)).tolist())))
+    lost = []
+    for frames in zeros.values():
+        common = _common_atoms([atoms for _, atoms in frames])
+        hits = [(i, tuple(sorted(common & set(atoms)))) for i, atoms in frames if common & set(atoms)]
+        lost += hits if len(hits) >= _LOST_FRAMES else []
+    return lost
+
+
+def _common_atoms(atoms: list[tuple[int, ...]]) -> set[int]:
+    counts = np.bincount(np.concatenate([np.asarray(a, dtype=int) for a in atoms]))
+    return set(np.flatnonzero(counts >= max(_LOST_FRAMES, _LOST_SHARE * len(atoms))).tolist())
+
+
+def _net_share(data: FrameSet, number: int) -> float:
+    forces = forces_of(data.frames[number])
+    return float(np.linalg.norm(forces.sum(axis=0)) / max(np.linalg.norm(forces, axis=1).sum(), 1e-12))
+
+
+def _has_net_force(data: FrameSet, number: int) -> bool:
+    total = np.linalg.norm(forces_of(data.frames[number]).sum(axis=0))
+    return bool(total > _NET_FORCE and _net_share(data, number) > _NET_SHARE)

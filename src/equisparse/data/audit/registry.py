@@ -1,0 +1,100 @@
+"""The checks of an audit, in the order in which they report. A new check is one function and one line here."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from equisparse.data.audit.against_base import energies_against_base, forces_against_base, stress_against_base
+from equisparse.data.audit.context import FrameSet
+from equisparse.data.audit.duplicates import duplicates, leakage
+from equisparse.data.audit.energies import (
+    energy_matches_forces,
+    enthalpies,
+    one_reference,
+    outliers,
+    separable_elements,
+)
+from equisparse.data.audit.finding import BasePrediction, Finding, sort_findings
+from equisparse.data.audit.labels import (
+    constrained_zeros,
+    labels_finite,
+    labels_present,
+    labels_zero,
+    net_force,
+    stress_plausible,
+)
+from equisparse.data.audit.structure import cells, close_atoms, few_frames, isolated_atoms, known_elements
+from equisparse.data.frames import LabelledFrame
+from equisparse.errors import DataError
+
+SET_CHECKS: tuple[Callable[[FrameSet], Iterator[Finding]], ...] = (
+    known_elements,
+    labels_present,
+    labels_finite,
+    labels_zero,
+    constrained_zeros,
+    forces_against_base,
+    energies_against_base,
+    stress_against_base,
+    energy_matches_forces,
+    one_reference,
+    duplicates,
+    close_atoms,
+    cells,
+    enthalpies,
+    net_force,
+    stress_plausible,
+    outliers,
+    isolated_atoms,
+    separable_elements,
+    few_frames,
+)
+"""Checks that run on each set of frames by itself."""
+
+
+def audit(
+    train: Sequence[LabelledFrame],
+    valid: Sequence[LabelledFrame] | None = None,
+    test: Sequence[LabelledFrame] | None = None,
+    elements: set[int] | None = None,
+    base: BasePrediction | None = None,
+) -> list[Finding]:
+    """Look for what goes wrong in fine-tuning before it does.
+
+    Parameters
+    ----------
+    train, valid, test : sequence of LabelledFrame
+        Frames; `valid` and `test` may be left out.
+    elements : set of int, optional
+        Atomic numbers that the base model knows.
+    base : BasePrediction, optional
+        Predictions of the base model for `train`: units, signs and orders are then checked against it.
+
+    Returns
+    -------
+    list of Finding
+        Errors first. Frame numbers count in the list that `Finding.dataset` names.
+
+    Raises
+    ------
+    DataError
+        If there are no training frames, or the predictions do not belong to them.
+    """
+    if not train:
+        raise DataError("there are no training frames", next_step="give a file with at least one frame")
+    _require_fit(train, base)
+    sets = {"train": FrameSet("train", train, elements, base)}
+    sets |= {name: FrameSet(name, frames, elements) for name, frames in (("valid", valid), ("test", test)) if frames}
+    found = [finding for data in sets.values() for check in SET_CHECKS for finding in check(data)]
+    return sort_findings([*found, *leakage(sets)])
+
+
+def _require_fit(train: Sequence[LabelledFrame], base: BasePrediction | None) -> None:
+    if base is None:
+        return
+    sizes = [len(forces) for forces in base.forces]
+    stress_fits = base.stress is None or len(base.stress) == len(train)
+    if len(base.energy) != len(train) or sizes != [frame.n_atoms for frame in train] or not stress_fits:
+        raise DataError(
+            "the base predictions do not belong to the training frames",
+            given=f"{len(base.energy)} energies, {len(sizes)} force arrays, {sum(sizes)} atoms",
+            expected=f"{len(train)} frames, {sum(frame.n_atoms for frame in train)} atoms, in the same order",
+        )

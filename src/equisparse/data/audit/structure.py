@@ -1,0 +1,103 @@
+"""Checks of the structures: distances, isolated atoms, cells, elements, number of frames."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from ase.data import chemical_symbols
+
+from equisparse.data.audit.context import FrameSet
+from equisparse.data.audit.finding import Finding
+from equisparse.data.fingerprint import CUTOFF
+
+_TOO_CLOSE = 0.5
+_FEW_FRAMES = 10
+_FLAT_VOLUME = 1e-3
+
+
+def known_elements(data: FrameSet) -> Iterator[Finding]:
+    """Elements that the base model has never seen."""
+    counts, numbers = data.composition
+    if data.elements is None:
+        return
+    unknown = [z for z in numbers if z not in data.elements]
+    if unknown:
+        names = ", ".join(chemical_symbols[z] for z in unknown)
+        columns = [numbers.index(z) for z in unknown]
+        yield data.finding(
+            "error",
+            "unknown-elements",
+            f"the base model does not know {names}",
+            np.flatnonzero(counts[:, columns].any(axis=1)),
+            "take a base model with these elements, or leave the frames out",
+        )
+
+
+def close_atoms(data: FrameSet) -> Iterator[Finding]:
+    """Atoms that nearly coincide."""
+    smallest = np.array([nearest.min(initial=np.inf) for nearest in data.nearest])
+    bad = np.flatnonzero(smallest < _TOO_CLOSE)
+    if bad.size:
+        yield data.finding(
+            "error",
+            "atoms-too-close",
+            f"atoms closer than {_TOO_CLOSE} Angstrom in {bad.size} frames; smallest distance {smallest.min():.3g} "
+            f"Angstrom in frame {smallest.argmin()}",
+            bad,
+            "look for positions in another unit, a wrong cell, or doubled atoms",
+        )
+
+
+def isolated_atoms(data: FrameSet) -> Iterator[Finding]:
+    """Single atoms, and atoms that have lost all neighbours."""
+    alone = np.array([not np.isfinite(nearest).all() for nearest in data.nearest])
+    single = data.n_atoms == 1
+    if (alone & single).any():
+        yield data.finding(
+            "note",
+            "single-atoms",
+            f"{(alone & single).sum()} frames hold one isolated atom",
+            np.flatnonzero(alone & single),
+            "leave them out unless the base is meant to learn them: reference energies are refitted without them",
+        )
+    if (alone & ~single).any():
+        yield data.finding(
+            "warning",
+            "isolated-atoms",
+            f"an atom has no neighbour within {CUTOFF:g} Angstrom in {(alone & ~single).sum()} frames",
+            np.flatnonzero(alone & ~single),
+            "look for an evaporated atom, positions in another unit, or a cell that is too large",
+        )
+
+
+def cells(data: FrameSet) -> Iterator[Finding]:
+    """Periodic frames without a cell, and stresses of frames that are not periodic."""
+    flat = [i for i, f in enumerate(data.frames) if f.pbc.all() and abs(np.linalg.det(f.cell)) < _FLAT_VOLUME]
+    if flat:
+        yield data.finding(
+            "error",
+            "no-cell",
+            f"{len(flat)} frames are periodic but their cell has no volume",
+            flat,
+            "write the Lattice, or set pbc to F F F",
+        )
+    finite = [i for i in data.with_stress if not data.frames[i].pbc.all()]
+    if finite:
+        yield data.finding(
+            "warning",
+            "stress-without-pbc",
+            f"{len(finite)} frames have a stress but are not periodic in all directions",
+            finite,
+            "set pbc to T T T if the calculation was periodic; otherwise leave the stress out",
+        )
+
+
+def few_frames(data: FrameSet) -> Iterator[Finding]:
+    """Note a training set so small that its validation error means little."""
+    if data.name == "train" and len(data.frames) < _FEW_FRAMES:
+        yield data.finding(
+            "note",
+            "few-frames",
+            f"only {len(data.frames)} training frames",
+            (),
+            "prefer a method with few trainable values, and test on independent frames",
+        )

@@ -1,0 +1,129 @@
+"""Split frames into training, validation and test sets without putting near duplicates on both sides."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from equisparse.data.fingerprint import Groups, composition_key, near_pairs, surroundings
+from equisparse.data.frames import LabelledFrame
+from equisparse.errors import DataError
+
+
+@dataclass(frozen=True)
+class Split:
+    """Numbers of the frames of each part, rising."""
+
+    train: list[int]
+    valid: list[int]
+    test: list[int]
+
+
+def near_groups(frames: Sequence[LabelledFrame]) -> list[list[int]]:
+    """Frames that are near duplicates of each other, directly or through others; every frame is in one group.
+
+    Consecutive frames of a molecular-dynamics run stored every few steps end up together. Frames that differ in their
+    stored spins are not near. See `equisparse.data.fingerprint` for what near means.
+    """
+    groups = Groups(len(frames))
+    descriptors = [surroundings(frame).whole for frame in frames]
+    for leader, near in near_pairs([composition_key(frame) for frame in frames], descriptors):
+        for other in near.tolist():
+            groups.join(leader, other)
+    return groups.sets()
+
+
+def split_frames(
+    frames: Sequence[LabelledFrame], fractions: tuple[float, float, float] = (0.8, 0.1, 0.1), seed: int = 0
+) -> Split:
+    """Random split that keeps near duplicates together; the same for the same frames and seed.
+
+    Parameters
+    ----------
+    frames : sequence of LabelledFrame
+        Frames to split.
+    fractions : tuple of three floats
+        Shares of train, valid and test; they add up to 1, and a share may be 0. Parts differ from the shares as much
+        as the groups of near duplicates demand.
+    seed : int
+        Of the random order.
+
+    Returns
+    -------
+    Split
+        Numbers into `frames`. A part with a share above 0 has at least one frame.
+
+    Raises
+    ------
+    DataError
+        If the shares are not shares, or there are fewer independent groups of frames than parts.
+    """
+    if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6 or fractions[0] <= 0:
+        raise DataError("fractions cannot be used", given=str(fractions), expected="three shares that add up to 1")
+    groups = _shuffled(near_groups(frames), seed)
+    n_parts = sum(fraction > 0 for fraction in fractions)
+    if len(groups) < n_parts:
+        raise _too_few_groups(len(frames), len(groups), n_parts)
+    valid, groups = _take(groups, fractions[1] * len(frames), keep=1 + (fractions[2] > 0))
+    test, groups = _take(groups, fractions[2] * len(frames), keep=1)
+    return Split(train=sorted(i for group in groups for i in group), valid=valid, test=test)
+
+
+def split_off(frames: Sequence[LabelledFrame], fraction: float = 0.1, seed: int = 0) -> tuple[list[int], list[int]]:
+    """Set a share of the frames apart, near duplicates together.
+
+    Parameters
+    ----------
+    frames : sequence of LabelledFrame
+        Frames to split.
+    fraction : float
+        Share to set apart, above 0 and below 1.
+    seed : int
+        Of the random order.
+
+    Returns
+    -------
+    rest, part : list of int
+        Numbers into `frames`, rising; neither is empty.
+
+    Raises
+    ------
+    DataError
+        If the fraction is no share, or all frames are near duplicates of one another.
+    """
+    if not 0 < fraction < 1:
+        raise DataError("fraction cannot be used", given=str(fraction), expected="a share above 0 and below 1")
+    split = split_frames(frames, (1 - fraction, fraction, 0.0), seed)
+    return split.train, split.valid
+
+
+def _shuffled(groups: list[list[int]], seed: int) -> list[list[int]]:
+    order = np.random.default_rng(seed).permutation(len(groups))
+    return [groups[i] for i in order]
+
+
+def _take(groups: list[list[int]], target: float, keep: int) -> tuple[list[int], list[list[int]]]:
+    """Frames of whole groups, as near to `target` frames as they come, and the groups left, at least `keep`."""
+    taken: list[int] = []
+    left: list[list[int]] = []
+    for place, group in enumerate(groups):
+        remaining = len(groups) - place - 1 + len(left)
+        fits = len(taken) + len(group) <= max(target, 1) + 0.5
+        if target > 0 and fits and remaining >= keep:
+            taken.extend(group)
+        else:
+            left.append(group)
+    if target > 0 and not taken:
+        smallest = min(range(len(left)), key=lambda place: len(left[place]))
+        taken = left.pop(smallest)
+    return sorted(taken), left
+
+
+def _too_few_groups(n_frames: int, n_groups: int, n_parts: int) -> DataError:
+    return DataError(
+        f"{n_frames} frames cannot be split into {n_parts} independent parts",
+        given=f"{n_groups} group{'s' if n_groups != 1 else ''} of frames that are not near duplicates",
+        expected=f"at least {n_parts}",
+        cause="too few frames, or one molecular-dynamics run stored at nearly every step",
+        next_step="give validation and test files from other runs, or more widely spaced frames",
+    )

@@ -1,0 +1,68 @@
+"""An ASE calculator of any backbone, with or without an adapter."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+
+from equisparse.adapters.adapter import Adapter
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.units import matrix_to_voigt
+
+
+class AdaptedCalculator(Calculator):  # type: ignore[misc]  # ASE is untyped
+    """Energy (eV), forces (eV/Angstrom) and, for periodic structures, stress (eV/Angstrom^3, ASE sign and order).
+
+    Reference-energy shifts are added in float64.
+
+    Parameters
+    ----------
+    backbone : AbstractBackbone
+        Its weights are used as they are at every call.
+    shifts : mapping of int to float, optional
+        Atomic number -> eV.
+    """
+
+    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
+
+    def __init__(self, backbone: AbstractBackbone, shifts: Mapping[int, float] | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.backbone, self.shifts = backbone, dict(shifts or {})
+
+    def calculate(
+        self, atoms: Atoms | None = None, properties: Any = ("energy",), system_changes: Any = all_changes
+    ) -> None:
+        """Fill `results`; called by ASE."""
+        super().calculate(atoms, properties, system_changes)
+        prediction = self.backbone.predict(self.backbone.collate([self.backbone.graph(self.atoms)]))
+        energy = float(prediction.energy[0]) + sum(self.shifts.get(int(z), 0.0) for z in self.atoms.numbers)
+        self.results = {
+            "energy": energy,
+            "free_energy": energy,
+            "forces": prediction.forces.double().cpu().numpy(),
+        }
+        if self.atoms.cell.rank == 3 and self.atoms.pbc.any():
+            stress = prediction.stress[0].double().cpu().numpy()
+            self.results["stress"] = matrix_to_voigt(np.asarray(stress))
+
+
+def adapted_calculator(backbone: AbstractBackbone, adapter: Adapter | None = None) -> AdaptedCalculator:
+    """Calculator of `backbone`; with an adapter, the backbone's weights are replaced by the merged ones for good.
+
+    Raises
+    ------
+    AdapterMismatchError
+        If the adapter belongs to another base.
+    """
+    if adapter is None:
+        return AdaptedCalculator(backbone)
+    check_adapter(backbone, adapter)
+    adapter.merge_into(backbone.model)
+    return AdaptedCalculator(backbone, adapter.shifts)
+
+
+def check_adapter(backbone: AbstractBackbone, adapter: Adapter) -> None:
+    """Raise AdapterMismatchError unless `adapter` was made for this base."""
+    adapter.check_base({"source": backbone.identity.source, "sha256": backbone.identity.sha256})

@@ -1,0 +1,125 @@
+"""Merge an adapter into the upstream's own checkpoint, and prove that the file does what the adapter does."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from ase import Atoms
+
+from equisparse.adapters.adapter import Adapter
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.deploy.calculator import AdaptedCalculator, check_adapter
+from equisparse.errors import StateError
+
+ENERGY_TOLERANCE = 1e-5
+"""eV per atom: float32 sums over neighbours in another order."""
+FORCE_TOLERANCE = 1e-4
+"""eV/Angstrom, and as a fraction of the largest force."""
+STRESS_TOLERANCE = 1e-5
+"""eV/Angstrom^3, and as a fraction of the largest stress."""
+
+
+@dataclass(frozen=True)
+class MergeCheck:
+    """Largest differences between the adapted model and the native file under the upstream's own calculator.
+
+    Parameters
+    ----------
+    n_frames : int
+        Frames compared.
+    energy : float
+        eV per atom.
+    energy_rounding : float
+        eV per atom that single precision cannot resolve at the size of these total energies.
+    forces : float
+        eV/Angstrom.
+    stress : float
+        eV/Angstrom^3; over periodic frames.
+    equal : bool
+        Whether all are within tolerance.
+    """
+
+    n_frames: int
+    energy: float
+    energy_rounding: float
+    forces: float
+    stress: float
+    equal: bool
+
+    def __str__(self) -> str:
+        verdict = "equal" if self.equal else "NOT EQUAL"
+        return (
+            f"{verdict}: native file against adapter on {self.n_frames} frames, largest differences: "
+            f"energy {self.energy * 1e3:.2g} meV/atom (rounding {self.energy_rounding * 1e3:.2g}), "
+            f"force {self.forces * 1e3:.2g} meV/Angstrom, stress {self.stress:.2g} eV/Angstrom^3"
+        )
+
+
+def merge(backbone: AbstractBackbone, adapter: Adapter, path: Path, frames: Sequence[Atoms]) -> MergeCheck:
+    """Write the native checkpoint of base plus adapter, reload it with the upstream's calculator, and compare.
+
+    Parameters
+    ----------
+    backbone : AbstractBackbone
+        Untouched base; untouched again afterwards.
+    adapter : Adapter
+    path : Path
+        Target.
+    frames : sequence of Atoms
+        Structures to compare on, at least one.
+
+    Raises
+    ------
+    AdapterMismatchError
+        If the adapter belongs to another base.
+    StateError
+        If the file does not give what the adapter gives; the file is kept under the name ``<path>.rejected``.
+    """
+    check_adapter(backbone, adapter)
+    with adapter.merged(backbone.model):
+        backbone.save_native(path, adapter.shifts)
+        check = compare(AdaptedCalculator(backbone, adapter.shifts), backbone, path, frames)
+    if not check.equal:
+        rejected = path.with_name(path.name + ".rejected")
+        path.replace(rejected)
+        raise StateError(
+            "The native file does not give what the adapter gives.",
+            given=str(check),
+            cause="another version of the upstream package, or a fault in this one",
+            next_step=f"please report it with the file {rejected}",
+        )
+    return check
+
+
+def compare(ours: AdaptedCalculator, backbone: AbstractBackbone, path: Path, frames: Sequence[Atoms]) -> MergeCheck:
+    """Largest differences between our calculator and the upstream's over `frames`."""
+    theirs = backbone.upstream_calculator(path)
+    rows = [_differences(ours, theirs, atoms) for atoms in frames]
+    energy, rounding, forces, force_scale, stress, stress_scale = (max(column) for column in zip(*rows, strict=True))
+    equal = (
+        energy <= ENERGY_TOLERANCE + rounding
+        and forces <= FORCE_TOLERANCE * max(1.0, force_scale)
+        and stress <= STRESS_TOLERANCE * max(1.0, stress_scale / 1e-1)
+    )
+    return MergeCheck(len(rows), energy, rounding, forces, stress, equal)
+
+
+def _differences(ours: AdaptedCalculator, theirs: object, atoms: Atoms) -> tuple[float, ...]:
+    """Energy, its rounding, force, force scale, stress, stress scale of one frame."""
+    results = []
+    for calculator in (ours, theirs):
+        frame = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc, calculator=calculator)
+        stress = frame.get_stress() if frame.cell.rank == 3 and frame.pbc.any() else np.zeros(6)
+        results.append((frame.get_potential_energy(), frame.get_forces(), stress))
+    (e1, f1, s1), (e2, f2, s2) = results
+    rounding = 16 * torch.finfo(torch.float32).eps * abs(e1) / len(atoms)
+    return (
+        abs(e1 - e2) / len(atoms),
+        rounding,
+        float(np.abs(f1 - f2).max()),
+        float(np.abs(f1).max()),
+        float(np.abs(s1 - s2).max()),
+        float(np.abs(s1).max()),
+    )

@@ -1,0 +1,301 @@
+"""Laws that every backbone obeys, as plain checks on a loaded model and frames of the caller's choice.
+
+Derivatives and symmetries are best checked in float64. Each check raises AssertionError where the law is broken.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.calculators.calculator import Calculator
+from numpy.typing import NDArray
+from torch import Tensor
+
+from equisparse.adapters.attach import written
+from equisparse.backbones.base import AbstractBackbone, Prediction
+from equisparse.testing.tolerances import ENERGY, FINITE_DIFFERENCE, FORCES, STRESS
+
+_STEP = 2e-4
+"""Displacement (Angstrom) and strain of the central differences."""
+
+
+def predict(backbone: AbstractBackbone, frames: Sequence[Atoms]) -> Prediction:
+    """Prediction of frames as one batch."""
+    return backbone.predict(backbone.collate([backbone.graph(atoms) for atoms in frames]))
+
+
+def rattled(atoms: Atoms, seed: int, width: float = 0.1) -> Atoms:
+    """Copy without any symmetry: displaced atoms, and a strained cell where there is one.
+
+    Parameters
+    ----------
+    atoms : Atoms
+        Never modified.
+    seed : int
+        Of the displacements.
+    width : float
+        Standard deviation of the displacements, Angstrom.
+    """
+    random = np.random.default_rng(seed)
+    copy = atoms.copy()
+    if copy.pbc.any():
+        copy.set_cell(copy.cell[:] @ (np.eye(3) + 0.03 * random.normal(size=(3, 3))), scale_atoms=True)
+    copy.positions += width * random.normal(size=copy.positions.shape)
+    return copy
+
+
+def check_layout(backbone: AbstractBackbone) -> None:
+    """The blocks of each tensor tile it: every weight belongs to exactly one; names and shapes are the model's."""
+    layout, parameters = backbone.layout(), dict(backbone.model.named_parameters())
+    assert layout.total_parameters == sum(parameter.numel() for parameter in parameters.values()), "total"
+    assert list(layout.tensors) == [name for name in parameters if name in set(layout.tensors)], "order of tensors"
+    for name, shape in layout.tensor_shapes.items():
+        assert tuple(parameters[name].shape) == shape, f"{name} has shape {tuple(parameters[name].shape)}, not {shape}"
+        covered = torch.cat([block.indices().reshape(-1) for block in layout.of(name)])
+        assert torch.equal(covered.sort().values, torch.arange(math.prod(shape))), f"the blocks do not tile {name}"
+
+
+def check_calculator(backbone: AbstractBackbone, calculator: Calculator, frames: Sequence[Atoms]) -> None:
+    """Energy, forces and, for periodic frames, stress are those of an ASE calculator."""
+    prediction = predict(backbone, frames)
+    forces = _by_frame(prediction.forces, frames)
+    for number, atoms in enumerate(frames):
+        copy = atoms.copy()
+        copy.calc = calculator
+        _energy(backbone, "energy", prediction.energy[number], copy.get_potential_energy())
+        _forces(backbone, "forces", forces[number], copy.get_forces())
+        if atoms.pbc.all():
+            _stress(backbone, "stress", prediction.stress[number], copy.get_stress(voigt=False))
+
+
+def check_batching(backbone: AbstractBackbone, frames: Sequence[Atoms]) -> None:
+    """A frame's prediction does not depend on its company, and graphs can be collated many times."""
+    graphs = [backbone.graph(atoms) for atoms in frames]
+    together = backbone.predict(backbone.collate(graphs))
+    forces = _by_frame(together.forces, frames)
+    for number, graph in enumerate(graphs):
+        alone = backbone.predict(backbone.collate([graph]))
+        _energy(backbone, "energy alone", alone.energy[0], together.energy[number])
+        _forces(backbone, "forces alone", alone.forces, forces[number])
+        if frames[number].pbc.all():
+            _stress(backbone, "stress alone", alone.stress[0], together.stress[number])
+
+
+def check_permutation(backbone: AbstractBackbone, atoms: Atoms) -> None:
+    """Renumbering the atoms renumbers the forces and changes nothing else."""
+    order = np.random.default_rng(0).permutation(len(atoms))
+    before, after = predict(backbone, [atoms]), predict(backbone, [atoms[order]])
+    _energy(backbone, "energy", after.energy, before.energy)
+    _forces(backbone, "forces", after.forces, before.forces[torch.as_tensor(order)])
+    _stress(backbone, "stress", after.stress, before.stress)
+
+
+def check_translation(backbone: AbstractBackbone, atoms: Atoms) -> None:
+    """Moving all atoms, and moving single atoms by lattice vectors, changes nothing; forces add up to zero."""
+    moved = atoms.copy()
+    moved.positions += [0.3, -1.7, 5.1]
+    if atoms.pbc.all():
+        moved.positions += np.random.default_rng(0).integers(-1, 2, size=(len(atoms), 3)) @ atoms.cell[:]
+    before, after = predict(backbone, [atoms]), predict(backbone, [moved])
+    _energy(backbone, "energy", after.energy, before.energy)
+    _forces(backbone, "forces", after.forces, before.forces)
+    _forces(backbone, "total force", before.forces.sum(0), torch.zeros(3))
+
+
+def check_rotation(backbone: AbstractBackbone, atoms: Atoms, *, improper: bool = True) -> None:
+    """Under a rotation, and under a rotation with inversion, forces and stress turn along.
+
+    Parameters
+    ----------
+    backbone : AbstractBackbone
+        A loaded model.
+    atoms : Atoms
+        Best without symmetry.
+    improper : bool
+        Whether the model promises inversion; those whose irreps have no parity do not.
+    """
+    matrix = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    rotation = matrix * np.linalg.det(matrix)
+    for turn in (rotation, -rotation) if improper else (rotation,):
+        turned = atoms.copy()
+        turned.set_cell(atoms.cell[:] @ turn.T)
+        turned.positions = atoms.positions @ turn.T
+        before, after = predict(backbone, [atoms]), predict(backbone, [turned])
+        q = torch.as_tensor(turn).to(before.forces)
+        _energy(backbone, "energy", after.energy, before.energy)
+        _forces(backbone, "forces", after.forces, before.forces @ q.T)
+        if atoms.pbc.all():
+            _stress(backbone, "stress", after.stress[0], q @ before.stress[0] @ q.T)
+
+
+def check_supercell(backbone: AbstractBackbone, atoms: Atoms) -> None:
+    """Two cells have twice the energy and the same forces and stress."""
+    before, after = predict(backbone, [atoms]), predict(backbone, [atoms.repeat((2, 1, 1))])
+    _energy(backbone, "energy", after.energy, 2 * before.energy)
+    _forces(backbone, "forces", after.forces, before.forces.repeat(2, 1))
+    _stress(backbone, "stress", after.stress, before.stress)
+
+
+def check_forces(backbone: AbstractBackbone, atoms: Atoms, directions: int = 3) -> None:
+    """Forces are the negative derivative of the energy, along random directions; float64."""
+    random = np.random.default_rng(0)
+    moves = [random.normal(size=atoms.positions.shape) for _ in range(directions)]
+    slopes = _slopes(backbone, [(_moved(atoms, _STEP * m), _moved(atoms, -_STEP * m)) for m in moves])
+    forces = predict(backbone, [atoms]).forces
+    analytic = torch.stack([-(forces * torch.as_tensor(m).to(forces)).sum() for m in moves])
+    FINITE_DIFFERENCE.check("forces against finite differences", analytic, slopes)
+
+
+def check_stress(backbone: AbstractBackbone, atoms: Atoms) -> None:
+    """Stress times volume is the derivative of the energy by each component of the strain; float64."""
+    strains = [np.zeros((3, 3)) for _ in range(6)]
+    for strain, (i, j) in zip(strains, [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)], strict=True):
+        strain[i, j] += 0.5
+        strain[j, i] += 0.5
+    slopes = _slopes(backbone, [(_strained(atoms, _STEP * s), _strained(atoms, -_STEP * s)) for s in strains])
+    stress = predict(backbone, [atoms]).stress[0] * atoms.get_volume()
+    analytic = torch.stack([(stress * torch.as_tensor(strain).to(stress)).sum() for strain in strains])
+    FINITE_DIFFERENCE.check("stress against finite differences", analytic, slopes)
+
+
+def check_isolated_atoms(backbone: AbstractBackbone, number: int) -> None:
+    """An atom alone has a finite energy and no force; two far apart have the sum of their energies."""
+    alone, apart = Atoms([number], [[0, 0, 0]]), Atoms([number] * 2, [[0, 0, 0], [50, 0, 0]])
+    prediction = predict(backbone, [alone, apart])
+    assert torch.isfinite(prediction.energy).all(), "the energy of an isolated atom is not finite"
+    _energy(backbone, "two atoms apart", prediction.energy[1], 2 * prediction.energy[0])
+    _forces(backbone, "forces", prediction.forces, torch.zeros(3, 3))
+
+
+def check_cutoff(backbone: AbstractBackbone, symbols: str, cutoff: float) -> None:
+    """Energy and force of a dimer go to zero smoothly at the cutoff, and stay zero beyond it; float64.
+
+    Parameters
+    ----------
+    backbone : AbstractBackbone
+        In float64.
+    symbols : str
+        Of the two atoms, such as ``"MgO"``.
+    cutoff : float
+        Of the model, Angstrom.
+    """
+    distances = [cutoff - 0.1, cutoff - 0.01, cutoff - 1e-6, cutoff + 1e-6, cutoff + 1.0]
+    prediction = predict(backbone, [Atoms(symbols, [[0, 0, 0], [distance, 0, 0]]) for distance in distances])
+    energies = (prediction.energy - prediction.energy[-1]).abs()
+    forces = prediction.forces.reshape(len(distances), -1).abs().amax(1)
+    for what, values in (("energy", energies), ("force", forces)):
+        near, nearer, inside, outside, _ = values.tolist()
+        assert nearer <= 0.2 * near + 1e-10, f"{what} does not die out towards the cutoff: {near:.3g}, {nearer:.3g}"
+        assert inside < 1e-8, f"{what} jumps by {inside:.3g} at the cutoff"
+        assert outside < 1e-12, f"{what} is {outside:.3g} beyond the cutoff"
+
+
+def check_native(
+    backbone: AbstractBackbone, path: Path, frames: Sequence[Atoms], shifts: Mapping[int, float]
+) -> None:
+    """A native file of changed weights, read by the upstream, predicts what the model predicts, plus the shifts.
+
+    Parameters
+    ----------
+    backbone : AbstractBackbone
+        In the precision of native files; left as it is.
+    path : Path
+        Where the file is written; it stays.
+    frames : sequence of Atoms
+        To be predicted.
+    shifts : mapping of int to float
+        Atomic number -> eV; equal for elements that share a reference energy.
+    """
+    with shaken(backbone):
+        before = predict(backbone, frames)
+        backbone.save_native(path, shifts)
+        after = predict(backbone, frames)
+    assert torch.equal(after.energy, before.energy), "writing shifted energies changed the model"
+    calculator, forces = backbone.upstream_calculator(path), _by_frame(before.forces, frames)
+    for number, atoms in enumerate(frames):
+        copy = atoms.copy()
+        copy.calc = calculator
+        added = sum(shifts.get(int(z), 0.0) for z in atoms.numbers)
+        _energy(backbone, "energy of the native file", before.energy[number] + added, copy.get_potential_energy())
+        _forces(backbone, "forces of the native file", forces[number], copy.get_forces())
+
+
+def check_reload(backbone: AbstractBackbone, path: Path, frames: Sequence[Atoms]) -> None:
+    """A native file that `check_native` wrote is a base model like any other: it loads, and agrees with the upstream."""
+    precision = str(backbone.dtype).removeprefix("torch.")
+    again = type(backbone).load(str(path), dtype=precision, modality=backbone.modality)
+    assert again.layout() == backbone.layout(), "the layout of the native file differs"
+    assert again.identity.sha256 != backbone.identity.sha256, "changed weights have the fingerprint of the base"
+    check_calculator(again, backbone.upstream_calculator(path), frames)
+
+
+def shaken(backbone: AbstractBackbone, width: float = 0.1) -> AbstractContextManager[None]:
+    """Within the block every tensor of the layout is changed at random; afterwards it is as before.
+
+    Parameters
+    ----------
+    backbone : AbstractBackbone
+        With nothing attached.
+    width : float
+        Standard deviation of the changes, relative to that of each tensor.
+    """
+    generator = torch.Generator().manual_seed(0)
+    weights: dict[str, Tensor] = {}
+    for name in backbone.layout().tensors:
+        weight = backbone.model.get_parameter(name).detach()
+        noise = torch.randn(weight.shape, generator=generator, dtype=torch.float64).to(weight)
+        weights[name] = weight + width * weight.square().mean().sqrt() * noise
+    return written(backbone.model, weights)
+
+
+def check_symmetry_of_changes(backbone: AbstractBackbone, atoms: Atoms, *, improper: bool = True) -> None:
+    """Whatever values the tensors of the layout take, the symmetries stay; arguments as in `check_rotation`."""
+    before = predict(backbone, [atoms]).energy
+    with shaken(backbone):
+        assert not torch.equal(predict(backbone, [atoms]).energy, before), "nothing changed: an empty check"
+        check_rotation(backbone, atoms, improper=improper)
+        check_translation(backbone, atoms)
+    assert torch.equal(predict(backbone, [atoms]).energy, before), "the base was not restored"
+
+
+def _slopes(backbone: AbstractBackbone, pairs: Sequence[tuple[Atoms, Atoms]]) -> Tensor:
+    """Central differences of the energy, one per pair of frames."""
+    energies = predict(backbone, [atoms for pair in pairs for atoms in pair]).energy
+    return (energies[0::2] - energies[1::2]) / (2 * _STEP)
+
+
+def _moved(atoms: Atoms, displacement: NDArray[np.float64]) -> Atoms:
+    """Copy with displaced atoms."""
+    copy = atoms.copy()
+    copy.positions += displacement
+    return copy
+
+
+def _strained(atoms: Atoms, strain: NDArray[np.float64]) -> Atoms:
+    """Copy with strained cell and positions."""
+    copy = atoms.copy()
+    copy.set_cell(atoms.cell[:] @ (np.eye(3) + strain), scale_atoms=True)
+    return copy
+
+
+def _by_frame(forces: Tensor, frames: Sequence[Atoms]) -> tuple[Tensor, ...]:
+    """Forces of each frame."""
+    return forces.split([len(atoms) for atoms in frames])
+
+
+def _energy(backbone: AbstractBackbone, what: str, actual: Tensor, expected: object) -> None:
+    ENERGY[backbone.dtype].check(what, actual, torch.as_tensor(expected, dtype=torch.float64))
+
+
+def _forces(backbone: AbstractBackbone, what: str, actual: Tensor, expected: object) -> None:
+    """Compare with the tolerance of forces, which grows with the largest force."""
+    values = torch.as_tensor(expected, dtype=torch.float64)
+    FORCES[backbone.dtype].check(what, actual, values.expand_as(actual) if values.ndim == 1 else values)
+
+
+def _stress(backbone: AbstractBackbone, what: str, actual: Tensor, expected: object) -> None:
+    STRESS[backbone.dtype].check(what, actual, torch.as_tensor(expected, dtype=torch.float64))

@@ -1,0 +1,60 @@
+"""The learning curve: one row an epoch, kept with the checkpoints and written as CSV."""
+
+import csv
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from equisparse.training.task import FinetuneTask
+
+
+class LearningCurve(Callback):
+    """Collects a row after every validation; a resumed run goes on where its checkpoint ended.
+
+    Parameters
+    ----------
+    path : Path
+        CSV file, replaced at once after every epoch.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict[str, float]] = []
+        self._seconds_before = 0.0
+        self._start = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Training time, that of interrupted runs before included."""
+        return self._seconds_before + time.monotonic() - self._start
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows, "seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows, self._seconds_before = list(state_dict["rows"]), state_dict["seconds"]
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.sanity_checking or not isinstance(pl_module, FinetuneTask):
+            return
+        row = {"epoch": float(trainer.current_epoch + 1), "step": float(trainer.global_step)}
+        row["valid_loss"] = float(trainer.callback_metrics["valid_loss"])
+        for split, errors in (("train", pl_module.train_errors), ("valid", pl_module.valid_errors)):
+            row |= {f"{split}_{name}": value for name, value in errors.metrics().items() if value is not None}
+        row |= {"changed_fraction_model": pl_module.changed_fraction(), "seconds": round(self.seconds, 2)}
+        self.rows.append(row)
+        if trainer.is_global_zero:
+            write_rows(self.path, self.rows)
+
+
+def write_rows(path: Path, rows: list[dict[str, float]]) -> None:
+    """Write rows as CSV, all at once; columns are those of the first row."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]), extrasaction="ignore", restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(part, path)

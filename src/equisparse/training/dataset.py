@@ -1,0 +1,148 @@
+"""Frames as graphs with labels, built once and collated many times."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
+
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.data.frames import LabelledFrame
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Labels of a batch; NaN where there is none.
+
+    Parameters
+    ----------
+    energy : Tensor, shape (n_frames,), eV
+        Total energy less the shift of the reference energies: what the base model is to predict.
+    forces : Tensor, shape (n_atoms, 3), eV/Angstrom
+    stress : Tensor, shape (n_frames, 3, 3), eV/Angstrom^3
+    n_atoms : Tensor, shape (n_frames,), int64
+    """
+
+    energy: Tensor
+    forces: Tensor
+    stress: Tensor
+    n_atoms: Tensor
+
+    def to(self, device: torch.device) -> "Targets":
+        """On another device."""
+        return Targets(*(tensor.to(device) for tensor in (self.energy, self.forces, self.stress, self.n_atoms)))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One frame: the backbone's graph, and its labels as float64 arrays."""
+
+    graph: Any
+    energy: float
+    forces: NDArray[np.float64]
+    stress: NDArray[np.float64]
+
+
+class FrameDataset(Dataset[Sample]):
+    """Frames of one split.
+
+    Parameters
+    ----------
+    backbone : AbstractBackbone
+        Builds the graphs.
+    frames : sequence of LabelledFrame
+    shifts : mapping of int to float
+        Atomic number -> eV, taken off the labelled energies.
+    """
+
+    def __init__(self, backbone: AbstractBackbone, frames: Sequence[LabelledFrame], shifts: dict[int, float]) -> None:
+        self.frames = list(frames)
+        self.shifts = dict(shifts)
+        self._samples = [_sample(backbone, frame, shifts) for frame in self.frames]
+
+    def reference_energy(self, number: int) -> float:
+        """Sum of the shifts over the atoms of one frame, eV."""
+        return reference_energy(self.frames[number].atoms, self.shifts)
+
+    def with_shifts(self, shifts: dict[int, float]) -> "FrameDataset":
+        """The same frames and graphs with other shifts."""
+        other = object.__new__(FrameDataset)
+        other.frames, other.shifts = self.frames, dict(shifts)
+        other._samples = [
+            replace(sample, energy=_residual(frame, shifts))
+            for frame, sample in zip(self.frames, self._samples, strict=True)
+        ]
+        return other
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, number: int) -> Sample:
+        return self._samples[number]
+
+    def labels(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Energies less shifts (n_frames,), forces (all atoms, 3), stresses (n_frames, 3, 3); NaN where missing."""
+        samples = self._samples
+        return (
+            np.array([sample.energy for sample in samples]),
+            np.concatenate([sample.forces for sample in samples]),
+            np.stack([sample.stress for sample in samples]),
+        )
+
+    def batches(self, backbone: AbstractBackbone, size: int) -> Iterator[tuple[Any, Targets]]:
+        """All samples in order, collated."""
+        for first in range(0, len(self), size):
+            yield collate(backbone, self._samples[first : first + size])
+
+    def train_loader(
+        self, backbone: AbstractBackbone, size: int, *, seed: int, replicas: int = 1, rank: int = 0
+    ) -> DataLoader[Sample]:
+        """Shuffled batches; the order depends on the seed and the epoch alone."""
+        sampler: DistributedSampler[Sample] = DistributedSampler(self, replicas, rank, shuffle=True, seed=seed)
+        return DataLoader(self, size, sampler=sampler, collate_fn=lambda samples: collate(backbone, samples))
+
+    def eval_loader(
+        self, backbone: AbstractBackbone, size: int, *, replicas: int = 1, rank: int = 0
+    ) -> DataLoader[Sample]:
+        """Batches in order; every process sees its own share."""
+        share = list(range(rank, len(self), replicas))
+        return DataLoader(self, size, sampler=share, collate_fn=lambda samples: collate(backbone, samples))
+
+
+def reference_energy(atoms: Atoms, shifts: dict[int, float]) -> float:
+    """Sum of the shifts over the atoms, eV, in float64."""
+    numbers, counts = np.unique(atoms.numbers, return_counts=True)
+    return float(sum(shifts.get(int(z), 0.0) * int(n) for z, n in zip(numbers, counts, strict=True)))
+
+
+def collate(backbone: AbstractBackbone, samples: Sequence[Sample]) -> tuple[Any, Targets]:
+    """Batch of the backbone, and the targets."""
+    sizes = torch.tensor([len(sample.forces) for sample in samples])
+    targets = Targets(
+        torch.tensor([sample.energy for sample in samples], dtype=backbone.dtype),
+        torch.from_numpy(np.concatenate([sample.forces for sample in samples])).to(backbone.dtype),
+        torch.from_numpy(np.stack([sample.stress for sample in samples])).to(backbone.dtype),
+        sizes,
+    )
+    return backbone.collate([sample.graph for sample in samples]), targets
+
+
+def _sample(backbone: AbstractBackbone, frame: LabelledFrame, shifts: dict[int, float]) -> Sample:
+    """Graph and labels of one frame."""
+    missing = np.full((len(frame.atoms), 3), np.nan)
+    return Sample(
+        backbone.graph(frame.atoms),
+        _residual(frame, shifts),
+        missing if frame.forces is None else np.asarray(frame.forces, dtype=np.float64),
+        np.full((3, 3), np.nan) if frame.stress is None else np.asarray(frame.stress, dtype=np.float64),
+    )
+
+
+def _residual(frame: LabelledFrame, shifts: dict[int, float]) -> float:
+    """Labelled energy less the shifts, eV; NaN without a label."""
+    return float("nan") if frame.energy is None else float(frame.energy - reference_energy(frame.atoms, shifts))

@@ -1,0 +1,167 @@
+"""Fit an attached method to frames; resume a fit that was cut off."""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from rich.console import Console
+
+from equisparse.adapters.attach import Attachment
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.errors import StateError
+from equisparse.training.curve import LearningCurve
+from equisparse.training.dataset import FrameDataset
+from equisparse.training.options import TrainingOptions
+from equisparse.training.progress import Progress
+from equisparse.training.task import FinetuneTask
+
+LAST = "last.ckpt"
+"""Checkpoint to resume from, in the checkpoint folder."""
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a fit did.
+
+    Parameters
+    ----------
+    steps : int
+        Optimiser steps, those of interrupted runs before included.
+    seconds : float
+        Training time.
+    best_valid_loss : float
+        Of the deltas that the attachment holds now.
+    curve : list of dict
+        One row an epoch.
+    """
+
+    steps: int
+    seconds: float
+    best_valid_loss: float
+    curve: list[dict[str, float]]
+
+
+def fit(
+    backbone: AbstractBackbone,
+    attachment: Attachment,
+    train: FrameDataset,
+    valid: FrameDataset,
+    options: TrainingOptions,
+    folder: Path,
+    *,
+    resume: bool = False,
+    console: Console | None = None,
+) -> FitResult:
+    """Train the deltas of `attachment`; afterwards it holds those of the best validation loss.
+
+    Parameters
+    ----------
+    backbone, attachment
+        The attachment is to the backbone's model.
+    train, valid : FrameDataset
+    options : TrainingOptions
+        Resolved.
+    folder : Path
+        Gets ``metrics.csv`` and ``checkpoints/``.
+    resume : bool
+        Go on from the last checkpoint in `folder`, to the same end as a run that was never cut off.
+    console : Console, optional
+        Where progress is shown; nowhere if not given.
+
+    Raises
+    ------
+    StateError
+        If there is nothing to resume.
+    """
+    checkpoints = folder / "checkpoints"
+    last = checkpoints / LAST
+    if resume and not last.exists():
+        raise StateError("There is no checkpoint to resume from.", expected=str(last), next_step="leave --resume out")
+    total = options.steps_per_epoch(len(train)) * (options.epochs or 0)
+    task = FinetuneTask(backbone, attachment, options, total)
+    curve = LearningCurve(folder / "metrics.csv")
+    best = ModelCheckpoint(
+        checkpoints, "best", monitor="valid_loss", save_last=True, auto_insert_metric_name=False, enable_version_counter=False
+    )
+    with _quiet_lightning():
+        trainer = _trainer(backbone, options, folder, [curve, best, *_extra_callbacks(options, curve, console)])
+        replicas = {"replicas": trainer.world_size, "rank": trainer.global_rank}
+        trainer.fit(
+            task,
+            train.train_loader(backbone, options.batch_size, seed=options.seed, **replicas),
+            valid.eval_loader(backbone, options.batch_size, **replicas),
+            ckpt_path=last if resume else None,
+            weights_only=True,
+        )
+    task.load_state_dict(torch.load(best.best_model_path, weights_only=True, map_location=backbone.device)["state_dict"])
+    return FitResult(trainer.global_step, curve.seconds, float(best.best_model_score or float("nan")), curve.rows)
+
+
+def _extra_callbacks(options: TrainingOptions, curve: LearningCurve, console: Console | None) -> Iterator[Callback]:
+    """Progress and early stopping, where asked for."""
+    if console is not None:
+        yield Progress(curve, console)
+    if options.patience:
+        yield EarlyStopping("valid_loss", patience=options.patience, check_finite=False)
+
+
+def _trainer(backbone: AbstractBackbone, options: TrainingOptions, folder: Path, callbacks: list[Callback]) -> Trainer:
+    """Lightning's trainer for one run."""
+    processes = options.devices * options.num_nodes
+    return Trainer(
+        accelerator="gpu" if backbone.device.type == "cuda" else "cpu",
+        devices=options.devices,
+        num_nodes=options.num_nodes,
+        strategy="ddp" if processes > 1 else "auto",
+        max_epochs=options.epochs,
+        gradient_clip_val=options.gradient_clip,
+        logger=_logger(options, folder),
+        callbacks=callbacks,
+        inference_mode=False,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+        log_every_n_steps=1,
+    )
+
+
+def _logger(options: TrainingOptions, folder: Path) -> Logger | bool:
+    """The logger asked for."""
+    if options.logger == "tensorboard":
+        return TensorBoardLogger(folder, name="tensorboard", version="")
+    if options.logger == "wandb":
+        return WandbLogger(project="equisparse", save_dir=folder)
+    return False
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's advice on loaders and devices away from users; its errors still come through."""
+    import logging
+
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            warnings.filterwarnings("ignore", message=".*(num_workers|Checkpoint directory|lr_scheduler.step).*")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def environment_rank() -> int:
+    """Rank of this process under torchrun or SLURM; 0 without either."""
+    return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")))
+
+

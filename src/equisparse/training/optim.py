@@ -1,0 +1,43 @@
+"""Optimisers and learning-rate schedules, from a method's parameter groups."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from schedulefree import AdamWScheduleFree
+from torch.optim.lr_scheduler import LambdaLR
+
+from equisparse.methods.base import AbstractDelta, ParameterGroup
+from equisparse.training.options import TrainingOptions
+
+
+def build_optimizer(deltas: Iterable[AbstractDelta], options: TrainingOptions) -> torch.optim.Optimizer:
+    """AdamW or schedule-free AdamW over the groups of all deltas; groups of the same settings are joined."""
+    groups = _joined([group for delta in deltas for group in delta.groups()], options.lr or 0.0)
+    if options.optimizer == "schedulefree":
+        return AdamWScheduleFree(groups, lr=options.lr or 0.0, warmup_steps=options.warmup_steps)
+    return torch.optim.AdamW(groups, lr=options.lr or 0.0)
+
+
+def build_schedule(optimizer: torch.optim.Optimizer, options: TrainingOptions, total_steps: int) -> LambdaLR | None:
+    """Warm-up and cosine to zero for AdamW; groups with a learning rate of their own keep it. None if schedule-free."""
+    if options.optimizer == "schedulefree":
+        return None
+
+    def annealed(step: int) -> float:
+        warm = min(1.0, (step + 1) / max(1, options.warmup_steps))
+        return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total_steps)))
+
+    return LambdaLR(optimizer, [(lambda step: 1.0) if group["own_lr"] else annealed for group in optimizer.param_groups])
+
+
+def _joined(groups: list[ParameterGroup], lr: float) -> list[dict[str, Any]]:
+    """Torch parameter groups, one per distinct setting, in order of first appearance."""
+    joined: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for group in groups:
+        rate = group.lr if group.lr is not None else lr * group.lr_factor
+        key = (group.name, rate, group.weight_decay)
+        settings = {"name": group.name, "lr": rate, "weight_decay": group.weight_decay, "own_lr": group.lr is not None}
+        joined.setdefault(key, settings | {"params": []})["params"].extend(group.parameters)
+    return list(joined.values())

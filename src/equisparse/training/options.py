@@ -1,0 +1,77 @@
+"""Options of training, with the defaults that were measured (docs/benchmarks.md)."""
+
+import math
+from dataclasses import dataclass, replace
+
+from equisparse.errors import InputError
+
+OPTIMIZERS = ("adamw", "schedulefree")
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How a fine-tune runs.
+
+    Parameters
+    ----------
+    epochs : int or None
+        Passes over the training frames; by default as many as give about 1000 steps, at least 10, at most 200.
+    batch_size : int
+        Frames per step (per process).
+    lr : float or None
+        Learning rate; by default that of the method.
+    optimizer : str
+        ``adamw`` (cosine annealed to zero) or ``schedulefree`` (as in the paper).
+    warmup_steps : int
+        Steps over which the learning rate rises from zero.
+    gradient_clip : float
+        Largest norm of the gradient.
+    energy_weight, force_weight, stress_weight : float
+        Weights of the Huber losses of energy (eV/atom), force (eV/Angstrom) and stress (eV/Angstrom^3).
+    huber_delta : float
+        Error, in the same units, above which the losses grow linearly.
+    patience : int
+        Epochs without a better validation loss after which training ends; 0 never ends early.
+    seed : int
+        Of the split, the deltas' start and the order of the frames.
+    devices, num_nodes : int
+        Processes per node, and nodes, for torchrun or SLURM.
+    logger : str
+        ``none``, ``tensorboard`` or ``wandb``; the learning curve is written as CSV in any case.
+    """
+
+    epochs: int | None = None
+    batch_size: int = 10
+    lr: float | None = None
+    optimizer: str = "adamw"
+    warmup_steps: int = 20
+    gradient_clip: float = 100.0
+    energy_weight: float = 1.0
+    force_weight: float = 10.0
+    stress_weight: float = 100.0
+    huber_delta: float = 0.01
+    patience: int = 0
+    seed: int = 0
+    devices: int = 1
+    num_nodes: int = 1
+    logger: str = "none"
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in OPTIMIZERS:
+            raise InputError("There is no such optimiser.", given=self.optimizer, expected=" or ".join(OPTIMIZERS))
+        for name in ("batch_size", "devices", "num_nodes"):
+            if getattr(self, name) < 1:
+                raise InputError(f"The option {name} has to be positive.", given=str(getattr(self, name)))
+        if self.epochs is not None and self.epochs < 1:
+            raise InputError("At least one epoch is needed.", given=str(self.epochs))
+        if self.lr is not None and not 0 < self.lr < 10:
+            raise InputError("This learning rate is out of range.", given=str(self.lr), expected="0 < lr < 10")
+
+    def steps_per_epoch(self, n_frames: int) -> int:
+        """Optimiser steps in one pass over `n_frames` frames."""
+        return math.ceil(math.ceil(n_frames / (self.devices * self.num_nodes)) / self.batch_size)
+
+    def resolved(self, n_frames: int, default_lr: float) -> "TrainingOptions":
+        """The same options with every default turned into a number."""
+        epochs = self.epochs or min(200, max(10, math.ceil(1000 / self.steps_per_epoch(n_frames))))
+        return replace(self, epochs=epochs, lr=self.lr if self.lr is not None else default_lr)

@@ -1,0 +1,67 @@
+"""Commands around a fine-tune: audit files, evaluate on files, merge into a native checkpoint."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+from equisparse.adapters.file import load_adapter
+from equisparse.backbones.base import AbstractBackbone, check_elements
+from equisparse.data.audit import BasePrediction, audit, format_findings, has_errors
+from equisparse.data.demo import demo_files
+from equisparse.data.labels import LabelKeys, LabelUnits
+from equisparse.data.read import read_frames
+from equisparse.deploy.calculator import check_adapter
+from equisparse.deploy.merge import MergeCheck, merge
+from equisparse.training.dataset import FrameDataset
+from equisparse.training.predict import evaluate
+
+_COMPARED_FRAMES = 5
+
+
+def audit_files(
+    files: Sequence[str], keys: LabelKeys, units: LabelUnits, backbone: AbstractBackbone | None
+) -> tuple[str, bool]:
+    """Findings about files as text, and whether they are free of errors.
+
+    With a backbone the labels are compared with its predictions, where it knows all elements.
+    """
+    frames = read_frames(list(files), keys, units)
+    elements = None if backbone is None else set(backbone.elements)
+    prediction = None
+    if backbone is not None and all(set(frame.atoms.numbers.tolist()) <= backbone.elements for frame in frames):
+        base = evaluate(backbone, FrameDataset(backbone, frames, {}))
+        prediction = BasePrediction(base.energy, base.forces, base.stress)
+    findings = audit(frames, elements=elements, base=prediction)
+    text = format_findings(findings) if findings else "nothing found"
+    return f"{len(frames)} frames read\n{text}", not has_errors(findings)
+
+
+def evaluate_files(
+    files: Sequence[str], keys: LabelKeys, units: LabelUnits, backbone: AbstractBackbone, adapter_file: str | None
+) -> dict[str, float | None]:
+    """Errors on all frames of files; with an adapter, of the adapted model with its reference energies.
+
+    Raises
+    ------
+    EquisparseError
+        If a file, an element or the adapter cannot be used with this base.
+    """
+    frames = read_frames(list(files), keys, units)
+    check_elements(backbone, [frame.atoms for frame in frames])
+    if adapter_file is None:
+        dataset, weights = FrameDataset(backbone, frames, {}), nullcontext()
+    else:
+        adapter = load_adapter(adapter_file)
+        check_adapter(backbone, adapter)
+        dataset, weights = FrameDataset(backbone, frames, dict(adapter.shifts)), adapter.merged(backbone.model)
+    with weights:
+        return evaluate(backbone, dataset).metrics(dataset)
+
+
+def merge_files(backbone: AbstractBackbone, adapter_file: str, out: Path, frames_file: str | None) -> MergeCheck:
+    """Native checkpoint of a base with an adapter file, compared on frames of a file or of the demo data."""
+    adapter = load_adapter(adapter_file)
+    frames = read_frames(frames_file or str(demo_files().valid))
+    check_elements(backbone, [frame.atoms for frame in frames])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    return merge(backbone, adapter, out, [frame.atoms for frame in frames[:_COMPARED_FRAMES]])

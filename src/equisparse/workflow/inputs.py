@@ -1,0 +1,92 @@
+"""What a fine-tune starts from: its frames in three splits, and the method that was asked for."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from equisparse.blocks import Layout
+from equisparse.config.finetune import FinetuneConfig, parse_size
+from equisparse.data.demo import demo_files
+from equisparse.data.frames import LabelledFrame
+from equisparse.data.read import read_frames
+from equisparse.data.split import split_off
+from equisparse.errors import InputError
+from equisparse.methods.base import AbstractMethod
+from equisparse.methods.registry import make_method
+from equisparse.methods.select import select
+
+DEMO = "demo"
+"""Name of the packaged data set in place of a file."""
+
+_FILE_OVERHEAD = 1500
+"""Bytes kept free for what a header says besides the layout: base, options, metrics, reference energies."""
+_TENSOR_OVERHEAD = 240
+"""Bytes of the file's directory for one tensor with two parts."""
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Frames for training, for choosing the best epoch, and for the final judgement."""
+
+    train: list[LabelledFrame]
+    valid: list[LabelledFrame]
+    test: list[LabelledFrame]
+
+    def items(self) -> list[tuple[str, list[LabelledFrame]]]:
+        """Name and frames of every split that is not empty."""
+        named = (("train", self.train), ("valid", self.valid), ("test", self.test))
+        return [(name, frames) for name, frames in named if frames]
+
+
+def read_splits(config: FinetuneConfig) -> Splits:
+    """Read all frames that a configuration names; without `valid` a part of `train` is split off."""
+    if config.train == [DEMO]:
+        demo = demo_files()
+        train, valid, test = ([str(path)] for path in (demo.train, demo.valid, demo.test))
+    else:
+        train, valid, test = config.train, config.valid or [], config.test or []
+    frames, valid_frames, test_frames = (_read(files, config) for files in (train, valid, test))
+    if not valid_frames:
+        rest, part = split_off(frames, config.valid_fraction, seed=config.seed)
+        frames, valid_frames = [frames[i] for i in rest], [frames[i] for i in part]
+    return Splits(frames, valid_frames, test_frames)
+
+
+def choose_method(config: FinetuneConfig, layout: Layout) -> tuple[AbstractMethod, Layout]:
+    """The method that a configuration asks for, and the layout of the tensors it may touch.
+
+    Raises
+    ------
+    InputError
+        If the wishes contradict one another or cannot be met.
+    """
+    if config.changed is not None and config.budget is not None:
+        raise InputError("Either a fraction or a size can be asked for.", given="--changed and --budget")
+    name = config.method or ("budget" if config.budget else "sparse")
+    options = dict(config.method_options or {})
+    if name == "sparse":
+        options = {"regime": config.regime, "changed": config.changed} | options
+    method = make_method(name, options)
+    selected = select(layout, config.targets or method.default_targets)
+    if config.budget is not None:
+        method = method.fit_into(value_bytes(parse_size(config.budget), selected), selected)
+    return method.resolve(selected), selected
+
+
+def value_bytes(file_bytes: int, layout: Layout) -> int:
+    """Bytes left for stored values in an adapter file of `file_bytes` over `layout`."""
+    header = json.dumps(json.dumps(layout.to_dict(), separators=(",", ":")))  # quoted: JSON within safetensors' JSON
+    left = file_bytes - len(header) - _TENSOR_OVERHEAD * len(layout.tensors) - _FILE_OVERHEAD
+    if left <= 0:
+        raise InputError(
+            "The adapter cannot be that small.",
+            given=f"{file_bytes} bytes",
+            expected=f"more than {file_bytes - left} bytes: what the names of the tensors take",
+            next_step="raise --budget, or select fewer tensors with --targets",
+        )
+    return left
+
+
+def _read(files: Sequence[str], config: FinetuneConfig) -> list[LabelledFrame]:
+    """Frames of files; none for no files."""
+    return read_frames(files, config.keys, config.units) if files else []

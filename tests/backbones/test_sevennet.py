@@ -1,0 +1,197 @@
+"""SevenNet obeys the laws of backbones: the pretrained models, and small ones as a user would bring them."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from ase import Atoms
+from ase.build import bulk
+from sevenn.calculator import SevenNetCalculator
+
+from equisparse.adapters.attach import attach
+from equisparse.backbones.base import check_elements
+from equisparse.backbones.registry import backbone_class, guess, load_backbone
+from equisparse.errors import BackboneError, MissingPackageError, StateError
+from equisparse.methods.scale import Scale
+from equisparse.testing import backbones as laws
+
+PRETRAINED = [("7net-0", None), ("7net-0_22May2024", None), ("7net-l3i5", None), ("7net-mf-0", "R2SCAN")]
+SHIFTS = {8: 0.25, 12: -1.5, 13: 3.0}
+
+
+class TestPretrained:
+    """Every published model that comes with the package; float32, as published."""
+
+    @pytest.fixture(scope="class", params=PRETRAINED, ids=lambda parameter: parameter[0])
+    def backbone(self, request, load):
+        name, modality = request.param
+        return load(name, modality=modality)
+
+    def test_layout(self, backbone):
+        laws.check_layout(backbone)
+
+    def test_upstream_calculator(self, backbone, oxides):
+        calculator = SevenNetCalculator(backbone.identity.source, device="cpu", modal=backbone.modality)
+        laws.check_calculator(backbone, calculator, oxides)
+
+    def test_native_file(self, backbone, oxides, tmp_path):
+        laws.check_native(backbone, tmp_path / "native.pth", oxides[:1], SHIFTS)
+
+
+class TestSymmetriesAndDerivatives:
+    """The expensive laws, on one model in float64. Its irreps have no parity, so that it does not promise inversion."""
+
+    @pytest.fixture(scope="class")
+    def backbone(self, load):
+        return load("7net-0", dtype="float64")
+
+    def test_batching(self, backbone, oxides):
+        laws.check_batching(backbone, oxides)
+
+    def test_permutation(self, backbone, oxides):
+        laws.check_permutation(backbone, oxides[1])
+
+    @pytest.mark.parametrize("number", [0, 2], ids=["crystal", "molecule"])
+    def test_translation(self, backbone, oxides, number):
+        laws.check_translation(backbone, oxides[number])
+
+    @pytest.mark.parametrize("number", [0, 2], ids=["crystal", "molecule"])
+    def test_rotation(self, backbone, oxides, number):
+        laws.check_rotation(backbone, oxides[number], improper=False)
+
+    def test_supercell(self, backbone, oxides):
+        laws.check_supercell(backbone, oxides[0])
+
+    @pytest.mark.parametrize("number", [0, 2], ids=["crystal", "molecule"])
+    def test_forces_are_derivatives(self, backbone, oxides, number):
+        laws.check_forces(backbone, oxides[number])
+
+    def test_stress_is_a_derivative(self, backbone, oxides):
+        laws.check_stress(backbone, oxides[0])
+
+    def test_isolated_atoms(self, backbone):
+        laws.check_isolated_atoms(backbone, 8)
+
+    def test_cutoff(self, backbone):
+        laws.check_cutoff(backbone, "MgO", backbone.cutoff)
+
+    def test_symmetry_of_changes(self, backbone, oxides):
+        laws.check_symmetry_of_changes(backbone, oxides[0], improper=False)
+
+    def test_slab_periodic_in_two_directions(self, backbone, oxides):
+        slab = oxides[0].copy()
+        slab.pbc = (True, True, False)
+        laws.check_forces(backbone, slab, directions=1)
+
+    def test_precisions_agree(self, backbone, load, oxides):
+        single, double = laws.predict(load("7net-0"), oxides), laws.predict(backbone, oxides)
+        assert double.energy.dtype == torch.float64
+        laws.ENERGY[torch.float32].check("energy", single.energy, double.energy)
+        laws.FORCES[torch.float32].check("forces", single.forces, double.forces)
+
+    def test_both_precisions_have_one_fingerprint(self, backbone, load):
+        assert backbone.identity == load("7net-0").identity
+
+
+class TestOwnModels:
+    """Checkpoint files of the user: other elements, product self-connections, parity, one reference energy."""
+
+    @pytest.fixture
+    def backbone(self, own_model, load):
+        return load(str(own_model), dtype="float64")
+
+    @pytest.fixture
+    def improper(self, own_model):
+        return own_model.stem != "no-parity"
+
+    def test_layout(self, backbone, own_model):
+        laws.check_layout(backbone)
+        roles = {block.role for block in backbone.layout()}
+        assert roles == {"embedding", "linear", "self_connection", "radial", "readout"}
+        elements = [block.shape[1] for block in backbone.layout() if len(block.shape) == 3]
+        assert set(elements) == ({3} if own_model.stem in ("nequip", "no-parity") else set())
+
+    def test_batching(self, backbone, oxides):
+        laws.check_batching(backbone, oxides)
+
+    def test_symmetries(self, backbone, oxides, improper):
+        laws.check_symmetry_of_changes(backbone, oxides[1], improper=improper)
+        laws.check_permutation(backbone, oxides[1])
+
+    def test_derivatives(self, backbone, oxides):
+        laws.check_forces(backbone, oxides[0])
+        laws.check_stress(backbone, oxides[0])
+
+    def test_cutoff_and_isolated_atoms(self, backbone):
+        laws.check_cutoff(backbone, "AlO", backbone.cutoff)
+        laws.check_isolated_atoms(backbone, 13)
+
+    def test_native_file(self, own_model, load, oxides, tmp_path):
+        single, path = load(str(own_model)), tmp_path / "native.pth"
+        shared = len(set(single.reference_slots.values())) == 1
+        laws.check_native(single, path, oxides, dict.fromkeys(SHIFTS, 0.5) if shared else SHIFTS)
+        laws.check_reload(single, path, oxides)
+
+
+def test_modalities_differ(load, oxides):
+    energies = [laws.predict(load("7net-mf-0", modality=name), oxides[:1]).energy for name in ("PBE", "R2SCAN")]
+    assert not torch.allclose(*energies)
+
+
+def test_shifts_of_one_modality_leave_the_other(load, oxides, tmp_path):
+    pbe, r2scan = (load("7net-mf-0", modality=name) for name in ("PBE", "R2SCAN"))
+    r2scan.save_native(tmp_path / "m.pth", {8: 1.0})
+    before = laws.predict(pbe, oxides[:1]).energy
+    after = laws.predict(load_backbone(str(tmp_path / "m.pth"), modality="PBE"), oxides[:1]).energy
+    assert torch.equal(before, after)
+
+
+def test_a_missing_or_needless_modality_is_refused():
+    with pytest.raises(BackboneError, match=r"expected: .*PBE or R2SCAN|expected: .*R2SCAN or PBE"):
+        load_backbone("7net-mf-0")
+    with pytest.raises(BackboneError, match="has no modalities"):
+        load_backbone("7net-0_22May2024", modality="PBE")
+
+
+def test_saving_an_attached_model_is_refused(load, own_model, tmp_path):
+    backbone = load(str(own_model))
+    attachment = attach(backbone.model, Scale(), backbone.layout())
+    with pytest.raises(StateError, match="detach first"):
+        backbone.save_native(tmp_path / "m.pth", {})
+    attachment.detach()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("contents", [b"", b"no checkpoint"])
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, contents):
+    path = Path(tmp_path, "broken.pth")
+    path.write_bytes(contents)
+    with pytest.raises(BackboneError, match="SevenNet cannot load this model"):
+        load_backbone(str(path))
+
+
+def test_names():
+    assert guess("7net-0") == guess("SevenNet-l3i5") == guess("/somewhere/mine.pth") == "sevennet"
+    with pytest.raises(BackboneError, match="cannot be told"):
+        guess("mystery")
+    with pytest.raises(BackboneError, match="no such backbone"):
+        backbone_class("mystery")
+
+
+def test_a_missing_package_names_its_extra(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "sevenn", None)
+    with pytest.raises(MissingPackageError, match=r"pip install 'equisparse\[sevennet\]'"):
+        backbone_class("sevennet")
+
+
+def test_an_unknown_element_is_named(load, own_model):
+    with pytest.raises(BackboneError, match=r"given: Cu, Si"):
+        check_elements(load(str(own_model)), [bulk("Cu"), Atoms("SiO")])
+
+
+def test_deployment_notes_name_the_file_and_the_modality(load):
+    notes = load("7net-mf-0", modality="PBE").deployment_notes(Path("mine.pth"))
+    assert "mine.pth" in notes
+    assert "modal='PBE'" in notes
+    assert math.isclose(load("7net-0").cutoff, 5.0)

@@ -1,0 +1,13 @@
+"""Settings of all tests: one thread, no tests of a backbone that is not installed, and reproducible Hypothesis runs without a deadline."""
+
+from importlib.util import find_spec
+
+import torch
+from hypothesis import HealthCheck, settings
+
+collect_ignore = [] if find_spec("sevenn") else ["backbones", "integration"]
+torch.set_num_threads(1)
+settings.register_profile(
+    "equisparse", deadline=None, derandomize=True, max_examples=25, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("equisparse")
