@@ -22,7 +22,7 @@ _NAMES = {
     "merge": "equisparse.deploy.merge",
 }
 
-__all__ = [*_NAMES, "__version__"]  # noqa: PLE0604  the keys are strings
+__all__ = [*_NAMES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

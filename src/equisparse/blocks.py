@@ -70,7 +70,7 @@ class Block:
         return sum(torch.meshgrid(*axes, indexing="ij"), torch.tensor(self.offset))
 
     def view(self, weight: Tensor) -> Tensor:
-        """This block of `weight` (any shape), as a view of shape `shape`."""
+        """Part of `weight` (any shape) that is this block, as a view of shape `shape`."""
         return weight.detach().reshape(-1).as_strided(self.shape, self.steps, self.offset)
 
 

@@ -58,7 +58,12 @@ def test_e3nn_linear_stays_equivariant(variant: str):
     irreps_in, irreps_out = o3.Irreps("3x0e+2x0o+4x1o+2x1e+3x2e"), o3.Irreps("2x0e+5x1o+1x1e+2x2e+1x0o")
     linear = o3.Linear(irreps_in, irreps_out)
     parts = [
-        (f"{irreps_in[i.i_in].ir}->{irreps_out[i.i_out].ir}", irreps_out[i.i_out].ir.l, irreps_out[i.i_out].ir.p, i.path_shape)
+        (
+            f"{irreps_in[i.i_in].ir}->{irreps_out[i.i_out].ir}",
+            irreps_out[i.i_out].ir.l,
+            irreps_out[i.i_out].ir.p,
+            i.path_shape,
+        )
         for i in linear.instructions
     ]
     layout = Layout(matrix_blocks("weight", parts, "linear", 0), {"weight": tuple(linear.weight.shape)}, 100)

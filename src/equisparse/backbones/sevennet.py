@@ -116,7 +116,7 @@ class SevenNetBackbone(AbstractBackbone):
         if any(parametrize.is_parametrized(module) for module in self.model.modules()):
             raise StateError("A method is attached: the native file would not be SevenNet's.", next_step="detach first")
         contents = self._checkpoint.get_checkpoint_dict()
-        native = contents["model_state_dict"]["rescale_atomic_energy.shift"].dtype
+        native = next(value.dtype for value in contents["model_state_dict"].values() if value.is_floating_point())
         state = {name: value.detach().cpu().clone() for name, value in self.model.state_dict().items()}
         state["rescale_atomic_energy.shift"] = self._shifted(state["rescale_atomic_energy.shift"], shifts)
         contents["model_state_dict"] = {
@@ -127,7 +127,8 @@ class SevenNetBackbone(AbstractBackbone):
 
     def upstream_calculator(self, path: Path) -> Calculator:
         with _quiet_upstream():
-            return SevenNetCalculator(str(path), device=self.device, modal=self.modality)
+            calculator: Calculator = SevenNetCalculator(str(path), device=self.device, modal=self.modality)
+        return calculator
 
     def deployment_notes(self, path: Path) -> str:
         modal = f" -m {self.modality}" if self.modality else ""
@@ -254,7 +255,7 @@ def _checked_modality(modal_map: Mapping[str, int] | None, modality: str | None,
 def _cast_one_hot(model: nn.Module, dtype: torch.dtype) -> None:
     """Let the one-hot embeddings, which upstream fixes to float32, give `dtype`."""
 
-    def cast(module: OnehotEmbedding, arguments: Any, data: Any) -> Any:
+    def cast(module: OnehotEmbedding, _arguments: Any, data: Any) -> Any:
         for key in filter(None, (module.key_output, module.key_additional_output)):
             data[key] = data[key].to(dtype)
         return data

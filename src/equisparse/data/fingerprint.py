@@ -30,6 +30,7 @@ _N_RANKS = 16
 _N_SUMMARY = 6
 _FLAT_CELL = 1e-6
 _ANGSTROM_PER_MOMENT = 0.2
+_ANGSTROM_PER_NEIGHBOUR = 0.2
 _SYSTEM_NAMES = ("charge", "total_charge", "spin", "multiplicity", "spin_multiplicity")
 
 
@@ -253,9 +254,10 @@ def _fade(distances: Floats) -> Floats:
 
 
 def _element_sums(frame: LabelledFrame, index: NDArray[np.int64], fade: Floats) -> Floats:
-    """Two sums over neighbours with weights that differ by element, shape (n_atoms, 2)."""
+    """Two sums over neighbours with weights that differ by element, shape (n_atoms, 2), scaled to Angstrom."""
     species = frame.numbers[index]
-    return np.stack([(np.cos(rate * species) * fade).sum(axis=1) for rate in (1.0, 2.4)], axis=1)
+    sums = [(np.cos(rate * species) * fade).sum(axis=1) for rate in (1.0, 2.4)]
+    return _ANGSTROM_PER_NEIGHBOUR * np.stack(sums, axis=1)
 
 
 def _moment_columns(frame: LabelledFrame, index: NDArray[np.int64], fade: Floats) -> Floats:

@@ -15,7 +15,10 @@ from equisparse.methods.base import AbstractDelta, Controller, ParameterGroup, S
 
 
 class PrunedDelta(AbstractDelta):
-    """``W' = W + mask * dW``; starts exactly at the base.
+    """``W' = W + dW`` with dW kept at zero outside of a mask; starts exactly at the base.
+
+    The mask acts after every optimiser step and not in the pass, so gradients stay dense and show which entries would be
+    useful again.
 
     Parameters
     ----------
@@ -24,26 +27,28 @@ class PrunedDelta(AbstractDelta):
     """
 
     mask: Tensor
+    gradient: Tensor
     squared_gradient: Tensor
 
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
         self.delta = nn.Parameter(torch.zeros_like(weight))
         self.register_buffer("mask", torch.ones_like(weight))
+        self.register_buffer("gradient", torch.zeros_like(weight))
         self.register_buffer("squared_gradient", torch.zeros_like(weight))
 
     def forward(self, weight: Tensor) -> Tensor:
-        return weight + self.mask * self.delta
+        return weight + self.delta
 
     def stored(self) -> Stored:
-        return entries.pack(self.mask * self.delta)
+        return entries.pack(self.delta)
 
     def groups(self) -> list[ParameterGroup]:
         return [ParameterGroup("delta", (self.delta,))]
 
     def saliency(self) -> Tensor:
         """Estimated loss increase of setting an entry back to the base, shape of the weight."""
-        return (self.mask * self.delta.detach()) ** 2 * self.squared_gradient
+        return self.delta.detach() ** 2 * self.squared_gradient
 
 
 class GradualPruning(Controller):
@@ -74,10 +79,14 @@ class GradualPruning(Controller):
         start: float,
         end: float,
         interval: int,
+        regrow: float = 0.0,
+        regrow_until: float = 0.8,
+        regrow_interval: int = 20,
         memory: float = 0.99,
     ) -> None:
         self._deltas, self._capacity, self._memory = deltas, capacity, memory
         self._start, self._end, self._interval = start, end, interval
+        self._regrow, self._regrow_until, self._regrow_interval = regrow, regrow_until, regrow_interval
         self._sizes = [delta.mask.numel() for delta in deltas]
         self._costs = torch.cat(
             [torch.full((size,), cost, dtype=torch.int32) for size, cost in zip(self._sizes, costs, strict=True)]
@@ -86,12 +95,17 @@ class GradualPruning(Controller):
     def before_step(self, step: int, total: int) -> None:
         for delta in self._deltas:
             if delta.delta.grad is not None:
+                delta.gradient.lerp_(delta.delta.grad, 1 - self._memory)
                 delta.squared_gradient.lerp_(delta.delta.grad.square(), 1 - self._memory)
 
     def after_step(self, step: int, total: int) -> None:
-        first, last = int(self._start * total), int(self._end * total)
-        if first <= step <= last and ((step - first) % self._interval == 0 or step == last):
-            self._prune_to(self._capacity_at((step - first) / max(last - first, 1)))
+        first, last, end = (int(part * total) for part in (self._start, self._end, self._regrow_until))
+        due = (step - first) % self._interval == 0 or step == last
+        if first <= step <= last and due:
+            self._select(self._capacity_at((step - first) / max(last - first, 1)))
+        elif last < step <= end and (step - last) % self._regrow_interval == 0:
+            self._select(self._capacity, self._regrow * (end - step) / max(end - last, 1))
+        self._zero_outside()
 
     def ready(self, step: int, total: int) -> bool:
         return step > int(self._end * total)
@@ -102,13 +116,27 @@ class GradualPruning(Controller):
         return self._capacity + round((everything - self._capacity) * (1 - progress) ** 3)
 
     @torch.no_grad()
-    def _prune_to(self, capacity: int) -> None:
-        """Keep the entries of largest saliency as far as their cost goes."""
+    def _select(self, capacity: int, regrown: float = 0.0) -> None:
+        """Keep the entries of largest saliency as far as their cost goes; give a part of it to new ones."""
         saliency = torch.cat([delta.saliency().reshape(-1) for delta in self._deltas])
-        order = saliency.argsort(descending=True)
-        affordable = self._costs.to(order.device)[order].cumsum(0) <= capacity
-        kept = torch.zeros_like(saliency)
-        kept[order[affordable]] = 1
+        kept = self._best(saliency, round(capacity * (1 - regrown)))
+        if regrown > 0:
+            g = torch.cat([delta.gradient.reshape(-1) for delta in self._deltas])
+            active = torch.cat([delta.mask.reshape(-1) for delta in self._deltas])
+            g = g.abs().masked_fill(active > 0, -1.0)
+            kept = kept + self._best(g, capacity - round(capacity * (1 - regrown)))
         for delta, mask in zip(self._deltas, kept.split(self._sizes), strict=True):
-            delta.mask.mul_(mask.reshape(delta.mask.shape))
+            delta.mask.copy_(mask.reshape(delta.mask.shape))
+
+    def _best(self, score: Tensor, capacity: int) -> Tensor:
+        """1 for the entries of largest score whose costs fit into `capacity` together, 0 for the others."""
+        order = score.argsort(descending=True)
+        affordable = self._costs.to(order.device)[order].cumsum(0) <= capacity
+        chosen = torch.zeros_like(score)
+        chosen[order[affordable]] = 1
+        return chosen
+
+    @torch.no_grad()
+    def _zero_outside(self) -> None:
+        for delta in self._deltas:
             delta.delta.mul_(delta.mask)

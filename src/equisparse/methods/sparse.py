@@ -1,7 +1,7 @@
 """Method `sparse`: few entries of the path weights change (arXiv 2606.18691), as many as decay leaves or as asked for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, cast
 
 from torch import Generator, Tensor
@@ -54,6 +54,8 @@ class Sparse(AbstractMethod):
     prune_start: float = 0.1
     prune_end: float = 0.6
     prune_interval: int = 5
+    regrow: float = 0.0
+    regrow_until: float = 0.8
 
     def __post_init__(self) -> None:
         _check_choice("regime", self.regime, tuple(TAU_DECAY))
@@ -101,6 +103,8 @@ class Sparse(AbstractMethod):
             start=self.prune_start,
             end=self.prune_end,
             interval=self.prune_interval,
+            regrow=self.regrow,
+            regrow_until=self.regrow_until,
         )
 
     def _capacity(self, layout: Layout) -> int:

@@ -39,6 +39,8 @@ class SoftThresholdDelta(AbstractDelta):
         For dW.
     """
 
+    path_of_entry: Tensor | None
+
     def __init__(
         self,
         weight: Tensor,

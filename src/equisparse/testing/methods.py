@@ -6,7 +6,7 @@ to be tested. Each raises AssertionError where the law is broken.
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,7 +122,7 @@ def law_seed(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) ->
 def law_gradient(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -> None:
     """On the first step every touched tensor gets a gradient that is finite and, unless it is tiny, not all zero."""
     model, _, attachment = _attached(case, layout, dtype, seed)
-    model.loss().backward()  # type: ignore[no-untyped-call]
+    model.loss().backward()
     for name, delta in attachment.deltas.items():
         gradients = [parameter.grad for parameter in delta.parameters() if parameter.grad is not None]
         assert all(bool(torch.isfinite(gradient).all()) for gradient in gradients), f"{name}: a gradient is not finite"
@@ -241,7 +241,9 @@ def law_options(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int)
     """Options survive JSON, and resolving twice is resolving once."""
     resolved = case.method.resolve(layout)
     assert resolved.resolve(layout) == resolved, "resolve changes what it resolved"
-    assert make_method(resolved.name, json.loads(json.dumps(resolved.options()))) == resolved, "options are lost in JSON"
+    assert make_method(resolved.name, json.loads(json.dumps(resolved.options()))) == resolved, (
+        "options are lost in JSON"
+    )
 
 
 METHOD_LAWS: tuple[MethodLaw, ...] = (
@@ -283,7 +285,7 @@ def _shake(attachment: Attachment, seed: int) -> None:
     with torch.no_grad():
         for delta in attachment.deltas.values():
             for parameter in delta.parameters():
-                parameter += 0.3 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+                parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
 
 
 def _train(attachment: Attachment, seed: int) -> None:  # noqa: ARG001  same signature as _shake
@@ -304,7 +306,7 @@ def _train(attachment: Attachment, seed: int) -> None:  # noqa: ARG001  same sig
     )
     for step in range(_STEPS):
         optimizer.zero_grad()
-        model.loss().backward()  # type: ignore[no-untyped-call]
+        model.loss().backward()
         controller.before_step(step, _STEPS)
         optimizer.step()
         controller.after_step(step, _STEPS)
@@ -335,7 +337,8 @@ def _parameter(shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Gene
 
 def _orthogonal(size: int, dtype: torch.dtype, generator: torch.Generator) -> Tensor:
     """Random orthogonal matrix."""
-    return torch.linalg.qr(torch.randn(size, size, generator=generator, dtype=torch.float64)).Q.to(dtype)
+    matrix: Tensor = torch.linalg.qr(torch.randn(size, size, generator=generator, dtype=torch.float64))[0]
+    return matrix.to(dtype)
 
 
 def _anatomy(model: nn.Module) -> dict[str, object]:
@@ -347,7 +350,7 @@ def _anatomy(model: nn.Module) -> dict[str, object]:
     }
 
 
-def _assert_same(actual: dict[str, Tensor], expected: dict[str, Tensor], what: str) -> None:
+def _assert_same(actual: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str) -> None:
     """Raise AssertionError unless both have the same names, types and bits."""
     assert list(actual) == list(expected), f"{what}: {list(actual)} instead of {list(expected)}"
     for name, value in actual.items():

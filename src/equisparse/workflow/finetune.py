@@ -17,7 +17,6 @@ from equisparse.adapters.attach import attach
 from equisparse.adapters.file import save_adapter
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.registry import load_backbone
-from equisparse.blocks import Layout
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.data.audit import BasePrediction, Finding, audit, format_findings, has_errors
 from equisparse.data.references import ReferenceFit, composition_matrix, fit_reference_shifts

@@ -127,7 +127,7 @@ def energy_matches_forces(data: FrameSet) -> Iterator[Finding]:
         return
     work = np.array([_work(data, i, j) for i, j in pairs])
     change = np.array([data.energies[j] - data.energies[i] for i, j in pairs])
-    clear = np.abs(work) >= max(_SMALLEST_CHANGE, float(np.median(np.abs(work))))
+    clear = (np.abs(work) >= np.median(np.abs(work))) & (np.maximum(np.abs(work), np.abs(change)) > _SMALLEST_CHANGE)
     if clear.sum() < _FEWEST_PAIRS:
         return
     ratios = change[clear] / work[clear]

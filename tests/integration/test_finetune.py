@@ -1,0 +1,170 @@
+"""The main job through the command line, on real frames and a real foundation model, and what it leaves behind."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+import torch
+from sevenn.calculator import SevenNetCalculator
+
+import equisparse
+from equisparse.adapters.file import load_adapter
+from equisparse.cli import main
+from equisparse.data.demo import demo_files
+from equisparse.training.errors import METRICS
+
+pytestmark = pytest.mark.filterwarnings("ignore:No tensor product accelerator")
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Small train, valid and test files of real DFT frames."""
+    folder = tmp_path_factory.mktemp("frames")
+    demo = demo_files()
+    files = {}
+    for name, source, count in (("train", demo.train, 12), ("valid", demo.valid, 4), ("test", demo.test, 4)):
+        files[name] = str(folder / f"{name}.extxyz")
+        ase.io.write(files[name], ase.io.read(source, f":{count}"))
+    return files
+
+
+def command(frames: dict[str, str], out: Path, *more: str) -> list[str]:
+    """Words of a short fine-tune."""
+    splits = [frames["train"], "--valid", frames["valid"], "--test", frames["test"]]
+    return ["finetune", *splits, "--out", str(out), "--batch-size", "4", "--device", "cpu", *more]
+
+
+@pytest.fixture(scope="module")
+def run(frames: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a finished run with a stated changed fraction."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    assert main(command(frames, out, "--epochs", "8", "--changed", "0.02", "--seed", "3")) == 0
+    return out
+
+
+def test_all_files_are_there_and_complete(run: Path) -> None:
+    names = {"adapter.safetensors", "merged.pth", "metrics.json", "metrics.csv", "config.yaml"}
+    assert names <= {path.name for path in run.iterdir()}
+    assert (run / "checkpoints" / "last.ckpt").exists()
+    assert len(list((run / "figures").glob("*.png"))) >= 4
+    metrics = json.loads((run / "metrics.json").read_text())
+    for stage in ("base", "refit", "final"):
+        for split in ("train", "valid", "test"):
+            assert set(metrics[stage][split]) == set(METRICS)
+            assert metrics[stage][split]["stress_mae_gpa"] is None
+    assert metrics["adapter_bytes"] == (run / "adapter.safetensors").stat().st_size
+    assert metrics["steps"] == 24
+    assert metrics["seed"] == 3
+    assert metrics["versions"]["sevennet"]
+    rows = list(csv.DictReader((run / "metrics.csv").open()))
+    assert [float(row["epoch"]) for row in rows] == list(range(1, 9))
+
+
+def test_the_fraction_asked_for_is_given(run: Path) -> None:
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["changed_fraction_model"] == pytest.approx(0.02, rel=0.02)
+    assert metrics["changed_count"] == metrics["stored_values"]
+
+
+def test_fine_tuning_beats_the_base_with_refitted_references(run: Path) -> None:
+    metrics = json.loads((run / "metrics.json").read_text())
+    for error in ("energy_mae_mev_per_atom", "force_mae_mev_per_ang"):
+        assert metrics["final"]["train"][error] < metrics["refit"]["train"][error]
+    assert metrics["refit"]["test"]["energy_mae_mev_per_atom"] < metrics["base"]["test"]["energy_mae_mev_per_atom"]
+
+
+def test_merged_file_in_the_upstream_calculator_agrees_with_the_adapter(run: Path, frames: dict[str, str]) -> None:
+    theirs = SevenNetCalculator(str(run / "merged.pth"), device="cpu")
+    ours = equisparse.calculator("7net-0", run / "adapter.safetensors", device="cpu")
+    for atoms in ase.io.read(frames["test"], ":2"):
+        results = []
+        for calculator in (ours, theirs):
+            atoms.calc = calculator
+            results.append((atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress()))
+        (e1, f1, s1), (e2, f2, s2) = results
+        assert e1 == pytest.approx(e2, abs=1e-4)
+        np.testing.assert_allclose(f1, f2, atol=1e-4)
+        np.testing.assert_allclose(s1, s2, atol=1e-5)
+
+
+def test_upstream_command_line_runs_the_merged_file(run: Path, frames: dict[str, str], tmp_path: Path) -> None:
+    words = ["-m", "sevenn.main.sevenn", "inference", str(run / "merged.pth"), frames["test"], "-o", str(tmp_path / "out")]
+    atoms = ase.io.read(frames["test"], ":")
+    words += ["-d", "cpu", "--allow_unlabeled"]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader((tmp_path / "out" / "per_graph.csv").open()))
+    ours = equisparse.calculator("7net-0", run / "adapter.safetensors", device="cpu")
+    for frame, row in zip(atoms, rows, strict=True):
+        frame.calc = ours
+        assert float(row["inferred_total_energy"]) == pytest.approx(frame.get_potential_energy(), abs=1e-3)
+
+
+def test_evaluate_gives_the_numbers_of_the_run(run: Path, frames: dict[str, str], tmp_path: Path) -> None:
+    words = ["evaluate", frames["test"], "--base", "7net-0", "--device", "cpu", "--json", str(tmp_path / "e.json")]
+    assert main([*words, "--adapter", str(run / "adapter.safetensors")]) == 0
+    found = json.loads((tmp_path / "e.json").read_text())
+    expected = json.loads((run / "metrics.json").read_text())["final"]["test"]
+    for name in METRICS:
+        assert found[name] == pytest.approx(expected[name], rel=1e-4)
+
+
+def test_merge_command_and_wrong_base(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["merge", str(run / "adapter.safetensors"), "--out", str(tmp_path / "m.pth"), "--device", "cpu"]
+    assert main([*words, "--base", "7net-0"]) == 0
+    assert "equal: native file" in capsys.readouterr().out
+    assert main([*words, "--base", "7net-0_22May2024"]) == 2
+    assert "another base model" in capsys.readouterr().err
+
+
+def test_the_config_file_runs_again_to_the_same_adapter(run: Path, tmp_path: Path) -> None:
+    words = ["finetune", "--config", str(run / "config.yaml"), "--out", str(tmp_path / "again")]
+    assert main(words) == 0
+    first, second = (load_adapter(folder / "adapter.safetensors") for folder in (run, tmp_path / "again"))
+    assert first.stored.keys() == second.stored.keys()
+    for name, parts in first.stored.items():
+        assert all(torch.equal(parts[part], second.stored[name][part]) for part in parts)
+
+
+def test_kill_and_resume_ends_where_an_uninterrupted_run_ends(run: Path, frames: dict[str, str], tmp_path: Path) -> None:
+    words = command(frames, tmp_path / "cut", "--epochs", "8", "--changed", "0.02", "--seed", "3")
+    process = subprocess.Popen([sys.executable, "-m", "equisparse.cli", *words], stdout=subprocess.DEVNULL)
+    last = tmp_path / "cut" / "checkpoints" / "last.ckpt"
+    deadline = time.monotonic() + 300
+    while not last.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "cut" / "adapter.safetensors").exists(), "the run ended before it could be killed"
+    assert main([*words, "--resume"]) == 0
+    whole, resumed = (load_adapter(folder / "adapter.safetensors") for folder in (run, tmp_path / "cut"))
+    for name, parts in whole.stored.items():
+        assert all(torch.equal(parts[part], resumed.stored[name][part]) for part in parts)
+    assert len((tmp_path / "cut" / "metrics.csv").read_text().splitlines()) == 9
+
+
+def test_a_finished_folder_is_not_overwritten(run: Path, frames: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    before = (run / "adapter.safetensors").read_bytes()
+    assert main(command(frames, run, "--epochs", "1")) == 2
+    assert "holds a run already" in capsys.readouterr().err
+    assert (run / "adapter.safetensors").read_bytes() == before
+
+
+def test_bad_labels_stop_before_training(frames: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = ase.io.read(frames["train"], ":")
+    for atoms in broken:
+        atoms.arrays["REF_forces"][:] = 0
+    ase.io.write(tmp_path / "zero.extxyz", broken)
+    assert main(["finetune", str(tmp_path / "zero.extxyz"), "--out", str(tmp_path / "out"), "--device", "cpu"]) == 2
+    captured = capsys.readouterr()
+    assert "nothing was trained" in captured.err
+    assert "error" in captured.out
+    assert not (tmp_path / "out" / "checkpoints").exists()

@@ -1,0 +1,195 @@
+"""Checks of energies and checks against a base model."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from equisparse.data import BasePrediction, Finding, LabelledFrame, audit
+from equisparse.errors import DataError
+from equisparse.units import matrix_to_voigt, voigt_to_matrix
+
+
+def found(findings: Iterable[Finding], code: str) -> Finding:
+    """The one finding with a code."""
+    (finding,) = (finding for finding in findings if finding.code == code)
+    return finding
+
+
+def scaled(frames: list[LabelledFrame], energy: float = 1, forces: float = 1, stress: float = 1) -> list[LabelledFrame]:
+    """Multiply the labels of all frames."""
+    return [
+        replace(f, energy=f.energy * energy, forces=f.forces * forces, stress=f.stress * stress)
+        for f in frames
+        if f.energy is not None and f.forces is not None and f.stress is not None
+    ]
+
+
+def offset(frames: list[LabelledFrame], shifts: dict[int, float]) -> list[LabelledFrame]:
+    """Add energies per atom to some frames."""
+    return [replace(f, energy=(f.energy or 0.0) + shifts.get(i, 0.0) * f.n_atoms) for i, f in enumerate(frames)]
+
+
+def test_mixed_references(healthy: list[LabelledFrame]) -> None:
+    strange = dict.fromkeys((1, 6, 11, 17, 20), -950.0)
+    finding = found(audit(offset(healthy, strange)), "mixed-references")
+    assert (finding.level, finding.frames) == ("error", tuple(strange))
+    mild = found(audit(offset(healthy, dict.fromkeys(strange, 4.0))), "mixed-references")
+    assert (mild.level, mild.frames) == ("warning", tuple(strange))
+
+
+def test_mixed_references_show_earlier_against_a_base(healthy: list[LabelledFrame], base: BasePrediction) -> None:
+    frames = offset(healthy, dict.fromkeys((1, 6, 11, 17, 20), 1.5))
+    assert "mixed-references" not in {f.code for f in audit(frames)}
+    assert found(audit(frames, base=base), "mixed-references").frames == (1, 6, 11, 17, 20)
+
+
+def test_energy_outlier(healthy: list[LabelledFrame]) -> None:
+    finding = found(audit(offset(healthy, {8: 5.0})), "energy-outliers")
+    assert (finding.level, finding.frames) == ("warning", (8,))
+    assert "worst is frame 8" in finding.message
+
+
+def test_force_outlier(healthy: list[LabelledFrame]) -> None:
+    frames = list(healthy)
+    frames[13] = scaled(frames[13:14], forces=200)[0]
+    finding = found(audit(frames), "force-outliers")
+    assert (finding.level, finding.frames) == ("warning", (13,))
+
+
+def test_compositions_that_cannot_be_separated(healthy: list[LabelledFrame]) -> None:
+    one = [frame for frame in healthy if (frame.numbers == 47).sum() == 2]
+    finding = found(audit(one), "unresolved-references")
+    assert finding.level == "note"
+    assert "Cu, Ag" in finding.message
+    half = []
+    for frame in healthy:  # Au always as many as Ag: two of three are tied
+        atoms = frame.atoms.copy()
+        silver = np.flatnonzero(frame.numbers == 47)
+        atoms.symbols[[(silver[0] + k) % 8 for k in range(8) if (silver[0] + k) % 8 not in silver][: len(silver)]] = (
+            "Au"
+        )
+        half.append(replace(frame, atoms=atoms))
+    tied = found(audit(half), "unresolved-references")
+    assert (tied.level, "Ag, Au" in tied.message, "Cu" in tied.message) == ("warning", True, False)
+
+
+def test_enthalpy_and_pressure(healthy: list[LabelledFrame]) -> None:
+    frames = list(healthy)
+    for i, info in ((2, {"enthalpy": healthy[2].energy}), (3, {"enthalpy": 5.0}), (4, {"pressure": 10.0})):
+        atoms = frames[i].atoms.copy()
+        atoms.info |= info
+        frames[i] = replace(frames[i], atoms=atoms)
+    findings = audit(frames)
+    equal, pressed = found(findings, "enthalpy-as-energy"), found(findings, "external-pressure")
+    assert (equal.level, equal.frames) == ("error", (2,))
+    assert (pressed.level, pressed.frames) == ("note", (4,))
+
+
+@pytest.mark.parametrize(
+    ("factors", "words"),
+    [
+        ({"forces": -1.0}, "gradients"),
+        ({"forces": 0.529177 / 27.2114}, "Ha/Bohr"),
+        ({"forces": 0.529177 / 13.6057}, "Ry/Bohr"),
+        ({"energy": 1 / 27.2114}, "energies in Ha"),
+        ({"energy": 1 / 8}, "energies per atom"),
+        ({"forces": 23.06}, "forces in kcal/mol"),
+        ({"energy": 23.06}, "energies in kcal/mol"),
+    ],
+)
+def test_energies_that_do_not_follow_the_forces(
+    trajectory: list[LabelledFrame], factors: dict[str, float], words: str
+) -> None:
+    finding = found(audit(scaled(trajectory, **factors)), "energy-force-mismatch")
+    assert finding.level == "error"
+    assert words in finding.message
+    assert set(finding.frames) <= set(range(12))
+
+
+def test_energies_of_other_frames(trajectory: list[LabelledFrame]) -> None:
+    order = np.random.default_rng(2).permutation(12)
+    frames = [replace(frame, energy=trajectory[k].energy) for frame, k in zip(trajectory, order, strict=True)]
+    assert found(audit(frames), "energy-force-mismatch").level == "warning"
+
+
+def test_a_soft_base_with_other_references_is_no_error(healthy: list[LabelledFrame], base: BasePrediction) -> None:
+    assert audit(healthy, base=base) == []
+    finding = found(audit(offset(healthy, dict.fromkeys(range(24), -500.0)), base=base), "other-references")
+    assert finding.level == "note"
+
+
+@pytest.mark.parametrize(
+    ("factor", "code", "words"),
+    [
+        (-1.0, "force-sign", "opposite"),
+        (0.529177 / 27.2114, "force-unit", "Ha/Bohr"),
+        (0.529177 / 13.6057, "force-unit", "Ry/Bohr"),
+        (23.06, "force-unit", "kcal/mol"),
+        (-0.529177 / 27.2114, "force-sign", "opposite sign and forces in Ha/Bohr"),
+    ],
+)
+def test_forces_against_base(
+    healthy: list[LabelledFrame], base: BasePrediction, factor: float, code: str, words: str
+) -> None:
+    finding = found(audit(scaled(healthy, forces=factor), base=base), code)
+    assert (finding.level, len(finding.frames)) == ("error", 24)
+    assert words in finding.message
+
+
+def test_forces_unlike_base(healthy: list[LabelledFrame], base: BasePrediction) -> None:
+    mixed = [replace(f, forces=np.roll(f.forces, 3, axis=0)) for f in healthy if f.forces is not None]
+    assert found(audit(mixed, base=base), "force-unlike-base").level == "warning"
+    assert found(audit(scaled(healthy, forces=6.0), base=base), "force-unlike-base").level == "warning"
+
+
+@pytest.mark.parametrize(("factor", "words"), [(1 / 27.2114, "in Ha"), (23.06, "in kcal/mol"), (1 / 13.6057, "in Ry")])
+def test_energy_unit_against_base(
+    healthy: list[LabelledFrame], base: BasePrediction, factor: float, words: str
+) -> None:
+    finding = found(audit(scaled(healthy, energy=factor), base=base), "energy-unit")
+    assert finding.level == "error"
+    assert words in finding.message
+
+
+@pytest.mark.parametrize(
+    ("factor", "code", "words"),
+    [
+        (-1.0, "stress-sign", "opposite sign"),
+        (160.2, "stress-unit", "GPa"),
+        (1602.0, "stress-unit", "kbar"),
+        (-1602.0, "stress-sign", "opposite sign and stress in kbar"),
+        (-160.2, "stress-sign", "opposite sign and stress in GPa"),
+    ],
+)
+def test_stress_sign_and_unit(
+    healthy: list[LabelledFrame], base: BasePrediction, factor: float, code: str, words: str
+) -> None:
+    finding = found(audit(scaled(healthy, stress=factor), base=base), code)
+    assert (finding.level, len(finding.frames)) == ("error", 24)
+    assert words in finding.message
+
+
+@pytest.mark.parametrize("factor", [1.0, -1602.0])
+def test_stress_in_the_order_of_vasp(healthy: list[LabelledFrame], base: BasePrediction, factor: float) -> None:
+    frames = []
+    for frame in scaled(healthy, stress=factor):
+        xx, yy, zz, yz, xz, xy = matrix_to_voigt(frame.stress)
+        frames.append(replace(frame, stress=voigt_to_matrix(np.array([xx, yy, zz, xy, yz, xz]))))
+    findings = audit(frames, base=base)
+    assert "xx yy zz xy yz xz" in found(findings, "stress-order").message
+    assert ("stress-sign" in {f.code for f in findings}) == (factor < 0)
+
+
+def test_predictions_of_other_frames(healthy: list[LabelledFrame], base: BasePrediction) -> None:
+    with pytest.raises(DataError, match="do not belong"):
+        audit(healthy[:5], base=base)
+
+
+def test_base_without_stress(healthy: list[LabelledFrame], base: BasePrediction) -> None:
+    frames = scaled(healthy, stress=-1.0)
+    assert audit(frames, base=replace(base, stress=None)) == []
+    partly = base.stress.copy()
+    partly[::2] = np.nan
+    assert found(audit(frames, base=replace(base, stress=partly)), "stress-sign").frames == tuple(range(1, 24, 2))

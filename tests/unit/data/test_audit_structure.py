@@ -1,0 +1,146 @@
+"""Checks of structures and of repeated frames."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk, molecule
+
+from equisparse.data import Finding, LabelledFrame, audit
+from equisparse.errors import DataError
+
+
+def found(findings: Iterable[Finding], code: str) -> Finding:
+    """The one finding with a code."""
+    (finding,) = (finding for finding in findings if finding.code == code)
+    return finding
+
+
+def moved(frame: LabelledFrame, atom: int, position: Iterable[float]) -> LabelledFrame:
+    """Put one atom elsewhere and keep the labels."""
+    atoms = frame.atoms.copy()
+    atoms.positions[atom] = position
+    return replace(frame, atoms=atoms)
+
+
+def test_unknown_elements(healthy: list[LabelledFrame]) -> None:
+    atoms = healthy[6].atoms.copy()
+    atoms.symbols[0] = "Po"
+    finding = found(audit([*healthy[:6], replace(healthy[6], atoms=atoms)], elements={29, 47}), "unknown-elements")
+    assert (finding.level, finding.frames) == ("error", (6,))
+    assert "Po" in finding.message
+
+
+def test_close_atoms_also_across_the_boundary(healthy: list[LabelledFrame]) -> None:
+    frame = healthy[3]
+    near_image = frame.positions[1] + frame.cell[0] + [0.3, 0, 0]
+    frames = [*healthy[:3], moved(frame, 0, near_image), *healthy[4:]]
+    finding = found(audit(frames), "atoms-too-close")
+    assert (finding.level, finding.frames) == ("error", (3,))
+    assert "0.3 Angstrom in frame 3" in finding.message
+
+
+def test_coinciding_atoms(healthy: list[LabelledFrame]) -> None:
+    frames = [*healthy[:3], moved(healthy[3], 0, healthy[3].positions[1])]
+    assert found(audit(frames), "atoms-too-close").frames == (3,)
+
+
+def test_evaporated_atom(make: Callable[..., LabelledFrame]) -> None:
+    frames = []
+    for i in range(12):
+        atoms = molecule("CH4")
+        atoms.positions += np.random.default_rng(i).normal(0, 0.05, (5, 3))
+        atoms.set_cell(np.eye(3) * 30)
+        if i == 4:
+            atoms.positions[1] += [9, 0, 0]
+        frames.append(make(atoms, i))
+    finding = found(audit(frames), "isolated-atoms")
+    assert (finding.level, finding.frames) == ("warning", (4,))
+
+
+def test_single_atoms_and_primitive_cells(make: Callable[..., LabelledFrame], healthy: list[LabelledFrame]) -> None:
+    boxed = Atoms("Cu", cell=np.eye(3) * 15, pbc=True)
+    primitive = bulk("Cu", "fcc", 3.6)
+    frames = [*healthy, make(Atoms("Cu"), 24), make(boxed, 25), make(primitive, 26)]
+    frames[25] = replace(frames[25], stress=None)
+    findings = audit(frames)
+    assert [f.code for f in findings] == ["single-atoms"]
+    assert found(findings, "single-atoms").frames == (24, 25)
+
+
+def test_cells(healthy: list[LabelledFrame]) -> None:
+    flat, open_cell = healthy[2].atoms.copy(), healthy[5].atoms.copy()
+    flat.set_cell(np.zeros((3, 3)))
+    open_cell.pbc = [True, True, False]
+    frames = list(healthy)
+    frames[2], frames[5] = replace(frames[2], atoms=flat), replace(frames[5], atoms=open_cell)
+    findings = audit(frames)
+    assert (found(findings, "no-cell").level, found(findings, "no-cell").frames) == ("error", (2,))
+    finite = found(findings, "stress-without-pbc")
+    assert (finite.level, finite.frames) == ("warning", (5,))
+
+
+def test_few_frames(healthy: list[LabelledFrame]) -> None:
+    assert found(audit(healthy[:9]), "few-frames").level == "note"
+    assert audit(healthy[:10]) == []
+
+
+def test_no_frames() -> None:
+    with pytest.raises(DataError, match="no training frames"):
+        audit([])
+
+
+def test_duplicates_with_equal_labels(healthy: list[LabelledFrame]) -> None:
+    wrapped = healthy[4].atoms.copy()
+    wrapped.positions += 5e-5
+    wrapped.wrap()
+    findings = audit([*healthy, healthy[2], replace(healthy[4], atoms=wrapped)])
+    finding = found(findings, "duplicate-frames")
+    assert (finding.level, finding.frames) == ("warning", (24, 25))
+    assert [f.code for f in findings] == ["duplicate-frames"]
+
+
+@pytest.mark.parametrize("name", ["energy", "forces", "stress"])
+def test_duplicates_with_other_labels(healthy: list[LabelledFrame], name: str) -> None:
+    assert healthy[2].energy is not None
+    assert healthy[2].forces is not None
+    changed = {"energy": healthy[2].energy + 0.1, "forces": healthy[2].forces[::-1], "stress": np.eye(3) * 0.01}
+    finding = found(audit([*healthy, replace(healthy[2], **{name: changed[name]})]), "duplicates-disagree")
+    assert (finding.level, finding.frames) == ("error", (2, 24))
+
+
+def with_spins(frame: LabelledFrame, spins: list[int], energy: float) -> LabelledFrame:
+    """Give a frame spins and another energy."""
+    atoms = frame.atoms.copy()
+    atoms.arrays["REF_magmom"] = np.array(spins, dtype=float)
+    return replace(frame, atoms=atoms, energy=energy)
+
+
+def test_duplicates_with_other_spins(healthy: list[LabelledFrame]) -> None:
+    energy = healthy[0].energy or 0.0
+    up = with_spins(healthy[0], [1] * 8, energy)
+    down = with_spins(healthy[0], [1, -1] * 4, energy + 0.2)
+    findings = audit([up, *healthy[1:], down])
+    assert [f.code for f in findings] == ["duplicates-differ-in-spin"]
+    assert (findings[0].level, findings[0].frames) == ("warning", (0, 24))
+    again = audit([up, *healthy[1:], with_spins(healthy[0], [1] * 8, energy + 0.2)])
+    assert found(again, "duplicates-disagree").frames == (0, 24)
+
+
+@pytest.mark.parametrize("name", ["valid", "test"])
+def test_leakage(healthy: list[LabelledFrame], rotation: np.ndarray, name: str) -> None:
+    turned = healthy[9].atoms[::-1]
+    turned.set_cell(turned.cell.array @ rotation, scale_atoms=True)
+    turned.positions += 0.7
+    other = [healthy[20], healthy[1], replace(healthy[9], atoms=turned, stress=None), healthy[21]]
+    findings = audit(healthy[:20], **{name: other})
+    exact, near = found(findings, f"{name}-in-train"), found(findings, f"{name}-near-train")
+    assert (exact.level, exact.frames, exact.dataset) == ("error", (1,), name)
+    assert (near.level, near.frames, near.dataset) == ("warning", (2,), name)
+
+
+def test_thousands_of_equal_frames_are_quick(healthy: list[LabelledFrame]) -> None:
+    finding = found(audit([healthy[0]] * 1500), "duplicate-frames")
+    assert len(finding.frames) == 1499

@@ -1,0 +1,23 @@
+"""The packaged data set."""
+
+from pathlib import Path
+
+import pytest
+
+from equisparse.data import demo, demo_files
+from equisparse.errors import DataError
+
+
+def test_paths_are_those_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo.resources, "files", lambda name: tmp_path / name)
+    (tmp_path / "equisparse" / "demo").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"mgo_train\.xyz\.gz is missing"):
+        demo_files()
+    for part in ("train", "valid", "test"):
+        (tmp_path / "equisparse" / "demo" / f"mgo_{part}.xyz.gz").touch()
+    files = demo_files()
+    assert [path.name for path in (files.train, files.valid, files.test)] == [
+        "mgo_train.xyz.gz",
+        "mgo_valid.xyz.gz",
+        "mgo_test.xyz.gz",
+    ]

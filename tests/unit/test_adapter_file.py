@@ -1,0 +1,144 @@
+"""Adapter files: exact round trip, and refusal of everything that is not one."""
+
+import json
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from equisparse.adapters.adapter import Adapter
+from equisparse.adapters.file import FORMAT_VERSION, load_adapter, save_adapter
+from equisparse.blocks import Layout, matrix_blocks
+from equisparse.errors import AdapterError, AdapterMismatchError
+from equisparse.methods.entries import pack
+
+BASE = {"backbone": "sevennet", "source": "7net-0", "sha256": "ab" * 32, "version": "0.13.0"}
+
+
+def make_adapter() -> Adapter:
+    """A sparse adapter with one small and one large tensor."""
+    blocks = matrix_blocks("a.weight", [("0e->0e", 0, 1, (4, 5)), ("1o->1o", 1, -1, (3, 2))], "linear", 0)
+    blocks += matrix_blocks("b.weight", [("0e->0e", 0, 1, (300, 300))], "readout", -2)
+    layout = Layout(blocks, {"a.weight": (26,), "b.weight": (300, 300)}, 100_000)
+    generator = torch.Generator().manual_seed(1)
+    change = torch.randn(300, 300, generator=generator) * (torch.rand(300, 300, generator=generator) < 0.01)
+    stored = {"a.weight": pack(torch.tensor([0.0] * 25 + [0.5])), "b.weight": pack(change)}
+    options = {"regime": "L", "changed": None}
+    return Adapter("sparse", options, layout, stored, {8: -1.25, 12: 3.5}, BASE, "float32", (8, 12), None, {"x": 1})
+
+
+def test_round_trip_is_exact(tmp_path: Path) -> None:
+    adapter = make_adapter()
+    size = save_adapter(adapter, tmp_path / "a.safetensors")
+    loaded = load_adapter(tmp_path / "a.safetensors")
+    assert size == (tmp_path / "a.safetensors").stat().st_size
+    assert loaded.layout == adapter.layout
+    assert (loaded.method, loaded.options, loaded.shifts, loaded.base) == ("sparse", adapter.options, adapter.shifts, BASE)
+    assert (loaded.dtype, loaded.elements, loaded.modality, loaded.metrics) == ("float32", (8, 12), None, {"x": 1})
+    for name, parts in adapter.stored.items():
+        assert all(torch.equal(parts[part], loaded.stored[name][part]) for part in ("index", "value"))
+    assert loaded.stored["a.weight"]["index"].dtype == torch.uint16
+    assert loaded.stored["b.weight"]["index"].dtype == torch.int32
+    assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+def test_another_base_is_refused() -> None:
+    with pytest.raises(AdapterMismatchError, match="another base model"):
+        make_adapter().check_base(BASE | {"sha256": "cd" * 32})
+
+
+def with_header(path: Path, change: dict[str, object]) -> None:
+    """Rewrite the JSON header of a file."""
+    contents = path.read_bytes()
+    (length,) = struct.unpack("<Q", contents[:8])
+    directory = json.loads(contents[8 : 8 + length])
+    header = json.loads(directory["__metadata__"]["equisparse"]) | change
+    directory["__metadata__"]["equisparse"] = json.dumps(header)
+    text = json.dumps(directory).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + contents[8 + length :])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": FORMAT_VERSION + 1}, "newer equisparse"),
+        ({"version": "1"}, "newer equisparse"),
+        ({"method": "nonsense"}, "not known here"),
+        ({"layout": {"total_parameters": 5, "tensors": {}}}, "not in the layout"),
+        ({"layout": 3}, "damaged"),
+        ({"elements": ["Mg"]}, "damaged"),
+    ],
+)
+def test_a_wrong_header_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    path = tmp_path / "a.safetensors"
+    save_adapter(make_adapter(), path)
+    with_header(path, change)
+    with pytest.raises(AdapterError, match=message):
+        load_adapter(path)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [torch.tensor([5, 3]), torch.tensor([0, 26]), torch.tensor([-1, 3]), torch.tensor([1, 2, 3])],
+    ids=["unsorted", "too-large", "negative", "wrong-length"],
+)
+def test_indices_that_do_not_fit_are_refused(tmp_path: Path, index: torch.Tensor) -> None:
+    adapter = make_adapter()
+    adapter.stored["a.weight"]["index"] = index.to(torch.int32)  # type: ignore[index]
+    adapter.stored["a.weight"]["value"] = torch.ones(2)  # type: ignore[index]
+    save_adapter(adapter, tmp_path / "a.safetensors")
+    with pytest.raises(AdapterError, match="damaged"):
+        load_adapter(tmp_path / "a.safetensors")
+
+
+def test_values_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    adapter = make_adapter()
+    adapter.stored["a.weight"]["value"].fill_(float("nan"))
+    save_adapter(adapter, tmp_path / "a.safetensors")
+    with pytest.raises(AdapterError, match="not finite"):
+        load_adapter(tmp_path / "a.safetensors")
+
+
+def test_missing_and_foreign_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(AdapterError, match="no such adapter"):
+        load_adapter(tmp_path / "none.safetensors")
+    (tmp_path / "foreign.safetensors").write_bytes(b"PK\x03\x04 this is a zip")
+    with pytest.raises(AdapterError, match="damaged"):
+        load_adapter(tmp_path / "foreign.safetensors")
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cut=st.integers(0, 10_000), flip=st.integers(0, 10_000), bit=st.integers(0, 7))
+def test_damage_is_refused_or_harmless(tmp_path: Path, cut: int, flip: int, bit: int) -> None:
+    """A cut file is always refused; a flipped bit either is refused or leaves a well-formed adapter."""
+    path = tmp_path / "a.safetensors"
+    save_adapter(make_adapter(), path)
+    contents = bytearray(path.read_bytes())
+    path.write_bytes(contents[: cut % len(contents)])
+    with pytest.raises(AdapterError):
+        load_adapter(path)
+    contents[flip % len(contents)] ^= 1 << bit
+    path.write_bytes(contents)
+    try:
+        adapter = load_adapter(path)
+    except AdapterError:
+        return
+    assert set(adapter.stored) <= set(adapter.layout.tensors)
+
+
+def test_reading_needs_no_backbone_and_no_trainer(tmp_path: Path) -> None:
+    save_adapter(make_adapter(), tmp_path / "a.safetensors")
+    code = (
+        "import sys; blocked = ('e3nn', 'sevenn', 'mace', 'nequip', 'lightning')\n"
+        "for name in blocked: sys.modules[name] = None\n"
+        "from equisparse.cli import main\n"
+        f"sys.exit(main(['inspect', {str(tmp_path / 'a.safetensors')!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "b.weight" in done.stdout or "readout" in done.stdout

@@ -1,0 +1,102 @@
+"""Loss, errors, schedules and options on numbers that can be checked by hand."""
+
+import math
+
+import pytest
+import torch
+from schedulefree import AdamWScheduleFree
+from torch import nn
+
+from equisparse.backbones.base import Prediction
+from equisparse.errors import InputError
+from equisparse.methods.base import AbstractDelta, ParameterGroup, Stored
+from equisparse.training.dataset import Targets
+from equisparse.training.errors import ErrorSums
+from equisparse.training.loss import Loss
+from equisparse.training.optim import build_optimizer, build_schedule
+from equisparse.training.options import TrainingOptions
+from equisparse.units import GPA_PER_EV_PER_ANG3
+
+
+class TwoGroups(AbstractDelta):
+    """A delta with one ordinary group and one with settings of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.delta, self.tau = nn.Parameter(torch.zeros(3)), nn.Parameter(torch.zeros(1))
+
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        return weight + self.delta
+
+    def stored(self) -> Stored:
+        return {}
+
+    def groups(self) -> list[ParameterGroup]:
+        return [
+            ParameterGroup("delta", (self.delta,), lr_factor=0.5),
+            ParameterGroup("threshold", (self.tau,), weight_decay=0.3, lr=0.01),
+        ]
+
+
+def batch() -> tuple[Prediction, Targets]:
+    """Two frames of 1 and 2 atoms; the second has neither energy nor stress."""
+    prediction = Prediction(torch.tensor([1.0, 5.0]), torch.zeros(3, 3), torch.zeros(2, 3, 3))
+    stress = torch.stack([torch.full((3, 3), 0.002), torch.full((3, 3), math.nan)])
+    targets = Targets(torch.tensor([1.004, math.nan]), torch.full((3, 3), 0.1), stress, torch.tensor([1, 2]))
+    return prediction, targets
+
+
+def test_loss_by_hand() -> None:
+    value = Loss(2.0, 10.0, 100.0, 0.01)(*batch())
+    energy, force, stress = 0.5 * 0.004**2, 0.01 * (0.1 - 0.005), 0.5 * 0.002**2
+    assert value.item() == pytest.approx(2 * energy + 10 * force + 100 * stress, rel=1e-4)
+
+
+def test_errors_by_hand_and_summed_over_batches() -> None:
+    sums = ErrorSums()
+    sums.update(*batch())
+    sums.update(*batch())
+    metrics = sums.metrics()
+    assert metrics["energy_mae_mev_per_atom"] == pytest.approx(4.0, rel=1e-4)
+    assert metrics["force_rmse_mev_per_ang"] == pytest.approx(100.0, rel=1e-4)
+    assert metrics["stress_mae_gpa"] == pytest.approx(0.002 * GPA_PER_EV_PER_ANG3, rel=1e-4)
+
+
+def test_errors_without_labels_are_none() -> None:
+    sums = ErrorSums()
+    prediction, targets = batch()
+    sums.update(prediction, Targets(targets.energy, targets.forces, torch.full((2, 3, 3), math.nan), targets.n_atoms))
+    assert sums.metrics()["stress_mae_gpa"] is None
+
+
+def test_groups_keep_their_settings_and_the_cosine_ends_at_zero() -> None:
+    options = TrainingOptions(lr=0.04, warmup_steps=2)
+    optimizer = build_optimizer([TwoGroups(), TwoGroups()], options)
+    first, second = optimizer.param_groups
+    assert (first["lr"], second["lr"], second["weight_decay"]) == (0.02, 0.01, 0.3)
+    assert [len(group["params"]) for group in optimizer.param_groups] == [2, 2]
+    schedule = build_schedule(optimizer, options, 10)
+    assert schedule is not None
+    rates = []
+    for _ in range(10):
+        optimizer.step()
+        schedule.step()
+        rates.append((first["lr"], second["lr"]))
+    assert rates[-1] == (pytest.approx(0.0, abs=1e-9), 0.01)
+    assert max(rate for rate, _ in rates) <= 0.02
+
+
+def test_schedule_free_has_no_schedule() -> None:
+    options = TrainingOptions(lr=0.01, optimizer="schedulefree")
+    optimizer = build_optimizer([TwoGroups()], options)
+    assert isinstance(optimizer, AdamWScheduleFree)
+    assert build_schedule(optimizer, options, 10) is None
+
+
+def test_options_are_resolved_and_checked() -> None:
+    assert TrainingOptions().resolved(100, 0.01).epochs == 100
+    assert TrainingOptions().resolved(20_000, 0.01).epochs == 10
+    assert TrainingOptions(batch_size=4, devices=2).steps_per_epoch(100) == 13
+    for wrong in ({"batch_size": 0}, {"epochs": 0}, {"lr": -1.0}, {"optimizer": "sgd"}):
+        with pytest.raises(InputError):
+            TrainingOptions(**wrong)  # type: ignore[arg-type]
