@@ -1,9 +1,9 @@
 """Accuracy of one method on one data set, one seed; resumable, one JSON line a cell.
 
-    python benchmarks/accuracy.py --folder ../shared/data/rmd17/ethanol --name ethanol --steps 600 --method sparse
-    python benchmarks/accuracy.py --folder ../shared/data/rmd17/ethanol --name ethanol --steps 600 --changed 0.03
+    python benchmarks/accuracy.py --folder ../shared/data/rmd17/ethanol --name ethanol --method sparse
+    python benchmarks/accuracy.py --folder ../shared/data/rmd17/ethanol --name ethanol --changed 0.03
 
-The folder holds ``train``, ``valid`` and ``test`` as ``.xyz.gz``. A cell that is in the results file already is skipped.
+The folder holds ``train``, ``valid`` and ``test`` as ``.xyz.gz``. A cell that is in the results already is skipped.
 """
 
 import argparse
@@ -23,8 +23,9 @@ from equisparse.config.finetune import FinetuneConfig
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.fit import fit
 from equisparse.training.predict import evaluate
-from equisparse.workflow.finetune import fit_references, versions
 from equisparse.workflow.inputs import choose_method, read_splits
+from equisparse.workflow.results import versions
+from equisparse.workflow.stages import fit_references
 
 RESULTS = Path(__file__).parent / "results" / "accuracy.jsonl"
 
@@ -129,7 +130,9 @@ def main() -> None:
     """Run the cell unless it is done."""
     arguments = parse_arguments()
     arguments.results.parent.mkdir(parents=True, exist_ok=True)
-    done = [json.loads(line) for line in arguments.results.read_text().splitlines()] if arguments.results.exists() else []
+    done = (
+        [json.loads(line) for line in arguments.results.read_text().splitlines()] if arguments.results.exists() else []
+    )
     cell = json.loads(json.dumps(cell_of(arguments)))
     for row in done:
         if row["cell"] == cell:

@@ -32,7 +32,7 @@ from equisparse.methods.threshold import soft_threshold
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.loss import Loss
 from equisparse.training.options import TrainingOptions
-from equisparse.workflow.finetune import versions
+from equisparse.workflow.results import versions
 
 RESULTS = Path(__file__).parent / "results" / "cost.jsonl"
 VARIANTS = ("full", "sparse", "sparse-changed", "scale", "two-pass")
@@ -45,7 +45,9 @@ class TwoPassLinear(nn.Module):
         super().__init__()
         self.base = base.requires_grad_(False)
         pairs = [(i.i_in, i.i_out) for i in base.instructions]
-        self.second = Linear(base.irreps_in, base.irreps_out, internal_weights=False, shared_weights=True, instructions=pairs)
+        self.second = Linear(
+            base.irreps_in, base.irreps_out, internal_weights=False, shared_weights=True, instructions=pairs
+        )
         self.delta = nn.Parameter(torch.randn_like(base.weight) * 1e-2)
         self.tau = nn.Parameter(torch.tensor(-6.9, device=base.weight.device))
 
@@ -70,7 +72,9 @@ def build(variant: str, base: str, device: str, dtype: str) -> tuple[AbstractBac
 
 def wrap_two_pass(backbone: AbstractBackbone) -> list[nn.Parameter]:
     """Replace every e3nn Linear by a two-pass wrapper; returns what trains."""
-    names = [name for name, module in backbone.model.named_modules() if type(module) is Linear and module.weight.numel()]
+    names = [
+        name for name, module in backbone.model.named_modules() if type(module) is Linear and module.weight.numel()
+    ]
     backbone.model.requires_grad_(False)
     trainable: list[nn.Parameter] = []
     for name in names:
@@ -185,7 +189,9 @@ def main() -> None:
         return
     torch.manual_seed(0)
     steps = interleaved({variant: make_step(variant, arguments) for variant in VARIANTS}, arguments.rounds)
-    inference = interleaved({"base": make_inference(False, arguments), "merged": make_inference(True, arguments)}, arguments.rounds)
+    inference = interleaved(
+        {"base": make_inference(False, arguments), "merged": make_inference(True, arguments)}, arguments.rounds
+    )
     memory = {variant: peak_memory(variant, arguments) for variant in VARIANTS}
     row = {
         "data": arguments.name,

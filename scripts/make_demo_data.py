@@ -90,7 +90,7 @@ def run(work, worker, workers):
         atoms, start = make_frame(number), time.time()
         try:
             energy, forces = compute(atoms, work / f"{number:03d}.txt")
-        except Exception as error:  # GPAW raises its own types; the run goes on with the next frame
+        except Exception as error:  # noqa: BLE001  GPAW raises its own types; the run goes on with the next frame
             failed.write_text(f"{type(error).__name__}: {error}\n")
             print(f"frame {number}: failed: {error}", flush=True)
             continue

@@ -95,7 +95,15 @@ def test_merged_file_in_the_upstream_calculator_agrees_with_the_adapter(run: Pat
 
 
 def test_upstream_command_line_runs_the_merged_file(run: Path, frames: dict[str, str], tmp_path: Path) -> None:
-    words = ["-m", "sevenn.main.sevenn", "inference", str(run / "merged.pth"), frames["test"], "-o", str(tmp_path / "out")]
+    words = [
+        "-m",
+        "sevenn.main.sevenn",
+        "inference",
+        str(run / "merged.pth"),
+        frames["test"],
+        "-o",
+        str(tmp_path / "out"),
+    ]
     atoms = ase.io.read(frames["test"], ":")
     words += ["-d", "cpu", "--allow_unlabeled"]
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
@@ -133,7 +141,9 @@ def test_the_config_file_runs_again_to_the_same_adapter(run: Path, tmp_path: Pat
         assert all(torch.equal(parts[part], second.stored[name][part]) for part in parts)
 
 
-def test_kill_and_resume_ends_where_an_uninterrupted_run_ends(run: Path, frames: dict[str, str], tmp_path: Path) -> None:
+def test_kill_and_resume_ends_where_an_uninterrupted_run_ends(
+    run: Path, frames: dict[str, str], tmp_path: Path
+) -> None:
     words = command(frames, tmp_path / "cut", "--epochs", "8", "--changed", "0.02", "--seed", "3")
     process = subprocess.Popen([sys.executable, "-m", "equisparse.cli", *words], stdout=subprocess.DEVNULL)
     last = tmp_path / "cut" / "checkpoints" / "last.ckpt"
@@ -151,14 +161,18 @@ def test_kill_and_resume_ends_where_an_uninterrupted_run_ends(run: Path, frames:
     assert len((tmp_path / "cut" / "metrics.csv").read_text().splitlines()) == 9
 
 
-def test_a_finished_folder_is_not_overwritten(run: Path, frames: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_finished_folder_is_not_overwritten(
+    run: Path, frames: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
     before = (run / "adapter.safetensors").read_bytes()
     assert main(command(frames, run, "--epochs", "1")) == 2
     assert "holds a run already" in capsys.readouterr().err
     assert (run / "adapter.safetensors").read_bytes() == before
 
 
-def test_bad_labels_stop_before_training(frames: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_labels_stop_before_training(
+    frames: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     broken = ase.io.read(frames["train"], ":")
     for atoms in broken:
         atoms.arrays["REF_forces"][:] = 0

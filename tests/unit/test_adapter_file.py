@@ -38,7 +38,12 @@ def test_round_trip_is_exact(tmp_path: Path) -> None:
     loaded = load_adapter(tmp_path / "a.safetensors")
     assert size == (tmp_path / "a.safetensors").stat().st_size
     assert loaded.layout == adapter.layout
-    assert (loaded.method, loaded.options, loaded.shifts, loaded.base) == ("sparse", adapter.options, adapter.shifts, BASE)
+    assert (loaded.method, loaded.options, loaded.shifts, loaded.base) == (
+        "sparse",
+        adapter.options,
+        adapter.shifts,
+        BASE,
+    )
     assert (loaded.dtype, loaded.elements, loaded.modality, loaded.metrics) == ("float32", (8, 12), None, {"x": 1})
     for name, parts in adapter.stored.items():
         assert all(torch.equal(parts[part], loaded.stored[name][part]) for part in ("index", "value"))

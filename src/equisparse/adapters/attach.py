@@ -45,7 +45,7 @@ class Attachment:
         return self.method.controller(self.deltas, self.layout)
 
     def detach(self) -> dict[str, Stored]:
-        """Take the method off: the base is back bit for bit, with its classes, order of names and `requires_grad` flags.
+        """Take the method off: the base is back bit for bit, with its classes, order of names and `requires_grad`.
 
         Returns
         -------

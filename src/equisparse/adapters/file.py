@@ -63,7 +63,9 @@ def load_adapter(path: str | Path) -> Adapter:
     """
     path = Path(path)
     if not path.is_file():
-        raise AdapterError("There is no such adapter file.", given=str(path), expected="a file such as adapter.safetensors")
+        raise AdapterError(
+            "There is no such adapter file.", given=str(path), expected="a file such as adapter.safetensors"
+        )
     try:
         with safe_open(str(path), framework="pt") as file:
             text = (file.metadata() or {}).get(_ENTRY, "")
@@ -100,7 +102,9 @@ def _header(adapter: Adapter) -> dict[str, Any]:
 def _tensors(adapter: Adapter) -> dict[str, Tensor]:
     """All tensors of an adapter under the names of the file."""
     tensors = {
-        f"{name}/{part}": tensor.contiguous() for name, parts in adapter.stored.items() for part, tensor in parts.items()
+        f"{name}/{part}": tensor.contiguous()
+        for name, parts in adapter.stored.items()
+        for part, tensor in parts.items()
     }
     if adapter.shifts:
         numbers = sorted(adapter.shifts)
@@ -126,7 +130,9 @@ def _parse_header(text: str, path: Path) -> dict[str, Any]:
         )
     if not isinstance(header, dict) or header["method"] not in METHODS:
         raise AdapterError(
-            "The adapter uses a method that is not known here.", given=str(header["method"]), expected=", ".join(METHODS)
+            "The adapter uses a method that is not known here.",
+            given=str(header["method"]),
+            expected=", ".join(METHODS),
         )
     return header
 

@@ -1,0 +1,1 @@
+"""Backbones: one thin adapter per upstream package."""

@@ -184,7 +184,9 @@ def resolve_device(device: str) -> torch.device:
     try:
         resolved = torch.device(device)
     except RuntimeError as error:
-        raise BackboneError("This device has no meaning.", given=device, expected="auto, cpu, cuda or cuda:N") from error
+        raise BackboneError(
+            "This device has no meaning.", given=device, expected="auto, cpu, cuda or cuda:N"
+        ) from error
     if resolved.type == "cuda" and not torch.cuda.is_available():
         raise BackboneError("There is no CUDA device here.", given=device, next_step="use `--device cpu` or `auto`")
     return resolved

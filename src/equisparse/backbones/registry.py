@@ -15,7 +15,12 @@ _SUFFIXES = ((".pth", "sevennet"),)
 
 
 def load_backbone(
-    source: str, *, backbone: str | None = None, device: str = "cpu", dtype: str = "float32", modality: str | None = None
+    source: str,
+    *,
+    backbone: str | None = None,
+    device: str = "cpu",
+    dtype: str = "float32",
+    modality: str | None = None,
 ) -> AbstractBackbone:
     """Load a base model.
 

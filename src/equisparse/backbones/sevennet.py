@@ -36,7 +36,8 @@ from equisparse.backbones.base import (
     resolve_device,
     stress_matrix,
 )
-from equisparse.blocks import Block, Layout, column_blocks, matrix_blocks
+from equisparse.backbones.e3nn_layout import linear_blocks, product_blocks, radial_blocks
+from equisparse.blocks import Block, Layout
 from equisparse.errors import BackboneError, StateError
 
 _STRESS_ORDER = (0, 1, 2, 4, 5, 3)
@@ -143,7 +144,7 @@ class SevenNetBackbone(AbstractBackbone):
         return "\n".join(lines)
 
     def _shifted(self, shift: Tensor, shifts: Mapping[int, float]) -> Tensor:
-        """Reference energies of the model plus `shifts`, summed in float64; of the chosen modality where they differ."""
+        """Reference energies plus `shifts`, summed in float64; of the chosen modality where they differ."""
         moved, slots = shift.to(torch.float64), self.reference_slots
         rows = moved
         if getattr(self.model.rescale_atomic_energy, "use_modal_wise_shift", False):
@@ -165,42 +166,12 @@ class SevenNetBackbone(AbstractBackbone):
 def _blocks_of(name: str, module: nn.Module) -> Iterator[Block]:
     """Blocks of the weights that one module owns itself."""
     role, layer = _role(name), _layer(name)
-    if isinstance(module, Linear) and module.weight.numel():
-        parts = [
-            (f"{module.irreps_in[i.i_in].ir}->{(out := module.irreps_out[i.i_out].ir)}", out.l, out.p, i.path_shape)
-            for i in module.instructions
-            if i.i_in >= 0
-        ]
-        yield from matrix_blocks(f"{name}.weight", parts, role, layer)
-    elif isinstance(module, FullyConnectedTensorProduct) and module.weight.numel():
-        parts = [(_product_path(module, i), *_order(module, i), i.path_shape) for i in module.instructions]
-        yield from matrix_blocks(f"{name}.weight", parts, role, layer)
+    if isinstance(module, Linear):
+        yield from linear_blocks(f"{name}.weight", module, role, layer)
+    elif isinstance(module, FullyConnectedTensorProduct):
+        yield from product_blocks(f"{name}.weight", module, role, layer)
     elif isinstance(module, IrrepsConvolution):
-        yield from _radial_blocks(name, module, layer)
-
-
-def _radial_blocks(name: str, module: IrrepsConvolution, layer: int) -> Iterator[Block]:
-    """Blocks of a radial network; the columns of its last matrix are the weights of the edge product's paths."""
-    weights = [(f"{name}.weight_nn.{key}", value) for key, value in module.weight_nn.named_parameters()]
-    for tensor, weight in weights[:-1]:
-        rows, columns = weight.shape
-        yield from matrix_blocks(tensor, [("radial", 0, 1, (rows, columns))], "radial", layer)
-    tensor, weight = weights[-1]
-    product = module.convolution
-    parts = [(_product_path(product, i), *_order(product, i), product.irreps_in1[i.i_in1].mul) for i in product.instructions]
-    yield from column_blocks(tensor, weight.shape[0], parts, "radial", layer)
-
-
-def _product_path(product: Any, instruction: Any) -> str:
-    """Such as ``1ex2e->1e``."""
-    first, second = product.irreps_in1[instruction.i_in1].ir, product.irreps_in2[instruction.i_in2].ir
-    return f"{first}x{second}->{product.irreps_out[instruction.i_out].ir}"
-
-
-def _order(product: Any, instruction: Any) -> tuple[int, int]:
-    """Order and parity of the irrep that an instruction writes to."""
-    irrep = product.irreps_out[instruction.i_out].ir
-    return irrep.l, irrep.p
+        yield from radial_blocks(f"{name}.weight_nn", module.weight_nn, module.convolution, layer)
 
 
 def _role(name: str) -> str:

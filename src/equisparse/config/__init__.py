@@ -1,0 +1,1 @@
+"""Configurations: frozen, typed, flat; read from YAML, the command line or Python."""

@@ -3,7 +3,7 @@
 import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -86,7 +86,7 @@ huber_delta, patience, seed, devices, num_nodes, logger
     energy_unit: str = "eV"
     length_unit: str = "Angstrom"
     stress_unit: str = "eV/Angstrom^3"
-    stress_sign: str = "ase"
+    stress_sign: Literal["ase", "opposite"] = "ase"
     epochs: int | None = None
     batch_size: int = 10
     lr: float | None = None
@@ -140,7 +140,9 @@ def read_config(path: str | Path) -> FinetuneConfig:
     known = {field.name for field in fields(FinetuneConfig)}
     if not isinstance(values, dict) or not set(values) <= known:
         wrong = sorted(set(values) - known) if isinstance(values, dict) else [type(values).__name__]
-        raise InputError("The configuration has keys that are not known.", given=", ".join(wrong), expected=", ".join(known))
+        raise InputError(
+            "The configuration has keys that are not known.", given=", ".join(wrong), expected=", ".join(known)
+        )
     return FinetuneConfig(**values)
 
 

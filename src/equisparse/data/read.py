@@ -26,9 +26,10 @@ from equisparse.data.labels import (
     require_keys,
     stored_values,
 )
-from equisparse.errors import DataError
+from equisparse.errors import DataError, MissingPackageError
 
-_DATABASES = (".db", ".aselmdb")
+_LMDB = ".aselmdb"
+_DATABASES = (".db", _LMDB)
 _OPENERS: Mapping[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _MAGIC = ("*", "?", "[")
 
@@ -43,8 +44,8 @@ def read_frames(
     Parameters
     ----------
     pattern : str, Path or sequence of these
-        Files or globs: extxyz (also ``.gz``, ``.bz2``, ``.xz``), ASE db and traj, VASP OUTCAR and vasprun.xml, and
-        whatever else ASE reads.
+        Files or globs: extxyz (also ``.gz``, ``.bz2``, ``.xz``), ASE db, aselmdb and traj, VASP OUTCAR and
+        vasprun.xml, and whatever else ASE reads.
     keys : LabelKeys, optional
         Names of the labels; by default the usual names are tried.
     units : LabelUnits, optional
@@ -59,6 +60,8 @@ def read_frames(
     ------
     DataError
         If nothing matches, or a file is empty, truncated or unreadable, or a named key is in no frame.
+    MissingPackageError
+        If a format needs a package that is not installed.
     """
     keys, units = keys or LabelKeys(), units or LabelUnits()
     images = {path: _read_images(path) for path in find_files(pattern)}
@@ -121,7 +124,13 @@ def _read_images(path: str) -> list[Atoms]:
     try:
         for atoms in _images(path):
             images.append(atoms)  # noqa: PERF402 - on failure, what was read so far tells where
-    except Exception as error:
+    except ImportError as error:
+        raise MissingPackageError(
+            f"cannot read {path}: a package is missing",
+            given=str(error),
+            next_step="pip install ase-db-backends" if path.endswith(_LMDB) else "install it with pip",
+        ) from error
+    except Exception as error:  # readers of ASE raise anything on a damaged file
         raise _unreadable(path, len(images), error) from error
     if not images:
         raise DataError(f"{path} has no frames", next_step="write the file again or leave it out")
@@ -130,13 +139,18 @@ def _read_images(path: str) -> list[Atoms]:
 
 def _images(path: str) -> Iterator[Atoms]:
     if path.endswith(_DATABASES):
-        with ase.db.connect(path, serial=True) as database:  # type: ignore[no-untyped-call]
-            for row in database.select():
-                yield row.toatoms(add_additional_information=True)
+        yield from _rows(path)
     elif Path(path).suffix in _OPENERS and Path(path).stem.endswith("xyz"):
         yield from ase.io.iread(_unpacked(path), index=":", format="extxyz")
     else:
         yield from ase.io.iread(path, index=":", do_not_split_by_at_sign=True)
+
+
+def _rows(path: str) -> Iterator[Atoms]:
+    options = {"readonly": True} if path.endswith(_LMDB) else {}
+    with ase.db.connect(path, serial=True, **options) as database:
+        for row in database.select():
+            yield row.toatoms(add_additional_information=True)
 
 
 def _unpacked(path: str) -> io.StringIO:
@@ -181,9 +195,9 @@ def _labelled(
 
 
 def _clean_copy(atoms: Atoms, names: dict[Quantity, str | None]) -> Atoms:
-    copy: Atoms = atoms.copy()  # type: ignore[no-untyped-call]
+    copy: Atoms = atoms.copy()
     copy.calc = None
-    copy.set_constraint()  # type: ignore[no-untyped-call]
+    copy.set_constraint()
     for name in filter(None, names.values()):
         copy.info.pop(name, None)
         copy.arrays.pop(name, None)

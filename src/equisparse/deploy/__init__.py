@@ -1,0 +1,1 @@
+"""Deployment: ASE calculators, native checkpoints, and the proof that they agree."""

@@ -1,7 +1,7 @@
 """An ASE calculator of any backbone, with or without an adapter."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -12,7 +12,7 @@ from equisparse.backbones.base import AbstractBackbone
 from equisparse.units import matrix_to_voigt
 
 
-class AdaptedCalculator(Calculator):  # type: ignore[misc]  # ASE is untyped
+class AdaptedCalculator(Calculator):
     """Energy (eV), forces (eV/Angstrom) and, for periodic structures, stress (eV/Angstrom^3, ASE sign and order).
 
     Reference-energy shifts are added in float64.
@@ -25,25 +25,26 @@ class AdaptedCalculator(Calculator):  # type: ignore[misc]  # ASE is untyped
         Atomic number -> eV.
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
+    implemented_properties = ["energy", "free_energy", "forces", "stress"]  # noqa: RUF012  as ASE declares it
 
     def __init__(self, backbone: AbstractBackbone, shifts: Mapping[int, float] | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
         self.backbone, self.shifts = backbone, dict(shifts or {})
 
     def calculate(
         self, atoms: Atoms | None = None, properties: Any = ("energy",), system_changes: Any = all_changes
     ) -> None:
         """Fill `results`; called by ASE."""
-        super().calculate(atoms, properties, system_changes)
-        prediction = self.backbone.predict(self.backbone.collate([self.backbone.graph(self.atoms)]))
-        energy = float(prediction.energy[0]) + sum(self.shifts.get(int(z), 0.0) for z in self.atoms.numbers)
+        super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
+        frame = Atoms(self.atoms)  # a copy, so that nothing upstream does to a frame reaches the user
+        prediction = self.backbone.predict(self.backbone.collate([self.backbone.graph(frame)]))
+        energy = float(prediction.energy[0]) + sum(self.shifts.get(z, 0.0) for z in frame.numbers.tolist())
         self.results = {
             "energy": energy,
             "free_energy": energy,
             "forces": prediction.forces.double().cpu().numpy(),
         }
-        if self.atoms.cell.rank == 3 and self.atoms.pbc.any():
+        if frame.cell.rank == 3 and frame.pbc.any():
             stress = prediction.stress[0].double().cpu().numpy()
             self.results["stress"] = matrix_to_voigt(np.asarray(stress))
 

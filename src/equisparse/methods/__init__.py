@@ -1,0 +1,1 @@
+"""Methods: rules how path weights may change, one file each."""

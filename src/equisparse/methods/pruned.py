@@ -1,7 +1,7 @@
 """A change with a stated number of entries: train dense, prune the least useful entries step by step, train the rest.
 
-The soft threshold shrinks what it keeps, and the size of a delta early in an Adam run says little about its use, because
-every entry has moved by about the learning rate. Here nothing is shrunk, and an entry's use is what the loss would lose
+The soft threshold shrinks what it keeps, and the size of a delta early in an Adam run says little about its use: every
+entry has moved by about the learning rate. Here nothing is shrunk, and an entry's use is what the loss would lose
 without it, to second order with the squared gradient as curvature: ``dW^2 * E[g^2]`` (optimal brain damage).
 """
 
@@ -17,7 +17,7 @@ from equisparse.methods.base import AbstractDelta, Controller, ParameterGroup, S
 class PrunedDelta(AbstractDelta):
     """``W' = W + dW`` with dW kept at zero outside of a mask; starts exactly at the base.
 
-    The mask acts after every optimiser step and not in the pass, so gradients stay dense and show which entries would be
+    The mask acts after every optimiser step and not in the pass: gradients stay dense and show which entries would be
     useful again.
 
     Parameters
@@ -124,7 +124,7 @@ class GradualPruning(Controller):
             g = torch.cat([delta.gradient.reshape(-1) for delta in self._deltas])
             active = torch.cat([delta.mask.reshape(-1) for delta in self._deltas])
             g = g.abs().masked_fill(active > 0, -1.0)
-            kept = kept + self._best(g, capacity - round(capacity * (1 - regrown)))
+            kept = torch.maximum(kept, self._best(g, capacity - round(capacity * (1 - regrown))))
         for delta, mask in zip(self._deltas, kept.split(self._sizes), strict=True):
             delta.mask.copy_(mask.reshape(delta.mask.shape))
 

@@ -1,4 +1,4 @@
-"""Method `sparse`: few entries of the path weights change (arXiv 2606.18691), as many as decay leaves or as asked for."""
+"""Method `sparse`: few entries of the path weights change (arXiv 2606.18691), as many as decay leaves or asked for."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -109,7 +109,9 @@ class Sparse(AbstractMethod):
 
     def _capacity(self, layout: Layout) -> int:
         """What may be spent on entries, in the unit of `_cost`."""
-        return self.value_bytes if self.value_bytes is not None else round((self.changed or 0) * layout.total_parameters)
+        return (
+            self.value_bytes if self.value_bytes is not None else round((self.changed or 0) * layout.total_parameters)
+        )
 
     def _cost(self, layout: Layout, tensor: str) -> int:
         """Cost of one entry of a tensor: its stored bytes, or 1 where entries are counted."""

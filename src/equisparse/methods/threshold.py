@@ -15,7 +15,7 @@ def soft_threshold(x: Tensor, threshold: Tensor) -> Tensor:
     """``sign(x) * relu(|x| - threshold)``; shapes broadcast.
 
     >>> soft_threshold(torch.tensor([-2.0, 0.5]), torch.tensor(1.0))
-    tensor([-1., 0.])
+    tensor([-1.,  0.])
     """
     return x.sign() * F.relu(x.abs() - threshold)
 

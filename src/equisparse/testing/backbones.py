@@ -223,7 +223,7 @@ def check_native(backbone: AbstractBackbone, path: Path, frames: Sequence[Atoms]
 
 
 def check_reload(backbone: AbstractBackbone, path: Path, frames: Sequence[Atoms]) -> None:
-    """A native file that `check_native` wrote is a base model like any other: it loads, and agrees with the upstream."""
+    """A native file that `check_native` wrote is a base like any other: it loads, and agrees with the upstream."""
     precision = str(backbone.dtype).removeprefix("torch.")
     again = type(backbone).load(str(path), dtype=precision, modality=backbone.modality)
     assert again.layout() == backbone.layout(), "the layout of the native file differs"

@@ -39,7 +39,7 @@ def layouts(draw: st.DrawFn, max_tensors: int = 3, max_channels: int = 5, max_pa
 def tensor_blocks(
     draw: st.DrawFn, name: str, layer: int, max_channels: int, max_paths: int
 ) -> tuple[tuple[Block, ...], tuple[int, ...]]:
-    """Blocks and shape of one tensor: a Linear, a product with elements, a radial layer, or the columns of the last one."""
+    """Blocks and shape of one tensor: a Linear, a product with elements, or a radial layer."""
     channels = st.integers(1, max_channels)
     paths = draw(st.lists(irreps(), min_size=1, max_size=max_paths))
     match draw(st.sampled_from(["linear", "self_connection", "radial", "columns"])):

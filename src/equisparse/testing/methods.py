@@ -102,6 +102,39 @@ class PathNetwork(nn.Module):
         return torch.stack([(output - 1).square().mean() for output in outputs]).sum()
 
 
+def train(attachment: Attachment, steps: int) -> None:
+    """Train what is attached to a `PathNetwork`, with the method's own groups and controller.
+
+    Parameters
+    ----------
+    attachment : Attachment
+        Its model is a `PathNetwork`.
+    steps : int
+        Length of the whole run.
+    """
+    model = attachment.model
+    assert isinstance(model, PathNetwork)
+    controller, rate = attachment.controller(), attachment.method.learning_rate
+    groups = [group for delta in attachment.deltas.values() for group in delta.groups()]
+    optimizer = torch.optim.AdamW(
+        [
+            {
+                "params": list(group.parameters),
+                "lr": rate * group.lr_factor if group.lr is None else group.lr,
+                "weight_decay": group.weight_decay,
+            }
+            for group in groups
+        ]
+    )
+    for step in range(steps):
+        optimizer.zero_grad()
+        model.loss().backward()
+        controller.before_step(step, steps)
+        optimizer.step()
+        controller.after_step(step, steps)
+    assert controller.ready(steps, steps), "the method never keeps its promise"
+
+
 def law_start(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -> None:
     """Just attached, a method changes nothing, or at most what it declares."""
     model, base, _ = _attached(case, layout, dtype, seed)
@@ -288,29 +321,9 @@ def _shake(attachment: Attachment, seed: int) -> None:
                 parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
 
 
-def _train(attachment: Attachment, seed: int) -> None:  # noqa: ARG001  same signature as _shake
-    """A few steps, as a training loop does them."""
-    model = attachment.model
-    assert isinstance(model, PathNetwork)
-    controller, rate = attachment.controller(), attachment.method.learning_rate
-    groups = [group for delta in attachment.deltas.values() for group in delta.groups()]
-    optimizer = torch.optim.AdamW(
-        [
-            {
-                "params": list(group.parameters),
-                "lr": rate * group.lr_factor if group.lr is None else group.lr,
-                "weight_decay": group.weight_decay,
-            }
-            for group in groups
-        ]
-    )
-    for step in range(_STEPS):
-        optimizer.zero_grad()
-        model.loss().backward()
-        controller.before_step(step, _STEPS)
-        optimizer.step()
-        controller.after_step(step, _STEPS)
-    assert controller.ready(_STEPS, _STEPS), "the method never keeps its promise"
+def _train(attachment: Attachment, seed: int) -> None:
+    """A few steps; what is random in them was drawn when the method was attached."""
+    train(attachment, _STEPS)
 
 
 def _mix(weight: Tensor, block: Block, x: Tensor, attributes: Tensor) -> Tensor:

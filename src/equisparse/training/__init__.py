@@ -1,0 +1,1 @@
+"""Training: data loaders, loss, optimisers and the fit, on Lightning."""

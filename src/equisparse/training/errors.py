@@ -62,7 +62,9 @@ class ErrorSums:
 def _row(difference: Tensor) -> Tensor:
     """Absolute sum, squared sum and count of the finite entries."""
     values = difference[torch.isfinite(difference)].to(device="cpu", dtype=torch.float64)
-    return torch.stack([values.abs().sum(), values.square().sum(), torch.tensor(float(values.numel()), dtype=torch.float64)])
+    return torch.stack(
+        [values.abs().sum(), values.square().sum(), torch.tensor(float(values.numel()), dtype=torch.float64)]
+    )
 
 
 def _scaled(value: float | None, factor: float) -> float | None:

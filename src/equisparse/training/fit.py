@@ -88,7 +88,12 @@ def fit(
     task = FinetuneTask(backbone, attachment, options, total)
     curve = LearningCurve(folder / "metrics.csv")
     best = ModelCheckpoint(
-        checkpoints, "best", monitor="valid_loss", save_last=True, auto_insert_metric_name=False, enable_version_counter=False
+        checkpoints,
+        "best",
+        monitor="valid_loss",
+        save_last=True,
+        auto_insert_metric_name=False,
+        enable_version_counter=False,
     )
     with _quiet_lightning():
         trainer = _trainer(backbone, options, folder, [curve, best, *_extra_callbacks(options, curve, console)])
@@ -100,7 +105,9 @@ def fit(
             ckpt_path=last if resume else None,
             weights_only=True,
         )
-    task.load_state_dict(torch.load(best.best_model_path, weights_only=True, map_location=backbone.device)["state_dict"])
+    task.load_state_dict(
+        torch.load(best.best_model_path, weights_only=True, map_location=backbone.device)["state_dict"]
+    )
     return FitResult(trainer.global_step, curve.seconds, float(best.best_model_score or float("nan")), curve.rows)
 
 
@@ -163,5 +170,3 @@ def _quiet_lightning() -> Iterator[None]:
 def environment_rank() -> int:
     """Rank of this process under torchrun or SLURM; 0 without either."""
     return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")))
-
-

@@ -14,10 +14,13 @@ from equisparse.training.options import TrainingOptions
 
 def build_optimizer(deltas: Iterable[AbstractDelta], options: TrainingOptions) -> torch.optim.Optimizer:
     """AdamW or schedule-free AdamW over the groups of all deltas; groups of the same settings are joined."""
+    optimizer: torch.optim.Optimizer
     groups = _joined([group for delta in deltas for group in delta.groups()], options.lr or 0.0)
     if options.optimizer == "schedulefree":
-        return AdamWScheduleFree(groups, lr=options.lr or 0.0, warmup_steps=options.warmup_steps)
-    return torch.optim.AdamW(groups, lr=options.lr or 0.0)
+        optimizer = AdamWScheduleFree(groups, lr=options.lr or 0.0, warmup_steps=options.warmup_steps)
+    else:
+        optimizer = torch.optim.AdamW(groups, lr=options.lr or 0.0)
+    return optimizer
 
 
 def build_schedule(optimizer: torch.optim.Optimizer, options: TrainingOptions, total_steps: int) -> LambdaLR | None:
@@ -29,7 +32,7 @@ def build_schedule(optimizer: torch.optim.Optimizer, options: TrainingOptions, t
         warm = min(1.0, (step + 1) / max(1, options.warmup_steps))
         return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total_steps)))
 
-    return LambdaLR(optimizer, [(lambda step: 1.0) if group["own_lr"] else annealed for group in optimizer.param_groups])
+    return LambdaLR(optimizer, [(lambda _: 1.0) if group["own_lr"] else annealed for group in optimizer.param_groups])
 
 
 def _joined(groups: list[ParameterGroup], lr: float) -> list[dict[str, Any]]:

@@ -32,16 +32,17 @@ class Evaluation:
         sums = ErrorSums()
         energy, forces, stress = dataset.labels()
         n_atoms = torch.tensor([len(part) for part in self.forces])
-        prediction = Prediction(
-            *(torch.from_numpy(part) for part in (self.energy, np.concatenate(self.forces), self.stress))
-        )
-        sums.update(prediction, Targets(*(torch.from_numpy(part) for part in (energy, forces, stress)), n_atoms))
+        prediction = Prediction(*map(torch.from_numpy, (self.energy, np.concatenate(self.forces), self.stress)))
+        targets = Targets(*map(torch.from_numpy, (energy, forces, stress)), n_atoms)  # type: ignore[call-arg]
+        sums.update(prediction, targets)
         return sums.metrics()
 
 
 def evaluate(backbone: AbstractBackbone, dataset: FrameDataset, batch_size: int = 10) -> Evaluation:
     """Run the present weights of `backbone` over a data set."""
-    energies, forces, stresses = [], [], []
+    energies: list[torch.Tensor] = []
+    forces: list[NDArray[np.float64]] = []
+    stresses: list[torch.Tensor] = []
     for graphs, targets in dataset.batches(backbone, batch_size):
         prediction = backbone.predict(graphs)
         energies.append(prediction.energy.double().cpu())

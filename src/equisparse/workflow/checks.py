@@ -1,7 +1,7 @@
 """Commands around a fine-tune: audit files, evaluate on files, merge into a native checkpoint."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from equisparse.adapters.file import load_adapter
@@ -49,11 +49,13 @@ def evaluate_files(
     frames = read_frames(list(files), keys, units)
     check_elements(backbone, [frame.atoms for frame in frames])
     if adapter_file is None:
-        dataset, weights = FrameDataset(backbone, frames, {}), nullcontext()
+        shifts: dict[int, float] = {}
+        weights: AbstractContextManager[None] = nullcontext()
     else:
         adapter = load_adapter(adapter_file)
         check_adapter(backbone, adapter)
-        dataset, weights = FrameDataset(backbone, frames, dict(adapter.shifts)), adapter.merged(backbone.model)
+        shifts, weights = dict(adapter.shifts), adapter.merged(backbone.model)
+    dataset = FrameDataset(backbone, frames, shifts)
     with weights:
         return evaluate(backbone, dataset).metrics(dataset)
 

@@ -187,6 +187,16 @@ def test_predictions_of_other_frames(healthy: list[LabelledFrame], base: BasePre
         audit(healthy[:5], base=base)
 
 
+def test_noise_around_zero_says_nothing(healthy: list[LabelledFrame], base: BasePrediction) -> None:
+    rng = np.random.default_rng(0)
+    tiny = [1e-3 * rng.normal(size=(8, 3)) for _ in healthy]
+    flat = replace(base, forces=tiny, stress=1e-5 * rng.normal(size=(24, 3, 3)))
+    frames = [
+        replace(f, forces=-forces / 25.7, stress=-s) for f, forces, s in zip(healthy, tiny, flat.stress, strict=True)
+    ]
+    assert {f.code for f in audit(frames, base=flat)} <= {"stress-not-symmetric"}
+
+
 def test_base_without_stress(healthy: list[LabelledFrame], base: BasePrediction) -> None:
     frames = scaled(healthy, stress=-1.0)
     assert audit(frames, base=replace(base, stress=None)) == []

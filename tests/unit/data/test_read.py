@@ -1,6 +1,7 @@
 """Reading: every format gives the labels that were written, and what is wrong with a file is said."""
 
 import gzip
+import sys
 from pathlib import Path
 
 import ase.db
@@ -12,7 +13,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms, FixedPlane
 
 from equisparse.data import LabelKeys, LabelledFrame, LabelUnits, read_frames
-from equisparse.errors import DataError
+from equisparse.errors import DataError, MissingPackageError
 from equisparse.units import matrix_to_voigt
 
 VASPRUN = """<?xml version="1.0" encoding="ISO-8859-1"?>
@@ -135,6 +136,21 @@ def test_database_pairs_and_data_are_searched(tmp_path: Path, healthy: list[Labe
     frame = read_frames(tmp_path / "a.db")[0]
     assert frame.energy == -3.5
     np.testing.assert_allclose(frame.forces, healthy[0].forces)
+
+
+def test_lmdb_of_ase(tmp_path: Path, healthy: list[LabelledFrame]) -> None:
+    pytest.importorskip("ase_db_backends")
+    with ase.db.connect(tmp_path / "a.aselmdb") as database:
+        for frame in healthy[:3]:
+            database.write(with_results(frame))
+    assert_same(read_frames(tmp_path / "a.aselmdb"), healthy[:3])
+
+
+def test_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ase_db_backends.aselmdb", None)
+    (tmp_path / "a.aselmdb").write_text("x")
+    with pytest.raises(MissingPackageError, match="pip install ase-db-backends"):
+        read_frames(tmp_path / "a.aselmdb")
 
 
 def test_ref_keys_win_over_calculator_results(tmp_path: Path, healthy: list[LabelledFrame]) -> None:

@@ -11,12 +11,16 @@ from equisparse.data.audit.hints import ENERGY_RATIOS, FORCE_RATIOS, STRESS_RATI
 from equisparse.data.frames import Floats
 from equisparse.units import matrix_to_voigt
 
-_OPPOSITE = -0.3
+_OPPOSITE = -0.6
 _RELATED = 0.5
 _UNRELATED = 0.2
 _WIDEST = 3.0
 _FOREIGN_REFERENCE = 3.0
 _FEWEST = 3
+_FEWEST_ATOMS = 24
+_WEAKEST_FORCE = 0.05  # eV/Angstrom: weaker ones, in near-perfect crystals, are noise
+_WEAKEST_STRESS = 5e-4  # eV/Angstrom^3
+_WEAKEST_ENERGY = 2e-3  # eV/atom
 _SHEAR = ("yz", "xz", "xy")
 
 
@@ -24,8 +28,8 @@ def forces_against_base(data: FrameSet) -> Iterator[Finding]:
     """Find forces with another sign or unit than the base, or unrelated to it."""
     if data.base is None:
         return
-    use = [i for i in data.with_forces if data.frames[i].n_atoms > 1]
-    if not use:
+    use = [i for i in data.with_forces if _rms(data.base.forces[i]) > _WEAKEST_FORCE]
+    if sum(data.frames[i].n_atoms for i in use) < _FEWEST_ATOMS:
         return
     label = np.concatenate([forces_of(data.frames[i]).ravel() for i in use])
     base = np.concatenate([np.asarray(data.base.forces[i], dtype=np.float64).ravel() for i in use])
@@ -54,9 +58,9 @@ def energies_against_base(data: FrameSet) -> Iterator[Finding]:
         )
     base_part = robust_scatter(data.composition[0], predicted, data.bound)
     both = np.flatnonzero(np.isfinite(base_part) & np.isfinite(data.energy_scatter))
-    if both.size < 2 * _FEWEST:
-        return
     base, label = base_part[both], data.energy_scatter[both]
+    if both.size < 2 * _FEWEST or base.std() < _WEAKEST_ENERGY:
+        return
     hint = explain_ratio(slope(base, label), ENERGY_RATIOS)
     if abs(correlation(base, label)) > 0.9 and (hint or correlation(base, label) < 0):
         yield from _compare(data, "energy", base, label, both.tolist(), hint)
@@ -72,7 +76,7 @@ def stress_against_base(data: FrameSet) -> Iterator[Finding]:
         return
     label = np.array([matrix_to_voigt(stress_of(data.frames[i])) for i in use])
     base = np.array([matrix_to_voigt(predicted[i]) for i in use])
-    if not label.any() or not base.any():
+    if not label.any() or base.std() < _WEAKEST_STRESS:
         return
     order = _shear_order(base, label)
     if order != (0, 1, 2):
@@ -113,6 +117,10 @@ _SIGN_STEP = {
     "energy": "multiply by -1",
     "stress": "set the stress sign to opposite: positive stress is tension here",
 }
+
+
+def _rms(values: Floats) -> float:
+    return float(np.sqrt(np.square(np.asarray(values, dtype=np.float64)).mean()))
 
 
 def _slope_about_mean(base: Floats, label: Floats) -> float:

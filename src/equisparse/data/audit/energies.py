@@ -14,7 +14,8 @@ from equisparse.data.references import unresolved_elements
 
 _IMPOSSIBLE_GAP = 10.0
 _SUSPECT_GAP = 2.5
-_BASE_SHARPENS = 0.3
+_BASE_SHARPENS = 0.4
+_FEWEST_IN_GROUP = 3
 _WILD_FORCE = 50.0
 _ENERGY_Z = 15.0
 _ENERGY_FLOOR = 0.05
@@ -29,7 +30,7 @@ def one_reference(data: FrameSet) -> Iterator[Finding]:
     """Energies that fall into two groups too far apart for one method: mixed codes, settings or references."""
     scatter, factor = _best_scatter(data)
     usable = np.flatnonzero(np.isfinite(scatter) & ~(data.largest_force > _WILD_FORCE))
-    if usable.size < 4:
+    if usable.size < 2 * _FEWEST_IN_GROUP:
         return
     order = usable[np.argsort(scatter[usable])]
     values = scatter[order]
@@ -38,7 +39,7 @@ def one_reference(data: FrameSet) -> Iterator[Finding]:
     sides = (order[:cut], order[cut:])
     smaller = min(sides, key=len)
     width = max(float(np.ptp(np.quantile(scatter[side], [0.05, 0.95]))) for side in sides)
-    if len(smaller) < max(2, 0.01 * usable.size) or gap < max(_SUSPECT_GAP * factor, width):
+    if len(smaller) < max(_FEWEST_IN_GROUP, 0.02 * usable.size) or gap < max(_SUSPECT_GAP * factor, width):
         return
     yield data.finding(
         "error" if gap > _IMPOSSIBLE_GAP * factor else "warning",

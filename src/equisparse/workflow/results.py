@@ -1,0 +1,125 @@
+"""What a fine-tune leaves in its folder, and what it prints at the end."""
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from equisparse.adapters.adapter import Adapter, count_changes
+from equisparse.adapters.file import save_adapter
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.data.references import ReferenceFit
+from equisparse.deploy.merge import merge
+from equisparse.report.text import error_table
+from equisparse.training.fit import FitResult
+from equisparse.workflow.figures import write_figures
+from equisparse.workflow.inputs import Splits
+from equisparse.workflow.stages import Stage
+
+ADAPTER = "adapter.safetensors"
+METRICS = "metrics.json"
+_COMPARED_FRAMES = 5
+_PACKAGES = ("equisparse", "torch", "e3nn", "ase", "numpy", "lightning", "schedulefree", "safetensors")
+_IN_HEADER = ("final", "changed_count", "changed_fraction_model", "steps", "seed")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything that a fine-tune found out.
+
+    Parameters
+    ----------
+    adapter : Adapter
+    stages : mapping of str to Stage
+        ``base``, ``refit`` (base with shifted reference energies) and ``final``.
+    fitted : FitResult
+    references : ReferenceFit
+    splits : Splits
+    seed : int
+    """
+
+    adapter: Adapter
+    stages: Mapping[str, Stage]
+    fitted: FitResult
+    references: ReferenceFit
+    splits: Splits
+    seed: int
+
+
+def write_results(folder: Path, backbone: AbstractBackbone, outcome: Outcome, console: Console) -> dict[str, Any]:
+    """Write adapter, native checkpoint, metrics and figures; print the table.
+
+    Returns
+    -------
+    dict
+        Contents of ``metrics.json``.
+
+    Raises
+    ------
+    StateError
+        If the native checkpoint does not give what the adapter gives.
+    """
+    metrics = _measured(backbone, outcome)
+    adapter = replace(outcome.adapter, metrics={key: metrics[key] for key in _IN_HEADER})
+    metrics["adapter_bytes"] = save_adapter(adapter, folder / ADAPTER)
+    merged = folder / f"merged{backbone.native_suffix}"
+    check = merge(backbone, adapter, merged, [frame.atoms for frame in outcome.splits.valid[:_COMPARED_FRAMES]])
+    metrics |= {"base_bytes": backbone.native_bytes, "merged_check": asdict(check)}
+    write_text(folder / METRICS, json.dumps(metrics, indent=2) + "\n")
+    stages = {name: stage.evaluations for name, stage in outcome.stages.items()}
+    write_figures(folder / "figures", adapter, stages, outcome.splits, outcome.fitted.curve)
+    console.print(error_table({name: stage.metrics for name, stage in outcome.stages.items()}))
+    closing = (*_closing_lines(metrics), f"merged   {check}", f"results  {folder}", backbone.deployment_notes(merged))
+    console.print("\n".join(closing), markup=False, highlight=False, soft_wrap=True)
+    return metrics
+
+
+def versions(backbone: AbstractBackbone) -> dict[str, str]:
+    """Versions of everything that a result depends on, and the kind of machine."""
+    installed = {found.metadata["Name"].lower() for found in metadata.distributions() if found.metadata["Name"]}
+    found = {name: metadata.version(name) for name in _PACKAGES if name in installed}
+    machine = f"{platform.machine()}, {os.cpu_count()} CPUs, {backbone.device.type}"
+    return found | {backbone.name: backbone.identity.version, "python": platform.python_version(), "machine": machine}
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, all at once."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text)
+    os.replace(part, path)
+
+
+def _measured(backbone: AbstractBackbone, outcome: Outcome) -> dict[str, Any]:
+    """Errors, counts, time and provenance."""
+    changes = count_changes(outcome.adapter, backbone.model)
+    references = outcome.references
+    return {name: stage.metrics for name, stage in outcome.stages.items()} | {
+        "changed_fraction_model": changes.of_model,
+        "changed_fraction_selected": changes.of_selected,
+        "changed_count": changes.count,
+        "stored_values": outcome.adapter.stored_values,
+        "steps": outcome.fitted.steps,
+        "seconds": round(outcome.fitted.seconds, 2),
+        "seed": outcome.seed,
+        "versions": versions(backbone),
+        "reference_shifts_ev": {str(z): shift for z, shift in references.shifts.items()},
+        "reference_rank": references.rank,
+        "reference_unresolved": list(references.unresolved),
+    }
+
+
+def _closing_lines(metrics: Mapping[str, Any]) -> tuple[str, ...]:
+    """Size and price of the change."""
+    return (
+        f"changed  {metrics['changed_count']:,} weights: {metrics['changed_fraction_model']:.3%} of the whole model, "
+        f"{metrics['changed_fraction_selected']:.3%} of the selected tensors",
+        f"adapter  {metrics['adapter_bytes']:,} bytes, {metrics['stored_values']:,} stored values "
+        f"(base checkpoint {metrics['base_bytes']:,} bytes)",
+        f"training {metrics['steps']} steps in {metrics['seconds']:.0f} s",
+    )

@@ -1,0 +1,76 @@
+"""Judgements of one model on all splits, the audit, and the reference energies: what a fine-tune is measured by."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from rich.console import Console
+
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.data.audit import BasePrediction, audit, format_findings, has_errors
+from equisparse.data.references import ReferenceFit, composition_matrix, fit_reference_shifts
+from equisparse.errors import DataError
+from equisparse.training.dataset import FrameDataset
+from equisparse.training.predict import Evaluation, evaluate
+from equisparse.workflow.inputs import Splits
+
+Metrics = dict[str, dict[str, float | None]]
+"""Split -> name of the error -> value."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Predictions of one model on every split, and their errors."""
+
+    evaluations: dict[str, Evaluation]
+    metrics: Metrics
+
+
+def evaluate_all(backbone: AbstractBackbone, datasets: Mapping[str, FrameDataset]) -> Stage:
+    """Predictions and errors of the present weights on every split."""
+    return judged({name: evaluate(backbone, dataset) for name, dataset in datasets.items()}, datasets)
+
+
+def judged(evaluations: dict[str, Evaluation], datasets: Mapping[str, FrameDataset]) -> Stage:
+    """Errors of predictions against the labels of data sets less their shifts."""
+    return Stage(evaluations, {name: found.metrics(datasets[name]) for name, found in evaluations.items()})
+
+
+def check_frames(
+    splits: Splits, base: Evaluation | None, backbone: AbstractBackbone, console: Console, *, force: bool
+) -> None:
+    """Audit the frames, print what is found, and stop on errors.
+
+    Without `base`, only what needs no model is judged and only errors are printed; with it, everything is.
+
+    Raises
+    ------
+    DataError
+        If there are errors and not `force`.
+    """
+    prediction = None if base is None else BasePrediction(base.energy, base.forces, base.stress)
+    findings = audit(splits.train, splits.valid, splits.test, elements=set(backbone.elements), base=prediction)
+    fatal = has_errors(findings) and not force
+    if findings and (fatal or base is not None):
+        console.print(format_findings(findings), markup=False, highlight=False, soft_wrap=True)
+    if fatal:
+        raise DataError(
+            "The audit found errors in the data; nothing was trained.",
+            next_step="mend them as the findings say, or train all the same with --force",
+        )
+
+
+def fit_references(backbone: AbstractBackbone, splits: Splits, base: Evaluation) -> ReferenceFit:
+    """Shifts of the reference energies from the training frames that have an energy.
+
+    Elements that share one reference energy in the base get one common shift.
+    """
+    labelled = [number for number, frame in enumerate(splits.train) if frame.energy is not None]
+    counts, elements = composition_matrix([splits.train[number] for number in labelled])
+    slot_of = backbone.reference_slots
+    slots = sorted({slot_of[z] for z in elements})
+    members = np.array([[slot_of[z] == slot for slot in slots] for z in elements], dtype=float)
+    residuals = np.array([splits.train[number].energy for number in labelled], dtype=float) - base.energy[labelled]
+    first_of = {slot_of[z]: z for z in reversed(elements)}
+    fitted = fit_reference_shifts(counts @ members, residuals, [first_of[slot] for slot in slots])
+    return replace(fitted, shifts={z: fitted.shifts[first_of[slot_of[z]]] for z in elements})
