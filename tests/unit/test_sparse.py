@@ -25,7 +25,7 @@ def trained(method: Sparse, dtype: torch.dtype = torch.float32, steps: int = 60)
     return attachment
 
 
-@pytest.mark.parametrize("changed", [1 / 400, 0.03, 0.25, 0.5])
+@pytest.mark.parametrize("changed", [1 / 400, 0.03, 0.25, 0.45, 0.5])
 @pytest.mark.parametrize("regrow", [0.0, 0.5])
 def test_asked_number_of_entries_is_kept(changed, regrow):
     stored = trained(Sparse(changed=changed, prune_end=0.3, regrow=regrow)).stored()

@@ -161,7 +161,7 @@ def shortest(vectors: Floats, frame: LabelledFrame) -> Floats:
     if not frame.pbc.any():
         return vectors
     cell = frame.atoms.cell.complete().array
-    whole = np.round(vectors @ np.linalg.inv(cell))
+    whole = np.round(vectors @ np.linalg.pinv(cell))
     return np.asarray(vectors - (whole * frame.pbc) @ cell)
 
 

@@ -59,7 +59,8 @@ def read_frames(
     Raises
     ------
     DataError
-        If nothing matches, or a file is empty, truncated or unreadable, or a named key is in no frame.
+        If nothing matches, or a file is empty, truncated or unreadable, or a named key is in no frame, or a frame
+        has no atoms or a position that is not finite.
     MissingPackageError
         If a format needs a package that is not installed.
     """
@@ -179,6 +180,7 @@ def _labelled(
     index: int,
 ) -> LabelledFrame:
     volume = float(abs(np.linalg.det(atoms.cell.array)))
+    _require_structure(atoms, f"{path} frame {index}")
     try:
         labels = read_labels(values, names, units, len(atoms), volume)
     except DataError as error:
@@ -192,6 +194,17 @@ def _labelled(
         index=index,
         fixed=_fixed_atoms(atoms),
     )
+
+
+def _require_structure(atoms: Atoms, where: str) -> None:
+    if not len(atoms):
+        raise DataError(f"{where} has no atoms", next_step="cut the frame out")
+    if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
+        raise DataError(
+            f"{where} has positions or cell vectors that are NaN or infinite",
+            cause="a simulation that exploded, or a damaged file",
+            next_step="cut the frame out",
+        )
 
 
 def _clean_copy(atoms: Atoms, names: dict[Quantity, str | None]) -> Atoms:

@@ -99,16 +99,21 @@ class GradualPruning(Controller):
                 delta.squared_gradient.lerp_(delta.delta.grad.square(), 1 - self._memory)
 
     def after_step(self, step: int, total: int) -> None:
-        first, last, end = (int(part * total) for part in (self._start, self._end, self._regrow_until))
+        last, end = self._last(total), int(self._regrow_until * total)
+        first = min(int(self._start * total), last)
         due = (step - first) % self._interval == 0 or step == last
         if first <= step <= last and due:
-            self._select(self._capacity_at((step - first) / max(last - first, 1)))
+            self._select(self._capacity_at(1.0 if step == last else (step - first) / (last - first)))
         elif last < step <= end and (step - last) % self._regrow_interval == 0:
             self._select(self._capacity, self._regrow * (end - step) / max(end - last, 1))
         self._zero_outside()
 
     def ready(self, step: int, total: int) -> bool:
-        return step > int(self._end * total)
+        return step > self._last(total)
+
+    def _last(self, total: int) -> int:
+        """Step after which the capacity is reached; never later than the last one of the run."""
+        return min(int(self._end * total), total - 1)
 
     def _capacity_at(self, progress: float) -> int:
         """Cost kept when a fraction `progress` of the pruning is over."""
@@ -123,7 +128,7 @@ class GradualPruning(Controller):
         if regrown > 0:
             g = torch.cat([delta.gradient.reshape(-1) for delta in self._deltas])
             active = torch.cat([delta.mask.reshape(-1) for delta in self._deltas])
-            g = g.abs().masked_fill(active > 0, -1.0)
+            g = g.abs().masked_fill(active > 0, 0.0).masked_fill(kept > 0, -1.0)
             kept = torch.maximum(kept, self._best(g, capacity - round(capacity * (1 - regrown))))
         for delta, mask in zip(self._deltas, kept.split(self._sizes), strict=True):
             delta.mask.copy_(mask.reshape(delta.mask.shape))

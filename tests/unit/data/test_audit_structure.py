@@ -82,6 +82,13 @@ def test_cells(healthy: list[LabelledFrame]) -> None:
     assert (finite.level, finite.frames) == ("warning", (5,))
 
 
+def test_flat_cells_do_not_stop_the_audit(healthy: list[LabelledFrame]) -> None:
+    flat = healthy[2].atoms.copy()
+    flat.set_cell(np.outer([1.0, 2.0, 3.0], [1.0, 1.0, 1.0]))
+    frames = [*healthy, replace(healthy[2], atoms=flat), replace(healthy[2], atoms=flat)]
+    assert found(audit(frames), "no-cell").frames == (24, 25)
+
+
 def test_few_frames(healthy: list[LabelledFrame]) -> None:
     assert found(audit(healthy[:9]), "few-frames").level == "note"
     assert audit(healthy[:10]) == []

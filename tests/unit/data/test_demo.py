@@ -4,8 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from equisparse.data import demo, demo_files
+from equisparse.data import audit, demo, demo_files, has_errors, read_frames
 from equisparse.errors import DataError
+
+
+def test_packaged_frames_are_healthy() -> None:
+    files = demo_files()
+    train, valid, test = (read_frames(path) for path in (files.train, files.valid, files.test))
+    assert all(frame.energy is not None and frame.forces is not None for frame in train + valid + test)
+    findings = audit(train, valid, test, elements={8, 12})
+    assert not has_errors(findings)
+    assert {finding.code for finding in findings} == {"unresolved-references"}
 
 
 def test_paths_are_those_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

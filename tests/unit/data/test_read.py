@@ -284,6 +284,24 @@ def test_wrong_shape_names_file_and_frame(tmp_path: Path, healthy: list[Labelled
         read_frames(tmp_path / "a.xyz")
 
 
+@pytest.mark.parametrize("change", ["positions", "cell"])
+def test_structure_that_is_not_finite(tmp_path: Path, healthy: list[LabelledFrame], change: str) -> None:
+    atoms = with_ref(healthy[1])
+    if change == "positions":
+        atoms.positions[2, 1] = np.nan
+    else:
+        atoms.cell[0, 0] = np.inf
+    ase.io.write(tmp_path / "a.traj", [with_ref(healthy[0]), atoms])
+    with pytest.raises(DataError, match=r"a\.traj frame 1 has positions or cell vectors that are NaN"):
+        read_frames(tmp_path / "a.traj")
+
+
+def test_frame_without_atoms(tmp_path: Path, healthy: list[LabelledFrame]) -> None:
+    ase.io.write(tmp_path / "a.traj", [with_ref(healthy[0]), Atoms()])
+    with pytest.raises(DataError, match=r"a\.traj frame 1 has no atoms"):
+        read_frames(tmp_path / "a.traj")
+
+
 def test_units_apply_to_what_is_read(tmp_path: Path, healthy: list[LabelledFrame]) -> None:
     atoms = with_ref(healthy[0])
     atoms.info["REF_energy"] = healthy[0].energy / 27.211386245988

@@ -1,6 +1,7 @@
 """Checks of the energies: mixed references, outliers, compositions, enthalpies, agreement with the forces."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -101,7 +102,8 @@ def separable_elements(data: FrameSet) -> Iterator[Finding]:
 
 def enthalpies(data: FrameSet) -> Iterator[Finding]:
     """Signs that an energy label holds pressure times volume."""
-    equal = [i for i, f in enumerate(data.frames) if f.energy is not None and _stored_enthalpy(data, i) == f.energy]
+    known = np.flatnonzero(np.isfinite(data.energies)).tolist()
+    equal = [i for i in known if np.array_equal(_stored_enthalpy(data, i), data.energies[i])]
     pressed = [i for i in range(len(data.frames)) if i not in set(equal) and _stored_pressure(data, i)]
     if equal:
         yield data.finding(
@@ -155,7 +157,7 @@ def _best_scatter(data: FrameSet) -> tuple[Floats, float]:
     return data.energy_scatter, 1.0
 
 
-def _stored_enthalpy(data: FrameSet, number: int) -> object:
+def _stored_enthalpy(data: FrameSet, number: int) -> Any:
     info = data.frames[number].atoms.info
     return next((value for name, value in info.items() if "enthalpy" in str(name).lower()), None)
 
