@@ -14,7 +14,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style, format, types and import direction."""
-    session.install(*CONSTRAINTS, "-e", ".[lint]")
+    session.install(*CONSTRAINTS, "-e", ".[lint,test]")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
@@ -33,7 +33,7 @@ def core(session: nox.Session) -> None:
 def sevennet(session: nox.Session) -> None:
     """Tests with SevenNet, against the package as it is built for users."""
     session.install(*CONSTRAINTS, ".[sevennet,test,lint]")
-    targets = session.posargs or ("tests/architecture", "tests/laws", "tests/backbones", "tests/integration")
+    targets = session.posargs or ("tests/architecture", "tests/backbones", "tests/integration")
     session.run("pytest", *targets, env=ONE_THREAD)
 
 

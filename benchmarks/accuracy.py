@@ -112,7 +112,12 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
         changes = count_changes(adapter, backbone.model)
         return {
             "cell": cell_of(arguments),
-            "resolved": {"lr": options.lr, "epochs": options.epochs, "targets": list(layout.tensors) and method.name},
+            "resolved": {
+                "method": method.name,
+                "options": method.options(),
+                "lr": options.lr,
+                "epochs": options.epochs,
+            },
             "refit_test": refit,
             "test": final,
             "changed_fraction_model": changes.of_model,

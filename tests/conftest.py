@@ -1,4 +1,4 @@
-"""Settings of all tests: one thread, no tests of a backbone that is not installed, and reproducible Hypothesis runs without a deadline."""
+"""Settings of all tests: one thread, reproducible Hypothesis runs, and no tests of a backbone that is missing."""
 
 from importlib.util import find_spec
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 GPA_PER_EV_PER_ANG3 = 160.21766208
 """GPa in one eV/Angstrom^3 (CODATA 2014, as in ASE)."""
 
-ENERGY_UNITS = {"eV": 1.0, "meV": 1e-3, "Ry": 13.605693122994, "Ha": 27.211386245988, "kcal/mol": 0.0433641153087705}
+ENERGY_UNITS = {"eV": 1.0, "meV": 1e-3, "Ry": 13.605693122994, "Ha": 27.211386245988, "kcal/mol": 0.0433641042418}
 """Energy unit -> eV."""
 
 LENGTH_UNITS = {"Angstrom": 1.0, "Bohr": 0.529177210903, "nm": 10.0}

@@ -26,9 +26,8 @@ def trained(method: Sparse, dtype: torch.dtype = torch.float32, steps: int = 60)
 
 
 @pytest.mark.parametrize("changed", [1 / 400, 0.03, 0.25, 0.45, 0.5])
-@pytest.mark.parametrize("regrow", [0.0, 0.5])
-def test_asked_number_of_entries_is_kept(changed, regrow):
-    stored = trained(Sparse(changed=changed, prune_end=0.3, regrow=regrow)).stored()
+def test_asked_number_of_entries_is_kept(changed):
+    stored = trained(Sparse(changed=changed, prune_end=0.3)).stored()
     assert sum(parts["value"].numel() for parts in stored.values()) == round(changed * 400)
 
 
@@ -47,7 +46,7 @@ def test_promise_is_kept_in_short_runs_and_at_the_ends_of_the_schedule(start, en
 
 
 def test_masks_are_zero_or_one():
-    attachment = trained(Sparse(changed=0.45, prune_end=0.2, regrow=0.9), steps=120)
+    attachment = trained(Sparse(changed=0.45, prune_end=0.2), steps=120)
     masks = torch.cat([delta.get_buffer("mask").reshape(-1) for delta in attachment.deltas.values()])
     assert set(masks.tolist()) == {0.0, 1.0}
 
@@ -65,3 +64,20 @@ def test_a_target_out_of_reach_is_refused(options):
 def test_an_unknown_choice_is_refused(options):
     with pytest.raises(InputError, match="has no such value"):
         Sparse(**options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"start_threshold": 0.0}, {"prune_interval": 0}, {"prune_start": 0.7, "prune_end": 0.5}, {"prune_end": 1.5}],
+)
+def test_an_option_out_of_range_is_refused(options):
+    with pytest.raises(InputError, match="out of range"):
+        Sparse(**options)
+
+
+def test_entries_without_a_gradient_go_back_to_the_base():
+    attachment = attach(PathNetwork(LAYOUT, torch.float32, seed=0), Sparse(), LAYOUT)
+    watch, delta = attachment.controller(), attachment.deltas["mix.weight"]
+    delta.get_parameter("delta").grad = torch.zeros(100).index_fill(0, torch.tensor([3, 50]), 1.0)
+    watch.before_step(0, 1)
+    assert set(delta.stored()["index"].tolist()) <= {3, 50}

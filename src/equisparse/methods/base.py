@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from torch import Generator, Tensor, nn
 
 from equisparse.blocks import Block, Layout
+from equisparse.errors import InputError
 
 Stored = dict[str, Tensor]
 """Named tensors that describe the change of one weight tensor; what an adapter file holds."""
@@ -66,6 +67,10 @@ class Controller:
     def after_step(self, step: int, total: int) -> None:
         """Called after the optimiser's step."""
 
+    def lr_factor(self, step: int, total: int) -> float:
+        """What multiplies the annealed learning rate at a step."""
+        return 1.0
+
     def ready(self, step: int, total: int) -> bool:
         """Whether the model after `step` steps already obeys the method's promise and may be kept as the best."""
         return True
@@ -80,10 +85,16 @@ class AbstractMethod(ABC):
 
     name: ClassVar[str]
     mergeable: ClassVar[bool] = True
-    learning_rate: ClassVar[float] = 1e-2
-    """Default learning rate of the run, measured in `docs/benchmarks.md`."""
-    default_targets: ClassVar[tuple[str, ...]] = ("all", "!radial")
-    """Tensors that are selected if the user names none; see `equisparse.methods.select.select`."""
+
+    @property
+    def learning_rate(self) -> float:
+        """Default learning rate of the run, as measured (docs/benchmarks.md)."""
+        return 1e-2
+
+    @property
+    def default_targets(self) -> tuple[str, ...]:
+        """Tensors that are selected if the user names none; see `equisparse.methods.select.select`."""
+        return ("all", "!radial")
 
     @abstractmethod
     def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:
@@ -110,6 +121,20 @@ class AbstractMethod(ABC):
     def resolve(self, layout: Layout) -> "AbstractMethod":
         """The same method with every target that depends on the layout turned into numbers; checks them too."""
         return self
+
+    def fit_into(self, value_bytes: int, layout: Layout) -> "AbstractMethod":
+        """The same method, set up so that its stored values over `layout` take at most `value_bytes` bytes.
+
+        Raises
+        ------
+        InputError
+            If the method has no setting that small, or none at all.
+        """
+        raise InputError(
+            f"The method {self.name} cannot be fitted into a size.",
+            given=f"--budget with --method {self.name}",
+            next_step="leave --method out: the best method per byte is taken",
+        )
 
     def options(self) -> dict[str, Any]:
         """Options as plain values, for headers and configurations."""

@@ -5,6 +5,7 @@ entry has moved by about the learning rate. Here nothing is shrunk, and an entry
 without it, to second order with the squared gradient as curvature: ``dW^2 * E[g^2]`` (optimal brain damage).
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -17,8 +18,8 @@ from equisparse.methods.base import AbstractDelta, Controller, ParameterGroup, S
 class PrunedDelta(AbstractDelta):
     """``W' = W + dW`` with dW kept at zero outside of a mask; starts exactly at the base.
 
-    The mask acts after every optimiser step and not in the pass: gradients stay dense and show which entries would be
-    useful again.
+    The learning rate is relative to the root mean square of the weight where that is below one, so that tensors of
+    small weights move as far, for their size, as others.
 
     Parameters
     ----------
@@ -27,15 +28,14 @@ class PrunedDelta(AbstractDelta):
     """
 
     mask: Tensor
-    gradient: Tensor
     squared_gradient: Tensor
 
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
         self.delta = nn.Parameter(torch.zeros_like(weight))
         self.register_buffer("mask", torch.ones_like(weight))
-        self.register_buffer("gradient", torch.zeros_like(weight))
         self.register_buffer("squared_gradient", torch.zeros_like(weight))
+        self._size = min(1.0, float(weight.double().square().mean().sqrt()))
 
     def forward(self, weight: Tensor) -> Tensor:
         return weight + self.delta
@@ -44,15 +44,31 @@ class PrunedDelta(AbstractDelta):
         return entries.pack(self.delta)
 
     def groups(self) -> list[ParameterGroup]:
-        return [ParameterGroup("delta", (self.delta,))]
+        return [ParameterGroup("delta", (self.delta,), lr_factor=self._size)]
 
     def saliency(self) -> Tensor:
         """Estimated loss increase of setting an entry back to the base, shape of the weight."""
         return self.delta.detach() ** 2 * self.squared_gradient
 
+    @torch.no_grad()
+    def observe_gradient(self, memory: float) -> None:
+        """Take the present gradient into the running mean square, and leave of it only what the mask lets through."""
+        if self.delta.grad is not None:
+            self.delta.grad.mul_(self.mask)
+            self.squared_gradient.lerp_(self.delta.grad.square(), 1 - memory)
+
+    @torch.no_grad()
+    def restrict(self, mask: Tensor | None = None) -> None:
+        """Set the delta to zero outside of the mask, which is first replaced if one is given."""
+        if mask is not None:
+            self.mask.copy_(mask.reshape(self.mask.shape))
+        self.delta.mul_(self.mask)
+
 
 class GradualPruning(Controller):
     """Prunes all deltas together to a stated cost, on a cubic schedule (Zhu and Gupta, arXiv 1710.01878).
+
+    The learning rate rises while the support shrinks, as a power of the density: few entries have to move further.
 
     Parameters
     ----------
@@ -66,6 +82,8 @@ class GradualPruning(Controller):
         Fraction of the run where pruning begins and where `capacity` is reached.
     interval : int
         Steps between two prunings.
+    dense_lr : float
+        Learning rate while everything is there, as a fraction of the final one.
     memory : float
         Decay of the running mean of squared gradients.
     """
@@ -79,69 +97,54 @@ class GradualPruning(Controller):
         start: float,
         end: float,
         interval: int,
-        regrow: float = 0.0,
-        regrow_until: float = 0.8,
-        regrow_interval: int = 20,
+        dense_lr: float,
         memory: float = 0.99,
     ) -> None:
         self._deltas, self._capacity, self._memory = deltas, capacity, memory
-        self._start, self._end, self._interval = start, end, interval
-        self._regrow, self._regrow_until, self._regrow_interval = regrow, regrow_until, regrow_interval
+        self._start, self._end, self._interval, self._dense_lr = start, end, interval, dense_lr
         self._sizes = [delta.mask.numel() for delta in deltas]
         self._costs = torch.cat(
             [torch.full((size,), cost, dtype=torch.int32) for size, cost in zip(self._sizes, costs, strict=True)]
         )
+        self._everything = int(self._costs.sum())
 
     def before_step(self, step: int, total: int) -> None:
         for delta in self._deltas:
-            if delta.delta.grad is not None:
-                delta.gradient.lerp_(delta.delta.grad, 1 - self._memory)
-                delta.squared_gradient.lerp_(delta.delta.grad.square(), 1 - self._memory)
+            delta.observe_gradient(self._memory)
 
     def after_step(self, step: int, total: int) -> None:
-        last, end = self._last(total), int(self._regrow_until * total)
-        first = min(int(self._start * total), last)
-        due = (step - first) % self._interval == 0 or step == last
-        if first <= step <= last and due:
-            self._select(self._capacity_at(1.0 if step == last else (step - first) / (last - first)))
-        elif last < step <= end and (step - last) % self._regrow_interval == 0:
-            self._select(self._capacity, self._regrow * (end - step) / max(end - last, 1))
-        self._zero_outside()
+        first, last = self._span(total)
+        if first <= step <= last and ((step - first) % self._interval == 0 or step == last):
+            self._select(self._capacity_at(step, total))
+        for delta in self._deltas:
+            delta.restrict()
 
     def ready(self, step: int, total: int) -> bool:
-        return step > self._last(total)
+        return step > self._span(total)[1]
 
-    def _last(self, total: int) -> int:
-        """Step after which the capacity is reached; never later than the last one of the run."""
-        return min(int(self._end * total), total - 1)
+    def lr_factor(self, step: int, total: int) -> float:
+        if self._everything <= self._capacity:
+            return 1.0
+        done = math.log(self._everything / self._capacity_at(step, total))
+        return float(self._dense_lr ** (1 - done / math.log(self._everything / self._capacity)))
 
-    def _capacity_at(self, progress: float) -> int:
-        """Cost kept when a fraction `progress` of the pruning is over."""
-        everything = int(self._costs.sum())
-        return self._capacity + round((everything - self._capacity) * (1 - progress) ** 3)
+    def _span(self, total: int) -> tuple[int, int]:
+        """First and last step that prune; the last is never later than the last of the run."""
+        last = min(int(self._end * total), total - 1)
+        return min(int(self._start * total), last), last
 
-    @torch.no_grad()
-    def _select(self, capacity: int, regrown: float = 0.0) -> None:
-        """Keep the entries of largest saliency as far as their cost goes; give a part of it to new ones."""
+    def _capacity_at(self, step: int, total: int) -> int:
+        """Cost that is kept at a step."""
+        first, last = self._span(total)
+        progress = 1.0 if step >= last else max(0.0, (step - first) / (last - first))
+        return self._capacity + round((self._everything - self._capacity) * (1 - progress) ** 3)
+
+    def _select(self, capacity: int) -> None:
+        """Keep the entries of largest saliency as far as their cost goes."""
         saliency = torch.cat([delta.saliency().reshape(-1) for delta in self._deltas])
-        kept = self._best(saliency, round(capacity * (1 - regrown)))
-        if regrown > 0:
-            g = torch.cat([delta.gradient.reshape(-1) for delta in self._deltas])
-            active = torch.cat([delta.mask.reshape(-1) for delta in self._deltas])
-            g = g.abs().masked_fill(active > 0, 0.0).masked_fill(kept > 0, -1.0)
-            kept = torch.maximum(kept, self._best(g, capacity - round(capacity * (1 - regrown))))
-        for delta, mask in zip(self._deltas, kept.split(self._sizes), strict=True):
-            delta.mask.copy_(mask.reshape(delta.mask.shape))
-
-    def _best(self, score: Tensor, capacity: int) -> Tensor:
-        """1 for the entries of largest score whose costs fit into `capacity` together, 0 for the others."""
-        order = score.argsort(descending=True)
+        order = saliency.argsort(descending=True)
         affordable = self._costs.to(order.device)[order].cumsum(0) <= capacity
-        chosen = torch.zeros_like(score)
-        chosen[order[affordable]] = 1
-        return chosen
-
-    @torch.no_grad()
-    def _zero_outside(self) -> None:
-        for delta in self._deltas:
-            delta.delta.mul_(delta.mask)
+        kept = torch.zeros_like(saliency)
+        kept[order[affordable]] = 1
+        for delta, mask in zip(self._deltas, kept.split(self._sizes), strict=True):
+            delta.restrict(mask)

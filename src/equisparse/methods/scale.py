@@ -56,7 +56,10 @@ class Scale(AbstractMethod):
     """
 
     name: ClassVar[str] = "scale"
-    learning_rate: ClassVar[float] = 4e-2
+
+    @property
+    def learning_rate(self) -> float:
+        return 4e-2
 
     def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:
         return ScaleDelta(weight, blocks)

@@ -1,7 +1,8 @@
 """Method `sparse`: few entries of the path weights change (arXiv 2606.18691), as many as decay leaves or asked for."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, cast
 
 from torch import Generator, Tensor
@@ -11,7 +12,7 @@ from equisparse.errors import InputError
 from equisparse.methods import entries
 from equisparse.methods.base import AbstractDelta, AbstractMethod, Controller
 from equisparse.methods.pruned import GradualPruning, PrunedDelta
-from equisparse.methods.threshold import SoftThresholdDelta
+from equisparse.methods.threshold import GradientWatch, SoftThresholdDelta
 
 TAU_DECAY = {"L": 0.01, "H": 0.3}
 """The paper's two regimes: L is the most accurate, H the most sparse."""
@@ -40,6 +41,8 @@ class Sparse(AbstractMethod):
         Part of the run over which the support shrinks to its target.
     prune_interval : int
         Steps between two prunings.
+    dense_lr : float
+        Learning rate before pruning as a fraction of that after it.
     """
 
     name: ClassVar[str] = "sparse"
@@ -52,22 +55,42 @@ class Sparse(AbstractMethod):
     start_threshold: float = 1e-3
     tau_lr: float = 1e-2
     prune_start: float = 0.1
-    prune_end: float = 0.6
-    prune_interval: int = 5
-    regrow: float = 0.0
-    regrow_until: float = 0.8
+    prune_end: float = 0.5
+    prune_interval: int = 10
+    dense_lr: float = 0.25
 
     def __post_init__(self) -> None:
         _check_choice("regime", self.regime, tuple(TAU_DECAY))
         _check_choice("tau_per", self.tau_per, ("tensor", "path"))
+        ordered = 0 <= self.prune_start <= self.prune_end <= 1
+        positive = self.prune_interval >= 1 and self.start_width > 0 and self.tau_lr > 0 and self.dense_lr > 0
+        if not (ordered and positive and 0 < self.start_threshold < 1):
+            raise InputError(
+                "An option of the method sparse is out of range.",
+                given=", ".join(f"{key}={value}" for key, value in self.options().items()),
+                expected="0 <= prune_start <= prune_end <= 1, 0 < start_threshold < 1, all others positive",
+            )
 
     @property
     def has_target(self) -> bool:
         """Whether a fraction or a size was asked for."""
         return self.changed is not None or self.value_bytes is not None
 
+    @property
+    def learning_rate(self) -> float:
+        return 4e-2 if self.has_target else 1e-2
+
+    @property
+    def default_targets(self) -> tuple[str, ...]:
+        return ("all",) if self.has_target else ("all", "!radial")
+
+    def fit_into(self, value_bytes: int, layout: Layout) -> "Sparse":
+        return replace(self, value_bytes=value_bytes, changed=None)
+
     def resolve(self, layout: Layout) -> "Sparse":
-        if self.has_target and not 0 < self._capacity(layout) <= sum(self._costs(layout)):
+        if math.isnan(self.changed or 0.0):
+            raise InputError("The changed fraction is no number.", given=str(self.changed))
+        if self.has_target and not min(self._costs(layout)) <= self._capacity(layout) <= sum(self._totals(layout)):
             raise InputError(
                 "The asked number of changed entries is out of reach.",
                 given=f"changed = {self.changed}" if self.value_bytes is None else f"{self.value_bytes} bytes",
@@ -95,7 +118,7 @@ class Sparse(AbstractMethod):
 
     def controller(self, deltas: Mapping[str, AbstractDelta], layout: Layout) -> Controller:
         if not self.has_target:
-            return Controller()
+            return GradientWatch(cast(list[SoftThresholdDelta], list(deltas.values())))
         return GradualPruning(
             cast(list[PrunedDelta], list(deltas.values())),
             [self._cost(layout, name) for name in deltas],
@@ -103,8 +126,7 @@ class Sparse(AbstractMethod):
             start=self.prune_start,
             end=self.prune_end,
             interval=self.prune_interval,
-            regrow=self.regrow,
-            regrow_until=self.regrow_until,
+            dense_lr=self.dense_lr,
         )
 
     def _capacity(self, layout: Layout) -> int:
@@ -118,7 +140,11 @@ class Sparse(AbstractMethod):
         return 1 if self.value_bytes is None else entries.bytes_per_entry(layout.size_of(tensor))
 
     def _costs(self, layout: Layout) -> list[int]:
-        """Cost of changing all entries, per tensor."""
+        """Cost of one entry, per tensor."""
+        return [self._cost(layout, name) for name in layout.tensors]
+
+    def _totals(self, layout: Layout) -> list[int]:
+        """Cost of all entries, per tensor."""
         return [layout.size_of(name) * self._cost(layout, name) for name in layout.tensors]
 
 

@@ -1,6 +1,7 @@
 """The paper's change of a weight: a learned delta behind a soft threshold that is learned too (arXiv 2606.18691)."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +9,7 @@ from torch import Generator, Tensor, nn
 
 from equisparse.blocks import Block
 from equisparse.methods import entries
-from equisparse.methods.base import AbstractDelta, ParameterGroup, Stored
+from equisparse.methods.base import AbstractDelta, Controller, ParameterGroup, Stored
 
 
 def soft_threshold(x: Tensor, threshold: Tensor) -> Tensor:
@@ -40,6 +41,7 @@ class SoftThresholdDelta(AbstractDelta):
     """
 
     path_of_entry: Tensor | None
+    seen: Tensor
 
     def __init__(
         self,
@@ -59,24 +61,50 @@ class SoftThresholdDelta(AbstractDelta):
         tau = math.log(start_threshold / (1 - start_threshold))
         self.tau = nn.Parameter(torch.full((len(blocks) if per_path else 1,), tau).to(weight))
         self.register_buffer("path_of_entry", _path_of_entry(weight, blocks) if per_path else None, persistent=False)
+        self.register_buffer("seen", torch.zeros_like(weight, dtype=torch.bool))
         self.tau_decay, self.tau_lr = tau_decay, tau_lr
 
     def change(self) -> Tensor:
-        """``S(dW, sigmoid(tau))``, shape of the weight."""
+        """``S(dW, sigmoid(tau))``, shape of the weight.
+
+        Out of training, entries that never had a gradient are zero: they are random numbers from the start, in weights
+        that the data do not use, such as the embeddings of elements that are not in the data.
+        """
         threshold = torch.sigmoid(self.tau)
-        return soft_threshold(self.delta, threshold if self.path_of_entry is None else threshold[self.path_of_entry])
+        change = soft_threshold(self.delta, threshold if self.path_of_entry is None else threshold[self.path_of_entry])
+        return change if self.training or not bool(self.seen.any()) else change * self.seen
 
     def forward(self, weight: Tensor) -> Tensor:
         return weight + self.change()
 
     def stored(self) -> Stored:
-        return entries.pack(self.change())
+        was_training = self.training
+        stored = entries.pack(self.train(False).change())
+        self.train(was_training)
+        return stored
 
     def groups(self) -> list[ParameterGroup]:
         return [
             ParameterGroup("delta", (self.delta,)),
             ParameterGroup("threshold", (self.tau,), weight_decay=self.tau_decay, lr=self.tau_lr),
         ]
+
+
+class GradientWatch(Controller):
+    """Remembers which entries ever had a gradient.
+
+    Parameters
+    ----------
+    deltas : sequence of SoftThresholdDelta
+    """
+
+    def __init__(self, deltas: Sequence[SoftThresholdDelta]) -> None:
+        self._deltas = deltas
+
+    def before_step(self, step: int, total: int) -> None:
+        for delta in self._deltas:
+            if delta.delta.grad is not None:
+                delta.seen |= delta.delta.grad != 0
 
 
 def _path_of_entry(weight: Tensor, blocks: tuple[Block, ...]) -> Tensor:

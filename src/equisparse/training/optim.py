@@ -8,7 +8,7 @@ import torch
 from schedulefree import AdamWScheduleFree
 from torch.optim.lr_scheduler import LambdaLR
 
-from equisparse.methods.base import AbstractDelta, ParameterGroup
+from equisparse.methods.base import AbstractDelta, Controller, ParameterGroup
 from equisparse.training.options import TrainingOptions
 
 
@@ -23,14 +23,20 @@ def build_optimizer(deltas: Iterable[AbstractDelta], options: TrainingOptions) -
     return optimizer
 
 
-def build_schedule(optimizer: torch.optim.Optimizer, options: TrainingOptions, total_steps: int) -> LambdaLR | None:
-    """Warm-up and cosine to zero for AdamW; groups with a learning rate of their own keep it. None if schedule-free."""
+def build_schedule(
+    optimizer: torch.optim.Optimizer, options: TrainingOptions, controller: Controller, total_steps: int
+) -> LambdaLR | None:
+    """Warm-up and cosine to zero for AdamW, times what the controller wants; None if schedule-free.
+
+    Groups with a learning rate of their own keep it.
+    """
     if options.optimizer == "schedulefree":
         return None
 
     def annealed(step: int) -> float:
         warm = min(1.0, (step + 1) / max(1, options.warmup_steps))
-        return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total_steps)))
+        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, step / total_steps)))
+        return warm * cosine * controller.lr_factor(step, total_steps)
 
     return LambdaLR(optimizer, [(lambda _: 1.0) if group["own_lr"] else annealed for group in optimizer.param_groups])
 

@@ -44,7 +44,7 @@ class FinetuneTask(LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = build_optimizer(self.deltas, self._options)  # type: ignore[arg-type]
-        schedule = build_schedule(optimizer, self._options, self._total_steps)
+        schedule = build_schedule(optimizer, self._options, self._controller, self._total_steps)
         if schedule is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -63,9 +63,9 @@ def _labels(quantity: str, frames: list[LabelledFrame]) -> NDArray[np.float64]:
 def _energies(evaluation: Evaluation, frames: list[LabelledFrame], adapter: Adapter) -> NDArray[np.float64]:
     """Predicted energies per atom with the adapter's reference energies, eV."""
     shifts = np.array([reference_energy(frame.atoms, dict(adapter.shifts)) for frame in frames])
-    return (evaluation.energy + shifts) / np.array([frame.n_atoms for frame in frames])
+    return np.asarray((evaluation.energy + shifts) / np.array([frame.n_atoms for frame in frames]))
 
 
-def _forces(evaluation: Evaluation, frames: list[LabelledFrame], adapter: Adapter) -> NDArray[np.float64]:
+def _forces(evaluation: Evaluation, _frames: list[LabelledFrame], _adapter: Adapter) -> NDArray[np.float64]:
     """Predicted force components, eV/Angstrom."""
     return np.concatenate(evaluation.forces).reshape(-1)

@@ -9,7 +9,7 @@ from torch import nn
 
 from equisparse.backbones.base import Prediction
 from equisparse.errors import InputError
-from equisparse.methods.base import AbstractDelta, ParameterGroup, Stored
+from equisparse.methods.base import AbstractDelta, Controller, ParameterGroup, Stored
 from equisparse.training.dataset import Targets
 from equisparse.training.errors import ErrorSums
 from equisparse.training.loss import Loss
@@ -75,7 +75,7 @@ def test_groups_keep_their_settings_and_the_cosine_ends_at_zero() -> None:
     first, second = optimizer.param_groups
     assert (first["lr"], second["lr"], second["weight_decay"]) == (0.02, 0.01, 0.3)
     assert [len(group["params"]) for group in optimizer.param_groups] == [2, 2]
-    schedule = build_schedule(optimizer, options, 10)
+    schedule = build_schedule(optimizer, options, Controller(), 10)
     assert schedule is not None
     rates = []
     for _ in range(10):
@@ -90,7 +90,7 @@ def test_schedule_free_has_no_schedule() -> None:
     options = TrainingOptions(lr=0.01, optimizer="schedulefree")
     optimizer = build_optimizer([TwoGroups()], options)
     assert isinstance(optimizer, AdamWScheduleFree)
-    assert build_schedule(optimizer, options, 10) is None
+    assert build_schedule(optimizer, options, Controller(), 10) is None
 
 
 def test_options_are_resolved_and_checked() -> None:

@@ -1,0 +1,1 @@
+"""Interpretation: which weights an adapter changes, as plain tables."""

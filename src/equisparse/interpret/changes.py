@@ -1,0 +1,116 @@
+"""Which weights an adapter changes, block by block, from the adapter alone: no base model, no backbone."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from equisparse.adapters.adapter import Adapter
+from equisparse.blocks import Block
+from equisparse.methods.base import AbstractMethod
+from equisparse.methods.registry import make_method
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """Change of one block.
+
+    Parameters
+    ----------
+    tensor, layer, role, path, l, parity
+        As in `equisparse.blocks.Block`.
+    n_weights, n_changed : int
+        Weights of the block, and those that the adapter changes.
+    fraction : float
+        ``n_changed / n_weights``.
+    rms_change, largest : float
+        Root mean square over all weights of the block, and largest magnitude. For an additive method (`sparse`) of
+        the stored values, in the unit of the weights; for a multiplicative one (`scale`) of the relative change.
+    """
+
+    tensor: str
+    layer: int
+    role: str
+    path: str
+    l: int  # noqa: E741  the name that Block uses
+    parity: int
+    n_weights: int
+    n_changed: int
+    fraction: float
+    rms_change: float
+    largest: float
+
+
+def change_table(adapter: Adapter) -> list[ChangeRow]:
+    """One row per block of the layout, in its order; tensors without stored values count as unchanged.
+
+    A stored change too small to alter the rounded weight of a real base still counts here;
+    `equisparse.adapters.adapter.count_changes` counts on the base itself.
+    """
+    method = make_method(adapter.method, adapter.options)
+    rows = []
+    for tensor in adapter.layout.tensors:
+        change = _change(adapter, method, tensor)
+        rows += [_row(block, change) for block in adapter.layout.of(tensor)]
+    return rows
+
+
+def aggregate(rows: Iterable[ChangeRow], by: Sequence[str] = ("layer",)) -> list[dict[str, Any]]:
+    """Rows with equal fields `by` taken together, sorted by them.
+
+    Returns
+    -------
+    list of dict
+        The fields `by`, then n_weights, n_changed, fraction, rms_change and largest, as in `ChangeRow`.
+    """
+    groups: dict[tuple[Any, ...], list[ChangeRow]] = {}
+    for row in rows:
+        groups.setdefault(tuple(getattr(row, name) for name in by), []).append(row)
+    return [dict(zip(by, key, strict=True)) | _sums(groups[key]) for key in sorted(groups)]
+
+
+def _change(adapter: Adapter, method: AbstractMethod, tensor: str) -> Tensor | None:
+    """Change of every weight of a tensor, float64; None if nothing is stored for it.
+
+    A weight of zero shows what is added, exactly; a weight of one shows what multiplies.
+    """
+    if tensor not in adapter.stored:
+        return None
+    zero = torch.zeros(adapter.layout.tensor_shapes[tensor], dtype=torch.float64)
+    stored, blocks = adapter.stored[tensor], adapter.layout.of(tensor)
+    added = method.apply(zero, stored, blocks)
+    return torch.where(added != 0, added, method.apply(zero + 1, stored, blocks) - 1)
+
+
+def _row(block: Block, change: Tensor | None) -> ChangeRow:
+    """Row of one block from the change of its tensor."""
+    part = torch.zeros(1, dtype=torch.float64) if change is None else block.view(change)
+    changed = int(part.count_nonzero())
+    return ChangeRow(
+        tensor=block.tensor,
+        layer=block.layer,
+        role=block.role,
+        path=block.path,
+        l=block.l,
+        parity=block.parity,
+        n_weights=block.numel,
+        n_changed=changed,
+        fraction=changed / block.numel,
+        rms_change=float(part.square().mean().sqrt()),
+        largest=float(part.abs().max()),
+    )
+
+
+def _sums(rows: list[ChangeRow]) -> dict[str, Any]:
+    """Counts, fraction, rms and largest change of several blocks together."""
+    weights, changed = sum(row.n_weights for row in rows), sum(row.n_changed for row in rows)
+    squares = sum(row.rms_change**2 * row.n_weights for row in rows)
+    return {
+        "n_weights": weights,
+        "n_changed": changed,
+        "fraction": changed / weights,
+        "rms_change": (squares / weights) ** 0.5,
+        "largest": max(row.largest for row in rows),
+    }

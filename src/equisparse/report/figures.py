@@ -1,0 +1,147 @@
+"""Figures from plain numbers, for papers and pages; no model, no torch, no global state of Matplotlib."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from equisparse.report.text import layer_name
+
+Floats = NDArray[np.float64]
+
+BEFORE, AFTER, GREY = "#D55E00", "#0072B2", "#666666"
+"""Okabe and Ito's colours, which stay apart for colour-blind readers."""
+
+_MANY_POINTS = 4000
+_PARITY_UNITS = {"energy": "energy less its mean (eV/atom)", "forces": "force component (eV/Angstrom)"}
+_ERROR_UNITS = {"energy": ("meV/atom", "{:.2f}"), "forces": ("meV/Angstrom", "{:.1f}")}
+_CURVES = (
+    ("energy_mae_mev_per_atom", "energy MAE (meV/atom)"),
+    ("force_mae_mev_per_ang", "force MAE (meV/Angstrom)"),
+    ("stress_mae_gpa", "stress MAE (GPa)"),
+)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure; the ending of `path` chooses the format (``.png``, ``.svg``, ``.pdf``)."""
+    FigureCanvasAgg(figure)
+    figure.savefig(path, dpi=160)
+
+
+def learning_curve(rows: Sequence[Mapping[str, float]]) -> Figure:
+    """Errors and changed fraction against epochs.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        One an epoch: ``epoch``, ``changed_fraction_model``, and ``train_`` and ``valid_`` errors.
+    """
+    shown = [(name, title) for name, title in _CURVES if any(f"valid_{name}" in row for row in rows)]
+    figure = Figure(figsize=(3.6 * (len(shown) + 1), 3.2), layout="constrained")
+    axes = figure.subplots(1, len(shown) + 1, squeeze=False)[0]
+    epochs = [row["epoch"] for row in rows]
+    for axis, (name, title) in zip(axes, shown, strict=False):
+        for split, color, style in (("train", GREY, "--"), ("valid", AFTER, "-")):
+            values = [row.get(f"{split}_{name}", np.nan) for row in rows]
+            axis.plot(epochs, values, style, color=color, label=split, marker="." if len(rows) < 3 else "")
+        axis.set(yscale="log", ylabel=title, xlabel="epoch")
+        axis.legend(frameon=False)
+    axes[-1].plot(epochs, [100 * row["changed_fraction_model"] for row in rows], color=AFTER)
+    axes[-1].set(xlabel="epoch", ylabel="changed weights (% of the whole model)", ylim=(0, None))
+    return _clean(figure)
+
+
+def parity(quantity: str, reference: Floats, before: Floats, after: Floats, *, label: str) -> Figure:
+    """Prediction against reference, before and after fine-tuning.
+
+    Parameters
+    ----------
+    quantity : str
+        ``energy`` (eV per atom) or ``forces`` (eV/Angstrom).
+    reference, before, after : array, shape (n,)
+        Labels, and predictions of the base (with shifted reference energies) and of the fine-tuned model.
+    label : str
+        Name of the split.
+    """
+    centre = float(reference.mean()) if quantity == "energy" else 0.0
+    figure = Figure(figsize=(7.6, 3.8), layout="constrained")
+    axes = figure.subplots(1, 2, sharex=True, sharey=True)
+    titles = ("base, references refitted" if quantity == "energy" else "base", "fine-tuned")
+    for axis, values, title, color in zip(axes, (before, after), titles, (BEFORE, AFTER), strict=True):
+        _cloud(axis, reference - centre, values - centre, color)
+        axis.set(title=f"{title}, {label}", xlabel=f"reference {_PARITY_UNITS[quantity]}", aspect="equal")
+        axis.text(0.04, 0.96, _errors(quantity, values - reference), transform=axis.transAxes, va="top")
+    axes[0].set_ylabel(f"predicted {_PARITY_UNITS[quantity]}")
+    return _clean(figure)
+
+
+def change_map(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Where weights changed: a map layer by kind of weight, and shares per layer and per order l.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        One a block, with ``layer``, ``role``, ``l``, ``n_weights`` and ``n_changed``.
+    """
+    layers = sorted({row["layer"] for row in rows}, key=lambda layer: (layer == -2, layer))
+    kinds = sorted({(row["role"], row["l"]) for row in rows})
+    figure = Figure(figsize=(11, 0.42 * len(layers) + 2.6), layout="constrained")
+    grid, per_layer, per_order = figure.subplots(1, 3, width_ratios=(3, 1, 1))
+    share = np.array([[_share(rows, layer=layer, role=role, l=order) for role, order in kinds] for layer in layers])
+    image = grid.imshow(100 * share, cmap="Blues", aspect="auto", vmin=0)
+    for (y, x), value in np.ndenumerate(share):
+        if np.isfinite(value):
+            dark = value > 0.6 * np.nanmax(share)
+            text = f"{100 * value:.2g}" if value else "0"
+            grid.text(x, y, text, ha="center", va="center", fontsize=7, color="white" if dark else "black")
+    grid.set_xticks(range(len(kinds)), [f"{role}\nl={order}" for role, order in kinds], rotation=60, fontsize=7)
+    grid.set_yticks(range(len(layers)), [layer_name(layer) for layer in layers])
+    grid.set_ylabel("layer")
+    figure.colorbar(image, ax=grid, label="changed (% of the block's weights)")
+    _bars(per_layer, [layer_name(layer) for layer in layers], [_share(rows, layer=layer) for layer in layers], "layer")
+    orders = sorted({row["l"] for row in rows})
+    _bars(per_order, [str(order) for order in orders], [_share(rows, l=order) for order in orders], "order l")
+    return _clean(figure)
+
+
+def _share(rows: Sequence[Mapping[str, Any]], **chosen: Any) -> float:
+    """Changed fraction of the blocks whose fields have the chosen values; NaN if there is none."""
+    members = [row for row in rows if all(row[name] == value for name, value in chosen.items())]
+    total = sum(row["n_weights"] for row in members)
+    return sum(row["n_changed"] for row in members) / total if total else float("nan")
+
+
+def _bars(axis: Axes, names: list[str], shares: list[float], title: str) -> None:
+    """Horizontal bars of shares in percent, first name on top."""
+    axis.barh(names, [100 * share for share in shares], color=AFTER)
+    axis.invert_yaxis()
+    axis.set(xlabel="changed (%)", ylabel=title)
+
+
+def _cloud(axis: Axes, x: Floats, y: Floats, color: str) -> None:
+    """Points around the identity, as a density if there are many."""
+    low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
+    axis.plot([low, high], [low, high], color=GREY, linewidth=0.8, zorder=3)
+    if len(x) > _MANY_POINTS:
+        axis.hexbin(x, y, gridsize=70, bins="log", cmap="Oranges" if color == BEFORE else "Blues", mincnt=1)
+    else:
+        axis.plot(x, y, ".", color=color, markersize=4, alpha=0.6, rasterized=True)
+
+
+def _errors(quantity: str, difference: Floats) -> str:
+    """MAE and RMSE as text."""
+    unit, text = _ERROR_UNITS[quantity]
+    mae, rmse = 1e3 * float(np.abs(difference).mean()), 1e3 * float(np.sqrt((difference**2).mean()))
+    return f"MAE {text.format(mae)}\nRMSE {text.format(rmse)} {unit}"
+
+
+def _clean(figure: Figure) -> Figure:
+    """Take off the frame lines that carry nothing."""
+    for axis in figure.axes:
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure

@@ -1,0 +1,123 @@
+"""Tables for the terminal and for log files."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ase.data import chemical_symbols
+from rich.console import RenderableType
+from rich.table import Table
+
+from equisparse.adapters.adapter import Adapter
+from equisparse.interpret.changes import ChangeRow, aggregate, change_table
+
+_QUANTITIES = (
+    ("energy_mae_mev_per_atom", "energy MAE", "meV/atom", "{:.2f}"),
+    ("energy_rmse_mev_per_atom", "energy RMSE", "meV/atom", "{:.2f}"),
+    ("force_mae_mev_per_ang", "force MAE", "meV/Angstrom", "{:.1f}"),
+    ("force_rmse_mev_per_ang", "force RMSE", "meV/Angstrom", "{:.1f}"),
+    ("stress_mae_gpa", "stress MAE", "GPa", "{:.3f}"),
+)
+_TOP_PATHS = 20
+
+
+def error_table(results: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> Table:
+    """Base, base with refitted reference energies, and fine-tuned, side by side.
+
+    Parameters
+    ----------
+    results : mapping
+        ``base``, ``refit``, ``final`` -> split -> name of the error -> value or None.
+    """
+    table = Table(title="Errors", title_justify="left")
+    for title in ("split", "error", "unit"):
+        table.add_column(title)
+    for title in ("base", "base, references refitted", "fine-tuned", "fine-tuned / refitted"):
+        table.add_column(title, justify="right")
+    for split in results["final"]:
+        for name, title, unit, text in _QUANTITIES:
+            values = [results[stage][split][name] for stage in ("base", "refit", "final")]
+            if values[2] is not None:
+                shown = [_number(value, text) for value in values]
+                table.add_row(split, title, unit, *shown, _ratio(values[2], values[1]))
+        table.add_section()
+    return table
+
+
+def metrics_table(metrics: Mapping[str, float | None]) -> Table:
+    """Errors of one model on one data set; `metrics` maps the name of an error to its value or None."""
+    table = Table(title="Errors", title_justify="left")
+    for title in ("error", "value", "unit"):
+        table.add_column(title, justify="right" if title == "value" else "left")
+    for name, title, unit, text in _QUANTITIES:
+        if metrics[name] is not None:
+            table.add_row(title, _number(metrics[name], text), unit)
+    return table
+
+
+def inspect_tables(adapter: Adapter, file_bytes: int) -> Iterator[RenderableType]:
+    """What an adapter is and what it changes.
+
+    Parameters
+    ----------
+    adapter : Adapter
+    file_bytes : int
+        Size of its file.
+    """
+    rows = change_table(adapter)
+    yield _header(adapter, rows, file_bytes)
+    for title, by in (("layer", "layer"), ("order l", "l"), ("role", "role")):
+        yield _changes(f"Changed per {title}", aggregate(rows, (by,)), (by,))
+    paths = sorted(aggregate(rows, ("layer", "role", "path")), key=lambda row: -row["fraction"])[:_TOP_PATHS]
+    yield _changes(f"The {len(paths)} most changed paths", paths, ("layer", "role", "path"))
+
+
+def layer_name(layer: int) -> str:
+    """Layer as people say it: the embedding is before the first, the readout after the last."""
+    return {-1: "embedding", -2: "readout"}.get(layer, str(layer))
+
+
+def _header(adapter: Adapter, rows: list[ChangeRow], file_bytes: int) -> Table:
+    """Everything of an adapter that is no weight."""
+    changed, selected = sum(row.n_changed for row in rows), sum(row.n_weights for row in rows)
+    options = ", ".join(f"{key}={value}" for key, value in adapter.options.items() if value is not None)
+    shifts = ", ".join(f"{chemical_symbols[z]} {shift:+.4f}" for z, shift in sorted(adapter.shifts.items()))
+    lines = {
+        "method": f"{adapter.method} ({options})" if options else adapter.method,
+        "base": f"{adapter.base['source']} ({adapter.base['backbone']} {adapter.base['version']})",
+        "sha256 of base": adapter.base["sha256"],
+        "modality": adapter.modality or "none",
+        "precision": adapter.dtype,
+        "elements": " ".join(chemical_symbols[z] for z in adapter.elements),
+        "file": f"{file_bytes:,} bytes, {adapter.stored_values:,} stored values",
+        "changed": f"{changed:,} weights: {changed / adapter.layout.total_parameters:.3%} of the whole model, "
+        f"{changed / selected:.3%} of the selected tensors",
+        "reference energies": f"{shifts} eV" if shifts else "unchanged",
+    }
+    table = Table(show_header=False, box=None)
+    for key, value in lines.items():
+        table.add_row(key, value)
+    return table
+
+
+def _changes(title: str, rows: list[dict[str, Any]], by: tuple[str, ...]) -> Table:
+    """Aggregated changes."""
+    table = Table(title=title, title_justify="left")
+    for name in by:
+        table.add_column(name)
+    for name in ("weights", "changed", "fraction", "rms change", "largest"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        keys = [layer_name(row[name]) if name == "layer" else str(row[name]) for name in by]
+        counts = (f"{row['n_weights']:,}", f"{row['n_changed']:,}", f"{row['fraction']:.2%}")
+        table.add_row(*keys, *counts, f"{row['rms_change']:.2e}", f"{row['largest']:.3f}")
+    return table
+
+
+def _number(value: float | None, text: str) -> str:
+    """Formatted, or a dash."""
+    return "-" if value is None else text.format(value)
+
+
+def _ratio(value: float | None, reference: float | None) -> str:
+    """Such as ``0.31``."""
+    return f"{value / reference:.2f}" if value is not None and reference else "-"
