@@ -46,6 +46,6 @@ def slow(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def benchmarks(session: nox.Session) -> None:
-    """Measurements: the tables of the documentation."""
-    session.install(*CONSTRAINTS, ".[sevennet,test]")
-    session.run("pytest", "-m", "benchmark", *(session.posargs or ("tests", "benchmarks")), env=ONE_THREAD)
+    """Measurements: ``nox -s benchmarks -- benchmarks/cost.py --frames FILE --name NAME``."""
+    session.install(*CONSTRAINTS, ".[sevennet]")
+    session.run("python", *(session.posargs or ("benchmarks/cost.py", "--help")))

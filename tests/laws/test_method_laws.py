@@ -37,6 +37,7 @@ VARIANTS: dict[str, Variant] = {
     ),
     "sparse-bytes": ("sparse", lambda layout: {"value_bytes": 6 * layout.numel}, 0.0),
     "scale": ("scale", lambda layout: {}, 0.0),
+    "full": ("full", lambda layout: {}, 0.0),
 }
 
 

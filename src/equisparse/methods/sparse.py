@@ -78,11 +78,7 @@ class Sparse(AbstractMethod):
 
     @property
     def learning_rate(self) -> float:
-        return 4e-2 if self.has_target else 1e-2
-
-    @property
-    def default_targets(self) -> tuple[str, ...]:
-        return ("all",) if self.has_target else ("all", "!radial")
+        return 2e-2 if self.has_target else 1e-2
 
     def fit_into(self, value_bytes: int, layout: Layout) -> "Sparse":
         return replace(self, value_bytes=value_bytes, changed=None)

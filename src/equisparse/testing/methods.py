@@ -185,10 +185,11 @@ def law_equivariance(case: MethodCase, layout: Layout, dtype: torch.dtype, seed:
 
 
 def law_merge(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -> None:
-    """Weights from base and stored tensors are the attached weights, after random changes and after training."""
+    """Weights from base and stored tensors are those attached, after random changes and after training."""
     for change in (_shake, _train):
         model, base, attachment = _attached(case, layout, dtype, seed)
         change(attachment, seed)
+        model.eval()
         attached, outputs = model.weights(), model(model.features)
         moved = any(not torch.equal(base[name], attached[name]) for name in base)
         assert moved or layout.numel < _ENOUGH, "nothing changed: an empty check"
@@ -250,6 +251,7 @@ def law_counts(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) 
     """Reported counts are those of the stored tensors and of the weights that really differ."""
     model, base, attachment = _attached(case, layout, dtype, seed)
     _train(attachment, seed)
+    model.eval()
     attached, adapter, stored = model.weights(), _adapter(attachment), attachment.detach()
     values = sum(p.numel() for parts in stored.values() for p in parts.values() if p.is_floating_point())
     assert adapter.stored_values == values, f"{adapter.stored_values} values reported, {values} stored"
