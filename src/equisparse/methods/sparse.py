@@ -57,7 +57,7 @@ class Sparse(AbstractMethod):
     prune_start: float = 0.1
     prune_end: float = 0.5
     prune_interval: int = 10
-    dense_lr: float = 0.25
+    dense_lr: float = 0.125
 
     def __post_init__(self) -> None:
         _check_choice("regime", self.regime, tuple(TAU_DECAY))
@@ -78,7 +78,7 @@ class Sparse(AbstractMethod):
 
     @property
     def learning_rate(self) -> float:
-        return 2e-2 if self.has_target else 1e-2
+        return 8e-2 if self.has_target else 1e-2
 
     def fit_into(self, value_bytes: int, layout: Layout) -> "Sparse":
         return replace(self, value_bytes=value_bytes, changed=None)

@@ -94,6 +94,7 @@ def fit(
         save_last=True,
         auto_insert_metric_name=False,
         enable_version_counter=False,
+        save_on_train_epoch_end=True,
     )
     with _quiet_lightning():
         trainer = _trainer(backbone, options, folder, [curve, best, *_extra_callbacks(options, curve, console)])
