@@ -8,9 +8,11 @@ import torch
 from hypothesis import given
 
 from equisparse.blocks import Layout
+from equisparse.methods.compact import scale_bytes
 from equisparse.methods.registry import METHODS, make_method
 from equisparse.testing.layouts import DTYPES, SEEDS, layouts
 from equisparse.testing.methods import METHOD_LAWS, MethodCase, MethodLaw
+from equisparse.testing.tolerances import Tolerance
 
 Variant = tuple[str, Callable[[Layout], dict[str, Any]], float]
 
@@ -38,12 +40,17 @@ VARIANTS: dict[str, Variant] = {
     "sparse-bytes": ("sparse", lambda layout: {"value_bytes": 6 * layout.numel}, 0.0),
     "scale": ("scale", lambda layout: {}, 0.0),
     "full": ("full", lambda layout: {}, 0.0),
+    "compact": ("compact", lambda layout: {"value_bytes": scale_bytes(layout) + 4 * ((layout.numel + 1) // 2)}, 0.0),
 }
+
+
+STORAGE = {"compact": Tolerance(0.0, 4e-3, "float16 values: 11 bits of a scale, a value, or both")}
+"""Methods that round what they store."""
 
 
 def case(variant: str, layout: Layout) -> MethodCase:
     name, options, start_change = VARIANTS[variant]
-    return MethodCase(make_method(name, options(layout)), start_change)
+    return MethodCase(make_method(name, options(layout)), start_change, STORAGE.get(name))
 
 
 def test_every_method_has_a_variant():

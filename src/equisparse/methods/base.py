@@ -29,7 +29,9 @@ class ParameterGroup:
     weight_decay : float
         Decoupled weight decay.
     lr : float or None
-        A learning rate of its own.
+        A learning rate of its own, which is not annealed.
+    follows_controller : bool
+        Whether `Controller.lr_factor` applies.
     """
 
     name: str
@@ -37,6 +39,7 @@ class ParameterGroup:
     lr_factor: float = 1.0
     weight_decay: float = 1e-8
     lr: float | None = None
+    follows_controller: bool = True
 
 
 class AbstractDelta(nn.Module, ABC):

@@ -10,23 +10,25 @@ from equisparse.methods.base import Stored
 _SMALL = 2**16
 
 
-def pack(change: Tensor) -> Stored:
+def pack(change: Tensor, dtype: torch.dtype | None = None) -> Stored:
     """Index and value of the entries of `change` that are not zero.
 
     Parameters
     ----------
     change : Tensor
         Any shape; what is added to the base weight.
+    dtype : torch.dtype, optional
+        Of the stored values; that of `change` by default.
 
     Returns
     -------
     dict
         ``index``: positions in the flattened tensor, rising, uint16 where the tensor has at most 65,536 entries and
-        int32 otherwise; ``value``: dtype of `change`.
+        int32 otherwise; and ``value``.
     """
     flat = change.detach().reshape(-1).cpu()
     index = flat.nonzero().reshape(-1)
-    return {"index": index.to(torch.uint16 if flat.numel() <= _SMALL else torch.int32), "value": flat[index]}
+    return {"index": index.to(torch.uint16 if flat.numel() <= _SMALL else torch.int32), "value": flat[index].to(dtype)}
 
 
 def add(weight: Tensor, stored: Mapping[str, Tensor]) -> Tensor:

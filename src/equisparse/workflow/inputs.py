@@ -62,7 +62,7 @@ def choose_method(config: FinetuneConfig, layout: Layout) -> tuple[AbstractMetho
     """
     if config.changed is not None and config.budget is not None:
         raise InputError("Either a fraction or a size can be asked for.", given="--changed and --budget")
-    name = config.method or ("budget" if config.budget else "sparse")
+    name = config.method or ("compact" if config.budget else "sparse")
     options = dict(config.method_options or {})
     if name == "sparse":
         options = {"regime": config.regime, "changed": config.changed} | options

@@ -1,0 +1,85 @@
+"""Figures and tables show the numbers that they were given."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from equisparse.adapters.adapter import Adapter
+from equisparse.report import figures
+from equisparse.report.text import error_table, inspect_tables, metrics_table
+from equisparse.training.errors import METRICS
+
+ROWS = [
+    {
+        "epoch": float(epoch),
+        "step": 10.0 * epoch,
+        "valid_loss": float("inf") if epoch < 2 else 0.1,
+        "train_energy_mae_mev_per_atom": 9.0 / epoch,
+        "valid_energy_mae_mev_per_atom": 10.0 / epoch,
+        "train_force_mae_mev_per_ang": 90.0 / epoch,
+        "valid_force_mae_mev_per_ang": 100.0 / epoch,
+        "changed_fraction_model": 0.03,
+    }
+    for epoch in range(1, 6)
+]
+
+
+def text_of(*renderables: object) -> str:
+    """What a log file would hold."""
+    console = Console(width=110, record=True, file=io.StringIO())
+    for renderable in renderables:
+        console.print(renderable)
+    return console.export_text()
+
+
+def errors(value: float) -> dict[str, float | None]:
+    """All errors of one size, without stress."""
+    return dict.fromkeys(METRICS, value) | {"stress_mae_gpa": None}
+
+
+def test_learning_curve_draws_every_epoch_and_no_empty_panel(tmp_path: Path) -> None:
+    figure = figures.learning_curve(ROWS)
+    assert len(figure.axes) == 3
+    np.testing.assert_allclose(figure.axes[0].lines[1].get_ydata(), [10.0 / n for n in range(1, 6)])
+    assert "meV/atom" in figure.axes[0].get_ylabel()
+    figures.save(figure, tmp_path / "curve.png")
+    assert (tmp_path / "curve.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.mark.parametrize("count", [50, 6000])
+def test_parity_keeps_errors_right_far_from_zero(count: int) -> None:
+    reference = np.linspace(-500.5, -499.5, count)
+    figure = figures.parity("energy", reference, reference + 0.02, reference - 0.003, label="test")
+    assert [axis.texts[0].get_text().split("\n")[0] for axis in figure.axes] == ["MAE 20.00", "MAE 3.00"]
+    low, high = figure.axes[0].get_xlim()
+    assert -2 < low < high < 2
+
+
+def test_change_map_shows_shares() -> None:
+    rows = [
+        {"layer": -1, "role": "embedding", "l": 0, "n_weights": 100, "n_changed": 10},
+        {"layer": 0, "role": "linear", "l": 0, "n_weights": 50, "n_changed": 0},
+        {"layer": 0, "role": "linear", "l": 1, "n_weights": 50, "n_changed": 25},
+    ]
+    grid, per_layer, per_order = figures.change_map(rows).axes[:3]
+    assert sorted(text.get_text() for text in grid.texts) == ["0", "10", "50"]
+    assert [bar.get_width() for bar in per_layer.patches] == pytest.approx([10, 25])
+    assert [bar.get_width() for bar in per_order.patches] == pytest.approx([100 * 10 / 150, 50])
+
+
+def test_error_table_has_all_stages_and_the_ratio() -> None:
+    stages = {"base": errors(800.0), "refit": errors(40.0), "final": errors(10.0)}
+    text = text_of(error_table({name: {"train": value, "test": value} for name, value in stages.items()}))
+    for shown in ("800.00", "40.00", "10.00", "0.25", "train", "test"):
+        assert shown in text
+    assert "GPa" not in text
+    assert "meV/Angstrom" in text_of(metrics_table(errors(1.0)))
+
+
+def test_inspect_names_what_changed(planted: Adapter) -> None:
+    text = text_of(*inspect_tables(planted, 12_345))
+    for shown in ("12,345 bytes", "7net-0", "Mg -2.5000", "3 weights", "readout", "1o->1o"):
+        assert shown in text
