@@ -44,7 +44,7 @@ VARIANTS: dict[str, Variant] = {
 }
 
 
-STORAGE = {"compact": Tolerance(0.0, 4e-3, "float16 values: 11 bits of a scale, a value, or both")}
+STORAGE = {"compact": Tolerance(2e-3, 4e-3, "float16 values: 11 bits of a scale, a value, or both")}
 """Methods that round what they store."""
 
 
