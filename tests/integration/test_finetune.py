@@ -192,3 +192,17 @@ def test_bad_labels_stop_before_training(
     assert "nothing was trained" in captured.err
     assert "error" in captured.out
     assert not (tmp_path / "out" / "checkpoints").exists()
+
+
+def test_a_size_asked_for_is_given(frames: dict[str, str], tmp_path: Path) -> None:
+    assert main(command(frames, tmp_path / "small", "--epochs", "2", "--budget", "40KB")) == 0
+    metrics = json.loads((tmp_path / "small" / "metrics.json").read_text())
+    assert 0.98 * 40_000 <= metrics["adapter_bytes"] <= 40_000
+    assert metrics["adapter_bytes"] == (tmp_path / "small" / "adapter.safetensors").stat().st_size
+
+
+def test_a_size_too_small_stops_before_training(
+    frames: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(frames, tmp_path / "tiny", "--budget", "4KB")) == 2
+    assert "cannot be that small" in capsys.readouterr().err

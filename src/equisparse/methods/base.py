@@ -88,6 +88,8 @@ class AbstractMethod(ABC):
 
     name: ClassVar[str]
     mergeable: ClassVar[bool] = True
+    parts: ClassVar[tuple[str, ...]]
+    """Names of what `AbstractDelta.stored` gives."""
 
     @property
     def learning_rate(self) -> float:

@@ -63,6 +63,7 @@ class Compact(AbstractMethod):
     """
 
     name: ClassVar[str] = "compact"
+    parts: ClassVar[tuple[str, ...]] = ("input_scale", "output_scale", "index", "value")
 
     value_bytes: int | None = None
     prune_start: float = 0.1

@@ -39,6 +39,7 @@ class Full(AbstractMethod):
     """``W' = W + dW`` with nothing held back; stores one value per weight of the selected tensors."""
 
     name: ClassVar[str] = "full"
+    parts: ClassVar[tuple[str, ...]] = ("change",)
 
     @property
     def learning_rate(self) -> float:

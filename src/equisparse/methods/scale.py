@@ -56,6 +56,7 @@ class Scale(AbstractMethod):
     """
 
     name: ClassVar[str] = "scale"
+    parts: ClassVar[tuple[str, ...]] = ("input_scale", "output_scale")
 
     @property
     def learning_rate(self) -> float:

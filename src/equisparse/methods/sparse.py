@@ -46,6 +46,7 @@ class Sparse(AbstractMethod):
     """
 
     name: ClassVar[str] = "sparse"
+    parts: ClassVar[tuple[str, ...]] = ("index", "value")
 
     regime: str = "L"
     changed: float | None = None

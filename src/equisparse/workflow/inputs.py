@@ -18,10 +18,10 @@ from equisparse.methods.select import select
 DEMO = "demo"
 """Name of the packaged data set in place of a file."""
 
-_FILE_OVERHEAD = 1500
+_FILE_OVERHEAD = 1300
 """Bytes kept free for what a header says besides the layout: base, options, metrics, reference energies."""
-_TENSOR_OVERHEAD = 240
-"""Bytes of the file's directory for one tensor with two parts."""
+_ENTRY_OVERHEAD = len('"/":{"dtype":"I32","shape":[123456],"data_offsets":[1234567,1234567]},')
+"""Bytes of the file's directory for one stored tensor, without its name."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,21 @@ def choose_method(config: FinetuneConfig, layout: Layout) -> tuple[AbstractMetho
     method = make_method(name, options)
     selected = select(layout, config.targets or method.default_targets)
     if config.budget is not None:
-        method = method.fit_into(value_bytes(parse_size(config.budget), selected), selected)
+        method = method.fit_into(value_bytes(parse_size(config.budget), selected, method.parts), selected)
     return method.resolve(selected), selected
 
 
-def value_bytes(file_bytes: int, layout: Layout) -> int:
-    """Bytes left for stored values in an adapter file of `file_bytes` over `layout`."""
+def value_bytes(file_bytes: int, layout: Layout, parts: Sequence[str]) -> int:
+    """Bytes left for values in an adapter file of `file_bytes` with the named parts of every tensor of `layout`.
+
+    Raises
+    ------
+    InputError
+        If nothing is left.
+    """
     header = json.dumps(json.dumps(layout.to_dict(), separators=(",", ":")))  # quoted: JSON within safetensors' JSON
-    left = file_bytes - len(header) - _TENSOR_OVERHEAD * len(layout.tensors) - _FILE_OVERHEAD
+    directory = sum(len(name) + len(part) + _ENTRY_OVERHEAD for name in layout.tensors for part in parts)
+    left = file_bytes - len(header) - directory - _FILE_OVERHEAD
     if left <= 0:
         raise InputError(
             "The adapter cannot be that small.",

@@ -66,7 +66,7 @@ def write_results(folder: Path, backbone: AbstractBackbone, outcome: Outcome, co
         If the native checkpoint does not give what the adapter gives.
     """
     metrics = _measured(backbone, outcome)
-    adapter = replace(outcome.adapter, metrics={key: metrics[key] for key in _IN_HEADER})
+    adapter = replace(outcome.adapter, metrics={key: _rounded(metrics[key]) for key in _IN_HEADER})
     metrics["adapter_bytes"] = save_adapter(adapter, folder / ADAPTER)
     merged = folder / f"merged{backbone.native_suffix}"
     check = merge(backbone, adapter, merged, [frame.atoms for frame in outcome.splits.valid[:_COMPARED_FRAMES]])
@@ -112,6 +112,13 @@ def _measured(backbone: AbstractBackbone, outcome: Outcome) -> dict[str, Any]:
         "reference_rank": references.rank,
         "reference_unresolved": list(references.unresolved),
     }
+
+
+def _rounded(value: Any) -> Any:
+    """The same plain value with six significant digits, to keep headers short."""
+    if isinstance(value, Mapping):
+        return {key: _rounded(part) for key, part in value.items()}
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def _closing_lines(metrics: Mapping[str, Any]) -> tuple[str, ...]:
