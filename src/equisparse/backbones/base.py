@@ -1,6 +1,7 @@
 """What a backbone is: one thin adapter between an upstream package and this one."""
 
 import hashlib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -172,7 +173,7 @@ def fingerprint(parameters: Mapping[str, Tensor]) -> str:
 
 
 def resolve_device(device: str) -> torch.device:
-    """Torch device of a name; ``"auto"`` is CUDA where there is one.
+    """Torch device of a name; ``"auto"`` is CUDA where there is one, each process of a node its own.
 
     Raises
     ------
@@ -180,7 +181,8 @@ def resolve_device(device: str) -> torch.device:
         If the device is not there.
     """
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        local = int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0")))
+        return torch.device("cuda", local) if torch.cuda.is_available() else torch.device("cpu")
     try:
         resolved = torch.device(device)
     except RuntimeError as error:

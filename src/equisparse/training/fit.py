@@ -98,7 +98,7 @@ def fit(
     )
     with _quiet_lightning():
         trainer = _trainer(backbone, options, folder, [curve, best, *_extra_callbacks(options, curve, console)])
-        replicas = {"replicas": trainer.world_size, "rank": trainer.global_rank}
+        replicas = {"replicas": options.devices * options.num_nodes, "rank": environment_rank()}
         trainer.fit(
             task,
             train.train_loader(backbone, options.batch_size, seed=options.seed, **replicas),
@@ -169,5 +169,6 @@ def _quiet_lightning() -> Iterator[None]:
 
 
 def environment_rank() -> int:
-    """Rank of this process under torchrun or SLURM; 0 without either."""
-    return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")))
+    """Rank of this process under torchrun, SLURM, or as a child that Lightning started; 0 if there is but one."""
+    named = (os.environ.get(name) for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"))
+    return int(next((rank for rank in named if rank is not None), "0"))

@@ -14,7 +14,7 @@ from equisparse.config.finetune import FinetuneConfig
 from equisparse.errors import InputError
 from equisparse.methods.base import AbstractMethod
 from equisparse.training.dataset import FrameDataset
-from equisparse.training.fit import fit
+from equisparse.training.fit import environment_rank, fit
 from equisparse.training.options import TrainingOptions
 from equisparse.workflow.inputs import Splits, choose_method, read_splits
 from equisparse.workflow.results import ADAPTER, Outcome, write_results, write_text
@@ -32,7 +32,7 @@ class FinetuneResult:
         ``figures/`` and ``checkpoints/``.
     adapter : Adapter
     metrics : dict
-        Contents of ``metrics.json``.
+        Contents of ``metrics.json``; empty in all but the first of several processes.
     """
 
     folder: Path
@@ -54,8 +54,9 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
     EquisparseError
         If any input cannot be used; before training starts, and with nothing lost.
     """
-    console = console or Console(quiet=True)
-    folder = prepare_folder(config)
+    leads = environment_rank() == 0
+    console = console if console and leads else Console(quiet=True)
+    folder = prepare_folder(config) if leads else Path(config.out)
     splits = read_splits(config)
     backbone = load_backbone(
         config.base, backbone=config.backbone, device=config.device, dtype=config.dtype, modality=config.modality
@@ -71,7 +72,10 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
     references = fit_references(backbone, splits, base.evaluations["train"])
     datasets = {name: dataset.with_shifts(references.shifts) for name, dataset in unshifted.items()}
 
-    write_text(folder / "config.yaml", replace(config, epochs=options.epochs, lr=options.lr, resume=False).to_yaml())
+    if leads:
+        write_text(
+            folder / "config.yaml", replace(config, epochs=options.epochs, lr=options.lr, resume=False).to_yaml()
+        )
     attachment = attach(backbone.model, method, layout, seed=config.seed)
     train, valid = datasets["train"], datasets["valid"]
     fitted = fit(backbone, attachment, train, valid, options, folder, resume=config.resume, console=console)
@@ -84,6 +88,8 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
         modality=config.modality,
     )
     attachment.detach()
+    if not leads:
+        return FinetuneResult(folder, adapter, {})
     with adapter.merged(backbone.model):
         final = evaluate_all(backbone, datasets)
 
