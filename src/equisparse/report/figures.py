@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 from numpy.typing import NDArray
 
 from equisparse.report.text import layer_name
@@ -50,9 +51,11 @@ def learning_curve(rows: Sequence[Mapping[str, float]]) -> Figure:
             values = [row.get(f"{split}_{name}", np.nan) for row in rows]
             axis.plot(epochs, values, style, color=color, label=split, marker="." if len(rows) < 3 else "")
         axis.set(yscale="log", ylabel=title, xlabel="epoch")
+        for level in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
+            level(ScalarFormatter())
         axis.legend(frameon=False)
     axes[-1].plot(epochs, [100 * row["changed_fraction_model"] for row in rows], color=AFTER)
-    axes[-1].set(xlabel="epoch", ylabel="changed weights (% of the whole model)", ylim=(0, None))
+    axes[-1].set(xlabel="epoch", ylabel="changed weights\n(% of the whole model)", ylim=(0, None))
     return _clean(figure)
 
 

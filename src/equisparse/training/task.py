@@ -77,7 +77,8 @@ class FinetuneTask(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         self.valid_errors.sums = self._summed(self.valid_errors.sums)
-        total = self._summed(torch.tensor([[0.0, 0.0], *([loss * n, n] for loss, n in self._valid_losses)]).double().sum(0))
+        weighted = [(0.0, 0.0), *((loss * n, float(n)) for loss, n in self._valid_losses)]
+        total = self._summed(torch.tensor(weighted, dtype=torch.float64).sum(0))
         ready = self._controller.ready(self.global_step, self._total_steps)
         self.log("valid_loss", float(total[0] / total[1]) if ready else float("inf"), sync_dist=False)
 
