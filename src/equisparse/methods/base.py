@@ -30,8 +30,6 @@ class ParameterGroup:
         Decoupled weight decay.
     lr : float or None
         A learning rate of its own, which is not annealed.
-    follows_controller : bool
-        Whether `Controller.lr_factor` applies.
     """
 
     name: str
@@ -39,7 +37,6 @@ class ParameterGroup:
     lr_factor: float = 1.0
     weight_decay: float = 1e-8
     lr: float | None = None
-    follows_controller: bool = True
 
 
 class AbstractDelta(nn.Module, ABC):

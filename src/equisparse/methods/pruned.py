@@ -25,14 +25,17 @@ class PrunedDelta(AbstractDelta):
     ----------
     weight : Tensor
         Base weight, any shape.
+    storage : torch.dtype
+        Of the stored values.
     """
 
     mask: Tensor
     squared_gradient: Tensor
 
-    def __init__(self, weight: Tensor) -> None:
+    def __init__(self, weight: Tensor, storage: torch.dtype) -> None:
         super().__init__()
         self.delta = nn.Parameter(torch.zeros_like(weight))
+        self._storage = storage
         self.register_buffer("mask", torch.ones_like(weight))
         self.register_buffer("squared_gradient", torch.zeros_like(weight))
         self._size = min(1.0, float(weight.double().square().mean().sqrt()))
@@ -41,7 +44,7 @@ class PrunedDelta(AbstractDelta):
         return weight + self.delta
 
     def stored(self) -> Stored:
-        return entries.pack(self.delta)
+        return entries.pack(self.delta, self._storage)
 
     def groups(self) -> list[ParameterGroup]:
         return [ParameterGroup("delta", (self.delta,), lr_factor=self._size)]

@@ -5,12 +5,11 @@ from typing import Any
 
 from equisparse.errors import InputError
 from equisparse.methods.base import AbstractMethod
-from equisparse.methods.compact import Compact
 from equisparse.methods.full import Full
 from equisparse.methods.scale import Scale
 from equisparse.methods.sparse import Sparse
 
-METHODS: dict[str, type[AbstractMethod]] = {method.name: method for method in (Sparse, Scale, Compact, Full)}
+METHODS: dict[str, type[AbstractMethod]] = {method.name: method for method in (Sparse, Scale, Full)}
 
 
 def make_method(name: str, options: Mapping[str, Any] | None = None) -> AbstractMethod:

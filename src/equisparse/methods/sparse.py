@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, cast
 
+import torch
 from torch import Generator, Tensor
 
 from equisparse.blocks import Block, Layout
@@ -13,6 +14,8 @@ from equisparse.methods import entries
 from equisparse.methods.base import AbstractDelta, AbstractMethod, Controller
 from equisparse.methods.pruned import GradualPruning, PrunedDelta
 from equisparse.methods.threshold import GradientWatch, SoftThresholdDelta
+
+_STORAGE = {"float32": torch.float32, "float16": torch.float16}
 
 TAU_DECAY = {"L": 0.01, "H": 0.3}
 """The paper's two regimes: L is the most accurate, H the most sparse."""
@@ -33,6 +36,8 @@ class Sparse(AbstractMethod):
         Target: changed entries as a fraction of all parameters of the base model.
     value_bytes : int or None
         Target: bytes of the stored indices and values together.
+    storage : {"float32", "float16"}
+        Precision of the stored values; of the model where that is lower.
     tau_per : {"tensor", "path"}
         One threshold per weight tensor, or one per path of it.
     start_width, start_threshold, tau_lr : float
@@ -51,6 +56,7 @@ class Sparse(AbstractMethod):
     regime: str = "L"
     changed: float | None = None
     value_bytes: int | None = None
+    storage: str = "float32"
     tau_per: str = "tensor"
     start_width: float = 1e-2
     start_threshold: float = 1e-3
@@ -63,6 +69,7 @@ class Sparse(AbstractMethod):
     def __post_init__(self) -> None:
         _check_choice("regime", self.regime, tuple(TAU_DECAY))
         _check_choice("tau_per", self.tau_per, ("tensor", "path"))
+        _check_choice("storage", self.storage, tuple(_STORAGE))
         ordered = 0 <= self.prune_start <= self.prune_end <= 1
         positive = self.prune_interval >= 1 and self.start_width > 0 and self.tau_lr > 0 and self.dense_lr > 0
         if not (ordered and positive and 0 < self.start_threshold < 1):
@@ -82,7 +89,7 @@ class Sparse(AbstractMethod):
         return 8e-2 if self.has_target else 1e-2
 
     def fit_into(self, value_bytes: int, layout: Layout) -> "Sparse":
-        return replace(self, value_bytes=value_bytes, changed=None)
+        return replace(self, value_bytes=value_bytes, changed=None, storage="float16")
 
     def resolve(self, layout: Layout) -> "Sparse":
         if math.isnan(self.changed or 0.0):
@@ -98,7 +105,7 @@ class Sparse(AbstractMethod):
 
     def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:
         if self.has_target:
-            return PrunedDelta(weight)
+            return PrunedDelta(weight, _STORAGE[self.storage])
         return SoftThresholdDelta(
             weight,
             blocks,
@@ -134,7 +141,11 @@ class Sparse(AbstractMethod):
 
     def _cost(self, layout: Layout, tensor: str) -> int:
         """Cost of one entry of a tensor: its stored bytes, or 1 where entries are counted."""
-        return 1 if self.value_bytes is None else entries.bytes_per_entry(layout.size_of(tensor))
+        return (
+            1
+            if self.value_bytes is None
+            else entries.bytes_per_entry(layout.size_of(tensor), _STORAGE[self.storage].itemsize)
+        )
 
     def _costs(self, layout: Layout) -> list[int]:
         """Cost of one entry, per tensor."""

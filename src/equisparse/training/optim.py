@@ -1,7 +1,7 @@
 """Optimisers and learning-rate schedules, from a method's parameter groups."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -35,17 +35,11 @@ def build_schedule(
 
     def annealed(step: int) -> float:
         warm = min(1.0, (step + 1) / max(1, options.warmup_steps))
-        return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total_steps)))
+        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, step / total_steps)))
+        return warm * cosine * controller.lr_factor(step, total_steps)
 
-    def controlled(step: int) -> float:
-        return annealed(step) * controller.lr_factor(step, total_steps)
-
-    def factor(group: dict[str, Any]) -> Callable[[int], float]:
-        if group["own_lr"]:
-            return lambda _: 1.0
-        return controlled if group["follows_controller"] else annealed
-
-    return LambdaLR(optimizer, [factor(group) for group in optimizer.param_groups])
+    factors = [(lambda _: 1.0) if group["own_lr"] else annealed for group in optimizer.param_groups]
+    return LambdaLR(optimizer, factors)
 
 
 def _joined(groups: list[ParameterGroup], lr: float) -> list[dict[str, Any]]:
@@ -57,7 +51,6 @@ def _joined(groups: list[ParameterGroup], lr: float) -> list[dict[str, Any]]:
             "lr": group.lr if group.lr is not None else lr * group.lr_factor,
             "weight_decay": group.weight_decay,
             "own_lr": group.lr is not None,
-            "follows_controller": group.follows_controller,
         }
         joined.setdefault(tuple(settings.values()), settings | {"params": []})["params"].extend(group.parameters)
     return list(joined.values())

@@ -18,7 +18,7 @@ from equisparse.methods.select import select
 DEMO = "demo"
 """Name of the packaged data set in place of a file."""
 
-_FILE_OVERHEAD = 1300
+_FILE_OVERHEAD = 1400
 """Bytes kept free for what a header says besides the layout: base, options, metrics, reference energies."""
 _ENTRY_OVERHEAD = len('"/":{"dtype":"I32","shape":[123456],"data_offsets":[1234567,1234567]},')
 """Bytes of the file's directory for one stored tensor, without its name."""
@@ -62,7 +62,7 @@ def choose_method(config: FinetuneConfig, layout: Layout) -> tuple[AbstractMetho
     """
     if config.changed is not None and config.budget is not None:
         raise InputError("Either a fraction or a size can be asked for.", given="--changed and --budget")
-    name = config.method or ("compact" if config.budget else "sparse")
+    name = config.method or "sparse"
     options = dict(config.method_options or {})
     if name == "sparse":
         options = {"regime": config.regime, "changed": config.changed} | options
