@@ -195,7 +195,8 @@ def test_bad_labels_stop_before_training(
 
 
 def test_a_size_asked_for_is_given(frames: dict[str, str], tmp_path: Path) -> None:
-    assert main(command(frames, tmp_path / "small", "--epochs", "2", "--budget", "40KB")) == 0
+    words = command(frames, tmp_path / "small", "--epochs", "2", "--budget", "40KB", "--method", "sparse")
+    assert main(words) == 0
     metrics = json.loads((tmp_path / "small" / "metrics.json").read_text())
     assert 0.98 * 40_000 <= metrics["adapter_bytes"] <= 40_000
     assert metrics["adapter_bytes"] == (tmp_path / "small" / "adapter.safetensors").stat().st_size

@@ -25,14 +25,14 @@ class PrunedDelta(AbstractDelta):
     ----------
     weight : Tensor
         Base weight, any shape.
-    storage : torch.dtype
-        Of the stored values.
+    storage : torch.dtype or None
+        Of the stored values; that of the weight if None.
     """
 
     mask: Tensor
     squared_gradient: Tensor
 
-    def __init__(self, weight: Tensor, storage: torch.dtype) -> None:
+    def __init__(self, weight: Tensor, storage: torch.dtype | None) -> None:
         super().__init__()
         self.delta = nn.Parameter(torch.zeros_like(weight))
         self._storage = storage

@@ -3,13 +3,34 @@
 from collections.abc import Mapping
 from typing import Any
 
+from equisparse.blocks import Layout
 from equisparse.errors import InputError
 from equisparse.methods.base import AbstractMethod
 from equisparse.methods.full import Full
-from equisparse.methods.scale import Scale
+from equisparse.methods.scale import Scale, half_precision_bytes
 from equisparse.methods.sparse import Sparse
 
+_ENTRIES_WIN = 3.0
+"""Room, as a multiple of that of the scales, from which single entries fit better."""
+
 METHODS: dict[str, type[AbstractMethod]] = {method.name: method for method in (Sparse, Scale, Full)}
+
+
+def method_for_size(value_bytes: int, layout: Layout) -> str:
+    """Name of the method that fits best into a size, as measured (docs/benchmarks.md).
+
+    Scales need a fixed room and no more, and beat as many bytes of single entries; entries win from about three times
+    that room on, and are all there is below it.
+
+    Parameters
+    ----------
+    value_bytes : int
+        Bytes for stored values.
+    layout : Layout
+        Selected tensors.
+    """
+    room = half_precision_bytes(layout)
+    return Scale.name if room <= value_bytes < _ENTRIES_WIN * room else Sparse.name
 
 
 def make_method(name: str, options: Mapping[str, Any] | None = None) -> AbstractMethod:

@@ -1,13 +1,14 @@
 """Method `scale`: every channel of every path is amplified or damped; two vectors per block are stored."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor, nn
 
-from equisparse.blocks import Block
+from equisparse.blocks import Block, Layout
+from equisparse.errors import InputError
 from equisparse.methods.base import AbstractDelta, AbstractMethod, ParameterGroup, Stored
 
 
@@ -20,13 +21,16 @@ class ScaleDelta(AbstractDelta):
         Base weight, any shape.
     blocks : tuple of Block
         Tile the weight.
+    storage : torch.dtype, optional
+        Of the stored values; that of the weight by default.
     """
 
     rows: Tensor
     columns: Tensor
 
-    def __init__(self, weight: Tensor, blocks: tuple[Block, ...]) -> None:
+    def __init__(self, weight: Tensor, blocks: tuple[Block, ...], storage: torch.dtype | None = None) -> None:
         super().__init__()
+        self._storage = storage
         rows, columns = scale_indices(weight, blocks)
         self.register_buffer("rows", rows, persistent=False)
         self.register_buffer("columns", columns, persistent=False)
@@ -37,10 +41,8 @@ class ScaleDelta(AbstractDelta):
         return scaled(weight, self.input_scale, self.output_scale, self.rows, self.columns)
 
     def stored(self) -> Stored:
-        return {
-            "input_scale": self.input_scale.detach().cpu().clone(),
-            "output_scale": self.output_scale.detach().cpu().clone(),
-        }
+        scales = {"input_scale": self.input_scale, "output_scale": self.output_scale}
+        return {name: scale.detach().cpu().clone().to(self._storage) for name, scale in scales.items()}
 
     def groups(self) -> list[ParameterGroup]:
         return [ParameterGroup("scale", (self.input_scale, self.output_scale))]
@@ -53,22 +55,44 @@ class Scale(AbstractMethod):
     Stores ``mul_in + mul_out`` values per block and starts exactly at the base. Every weight of a scaled channel
     changes, so the changed fraction is large while the adapter is small. A block with an element axis of size E has
     ``mul_in + E * mul_out`` values: outputs are scaled per element.
+
+    Parameters
+    ----------
+    half_precision : bool
+        Store the scales as float16.
     """
 
     name: ClassVar[str] = "scale"
     parts: ClassVar[tuple[str, ...]] = ("input_scale", "output_scale")
+
+    half_precision: bool = False
 
     @property
     def learning_rate(self) -> float:
         return 4e-2
 
     def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:
-        return ScaleDelta(weight, blocks)
+        return ScaleDelta(weight, blocks, torch.float16 if self.half_precision else None)
+
+    def fit_into(self, value_bytes: int, layout: Layout) -> "Scale":
+        if value_bytes < half_precision_bytes(layout):
+            raise InputError(
+                "The scales do not fit into the size.",
+                given=f"{value_bytes} bytes for values",
+                expected=f"at least {half_precision_bytes(layout)} bytes, for the selected tensors in half precision",
+                next_step="raise --budget, select fewer tensors with --targets, or use --method sparse",
+            )
+        return replace(self, half_precision=True)
 
     def apply(self, weight: Tensor, stored: Mapping[str, Tensor], blocks: tuple[Block, ...]) -> Tensor:
         rows, columns = (index.to(weight.device) for index in scale_indices(weight, blocks))
         a, b = (stored[part].to(weight) for part in ("input_scale", "output_scale"))
         return scaled(weight.detach(), a, b, rows, columns)
+
+
+def half_precision_bytes(layout: Layout) -> int:
+    """Bytes of the scales of all blocks of a layout as float16."""
+    return 2 * sum(block.shape[0] + block.numel // block.shape[0] for block in layout)
 
 
 def scaled(weight: Tensor, a: Tensor, b: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

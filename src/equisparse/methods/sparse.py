@@ -15,7 +15,7 @@ from equisparse.methods.base import AbstractDelta, AbstractMethod, Controller
 from equisparse.methods.pruned import GradualPruning, PrunedDelta
 from equisparse.methods.threshold import GradientWatch, SoftThresholdDelta
 
-_STORAGE = {"float32": torch.float32, "float16": torch.float16}
+_COMPACT = torch.float16
 
 TAU_DECAY = {"L": 0.01, "H": 0.3}
 """The paper's two regimes: L is the most accurate, H the most sparse."""
@@ -35,9 +35,7 @@ class Sparse(AbstractMethod):
     changed : float or None
         Target: changed entries as a fraction of all parameters of the base model.
     value_bytes : int or None
-        Target: bytes of the stored indices and values together.
-    storage : {"float32", "float16"}
-        Precision of the stored values; of the model where that is lower.
+        Target: bytes of the stored indices and values together; values are then stored in half precision.
     tau_per : {"tensor", "path"}
         One threshold per weight tensor, or one per path of it.
     start_width, start_threshold, tau_lr : float
@@ -56,7 +54,6 @@ class Sparse(AbstractMethod):
     regime: str = "L"
     changed: float | None = None
     value_bytes: int | None = None
-    storage: str = "float32"
     tau_per: str = "tensor"
     start_width: float = 1e-2
     start_threshold: float = 1e-3
@@ -69,7 +66,6 @@ class Sparse(AbstractMethod):
     def __post_init__(self) -> None:
         _check_choice("regime", self.regime, tuple(TAU_DECAY))
         _check_choice("tau_per", self.tau_per, ("tensor", "path"))
-        _check_choice("storage", self.storage, tuple(_STORAGE))
         ordered = 0 <= self.prune_start <= self.prune_end <= 1
         positive = self.prune_interval >= 1 and self.start_width > 0 and self.tau_lr > 0 and self.dense_lr > 0
         if not (ordered and positive and 0 < self.start_threshold < 1):
@@ -89,7 +85,7 @@ class Sparse(AbstractMethod):
         return 8e-2 if self.has_target else 1e-2
 
     def fit_into(self, value_bytes: int, layout: Layout) -> "Sparse":
-        return replace(self, value_bytes=value_bytes, changed=None, storage="float16")
+        return replace(self, value_bytes=value_bytes, changed=None)
 
     def resolve(self, layout: Layout) -> "Sparse":
         if math.isnan(self.changed or 0.0):
@@ -105,7 +101,7 @@ class Sparse(AbstractMethod):
 
     def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:
         if self.has_target:
-            return PrunedDelta(weight, _STORAGE[self.storage])
+            return PrunedDelta(weight, None if self.value_bytes is None else _COMPACT)
         return SoftThresholdDelta(
             weight,
             blocks,
@@ -141,11 +137,7 @@ class Sparse(AbstractMethod):
 
     def _cost(self, layout: Layout, tensor: str) -> int:
         """Cost of one entry of a tensor: its stored bytes, or 1 where entries are counted."""
-        return (
-            1
-            if self.value_bytes is None
-            else entries.bytes_per_entry(layout.size_of(tensor), _STORAGE[self.storage].itemsize)
-        )
+        return 1 if self.value_bytes is None else entries.bytes_per_entry(layout.size_of(tensor), _COMPACT.itemsize)
 
     def _costs(self, layout: Layout) -> list[int]:
         """Cost of one entry, per tensor."""

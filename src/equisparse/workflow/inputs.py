@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from equisparse.blocks import Layout
 from equisparse.config.finetune import FinetuneConfig, parse_size
@@ -12,8 +13,9 @@ from equisparse.data.read import read_frames
 from equisparse.data.split import split_off
 from equisparse.errors import InputError
 from equisparse.methods.base import AbstractMethod
-from equisparse.methods.registry import make_method
+from equisparse.methods.registry import make_method, method_for_size
 from equisparse.methods.select import select
+from equisparse.methods.sparse import Sparse
 
 DEMO = "demo"
 """Name of the packaged data set in place of a file."""
@@ -62,15 +64,27 @@ def choose_method(config: FinetuneConfig, layout: Layout) -> tuple[AbstractMetho
     """
     if config.changed is not None and config.budget is not None:
         raise InputError("Either a fraction or a size can be asked for.", given="--changed and --budget")
-    name = config.method or "sparse"
     options = dict(config.method_options or {})
-    if name == "sparse":
+    if config.budget is not None:
+        return _fitted(parse_size(config.budget), config, options, layout)
+    name = config.method or Sparse.name
+    if name == Sparse.name:
         options = {"regime": config.regime, "changed": config.changed} | options
     method = make_method(name, options)
     selected = select(layout, config.targets or method.default_targets)
-    if config.budget is not None:
-        method = method.fit_into(value_bytes(parse_size(config.budget), selected, method.parts), selected)
     return method.resolve(selected), selected
+
+
+def _fitted(
+    file_bytes: int, config: FinetuneConfig, options: dict[str, Any], layout: Layout
+) -> tuple[AbstractMethod, Layout]:
+    """The method asked for, or the best one, set up for a file of a stated size."""
+    targets = config.targets or Sparse().default_targets
+    selected = select(layout, targets)
+    room = value_bytes(file_bytes, selected, Sparse.parts)
+    method = make_method(config.method or method_for_size(room, selected), options)
+    room = value_bytes(file_bytes, selected, method.parts)
+    return method.fit_into(room, selected).resolve(selected), selected
 
 
 def value_bytes(file_bytes: int, layout: Layout, parts: Sequence[str]) -> int:
