@@ -15,9 +15,9 @@ _SIZE = re.compile(r"^\s*([0-9.]+)\s*(B|KB|KiB|MB|MiB)?\s*$", re.IGNORECASE)
 _UNITS = {"b": 1, "kb": 1000, "kib": 1024, "mb": 1000**2, "mib": 1024**2}
 
 
-@dataclass(frozen=True)
-class FinetuneConfig:
-    """Everything that a fine-tune depends on.
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig(TrainingOptions):
+    """Everything that a fine-tune depends on: the options of training, and the ones below.
 
     Parameters
     ----------
@@ -57,9 +57,6 @@ class FinetuneConfig:
         Names of the labels; the usual ones are searched if not given.
     energy_unit, length_unit, stress_unit, stress_sign : str
         Units of the labels.
-    epochs, batch_size, lr, optimizer, warmup_steps, gradient_clip, energy_weight, force_weight, stress_weight, \
-huber_delta, patience, seed, devices, num_nodes, logger
-        See `equisparse.training.options.TrainingOptions`.
     """
 
     train: list[str]
@@ -87,21 +84,6 @@ huber_delta, patience, seed, devices, num_nodes, logger
     length_unit: str = "Angstrom"
     stress_unit: str = "eV/Angstrom^3"
     stress_sign: Literal["ase", "opposite"] = "ase"
-    epochs: int | None = None
-    batch_size: int = 10
-    lr: float | None = None
-    optimizer: str = "adamw"
-    warmup_steps: int = 20
-    gradient_clip: float = 100.0
-    energy_weight: float = 1.0
-    force_weight: float = 10.0
-    stress_weight: float = 100.0
-    huber_delta: float = 0.01
-    patience: int = 0
-    seed: int = 0
-    devices: int = 1
-    num_nodes: int = 1
-    logger: str = "none"
 
     @property
     def keys(self) -> LabelKeys:
