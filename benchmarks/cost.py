@@ -7,8 +7,8 @@ what is reported are medians of the ratios within a round. Peak memory is that o
 """
 
 import argparse
+import itertools
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -26,6 +26,7 @@ from equisparse.adapters.attach import attach, owner_of
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.registry import load_backbone
 from equisparse.data.read import read_frames
+from equisparse.methods.base import Controller
 from equisparse.methods.registry import make_method
 from equisparse.methods.select import select
 from equisparse.methods.threshold import soft_threshold
@@ -56,18 +57,18 @@ class TwoPassLinear(nn.Module):
         return self.base(features) + self.second(features, soft_threshold(self.delta, torch.sigmoid(self.tau)))
 
 
-def build(variant: str, base: str, device: str, dtype: str) -> tuple[AbstractBackbone, list[nn.Parameter]]:
-    """A model of one variant and its trainable parameters."""
+def build(variant: str, base: str, device: str, dtype: str) -> tuple[AbstractBackbone, list[nn.Parameter], Controller]:
+    """A model of one variant, its trainable parameters, and what its method does between steps."""
     backbone = load_backbone(base, device=device, dtype=dtype)
     if variant == "full":
-        return backbone, [parameter for parameter in backbone.model.parameters() if parameter.requires_grad]
+        return backbone, [value for value in backbone.model.parameters() if value.requires_grad], Controller()
     if variant == "two-pass":
-        return backbone, wrap_two_pass(backbone)
+        return backbone, wrap_two_pass(backbone), Controller()
     options = {"changed": 0.03} if variant == "sparse-changed" else {}
     method = make_method(variant.split("-")[0], options)
     attachment = attach(backbone.model, method, select(backbone.layout(), method.default_targets))
     groups = [group for delta in attachment.deltas.values() for group in delta.groups()]
-    return backbone, [parameter for group in groups for parameter in group.parameters]
+    return backbone, [parameter for group in groups for parameter in group.parameters], attachment.controller()
 
 
 def wrap_two_pass(backbone: AbstractBackbone) -> list[nn.Parameter]:
@@ -87,17 +88,21 @@ def wrap_two_pass(backbone: AbstractBackbone) -> list[nn.Parameter]:
 
 def make_step(variant: str, arguments: argparse.Namespace) -> Callable[[], None]:
     """A function that does one whole training step on one fixed batch."""
-    backbone, trainable = build(variant, arguments.base, arguments.device, arguments.dtype)
+    backbone, trainable, controller = build(variant, arguments.base, arguments.device, arguments.dtype)
     dataset = FrameDataset(backbone, read_frames(str(arguments.frames))[: arguments.batch_size], {})
     options = TrainingOptions()
     loss = Loss(options.energy_weight, options.force_weight, options.stress_weight, options.huber_delta)
     optimizer = torch.optim.AdamW(trainable, lr=1e-6)
+    numbers = itertools.count()
 
     def step() -> None:
         graphs, targets = next(dataset.batches(backbone, arguments.batch_size))
         optimizer.zero_grad()
         loss(backbone.predict(graphs, training=True), targets.to(backbone.device)).backward()
+        number, total = next(numbers), 4 * arguments.rounds  # so that pruning falls into the rounds that are timed
+        controller.before_step(number, total)
         optimizer.step()
+        controller.after_step(number, total)
         synchronize(backbone)
 
     return step
@@ -160,6 +165,12 @@ def peak_memory(variant: str, arguments: argparse.Namespace) -> float:
     return float(output.splitlines()[-1])
 
 
+def resident_peak() -> float:
+    """Largest resident memory of this process, MB (Linux; getrusage would carry over that of the parent)."""
+    status = Path("/proc/self/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) / 1024
+
+
 def report_memory(arguments: argparse.Namespace) -> None:
     """Do a few steps of one variant and print the peak."""
     step = make_step(arguments.only, arguments)
@@ -168,7 +179,7 @@ def report_memory(arguments: argparse.Namespace) -> None:
     if arguments.device.startswith("cuda"):
         print(torch.cuda.max_memory_allocated() / 2**20)
     else:
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        print(resident_peak())
 
 
 def main() -> None:
