@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 from numpy.typing import NDArray
 
-from equisparse.report.text import layer_name
+from equisparse.report.text import layer_name, layer_order
 
 Floats = NDArray[np.float64]
 
@@ -91,7 +91,7 @@ def change_map(rows: Sequence[Mapping[str, Any]]) -> Figure:
     rows : sequence of mapping
         One a block, with ``layer``, ``role``, ``l``, ``n_weights`` and ``n_changed``.
     """
-    layers = sorted({row["layer"] for row in rows}, key=lambda layer: (layer == -2, layer))
+    layers = sorted({row["layer"] for row in rows}, key=layer_order)
     kinds = sorted({(row["role"], row["l"]) for row in rows})
     figure = Figure(figsize=(11, 0.42 * len(layers) + 2.6), layout="constrained")
     grid, per_layer, per_order = figure.subplots(1, 3, width_ratios=(3, 1, 1))

@@ -65,7 +65,9 @@ def inspect_tables(adapter: Adapter, file_bytes: int) -> Iterator[RenderableType
     """
     rows = change_table(adapter)
     yield _header(adapter, rows, file_bytes)
-    for title, by in (("layer", "layer"), ("order l", "l"), ("role", "role")):
+    layers = sorted(aggregate(rows, ("layer",)), key=lambda row: layer_order(row["layer"]))
+    yield _changes("Changed per layer", layers, ("layer",))
+    for title, by in (("order l", "l"), ("role", "role")):
         yield _changes(f"Changed per {title}", aggregate(rows, (by,)), (by,))
     paths = sorted(aggregate(rows, ("layer", "role", "path")), key=lambda row: -row["fraction"])[:_TOP_PATHS]
     yield _changes(f"The {len(paths)} most changed paths", paths, ("layer", "role", "path"))
@@ -74,6 +76,11 @@ def inspect_tables(adapter: Adapter, file_bytes: int) -> Iterator[RenderableType
 def layer_name(layer: int) -> str:
     """Layer as people say it: the embedding is before the first, the readout after the last."""
     return {-1: "embedding", -2: "readout"}.get(layer, str(layer))
+
+
+def layer_order(layer: int) -> tuple[bool, int]:
+    """Key that sorts layers from the embedding to the readout."""
+    return layer == -2, layer
 
 
 def _header(adapter: Adapter, rows: list[ChangeRow], file_bytes: int) -> Table:
