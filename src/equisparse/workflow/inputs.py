@@ -68,6 +68,12 @@ def choose_method(config: FinetuneConfig, layout: Layout) -> tuple[AbstractMetho
     if config.budget is not None:
         return _fitted(parse_size(config.budget), config, options, layout)
     name = config.method or Sparse.name
+    if config.changed is not None and name != Sparse.name:
+        raise InputError(
+            f"The method {name} cannot be given a changed fraction.",
+            given=f"--changed {config.changed} --method {name}",
+            next_step="use --method sparse, or leave --changed out",
+        )
     if name == Sparse.name:
         options = {"regime": config.regime, "changed": config.changed} | options
     method = make_method(name, options)
