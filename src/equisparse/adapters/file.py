@@ -6,8 +6,6 @@ Layout of version 1 (see docs/file-format.md): tensors ``<parameter>/<part>``, f
 """
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +19,7 @@ from torch import Tensor
 from equisparse.adapters.adapter import Adapter
 from equisparse.blocks import Layout
 from equisparse.errors import AdapterError
+from equisparse.files import replacing
 from equisparse.methods.registry import METHODS
 
 FORMAT_VERSION = 1
@@ -41,15 +40,8 @@ def save_adapter(adapter: Adapter, path: str | Path) -> int:
     """
     path = Path(path)
     contents = save(_tensors(adapter), metadata={_ENTRY: json.dumps(_header(adapter), separators=(",", ":"))})
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(contents)
-        os.chmod(part, 0o644)
-        os.replace(part, path)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        file.write(contents)
     return len(contents)
 
 

@@ -1,8 +1,6 @@
 """SevenNet, through its own package: loader, graphs, model, calculator and checkpoint format are upstream's."""
 
-import os
 import re
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -39,6 +37,7 @@ from equisparse.backbones.base import (
 from equisparse.backbones.e3nn_layout import linear_blocks, product_blocks, radial_blocks
 from equisparse.blocks import Block, Layout
 from equisparse.errors import BackboneError, StateError
+from equisparse.files import replacing
 
 _STRESS_ORDER = (0, 1, 2, 4, 5, 3)
 """SevenNet orders stress xx, yy, zz, xy, yz, zx and gives it the opposite sign of ASE."""
@@ -124,7 +123,8 @@ class SevenNetBackbone(AbstractBackbone):
             name: value.to(native) if value.is_floating_point() else value for name, value in state.items()
         }
         contents["config"] |= {"version": sevenn.__version__, **self._resolved_references(contents["model_state_dict"])}
-        _save_atomically(contents, path)
+        with replacing(path) as file:
+            torch.save(contents, file)
 
     def upstream_calculator(self, path: Path) -> Calculator:
         with _quiet_upstream():
@@ -234,19 +234,6 @@ def _cast_one_hot(model: nn.Module, dtype: torch.dtype) -> None:
     for module in model.modules():
         if isinstance(module, OnehotEmbedding):
             module.register_forward_hook(cast)
-
-
-def _save_atomically(contents: dict[str, Any], path: Path) -> None:
-    """Write beside the target, then replace it."""
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            torch.save(contents, file)
-        os.chmod(part, 0o644)
-        os.replace(part, path)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
 
 
 @contextmanager

@@ -1,13 +1,14 @@
 """The learning curve: one row an epoch, kept with the checkpoints and written as CSV."""
 
 import csv
-import os
+import io
 import time
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from equisparse.files import write_text
 from equisparse.training.task import FinetuneTask
 
 
@@ -52,9 +53,8 @@ class LearningCurve(Callback):
 
 def write_rows(path: Path, rows: list[dict[str, float]]) -> None:
     """Write rows as CSV, all at once; columns are those of the first row."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), extrasaction="ignore", restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-    os.replace(part, path)
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, fieldnames=list(rows[0]), extrasaction="ignore", restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, table.getvalue())

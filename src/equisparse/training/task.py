@@ -90,9 +90,6 @@ class FinetuneTask(LightningModule):
         """Entries that are not the base's now, over all parameters of the base."""
         return self._attachment.changed_count() / self._attachment.layout.total_parameters
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["equisparse_steps"] = self._total_steps
-
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         return batch  # the backbone moves its own batches
 

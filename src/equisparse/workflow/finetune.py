@@ -12,12 +12,13 @@ from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.registry import load_backbone
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.errors import InputError
+from equisparse.files import write_text
 from equisparse.methods.base import AbstractMethod
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.fit import environment_rank, fit
 from equisparse.training.options import TrainingOptions
 from equisparse.workflow.inputs import Splits, choose_method, read_splits
-from equisparse.workflow.results import ADAPTER, Outcome, write_results, write_text
+from equisparse.workflow.results import ADAPTER, Outcome, write_results
 from equisparse.workflow.stages import check_frames, evaluate_all, fit_references, judged
 
 

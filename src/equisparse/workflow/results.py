@@ -16,6 +16,7 @@ from equisparse.adapters.file import save_adapter
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.data.references import ReferenceFit
 from equisparse.deploy.merge import merge
+from equisparse.files import write_text
 from equisparse.report.text import error_table
 from equisparse.training.fit import FitResult
 from equisparse.workflow.figures import write_figures
@@ -86,13 +87,6 @@ def versions(backbone: AbstractBackbone) -> dict[str, str]:
     found = {name: metadata.version(name) for name in _PACKAGES if name in installed}
     machine = f"{platform.machine()}, {os.cpu_count()} CPUs, {backbone.device.type}"
     return found | {backbone.name: backbone.identity.version, "python": platform.python_version(), "machine": machine}
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, all at once."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
-    os.replace(part, path)
 
 
 def _measured(backbone: AbstractBackbone, outcome: Outcome) -> dict[str, Any]:
