@@ -79,7 +79,7 @@ class AbstractBackbone(ABC):
     """
 
     name: ClassVar[str]
-    native_suffix: ClassVar[str]
+    native_suffix: str
     """Ending of the upstream's checkpoint files."""
 
     model: nn.Module

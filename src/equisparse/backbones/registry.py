@@ -7,11 +7,12 @@ from equisparse.errors import BackboneError, MissingPackageError
 
 _BACKBONES = {
     "sevennet": ("equisparse.backbones.sevennet", "SevenNetBackbone", "sevenn"),
+    "nequip": ("equisparse.backbones.nequip", "NequIPBackbone", "nequip"),
 }
 """Name -> module, class, and the upstream's import name."""
 
-_PREFIXES = (("7net", "sevennet"), ("sevennet", "sevennet"))
-_SUFFIXES = ((".pth", "sevennet"),)
+_PREFIXES = (("7net", "sevennet"), ("sevennet", "sevennet"), ("nequip.net:", "nequip"))
+_SUFFIXES = ((".pth", "sevennet"), (".ckpt", "nequip"), (".nequip.zip", "nequip"))
 
 
 def load_backbone(
@@ -76,6 +77,7 @@ def guess(source: str) -> str:
     raise BackboneError(
         "It cannot be told which backbone this model belongs to.",
         given=source,
-        expected="a SevenNet name such as 7net-0, or a file ending in .pth",
+        expected="a SevenNet name such as 7net-0, nequip.net:GROUP/MODEL:VERSION, or a file ending in "
+        + ", ".join(suffix for suffix, _ in _SUFFIXES),
         next_step="name it with --backbone " + "|".join(_BACKBONES),
     )
