@@ -79,7 +79,7 @@ class NequIPBackbone(AbstractBackbone):
         with torch.enable_grad():
             output = self.model(AtomicDataDict.to_(batch, self.device))
         keys = (AtomicDataDict.TOTAL_ENERGY_KEY, AtomicDataDict.FORCE_KEY, AtomicDataDict.STRESS_KEY)
-        energy, forces, stress = (output[key] if training else output[key].detach() for key in keys)
+        energy, forces, stress = (output[k].to(self.dtype) if training else output[k].detach() for k in keys)
         return Prediction(energy.reshape(-1), forces, stress.nan_to_num())  # NaN where there is no volume
 
     @property
