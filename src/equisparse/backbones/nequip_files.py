@@ -150,9 +150,9 @@ class Package(ModelFile):
                     treat([f"{name}.**" for name in names])
                 for name in ("config.yaml", "package_metadata.txt"):
                     target.save_text("model", name, source.load_text("model", name))
-                target.save_pickle("model", "example_data.pkl", source.load_pickle("model", "example_data.pkl"))
+                target.save_pickle("model", "example_data.pkl", _unpickled(source, "example_data.pkl"))
                 for mode in modes:
-                    models = source.load_pickle("model", f"{mode}_model.pkl", map_location="cpu")
+                    models = _unpickled(source, f"{mode}_model.pkl")
                     _write_values(models[MODEL], values)
                     target.save_pickle("model", f"{mode}_model.pkl", models)
 
@@ -209,9 +209,15 @@ def _fixed_precision(model: nn.Module, dtype: str, cause: str) -> BackboneError:
     )
 
 
+def _unpickled(source: PackageImporter, name: str) -> Any:
+    """An object of a package, on the CPU wherever it was packaged."""
+    with _cpu_deserialize_always():
+        return source.load_pickle("model", name, map_location="cpu")
+
+
 @contextmanager
 def _quiet_packaging() -> Iterator[None]:
-    """Let packages load on machines without a GPU, and keep torch's talk about its own storages away from users."""
-    with warnings.catch_warnings(), _cpu_deserialize_always():
+    """Keep torch's talk about its own storages away from users."""
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="TypedStorage is deprecated")
         yield
