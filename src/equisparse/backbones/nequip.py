@@ -41,11 +41,12 @@ class NequIPBackbone(AbstractBackbone):
         if model.model_dtype != self.dtype:
             model = self._file.rebuilt(model, dtype)
         self.model = model.to(device).eval()
-        names = model.metadata["type_names"].split()
+        metadata: dict[str, str] = model.metadata  # type: ignore[assignment]
+        names = metadata["type_names"].split()
         self._types = {atomic_numbers[name]: number for number, name in enumerate(names) if name in atomic_numbers}
         self._symbols = {name: name for name in names if name in atomic_numbers}
-        self.elements, self.cutoff = frozenset(self._types), float(model.metadata["r_max"])
-        self._transforms = basic_transforms(model.metadata, self.cutoff, names, self._symbols)
+        self.elements, self.cutoff = frozenset(self._types), float(metadata["r_max"])
+        self._transforms = basic_transforms(metadata, self.cutoff, names, self._symbols)
 
     @classmethod
     def load(
@@ -103,19 +104,21 @@ class NequIPBackbone(AbstractBackbone):
 
     def upstream_calculator(self, path: Path) -> Calculator:
         with nequip_state():
-            return _Calculator._from_saved_model(
+            calculator: Calculator = _Calculator._from_saved_model(
                 path, device=self.device, chemical_species_to_atom_type_map=self._symbols
             )
+        return calculator
 
     def deployment_notes(self, path: Path) -> str:
         package = "allegro" if any(is_a(module, "Allegro_Module") for module in self.model.modules()) else "nequip"
+        compiled = f"nequip-compile {path} model.nequip.pt2 --mode aotinductor --device cpu"
         lines = (
-            f"compile: nequip-compile {path} model.nequip.pt2 --mode aotinductor --device cpu --target ase",
-            "ASE:     from nequip.integrations.ase import NequIPCalculator",
+            f"ASE:     {compiled} --target ase",
+            "         from nequip.integrations.ase import NequIPCalculator",
             "         calc = NequIPCalculator.from_compiled_model('model.nequip.pt2', device='cpu')",
-            f"LAMMPS:  nequip-compile {path} lammps.nequip.pt2 --mode aotinductor --device cuda --target pair_{package}",
+            f"LAMMPS:  {compiled} --target pair_{package}",
             f"         pair_style {package}",
-            "         pair_coeff * * lammps.nequip.pt2 <element of type 1> <element of type 2> ...",
+            "         pair_coeff * * model.nequip.pt2 <element of type 1> <element of type 2> ...",
         )
         return "\n".join(lines)
 
@@ -154,8 +157,8 @@ def _reference_module(model: nn.Module, source: str) -> str:
     BackboneError
         If this package cannot adapt such a model.
     """
-    found = [name for name, module in model.named_modules() if is_a(module, "PerTypeScaleShift")]
-    if len(found) != 1 or not model.get_submodule(found[0]).has_shifts:
+    found = [name for name, module in model.named_modules() if is_a(module, "PerTypeScaleShift") and module.has_shifts]
+    if len(found) != 1:
         raise BackboneError(
             "The model has no energy shift per type, so that its reference energies cannot be refitted.",
             given=source,

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import Any, ClassVar
 
 import hydra
 import torch
@@ -19,7 +19,9 @@ from nequip.model.saved_models.package import _cpu_deserialize_always
 from nequip.model.utils import override_model_compile_mode
 from nequip.scripts._package_utils import _EXTERNAL_MODULES, _INTERNAL_MODULES, _MOCK_MODULES
 from torch import Tensor, nn
-from torch.package import PackageExporter, PackageImporter, sys_importer
+from torch.package.importer import sys_importer
+from torch.package.package_exporter import PackageExporter
+from torch.package.package_importer import PackageImporter
 
 from equisparse.errors import BackboneError
 from equisparse.files import replacing

@@ -34,15 +34,15 @@ def is_a(module: nn.Module, name: str) -> bool:
     return any(parent.__name__ == name for parent in type(module).__mro__)
 
 
-def _blocks_of(name: str, module: nn.Module) -> Iterator[Block]:
+def _blocks_of(name: str, module: Any) -> Iterator[Block]:
     """Blocks of the weights that one module owns itself, or that the module above it gives a meaning."""
     role, layer = _role(name), _layer(name)
     if is_a(module, "Linear") and hasattr(module, "instructions"):
-        yield from linear_blocks(f"{name}.weight", module, role, layer)  # type: ignore[arg-type]
+        yield from linear_blocks(f"{name}.weight", module, role, layer)
     elif is_a(module, "FullyConnectedTensorProduct"):
-        yield from product_blocks(f"{name}.weight", module, "self_connection", layer)  # type: ignore[arg-type]
+        yield from product_blocks(f"{name}.weight", module, "self_connection", layer)
     elif is_a(module, "InteractionBlock"):
-        yield from radial_blocks(f"{name}.edge_mlp", module.edge_mlp, module.tp_scatter.tp, layer)  # type: ignore[arg-type,union-attr]
+        yield from radial_blocks(f"{name}.edge_mlp", module.edge_mlp, module.tp_scatter.tp, layer)
     elif is_a(module, "Embedding") or (is_a(module, "ScalarMLPFunction") and not name.endswith(".edge_mlp")):
         yield from _scalar_blocks(name, module, role, layer)
     elif is_a(module, "Contracter"):

@@ -31,7 +31,7 @@ def nequip_state() -> Iterator[None]:
     attributes = [(owner, name, getattr(owner, name)) for owner, name in _ATTRIBUTES if hasattr(owner, name)]
     environment, optimization = dict(os.environ), dict(e3nn.get_optimization_defaults())
     dtype, sharing = torch.get_default_dtype(), torch.multiprocessing.get_sharing_strategy()
-    seeds = random.getstate(), np.random.get_state()
+    seeds = random.getstate(), np.random.get_state()  # noqa: NPY002  upstream seeds the old generator
     with torch.random.fork_rng(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", message="Found `per_type_energy_s")
@@ -45,7 +45,7 @@ def nequip_state() -> Iterator[None]:
             torch.multiprocessing.set_sharing_strategy(sharing)
             e3nn.set_optimization_defaults(**optimization)
             random.setstate(seeds[0])
-            np.random.set_state(seeds[1])
+            np.random.set_state(seeds[1])  # noqa: NPY002
             for owner, name, value in attributes:
                 setattr(owner, name, value)
             for name in os.environ.keys() - environment.keys():
