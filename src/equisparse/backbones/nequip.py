@@ -157,7 +157,8 @@ def _reference_module(model: nn.Module, source: str) -> str:
     BackboneError
         If this package cannot adapt such a model.
     """
-    found = [name for name, module in model.named_modules() if is_a(module, "PerTypeScaleShift") and module.has_shifts]
+    modules: dict[str, Any] = dict(model.named_modules())
+    found = [name for name in modules if is_a(modules[name], "PerTypeScaleShift") and modules[name].has_shifts]
     if len(found) != 1:
         raise BackboneError(
             "The model has no energy shift per type, so that its reference energies cannot be refitted.",
