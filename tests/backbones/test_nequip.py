@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import ase.io
@@ -20,6 +21,7 @@ pytest.importorskip("nequip", reason="the extra nequip is not installed")
 import e3nn
 from lightning.pytorch import Trainer
 from nequip.integrations.ase import NequIPCalculator
+from nequip.model.saved_models import load_saved_model
 from nequip.train import NequIPLightningModule
 from nequip.utils.versions import get_current_code_versions
 
@@ -38,6 +40,7 @@ from equisparse.testing import backbones as laws
 
 TYPES = ["Al", "Mg", "O"]
 SHIFTS = {8: 0.25, 12: -1.5, 13: 3.0}
+_NEQUIP_ONLY = ("num_features", "type_embed_num_features", "radial_mlp_width")
 PLAIN = "nequip.train.NequIPLightningModule"
 MODELS: dict[str, tuple[str, dict]] = {
     "plain": (PLAIN, {}),
@@ -54,6 +57,15 @@ MODELS: dict[str, tuple[str, dict]] = {
     ),
 }
 """Name -> class that trains, and what differs from the default model."""
+ALLEGRO = {
+    "allegro": {},
+    "allegro-splines": {
+        "radial_chemical_embed": {"_target_": "allegro.nn.TwoBodySplineScalarEmbed"},
+        "tp_path_channel_coupling": False,
+    },
+    "allegro-one-path": {"num_layers": 1, "l_max": 0},
+}
+"""Name -> what differs from the default Allegro model."""
 
 
 def model_config(**changes: object) -> dict:
@@ -72,6 +84,21 @@ def model_config(**changes: object) -> dict:
         "avg_num_neighbors": 10.0,
         "per_type_energy_shifts": {"Al": -3.0, "Mg": -1.5, "O": -4.5},
         "per_type_energy_scales": {"Al": 1.5, "Mg": 1.6, "O": 1.7},
+        **changes,
+    }
+
+
+def allegro_config(**changes: object) -> dict:
+    """A small Allegro model."""
+    own = {name: value for name, value in model_config().items() if name not in _NEQUIP_ONLY}
+    return own | {
+        "_target_": "allegro.model.AllegroModel",
+        "num_layers": 2,
+        "l_max": 2,
+        "num_scalar_features": 8,
+        "num_tensor_features": 4,
+        "radial_chemical_embed": {"_target_": "allegro.nn.TwoBodyBesselScalarEmbed"},
+        **{f"{part}_mlp_hidden_layers_width": 8 for part in ("allegro", "readout", "scalar_embed")},
         **changes,
     }
 
@@ -238,6 +265,38 @@ class TestEveryModel:
         assert not torch.equal(attached.energy, laws.predict(backbone, oxides).energy)
 
 
+@pytest.mark.skipif(not find_spec("allegro"), reason="nequip-allegro is not installed")
+class TestAllegro:
+    """The same code adapts Allegro."""
+
+    @pytest.fixture(params=ALLEGRO)
+    def backbone(self, request, folder, load):
+        path = folder / f"{request.param}.ckpt"
+        if not path.exists():
+            write_checkpoint(path, allegro_config(**ALLEGRO[request.param]))
+        return load(str(path), dtype="float64")
+
+    def test_layout_holds_all_weights(self, backbone):
+        laws.check_layout(backbone)
+        assert backbone.layout().numel == backbone.layout().total_parameters
+
+    def test_blocks_of_tensor_products_are_paths(self, backbone):
+        names = {block.tensor for block in backbone.layout() if block.role == "contraction"}
+        for name in names:
+            module = backbone.model.get_submodule(name.rpartition(".")[0])
+            assert len(backbone.layout().of(name)) == module.num_paths
+
+    def test_laws(self, backbone, oxides):
+        laws.check_batching(backbone, oxides)
+        laws.check_symmetry_of_changes(backbone, oxides[0])
+        laws.check_forces(backbone, oxides[0])
+
+    def test_native_file(self, backbone, oxides, tmp_path):
+        laws.check_native(backbone, tmp_path / "native.ckpt", oxides, SHIFTS)
+        laws.check_reload(backbone, tmp_path / "native.ckpt", oxides)
+        assert "pair_style allegro" in backbone.deployment_notes(tmp_path)
+
+
 class TestSymmetriesAndDerivatives:
     """The laws that one model stands for."""
 
@@ -289,6 +348,9 @@ class TestPackage:
         laws.check_native(backbone, path, oxides, SHIFTS)
         laws.check_reload(backbone, path, oxides)
         assert "atom_types" in run("nequip.scripts.package", "info", path)
+        with nequip_state():
+            eager, compiled = (load_saved_model(path, compile_mode=mode).state_dict() for mode in ("eager", "compile"))
+        assert all(torch.equal(eager[name], compiled[name]) for name in eager)
 
     def test_checkpoints_become_packages(self, checkpoint, load, oxides, tmp_path):
         backbone = load(str(checkpoint("moving-average")), dtype="float64")

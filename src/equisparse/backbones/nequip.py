@@ -24,6 +24,9 @@ from equisparse.backbones.nequip_state import nequip_state
 from equisparse.blocks import Layout
 from equisparse.errors import BackboneError, StateError
 
+_SITE = "nequip.net:"
+"""What the names of published models begin with."""
+
 
 class NequIPBackbone(AbstractBackbone):
     """A NequIP or Allegro model: a checkpoint, a package, or a name of the model site such as ``nequip.net:G/M:V``."""
@@ -35,7 +38,8 @@ class NequIPBackbone(AbstractBackbone):
         module = _reference_module(model, source)
         references = {name: value for name, value in model.state_dict().items() if name.startswith(f"{module}.")}
         digest = fingerprint(references | dict(model.named_parameters()))
-        self.identity = BaseId(self.name, Path(source).name, digest, nequip.__version__)
+        short = source if source.startswith(_SITE) else Path(source).name
+        self.identity = BaseId(self.name, short, digest, nequip.__version__)
         self.native_suffix, self._shifts = self._file.suffix, f"{module}.shifts"
         self.dtype, self.device, self.modality = DTYPES[dtype], device, None
         if model.model_dtype != self.dtype:

@@ -6,7 +6,7 @@ import tempfile
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,8 +14,8 @@ import hydra
 import torch
 import yaml
 from nequip.model.modify_utils import only_apply_persistent_modifiers
+from nequip.model.saved_models import package as packages
 from nequip.model.saved_models.load_utils import load_saved_model
-from nequip.model.saved_models.package import _cpu_deserialize_always
 from nequip.model.utils import override_model_compile_mode
 from nequip.scripts._package_utils import _EXTERNAL_MODULES, _INTERNAL_MODULES, _MOCK_MODULES
 from torch import Tensor, nn
@@ -28,6 +28,9 @@ from equisparse.files import replacing
 
 MODEL = "sole_model"
 """Name of the model among those of a file."""
+
+_on_cpu = getattr(packages, "_cpu_deserialize_always", nullcontext)
+"""Lets models that were packaged on a GPU load without one; nequip >= 0.19.1."""
 
 _OPTIMIZER = ("optimizer_states", "lr_schedulers", "schedulefree_optimizer_state_dict")
 """Entries of a checkpoint that belong to other weights than the merged ones."""
@@ -213,7 +216,7 @@ def _fixed_precision(model: nn.Module, dtype: str, cause: str) -> BackboneError:
 
 def _unpickled(source: PackageImporter, name: str) -> Any:
     """An object of a package, on the CPU wherever it was packaged."""
-    with _cpu_deserialize_always():
+    with _on_cpu():
         return source.load_pickle("model", name, map_location="cpu")
 
 
