@@ -28,6 +28,7 @@ from nequip.utils.versions import get_current_code_versions
 import equisparse
 from equisparse.adapters.adapter import adapter_of
 from equisparse.adapters.attach import attach
+from equisparse.backbones import nequip_files
 from equisparse.backbones.nequip_state import nequip_state
 from equisparse.backbones.registry import guess, load_backbone
 from equisparse.cli import main
@@ -361,9 +362,44 @@ class TestPackage:
             backbone.save_native(tmp_path / "native.ckpt", {})
         assert not list(tmp_path.iterdir())
 
+    def test_a_package_that_cannot_be_written_leaves_nothing(self, backbone, tmp_path, monkeypatch):
+        monkeypatch.setattr(nequip_files, "_INTERNAL_MODULES", set())
+        with pytest.raises(BackboneError, match="cannot be written again"):
+            backbone.save_native(tmp_path / "native.nequip.zip", {})
+        assert not list(tmp_path.iterdir())
+
     def test_another_precision_is_refused(self, package):
         with pytest.raises(BackboneError, match=r"computes in float64(.|\n)*use --dtype float64"):
             load_backbone(str(package), dtype="float32")
+
+
+class TestUpstreamFinetunes:
+    """Checkpoints of models that NequIP itself adapted: from a package, and with changed reference energies."""
+
+    @pytest.fixture(params=["from-package", "modified"])
+    def path(self, request, package, folder):
+        path = folder / f"{request.param}.ckpt"
+        modifier = {"modifier": "modify_PerTypeScaleShift", "shifts": {"O": -1.0}}
+        configs = {
+            "from-package": {"_target_": "nequip.model.ModelFromPackage", "package_path": str(package)},
+            "modified": {"_target_": "nequip.model.modify", "modifiers": [modifier], "model": model_config()},
+        }
+        if not path.exists():
+            write_checkpoint(path, configs[request.param])
+        return path
+
+    def test_native_file(self, path, load, oxides, tmp_path):
+        backbone = load(str(path), dtype="float64")
+        laws.check_native(backbone, tmp_path / "native.ckpt", oxides, SHIFTS)
+        laws.check_reload(backbone, tmp_path / "native.ckpt", oxides)
+
+    def test_precision(self, path, load, oxides):
+        if path.stem == "from-package":
+            with pytest.raises(BackboneError, match="use --dtype float64"):
+                load_backbone(str(path), dtype="float32")
+        else:
+            single, double = (laws.predict(load(str(path), dtype=dtype), oxides) for dtype in ("float32", "float64"))
+            laws.ENERGY[torch.float32].check("energy", single.energy, double.energy)
 
 
 @pytest.mark.parametrize("stored", ["float32", "float64"])

@@ -115,11 +115,12 @@ class NequIPBackbone(AbstractBackbone):
 
     def deployment_notes(self, path: Path) -> str:
         package = "allegro" if any(is_a(module, "Allegro_Module") for module in self.model.modules()) else "nequip"
-        compiled = f"nequip-compile {path} model.nequip.pt2 --mode aotinductor --device cpu"
+        device = self.device.type
+        compiled = f"nequip-compile {path} model.nequip.pt2 --mode aotinductor --device {device}"
         lines = (
             f"ASE:     {compiled} --target ase",
             "         from nequip.integrations.ase import NequIPCalculator",
-            "         calc = NequIPCalculator.from_compiled_model('model.nequip.pt2', device='cpu')",
+            f"         calc = NequIPCalculator.from_compiled_model('model.nequip.pt2', device='{device}')",
             f"LAMMPS:  {compiled} --target pair_{package}",
             f"         pair_style {package}",
             "         pair_coeff * * model.nequip.pt2 <element of type 1> <element of type 2> ...",

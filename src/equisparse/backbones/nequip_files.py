@@ -1,5 +1,6 @@
 """Files of NequIP models: checkpoints of ``nequip-train`` and packages of ``nequip-package``."""
 
+import io
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from nequip.model.utils import override_model_compile_mode
 from nequip.scripts._package_utils import _EXTERNAL_MODULES, _INTERNAL_MODULES, _MOCK_MODULES
 from torch import Tensor, nn
 from torch.package.importer import sys_importer
-from torch.package.package_exporter import PackageExporter
+from torch.package.package_exporter import PackageExporter, PackagingError
 from torch.package.package_importer import PackageImporter
 
 from equisparse.errors import BackboneError
@@ -143,23 +144,37 @@ class Package(ModelFile):
                 given=str(path),
                 expected=f"a name that ends in {self.suffix}",
             )
+        try:
+            contents = self._exported(values)
+        except PackagingError as error:
+            raise BackboneError(
+                "The package cannot be written again.",
+                given=str(self.path),
+                cause=str(error).strip().splitlines()[0],
+                next_step="install the versions that `nequip-package info` names",
+            ) from error
+        with replacing(path) as file:
+            file.write(contents.getbuffer())
+
+    def _exported(self, values: Mapping[str, Tensor]) -> io.BytesIO:
+        """The package with other values, its code as it is; in memory, which a failing exporter may still write to."""
+        contents = io.BytesIO()
         with _quiet_packaging():
             source = PackageImporter(self.path)
-            modes = yaml.safe_load(source.load_text("model", "package_metadata.txt"))["available_models"]
-            with replacing(path) as file, PackageExporter(file, importer=(source, sys_importer)) as target:
-                for treat, names in (
-                    (target.mock, _MOCK_MODULES),
-                    (target.extern, _EXTERNAL_MODULES),
-                    (target.intern, _INTERNAL_MODULES),
-                ):
-                    treat([f"{name}.**" for name in names])
+            metadata = yaml.safe_load(source.load_text("model", "package_metadata.txt"))
+            external = _EXTERNAL_MODULES | metadata.get("external_modules", {}).keys()
+            with PackageExporter(contents, importer=(source, sys_importer)) as target:
+                target.mock([f"{name}.**" for name in _MOCK_MODULES])
+                target.extern([f"{name}.**" for name in external])
+                target.intern([f"{name}.**" for name in _INTERNAL_MODULES])
                 for name in ("config.yaml", "package_metadata.txt"):
                     target.save_text("model", name, source.load_text("model", name))
                 target.save_pickle("model", "example_data.pkl", _unpickled(source, "example_data.pkl"))
-                for mode in modes:
+                for mode in metadata["available_models"]:
                     models = _unpickled(source, f"{mode}_model.pkl")
                     _write_values(models[MODEL], values)
                     target.save_pickle("model", f"{mode}_model.pkl", models)
+        return contents
 
 
 def is_package(path: Path) -> bool:
