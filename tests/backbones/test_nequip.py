@@ -42,6 +42,7 @@ from equisparse.testing import backbones as laws
 TYPES = ["Al", "Mg", "O"]
 SHIFTS = {8: 0.25, 12: -1.5, 13: 3.0}
 _NEQUIP_ONLY = ("num_features", "type_embed_num_features", "radial_mlp_width")
+CATEGORY = {"field": "dataset", "num_features": 2, "min": 0, "max": 1}
 PLAIN = "nequip.train.NequIPLightningModule"
 MODELS: dict[str, tuple[str, dict]] = {
     "plain": (PLAIN, {}),
@@ -456,19 +457,24 @@ def test_what_is_no_model_is_refused(tmp_path, name):
         load_backbone(source)
 
 
+def two_models() -> dict:
+    """A training run may have several models."""
+    both = {"_target_": "torch.nn.ModuleDict", "modules": {"one": model_config(), "two": model_config()}}
+    return {"_target_": "hydra.utils.instantiate", "config": both | {"_convert_": "all"}}
+
+
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("model", "message"),
     [
-        ({"per_type_energy_shifts": None}, "no energy shift per type"),
-        (
-            {"categorical_graph_field_embed": [{"field": "dataset", "num_features": 2, "min": 0, "max": 1}]},
-            "embeds a category",
-        ),
+        (model_config(per_type_energy_shifts=None), "no energy shift per type"),
+        (model_config(categorical_graph_field_embed=[CATEGORY]), "embeds a category"),
+        (two_models(), "several models"),
     ],
+    ids=["no-references", "category", "two"],
 )
 @pytest.mark.filterwarnings("ignore:Found `per_type")
-def test_models_that_cannot_be_adapted_are_refused(tmp_path, changes, message):
-    write_checkpoint(tmp_path / "m.ckpt", model_config(**changes))
+def test_models_that_cannot_be_adapted_are_refused(tmp_path, model, message):
+    write_checkpoint(tmp_path / "m.ckpt", model)
     with pytest.raises(BackboneError, match=message):
         load_backbone(str(tmp_path / "m.ckpt"), dtype="float64")
 

@@ -170,10 +170,6 @@ def _reference_module(model: nn.Module, source: str) -> str:
             given=source,
             expected="a model that was trained with per_type_energy_shifts",
         )
-    if any(parametrize.is_parametrized(module) for module in model.modules()):
-        raise BackboneError(
-            "Weights of the model are functions of others.", given=source, expected="a model without parametrizations"
-        )
     if any(getattr(module, "do_categorical_graph_field_embed", False) for module in model.modules()):
         raise BackboneError(
             "The model asks for more than the structure: it embeds a category of the frame.",

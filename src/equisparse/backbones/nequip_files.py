@@ -108,9 +108,11 @@ class Checkpoint(ModelFile):
     def save(self, path: Path, values: Mapping[str, Tensor]) -> None:
         if is_package(path):
             with tempfile.TemporaryDirectory() as folder:
-                checkpoint = Path(folder, "merged.ckpt")
+                checkpoint, package = Path(folder, "merged.ckpt"), Path(folder, "merged.nequip.zip")
                 self.save(checkpoint, values)
-                _build_package(checkpoint, path)
+                _build_package(checkpoint, package)
+                with replacing(path) as file:
+                    file.write(package.read_bytes())
             return
         contents = self._contents()
         state = contents["state_dict"]
@@ -189,7 +191,7 @@ def _build_package(checkpoint: Path, path: Path) -> None:
     if done.returncode:
         raise BackboneError(
             "NequIP cannot package this model.",
-            given=str(path),
+            given=f"nequip-package build {checkpoint.name} {path.name}",
             cause=(done.stderr.strip().splitlines() or ["no message"])[-1],
             next_step="the data that the base was trained on have to be where they were; or merge into a .ckpt",
         )
