@@ -235,6 +235,21 @@ class TestEveryModel:
         left = dict(backbone.model.named_parameters()).keys() - set(backbone.layout().tensors)
         assert all(name.endswith(("bessel_weights", ".shifts")) for name in left), left
 
+    def test_blocks_are_the_paths_of_e3nn(self, backbone):
+        layout = backbone.layout()
+        for name, module in backbone.model.named_modules():
+            if name.endswith((".linear_1", ".linear_2", ".conv.sc")):
+                blocks = [block.view(module.weight) for block in layout.of(f"{name}.weight")]
+                views = list(module.weight_views())
+            elif name.endswith(".conv"):
+                last = list(module.edge_mlp.named_parameters())[-1][0]
+                blocks = [block.indices()[0] for block in layout.of(f"{name}.edge_mlp.{last}")]
+                columns = torch.arange(module.tp_scatter.tp.weight_numel)
+                views = [view.reshape(-1) for view in module.tp_scatter.tp.weight_views(columns)]
+            else:
+                continue
+            assert all(torch.equal(block, view) for block, view in zip(blocks, views, strict=True)), name
+
     def test_upstream_calculator(self, backbone, name, checkpoint, oxides):
         laws.check_calculator(backbone, backbone.upstream_calculator(checkpoint(name)), oxides)
 
