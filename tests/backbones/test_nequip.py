@@ -244,7 +244,7 @@ class TestEveryModel:
             elif name.endswith(".conv"):
                 last = list(module.edge_mlp.named_parameters())[-1][0]
                 blocks = [block.indices()[0] for block in layout.of(f"{name}.edge_mlp.{last}")]
-                columns = torch.arange(module.tp_scatter.tp.weight_numel)
+                columns = torch.arange(module.tp_scatter.tp.weight_numel).unsqueeze(0)
                 views = [view.reshape(-1) for view in module.tp_scatter.tp.weight_views(columns)]
             else:
                 continue
