@@ -429,6 +429,18 @@ def test_precisions_agree_and_have_one_fingerprint(checkpoint, load, oxides, sto
     laws.check_rotation(double, oxides[0])
 
 
+@pytest.mark.parametrize("name", ["moving-average", "schedule-free"])
+def test_native_checkpoints_hold_no_trace_of_the_training_before(checkpoint, load, tmp_path, name):
+    backbone = load(str(checkpoint(name)), dtype="float64")
+    backbone.save_native(tmp_path / "n.ckpt", {})
+    contents = torch.load(tmp_path / "n.ckpt", weights_only=False)
+    assert not [entry for entry in contents if "optimizer" in entry]
+    for number, (parameter, weight) in enumerate(backbone.model.named_parameters()):
+        written = contents["state_dict"][f"model.sole_model.{parameter}"]
+        assert torch.equal(written, weight)
+        assert torch.equal(contents["state_dict"].get(f"ema.ema_weight_{number}", written), weight)
+
+
 def test_native_files_keep_their_precision(checkpoint, load, oxides, tmp_path):
     double = load(str(checkpoint("plain", "float32")), dtype="float64")
     double.save_native(tmp_path / "n.ckpt", {})
