@@ -15,8 +15,8 @@ from equisparse.backbones.e3nn_layout import linear_blocks, product_blocks, radi
 from equisparse.blocks import Block, matrix_blocks
 
 _LAYER = re.compile(r"\.(?:layer|latents\.|tps\.)(\d+)")
-_RADIAL = ("edge_mlp", "scalar_embed_mlp", "tensor_embed", "first_layer_env_embed_projection")
-"""Networks that take the length of an edge, and in Allegro the types at its ends."""
+_RADIAL = ("scalar_embed_mlp", "tensor_embed", "first_layer_env_embed_projection")
+"""Networks of Allegro that take what is known of two atoms: their types and their distance."""
 
 
 def model_blocks(model: nn.Module) -> Iterator[Block]:
