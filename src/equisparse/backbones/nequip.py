@@ -1,6 +1,7 @@
 """NequIP and Allegro, through their own packages: loader, graphs, model, calculator and file formats are upstream's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from equisparse.backbones.base import DTYPES, AbstractBackbone, BaseId, Predicti
 from equisparse.backbones.nequip_files import Checkpoint, ModelFile, Package, is_package
 from equisparse.backbones.nequip_layout import is_a, model_blocks
 from equisparse.backbones.nequip_state import nequip_state
+from equisparse.backbones.e3nn_layout import model_layout
 from equisparse.blocks import Layout
 from equisparse.errors import BackboneError, StateError
 
@@ -53,6 +55,11 @@ class NequIPBackbone(AbstractBackbone):
         self._transforms = basic_transforms(metadata, self.cutoff, names, self._symbols)
 
     @classmethod
+    def locate(cls, source: str) -> Path:
+        with _told(source), _get_model_file_path(source) as path:
+            return Path(path)
+
+    @classmethod
     def load(
         cls, source: str, *, device: str = "cpu", dtype: str = "float32", modality: str | None = None
     ) -> "NequIPBackbone":
@@ -62,11 +69,7 @@ class NequIPBackbone(AbstractBackbone):
             return cls(source, resolve_device(device), dtype)
 
     def layout(self) -> Layout:
-        parameters = dict(self.model.named_parameters())
-        order = {name: place for place, name in enumerate(parameters)}
-        blocks = sorted(model_blocks(self.model), key=lambda block: order[block.tensor])
-        shapes = {block.tensor: tuple(parameters[block.tensor].shape) for block in blocks}
-        return Layout(tuple(blocks), shapes, sum(parameter.numel() for parameter in parameters.values()))
+        return model_layout(self.model, model_blocks(self.model))
 
     def graph(self, atoms: Atoms) -> Any:
         bare = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
@@ -137,11 +140,17 @@ class _Calculator(NequIPCalculator):  # type: ignore[misc]
 
 
 def _open(source: str) -> tuple[ModelFile, nn.Module]:
-    """A model and its file, with upstream's failures told in words."""
+    """A model and its file."""
+    with _told(source), _get_model_file_path(source) as path:
+        file: ModelFile = Package(path) if is_package(path) else Checkpoint(path)
+        return file, file.load()
+
+
+@contextmanager
+def _told(source: str) -> Iterator[None]:
+    """Upstream's failures with a model told in words."""
     try:
-        with _get_model_file_path(source) as path:
-            file: ModelFile = Package(path) if is_package(path) else Checkpoint(path)
-            return file, file.load()
+        yield
     except BackboneError:
         raise
     except Exception as error:  # the upstream's loader raises whatever pickle, requests, hydra or its own code raise

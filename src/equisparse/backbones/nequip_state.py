@@ -1,6 +1,5 @@
 """NequIP's settings of the whole process, kept to the blocks that need them."""
 
-import os
 import random
 import warnings
 from collections.abc import Iterator
@@ -11,6 +10,8 @@ import numpy as np
 import torch
 import torch._dynamo
 from nequip.utils import global_state
+
+from equisparse.backbones.process import kept_environment
 
 _ATTRIBUTES = (
     (global_state, "_GLOBAL_STATE_INITIALIZED"),
@@ -29,10 +30,10 @@ def nequip_state() -> Iterator[None]:
     multiprocessing and environment variables, all for good.
     """
     attributes = [(owner, name, getattr(owner, name)) for owner, name in _ATTRIBUTES if hasattr(owner, name)]
-    environment, optimization = dict(os.environ), dict(e3nn.get_optimization_defaults())
+    optimization = dict(e3nn.get_optimization_defaults())
     dtype, sharing = torch.get_default_dtype(), torch.multiprocessing.get_sharing_strategy()
     seeds = random.getstate(), np.random.get_state()  # noqa: NPY002  upstream seeds the old generator
-    with torch.random.fork_rng(), warnings.catch_warnings():
+    with kept_environment(), torch.random.fork_rng(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", message="Found `per_type_energy_s")
         fusion = torch.jit.set_fusion_strategy([("DYNAMIC", 10)])
@@ -48,6 +49,3 @@ def nequip_state() -> Iterator[None]:
             np.random.set_state(seeds[1])  # noqa: NPY002
             for owner, name, value in attributes:
                 setattr(owner, name, value)
-            for name in os.environ.keys() - environment.keys():
-                del os.environ[name]
-            os.environ.update(environment)
