@@ -1,9 +1,9 @@
-"""Checks of this repository: ``pip install nox && nox``. Versions are those of constraints.txt."""
+"""Checks of this repository: ``pip install nox && nox``. Versions are those of constraints.txt and its kin for MACE."""
 
 import nox
 
 nox.needs_version = ">=2024.4"
-nox.options.sessions = ["lint", "core", "sevennet"]
+nox.options.sessions = ["lint", "core", "sevennet", "mace"]
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_external_run = True
 
@@ -35,6 +35,13 @@ def sevennet(session: nox.Session) -> None:
     session.install(*CONSTRAINTS, ".[sevennet,nequip,test,lint]", "nequip-allegro")
     targets = session.posargs or ("tests/architecture", "tests/backbones", "tests/integration")
     session.run("pytest", *targets, env=ONE_THREAD)
+
+
+@nox.session
+def mace(session: nox.Session) -> None:
+    """Tests with MACE, which cannot share an environment with the others."""
+    session.install("-c", "constraints-mace.txt", ".[mace,test]", "cuequivariance-torch")
+    session.run("pytest", *(session.posargs or ("tests/backbones/test_mace.py",)), env=ONE_THREAD)
 
 
 @nox.session(default=False)

@@ -24,10 +24,10 @@ from equisparse.backbones.base import (
     fingerprint,
     resolve_device,
 )
+from equisparse.backbones.e3nn_layout import model_layout
 from equisparse.backbones.mace_files import locate, open_model
 from equisparse.backbones.mace_layout import model_blocks
 from equisparse.backbones.process import default_dtype
-from equisparse.backbones.e3nn_layout import model_layout
 from equisparse.blocks import Layout
 from equisparse.errors import StateError
 from equisparse.files import replacing
@@ -130,15 +130,16 @@ class MACEBackbone(AbstractBackbone):
             f"LAMMPS:  mace_create_lammps_model {path}{option}        (writes {path}-lammps.pt)",
             "         pair_style mace no_domain_decomposition",
             f"         pair_coeff * * {path}-lammps.pt <element of type 1> <element of type 2> ...",
-            f"ML-IAP:  mace_create_lammps_model {path}{option} --format=mliap",
+            f"ML-IAP:  mace_create_lammps_model {path}{option} --format=mliap        (needs cuEquivariance)",
             f"         pair_style mliap unified {path}-mliap_lammps.pt 0",
-            f"faster:  mace_e3nn_cueq {path} --output_model fast.model        (NVIDIA GPU with cuEquivariance)",
+            "faster:  MACECalculator(..., enable_cueq=True)        (needs cuEquivariance)",
         )
         return "\n".join(lines)
 
     def _shifted(self, references: Tensor, shifts: Mapping[int, float]) -> Tensor:
         """Reference energies of shape (heads, elements) or (elements,), those of the head shifted, in float64."""
-        moved, slots = torch.atleast_2d(references.to(torch.float64)).clone(), self.reference_slots
+        slots = self.reference_slots
+        moved: Tensor = torch.atleast_2d(references.to(torch.float64)).clone()
         for z, value in shifts.items():
             moved[self._head if len(moved) > 1 else 0, slots[z]] += value
         return moved.reshape(references.shape)

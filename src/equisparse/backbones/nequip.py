@@ -19,10 +19,10 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from equisparse.backbones.base import DTYPES, AbstractBackbone, BaseId, Prediction, fingerprint, resolve_device
+from equisparse.backbones.e3nn_layout import model_layout
 from equisparse.backbones.nequip_files import Checkpoint, ModelFile, Package, is_package
 from equisparse.backbones.nequip_layout import is_a, model_blocks
 from equisparse.backbones.nequip_state import nequip_state
-from equisparse.backbones.e3nn_layout import model_layout
 from equisparse.blocks import Layout
 from equisparse.errors import BackboneError, StateError
 

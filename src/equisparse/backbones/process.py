@@ -1,6 +1,7 @@
 """What upstream packages change for the whole process, kept to the blocks that need it."""
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,14 @@ def kept_environment() -> Iterator[None]:
         for name in os.environ.keys() - before.keys():
             del os.environ[name]
         os.environ.update(before)
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Within the block upstreams may be imported: variables that they set are set back, their warnings not shown."""
+    with kept_environment(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 @contextmanager

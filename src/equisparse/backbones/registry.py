@@ -4,7 +4,7 @@ import importlib
 from pathlib import Path
 
 from equisparse.backbones.base import AbstractBackbone
-from equisparse.backbones.process import kept_environment
+from equisparse.backbones.process import importing
 from equisparse.backbones.trust import check_sha256, warn_of_pickle
 from equisparse.errors import BackboneError, MissingPackageError
 
@@ -68,7 +68,7 @@ def backbone_class(name: str) -> type[AbstractBackbone]:
         raise BackboneError("There is no such backbone.", given=name, expected=", ".join(_BACKBONES))
     module, attribute, upstream = _BACKBONES[name]
     try:
-        with kept_environment():  # MACE sets variables when it is imported
+        with importing():
             importlib.import_module(upstream)
             found: type[AbstractBackbone] = getattr(importlib.import_module(module), attribute)
     except ImportError as error:
@@ -92,7 +92,7 @@ def guess(source: str) -> str:
     raise BackboneError(
         "It cannot be told which backbone this model belongs to.",
         given=source,
-        expected="a SevenNet name such as 7net-0, a MACE name such as mace-mpa-0, nequip.net:GROUP/MODEL:VERSION, or a file ending in "
+        expected="a name such as 7net-0, mace-mpa-0 or nequip.net:GROUP/MODEL:VERSION, or a file ending in "
         + ", ".join(suffix for suffix, _ in _SUFFIXES),
         next_step="name it with --backbone " + "|".join(_BACKBONES),
     )
