@@ -390,7 +390,7 @@ class TestFromTrainingToDeployment:
         exported = torch.jit.load(f"{merged}-lammps.pt")
         assert exported.atomic_numbers.tolist() == [8, 12]
 
-    @pytest.mark.filterwarnings("ignore:To copy construct:UserWarning")
+    @pytest.mark.filterwarnings("ignore:To copy construct:UserWarning", "ignore:cuequivariance_ops:UserWarning")
     def test_accelerated_forms_of_the_merged_file(self, finetuned, tmp_path):
         pytest.importorskip("cuequivariance_torch", reason="cuEquivariance is not installed")
         merged = finetuned / "merged.model"
