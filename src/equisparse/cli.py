@@ -54,6 +54,7 @@ def build_parser() -> ArgumentParser:
     commands.add_subcommand("audit", _audit_parser(), help="check frames and labels before any training")
     commands.add_subcommand("evaluate", _evaluate_parser(), help="errors of a base, or of a base with an adapter")
     commands.add_subcommand("inspect", _inspect_parser(), help="what an adapter changes; needs no backbone")
+    commands.add_subcommand("report", _report_parser(), help="one page about a finished run, made again from its folder")
     commands.add_subcommand("merge", _merge_parser(), help="write and check the native checkpoint")
     return parser
 
@@ -120,6 +121,13 @@ def _evaluate_parser() -> ArgumentParser:
 def _inspect_parser() -> ArgumentParser:
     parser = ArgumentParser(description="What an adapter changes: equisparse inspect ADAPTER")
     parser.add_argument("adapter", type=str)
+    return parser
+
+
+def _report_parser() -> ArgumentParser:
+    parser = ArgumentParser(description="Write the report of a finished run: equisparse report RUN_DIR")
+    parser.add_argument("run", type=str)
+    parser.add_argument("--out", type=str | None, default=None, help="report.html in the folder of the run by default")
     return parser
 
 
@@ -196,6 +204,14 @@ def _inspect(options: Namespace, console: Console) -> int:
     return 0
 
 
+def _report(options: Namespace, console: Console) -> int:
+    from equisparse.report.document import write_report
+
+    path = write_report(options.run, Path(options.out) if options.out else None)
+    console.print(f"written: {path}", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
 def _merge(options: Namespace, console: Console) -> int:
     from equisparse.workflow.checks import merge_files
 
@@ -230,6 +246,7 @@ _COMMANDS = {
     "audit": _audit,
     "evaluate": _evaluate,
     "inspect": _inspect,
+    "report": _report,
     "merge": _merge,
 }
 

@@ -21,11 +21,12 @@ BEFORE, AFTER, GREY = "#D55E00", "#0072B2", "#666666"
 _MANY_POINTS = 4000
 _PARITY_UNITS = {"energy": "energy less its mean (eV/atom)", "forces": "force component (eV/Angstrom)"}
 _ERROR_UNITS = {"energy": ("meV/atom", "{:.2f}"), "forces": ("meV/Angstrom", "{:.1f}")}
-_CURVES = (
+CURVES = (
     ("energy_mae_mev_per_atom", "energy MAE (meV/atom)"),
     ("force_mae_mev_per_ang", "force MAE (meV/Angstrom)"),
     ("stress_mae_gpa", "stress MAE (GPa)"),
 )
+"""Errors that learning curves show, with their units."""
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -42,7 +43,7 @@ def learning_curve(rows: Sequence[Mapping[str, float]]) -> Figure:
     rows : sequence of mapping
         One an epoch: ``epoch``, ``changed_fraction_model``, and ``train_`` and ``valid_`` errors.
     """
-    shown = [(name, title) for name, title in _CURVES if any(f"valid_{name}" in row for row in rows)]
+    shown = [(name, title) for name, title in CURVES if any(f"valid_{name}" in row for row in rows)]
     figure = Figure(figsize=(3.6 * (len(shown) + 1), 3.2), layout="constrained")
     axes = figure.subplots(1, len(shown) + 1, squeeze=False)[0]
     epochs = [row["epoch"] for row in rows]

@@ -1,0 +1,102 @@
+"""Pieces of HTML: tables, plots and paragraphs, with everything escaped that came from a user."""
+
+import itertools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+from markupsafe import Markup, escape
+
+_numbers = itertools.count(1)
+
+
+def json_data(name: str, values: Any) -> Markup:
+    """Data of a page's script, in an element that browsers do not run."""
+    text = values if isinstance(values, str) else json.dumps(values, separators=(",", ":"), allow_nan=False)
+    safe = text.replace("<", "\\u003c")  # nothing in it can end the element
+    return Markup('<script type="application/json" id="{}">{}</script>').format(name, Markup(safe))  # noqa: S704
+
+
+def plot(figure: go.Figure, caption: str, *, height: int = 380, hook: str = "") -> Markup:
+    """A Plotly figure with its caption.
+
+    Parameters
+    ----------
+    figure : Figure
+    caption : str
+        What is seen, in words; also what a screen reader says.
+    height : int
+        Pixels.
+    hook : str
+        Name by which the page's script finds the plot, if it reacts to clicks.
+    """
+    name = f"plot-{next(_numbers)}"
+    return Markup(
+        '<figure><div class="plot" data-source="{0}" data-hook="{1}" style="height:{2}px" role="img" '
+        'aria-label="{3}"></div><figcaption>{3}</figcaption>{4}</figure>'
+    ).format(name, hook, height, caption, json_data(name, figure.to_json(validate=False)))
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> Markup:
+    """A table; cells that are numbers, or text that begins with a digit, are set to the right."""
+    head = Markup("").join(Markup('<th scope="col">{}</th>').format(title) for title in header)
+    body = Markup("").join(Markup("<tr>{}</tr>").format(Markup("").join(map(_cell, row))) for row in rows)
+    title = Markup("<caption>{}</caption>").format(caption) if caption else ""
+    return Markup('<div class="scroll" tabindex="0"><table>{}<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>').format(
+        title, head, body
+    )
+
+
+def paragraph(text: str) -> Markup:
+    """One paragraph."""
+    return Markup("<p>{}</p>").format(text)
+
+
+def listing(items: Iterable[object]) -> Markup:
+    """A bulleted list."""
+    return Markup("<ul>{}</ul>").format(Markup("").join(Markup("<li>{}</li>").format(item) for item in items))
+
+
+def code(text: str) -> Markup:
+    """Preformatted text that can be copied."""
+    return Markup('<pre tabindex="0"><code>{}</code></pre>').format(text)
+
+
+def folded(title: str, content: Markup) -> Markup:
+    """Content that opens on a click, and is always open in print."""
+    return Markup("<details><summary>{}</summary>{}</details>").format(title, content)
+
+
+def definitions(values: Mapping[str, object]) -> Markup:
+    """Names with what belongs to them."""
+    pairs = (Markup("<dt>{}</dt><dd>{}</dd>").format(name, value) for name, value in values.items())
+    return Markup("<dl>{}</dl>").format(Markup("").join(pairs))
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with so many significant digits, or a dash.
+
+    >>> number(1234.5678), number(0.012345), number(None)
+    ('1,230', '0.0123', '-')
+    """
+    if value is None:
+        return "-"
+    text = f"{value:.{digits}g}"
+    return f"{float(text):,.0f}" if abs(value) >= 10**digits or "e+" in text else text
+
+
+def percent(value: float | None) -> str:
+    """A fraction in percent, or a dash.
+
+    >>> percent(0.0301)
+    '3.01 %'
+    """
+    return "-" if value is None else f"{100 * value:.3g} %"
+
+
+def _cell(value: object) -> Markup:
+    """A table cell."""
+    text = escape(value)
+    right = str(text)[:1].isdigit() or str(text)[:2].lstrip("-+")[:1].isdigit() or text == "-"
+    return Markup('<td class="number">{}</td>').format(text) if right else Markup("<td>{}</td>").format(text)

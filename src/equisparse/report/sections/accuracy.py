@@ -1,0 +1,126 @@
+"""Errors on every split, parity plots of the judged one, errors per element and per configuration type."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from ase.data import chemical_symbols
+from markupsafe import Markup
+
+from equisparse.report import html, plots
+from equisparse.report.predictions import Floats, Integers, SplitPredictions
+from equisparse.report.run import Run
+from equisparse.report.statistics import GroupErrors, errors_by_element, errors_by_type
+from equisparse.report.text import QUANTITIES
+
+_WORST, _RANDOM = 400, 1600
+"""Points of a parity plot where there are more than their sum: those with the largest errors, and a random part."""
+
+
+def accuracy(run: Run) -> Markup:
+    """Error table, parity plots, errors per group."""
+    parts = [html.table(*error_rows(run))]
+    if split := run.predictions:
+        parts += [*_energy_parity(split, run.judged), *_force_parity(split, run.judged)]
+        parts += _groups(errors_by_element(split), "element", "atoms")
+        parts += _groups(errors_by_type(split), "configuration type", "frames")
+    return Markup("").join(parts)
+
+
+def error_rows(run: Run) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: errors of the base, of the base with refitted reference energies, and after fine-tuning."""
+    header = ["split", "error", "unit", "base", "base, references refitted", "fine-tuned", "fine-tuned / refitted"]
+    rows = []
+    for split in run.splits:
+        for name, title, unit, _ in QUANTITIES:
+            values = [run.metrics[stage][split][name] for stage in ("base", "refit", "final")]
+            if values[2] is not None:
+                ratio = values[2] / values[1] if values[1] else None
+                rows.append([split, title, unit, *(html.number(value, 4) for value in values), html.number(ratio, 2)])
+    return header, rows
+
+
+def _energy_parity(split: SplitPredictions, name: str) -> Iterator[Markup]:
+    """Energies per atom less their mean."""
+    known = np.flatnonzero(np.isfinite(split.energy))
+    if not known.size:
+        return
+    energies = [(values / split.n_atoms)[known] for values in (split.energy, split.energy_before, split.energy_after)]
+    reference, before, after = (values - energies[0].mean() for values in energies)
+    chosen = _chosen(np.maximum(abs(before - reference), abs(after - reference)))
+    hover = [_frame_label(split, frame) for frame in known[chosen]]
+    figure = plots.parity(
+        reference[chosen], before[chosen], after[chosen], unit="eV/atom", hover=hover, frames=known[chosen]
+    )
+    caption = f"Energy per atom less its mean, {name} frames. {_sampling(len(chosen), known.size, 'frames')}"
+    yield html.plot(figure, caption, height=440, hook="parity")
+
+
+def _force_parity(split: SplitPredictions, name: str) -> Iterator[Markup]:
+    """Force components."""
+    reference, before, after = (v.reshape(-1) for v in (split.forces, split.forces_before, split.forces_after))
+    known = np.flatnonzero(np.isfinite(reference))
+    if not known.size:
+        return
+    errors = np.maximum(abs(before - reference), abs(after - reference))[known]
+    chosen = known[_chosen(errors)]
+    figure = plots.parity(
+        reference[chosen],
+        before[chosen],
+        after[chosen],
+        unit="eV/Angstrom",
+        hover=_component_labels(split, chosen),
+        frames=split.frame_of_atom[chosen // 3],
+    )
+    caption = f"Force components, {name} frames. {_sampling(len(chosen), known.size, 'components')}"
+    yield html.plot(figure, caption, height=440, hook="parity")
+
+
+def _groups(groups: list[GroupErrors], title: str, counted: str) -> Iterator[Markup]:
+    """Bars of force errors and a table of all errors per group."""
+    if not groups:
+        return
+    yield Markup("<h3>Errors per {}</h3>").format(title)
+    forces = [group for group in groups if group.force_after is not None]
+    if forces:
+        series = {"base": [g.force_before for g in forces], "fine-tuned": [g.force_after for g in forces]}
+        figure = plots.grouped_bars([g.name for g in forces], series, unit="force MAE (meV/Angstrom)")
+        yield html.plot(figure, f"Mean absolute force error per {title}, before and after.", height=320)
+    header = [title, counted, "force MAE before (meV/Angstrom)", "after"]
+    energies = any(group.energy_after is not None for group in groups)
+    rows = []
+    for g in groups:
+        row = [g.name, f"{g.count:,}", html.number(g.force_before), html.number(g.force_after)]
+        rows.append([*row, html.number(g.energy_before), html.number(g.energy_after)] if energies else row)
+    yield html.table([*header, "energy MAE before (meV/atom)", "after"] if energies else header, rows)
+
+
+def _chosen(errors: Floats) -> Integers:
+    """Places of the worst points and of a random part of the rest, rising; all if there are few."""
+    if len(errors) <= _WORST + _RANDOM:
+        return np.arange(len(errors))
+    order = np.argsort(-errors, kind="stable")
+    rest = np.random.default_rng(0).choice(order[_WORST:], _RANDOM, replace=False)
+    return np.sort(np.concatenate([order[:_WORST], rest]))
+
+
+def _sampling(shown: int, total: int, what: str) -> str:
+    """Whether all points are there; what a click does."""
+    sample = f"{shown:,} of {total:,} {what}: the {_WORST} worst and a random part of the rest. " if shown < total else ""
+    return f"{sample}A click on a point shows its frame below, if it is among the worst."
+
+
+def _frame_label(split: SplitPredictions, frame: int) -> str:
+    """Such as ``frame 3 (compressed), Mg4O4 is frame 3 of test.xyz``."""
+    kind = f" ({split.config_type[frame]})" if split.config_type[frame] else ""
+    return f"frame {frame}{kind}, number {split.index[frame]} of {split.source[frame]}"
+
+
+def _component_labels(split: SplitPredictions, places: Integers) -> list[str]:
+    """Frame, atom and direction of force components given by their places in the flattened array."""
+    atoms, axes = np.divmod(places, 3)
+    frames = split.frame_of_atom[atoms]
+    first = np.concatenate([[0], np.cumsum(split.n_atoms)[:-1]])[frames]
+    return [
+        f"{_frame_label(split, frame)}<br>atom {atom - start} ({chemical_symbols[split.numbers[atom]]}), {'xyz'[axis]}"
+        for frame, atom, start, axis in zip(frames, atoms, first, axes, strict=True)
+    ]
