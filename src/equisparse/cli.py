@@ -54,7 +54,12 @@ def build_parser() -> ArgumentParser:
     commands.add_subcommand("audit", _audit_parser(), help="check frames and labels before any training")
     commands.add_subcommand("evaluate", _evaluate_parser(), help="errors of a base, or of a base with an adapter")
     commands.add_subcommand("inspect", _inspect_parser(), help="what an adapter changes; needs no backbone")
-    commands.add_subcommand("report", _report_parser(), help="one page about a finished run, made again from its folder")
+    commands.add_subcommand(
+        "report", _report_parser(), help="one page about a finished run, made again from its folder"
+    )
+    commands.add_subcommand(
+        "attribute", _attribute_parser(), help="what each part of a run's change does to its errors"
+    )
     commands.add_subcommand("merge", _merge_parser(), help="write and check the native checkpoint")
     return parser
 
@@ -128,6 +133,15 @@ def _report_parser() -> ArgumentParser:
     parser = ArgumentParser(description="Write the report of a finished run: equisparse report RUN_DIR")
     parser.add_argument("run", type=str)
     parser.add_argument("--out", type=str | None, default=None, help="report.html in the folder of the run by default")
+    return parser
+
+
+def _attribute_parser() -> ArgumentParser:
+    parser = ArgumentParser(description="Errors without each part of a change, and with it alone")
+    parser.add_argument("run", type=str)
+    parser.add_argument("--by", type=str, default="layer", help="layer, l, role, path or block")
+    parser.add_argument("--frames", type=int, default=50, help="at most so many validation frames")
+    parser.add_argument("--device", type=str, default="auto")
     return parser
 
 
@@ -212,6 +226,14 @@ def _report(options: Namespace, console: Console) -> int:
     return 0
 
 
+def _attribute(options: Namespace, console: Console) -> int:
+    from equisparse.workflow.attribution import attribute_run
+
+    path = attribute_run(options.run, options.by, console, frames=options.frames, device=options.device)
+    console.print(f"written: {path}", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
 def _merge(options: Namespace, console: Console) -> int:
     from equisparse.workflow.checks import merge_files
 
@@ -247,6 +269,7 @@ _COMMANDS = {
     "evaluate": _evaluate,
     "inspect": _inspect,
     "report": _report,
+    "attribute": _attribute,
     "merge": _merge,
 }
 

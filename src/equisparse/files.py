@@ -5,7 +5,7 @@ import io
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -53,9 +53,8 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 def _value(text: str) -> int | float | str | None:
     """What a field of a CSV file stands for."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
+    with suppress(ValueError):
+        return int(text)
+    with suppress(ValueError):
+        return float(text)
     return text or None

@@ -76,9 +76,7 @@ class EntryRow:
     change: float
 
 
-def signature_table(
-    adapter: Adapter, model: nn.Module, elements: Sequence[int] | None = None
-) -> list[SignatureRow]:
+def signature_table(adapter: Adapter, model: nn.Module, elements: Sequence[int] | None = None) -> list[SignatureRow]:
     """One row per block of the adapter's layout, in its order, then one per element of blocks that have them.
 
     Parameters
@@ -114,8 +112,8 @@ def pooled_maps(adapter: Adapter, model: nn.Module, cells: int = 32) -> dict[str
     for block, base, changed in changed_blocks(adapter, model):
         change = (changed - base).reshape(base.shape[0], -1)
         if change.any():
-            shape = tuple(min(cells, size) for size in change.shape)
-            pooled = nn.functional.adaptive_avg_pool2d(change.square()[None, None], shape)[0, 0].sqrt()
+            rows, columns = (min(cells, size) for size in change.shape)
+            pooled = nn.functional.adaptive_avg_pool2d(change.square()[None, None], (rows, columns))[0, 0].sqrt()
             maps[f"{block.tensor}|{block.path}"] = pooled.float()
     return maps
 
@@ -125,12 +123,11 @@ def changed_blocks(adapter: Adapter, model: nn.Module) -> Iterator[tuple[Block, 
     base = {name: model.get_parameter(name) for name in adapter.layout.tensors}
     changed: Mapping[str, Tensor] = base | adapter.weights(model)
     for block in adapter.layout:
-        yield block, *(block.view(weights[block.tensor]).cpu().double() for weights in (base, changed))
+        before, after = (block.view(weights[block.tensor]).cpu().double() for weights in (base, changed))
+        yield block, before, after
 
 
-def _element_parts(
-    block: Block, elements: Sequence[int] | None
-) -> Iterator[tuple[int, int | tuple[slice, int]]]:
+def _element_parts(block: Block, elements: Sequence[int] | None) -> Iterator[tuple[int, int | tuple[slice, int]]]:
     """Atomic number and index of every element's part of a block that has an element axis."""
     for slot, element in enumerate(elements or ()):
         if len(block.shape) == 3 and block.shape[1] == len(elements or ()):

@@ -1,6 +1,5 @@
 """Pieces of HTML: tables, plots and paragraphs, with everything escaped that came from a user."""
 
-import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -8,14 +7,12 @@ from typing import Any
 import plotly.graph_objects as go
 from markupsafe import Markup, escape
 
-_numbers = itertools.count(1)
 
-
-def json_data(name: str, values: Any) -> Markup:
-    """Data of a page's script, in an element that browsers do not run."""
+def json_data(values: Any, name: str = "") -> Markup:
+    """Plain values, or JSON text, in an element that browsers do not run; the page's script finds it by `name`."""
     text = values if isinstance(values, str) else json.dumps(values, separators=(",", ":"), allow_nan=False)
     safe = text.replace("<", "\\u003c")  # nothing in it can end the element
-    return Markup('<script type="application/json" id="{}">{}</script>').format(name, Markup(safe))  # noqa: S704
+    return Markup('<script type="application/json" data-name="{}">{}</script>').format(name, Markup(safe))  # noqa: S704
 
 
 def plot(figure: go.Figure, caption: str, *, height: int = 380, hook: str = "") -> Markup:
@@ -31,21 +28,22 @@ def plot(figure: go.Figure, caption: str, *, height: int = 380, hook: str = "") 
     hook : str
         Name by which the page's script finds the plot, if it reacts to clicks.
     """
-    name = f"plot-{next(_numbers)}"
     return Markup(
-        '<figure><div class="plot" data-source="{0}" data-hook="{1}" style="height:{2}px" role="img" '
-        'aria-label="{3}"></div><figcaption>{3}</figcaption>{4}</figure>'
-    ).format(name, hook, height, caption, json_data(name, figure.to_json(validate=False)))
+        '<figure><div class="plot" data-hook="{0}" style="height:{1}px" role="img" aria-label="{2}"></div>'
+        "<figcaption>{2}</figcaption>{3}</figure>"
+    ).format(hook, height, caption, json_data(figure.to_json(validate=False)))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> Markup:
-    """A table; cells that are numbers, or text that begins with a digit, are set to the right."""
-    head = Markup("").join(Markup('<th scope="col">{}</th>').format(title) for title in header)
-    body = Markup("").join(Markup("<tr>{}</tr>").format(Markup("").join(map(_cell, row))) for row in rows)
+    """A table; columns of numbers are set to the right."""
+    cells = [[escape(value) for value in row] for row in rows]
+    kinds = [all(map(_is_number, column)) for column in zip(*cells, strict=True)] or [False] * len(header)
+    head = _cells("th", header, kinds)
+    body = Markup("").join(Markup("<tr>{}</tr>").format(_cells("td", row, kinds)) for row in cells)
     title = Markup("<caption>{}</caption>").format(caption) if caption else ""
-    return Markup('<div class="scroll" tabindex="0"><table>{}<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>').format(
-        title, head, body
-    )
+    return Markup(
+        '<div class="scroll" tabindex="0"><table>{}<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
+    ).format(title, head, body)
 
 
 def paragraph(text: str) -> Markup:
@@ -95,8 +93,12 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.3g} %"
 
 
-def _cell(value: object) -> Markup:
-    """A table cell."""
-    text = escape(value)
-    right = str(text)[:1].isdigit() or str(text)[:2].lstrip("-+")[:1].isdigit() or text == "-"
-    return Markup('<td class="number">{}</td>').format(text) if right else Markup("<td>{}</td>").format(text)
+def _cells(tag: str, values: Iterable[object], numbers: Iterable[bool]) -> Markup:
+    """Cells of one row."""
+    template = {True: Markup('<{0} class="number">{1}</{0}>'), False: Markup("<{0}>{1}</{0}>")}
+    return Markup("").join(template[right].format(tag, value) for value, right in zip(values, numbers, strict=True))
+
+
+def _is_number(text: str) -> bool:
+    """Whether a cell is a number, with or without sign and unit, or the dash for none."""
+    return text == "-" or text.lstrip("+-")[:1].isdigit()

@@ -23,7 +23,9 @@ def learning_curves(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> go.Figur
     runs : mapping
         Name of a run -> rows of its ``metrics.csv``.
     """
-    shown = [(key, title) for key, title in CURVES if any(f"valid_{key}" in row for rows in runs.values() for row in rows)]
+    shown = [
+        (key, title) for key, title in CURVES if any(f"valid_{key}" in row for rows in runs.values() for row in rows)
+    ]
     panels = [(f"{split}_{key}", title, split) for key, title in shown for split in ("train", "valid")]
     figure = make_subplots(rows=1, cols=len(shown) + 1, horizontal_spacing=0.09)
     for place, (name, rows) in enumerate(runs.items()):
@@ -58,7 +60,9 @@ def parity(
         Frame of each point, for clicks.
     """
     low, high = float(reference.min()), float(reference.max())
-    figure = go.Figure(go.Scatter(x=[low, high], y=[low, high], mode="lines", line_color=GREY, showlegend=False, hoverinfo="skip"))
+    figure = go.Figure(
+        go.Scatter(x=[low, high], y=[low, high], mode="lines", line_color=GREY, showlegend=False, hoverinfo="skip")
+    )
     for values, name, color in ((before, "base", BEFORE), (after, "fine-tuned", AFTER)):
         figure.add_trace(
             go.Scatter(
@@ -80,7 +84,7 @@ def parity(
 def grouped_bars(names: Sequence[str], series: Mapping[str, Sequence[float | None]], *, unit: str) -> go.Figure:
     """Bars of several series side by side for each name."""
     figure = go.Figure(layout={"barmode": "group"})
-    colors = (BEFORE, AFTER) if len(series) == 2 else COLORS  # noqa: PLR2004
+    colors = (BEFORE, AFTER) if len(series) == 2 else COLORS
     for (title, values), color in zip(series.items(), colors * len(series), strict=False):
         figure.add_trace(go.Bar(x=list(names), y=list(values), name=title, marker_color=color))
     figure.update_yaxes(title_text=unit, rangemode="tozero")
@@ -123,8 +127,8 @@ def heatmap(
             hoverongaps=False,
         )
     )
-    figure.update_yaxes(autorange="reversed", type="category")
-    figure.update_xaxes(type="category", tickangle=-60)
+    figure.update_yaxes(autorange="reversed", type="category", showgrid=False)
+    figure.update_xaxes(type="category", tickangle=-60, showgrid=False)
     return figure
 
 
@@ -134,7 +138,7 @@ def _curve(
     """One line of one panel."""
     points = [(row["epoch"], row[key]) for row in rows if row.get(key) is not None]
     x, y = ([point[axis] for point in points] for axis in (0, 1))
-    mode = "lines+markers" if len(points) < 3 else "lines"  # noqa: PLR2004
+    mode = "lines+markers" if len(points) < 3 else "lines"
     figure.add_trace(go.Scatter(x=x, y=y, mode=mode, **style), row=1, col=column)
     figure.update_yaxes(title_text=title, row=1, col=column)
 
@@ -143,7 +147,11 @@ def _curve_style(place: int, split: str, run: str) -> dict[str, Any]:
     """Colour by run, dashes by split; one run alone is grey in training."""
     color = COLORS[place % len(COLORS)] if run or split == "valid" else GREY
     label = f"{run} {split}".strip()
-    return {"name": label, "legendgroup": label, "line": {"color": color, "dash": "dot" if split == "train" else "solid"}}
+    return {
+        "name": label,
+        "legendgroup": label,
+        "line": {"color": color, "dash": "dot" if split == "train" else "solid"},
+    }
 
 
 def _short(values: Floats) -> list[float]:

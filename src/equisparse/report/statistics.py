@@ -1,6 +1,5 @@
 """Errors of one split before and after fine-tuning: per frame, per element, per configuration type, with intervals."""
 
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -43,8 +44,9 @@ def write_signatures(folder: Path, adapter: Adapter, backbone: AbstractBackbone)
     entries = [asdict(row) for row in largest_entries(adapter, backbone.model)]
     if entries:
         write_rows(folder / ENTRIES, entries)
+        grids: dict[str, Any] = {key: grid.numpy() for key, grid in pooled_maps(adapter, backbone.model).items()}
         with replacing(folder / MAPS) as file:
-            np.savez_compressed(file, **{key: grid.numpy() for key, grid in pooled_maps(adapter, backbone.model).items()})
+            np.savez_compressed(file, **grids)
 
 
 def _split_predictions(

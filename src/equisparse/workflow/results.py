@@ -90,8 +90,13 @@ def write_results(folder: Path, backbone: AbstractBackbone, outcome: Outcome, co
     write_signatures(folder, adapter, backbone)
     report = write_report(folder)
     console.print(error_table({name: stage.metrics for name, stage in outcome.stages.items()}))
-    closing = (*_closing_lines(metrics), f"merged   {check}", f"results  {folder}",
-        f"report   {report}", backbone.deployment_notes(merged))
+    closing = (
+        *_closing_lines(metrics),
+        f"merged   {check}",
+        f"results  {folder}",
+        f"report   {report}",
+        backbone.deployment_notes(merged),
+    )
     console.print("\n".join(closing), markup=False, highlight=False, soft_wrap=True)
     return metrics
 
@@ -109,6 +114,7 @@ def _measured(backbone: AbstractBackbone, outcome: Outcome) -> dict[str, Any]:
     changes = count_changes(outcome.adapter, backbone.model)
     references = outcome.references
     return {name: stage.metrics for name, stage in outcome.stages.items()} | {
+        "method": outcome.adapter.method,
         "changed_fraction_model": changes.of_model,
         "changed_fraction_selected": changes.of_selected,
         "changed_count": changes.count,

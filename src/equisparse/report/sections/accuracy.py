@@ -20,7 +20,8 @@ def accuracy(run: Run) -> Markup:
     """Error table, parity plots, errors per group."""
     parts = [html.table(*error_rows(run))]
     if split := run.predictions:
-        parts += [*_energy_parity(split, run.judged), *_force_parity(split, run.judged)]
+        parity = [*_energy_parity(split, run.judged), *_force_parity(split, run.judged)]
+        parts.append(Markup('<div class="pair">{}</div>').format(Markup("").join(parity)))
         parts += _groups(errors_by_element(split), "element", "atoms")
         parts += _groups(errors_by_type(split), "configuration type", "frames")
     return Markup("").join(parts)
@@ -105,7 +106,9 @@ def _chosen(errors: Floats) -> Integers:
 
 def _sampling(shown: int, total: int, what: str) -> str:
     """Whether all points are there; what a click does."""
-    sample = f"{shown:,} of {total:,} {what}: the {_WORST} worst and a random part of the rest. " if shown < total else ""
+    sample = (
+        f"{shown:,} of {total:,} {what}: the {_WORST} worst and a random part of the rest. " if shown < total else ""
+    )
     return f"{sample}A click on a point shows its frame below, if it is among the worst."
 
 

@@ -5,6 +5,7 @@ from scipy.stats import spearmanr
 
 from equisparse.report import html, plots
 from equisparse.report.run import Row, Run
+from equisparse.report.text import layer_name
 
 _MOST = 25
 _FEWEST, _AGREE = 4, 0.7
@@ -20,6 +21,7 @@ def attribution(run: Run) -> Markup | None:
 
 def _group(by: str, rows: list[Row]) -> Markup:
     """One way of grouping."""
+    rows = [row | {"group": layer_name(row["group"]) if by == "layer" else str(row["group"])} for row in rows]
     ordered = sorted(rows, key=lambda row: -row["without_force"])
     shown = ordered[:_MOST]
     figure = plots.interval_bars(
@@ -33,7 +35,14 @@ def _group(by: str, rows: list[Row]) -> Markup:
         f"Rise of the force error when the change of one {by} is set back to the base, on {rows[0]['n_frames']} "
         f"validation frames, with 95 % intervals over frames." + (f" The {_MOST} largest." if len(rows) > _MOST else "")
     )
-    header = ["group", "changed weights", "force, without it", "force, it alone", "energy, without it", "energy, it alone"]
+    header = [
+        "group",
+        "changed weights",
+        "force, without it",
+        "force, it alone",
+        "energy, without it",
+        "energy, it alone",
+    ]
     lines = [
         [
             row["group"],
@@ -56,8 +65,11 @@ def _agreement(rows: list[Row]) -> str:
     if len(rows) < _FEWEST:
         return ""
     rank = float(spearmanr([row["without_force"] for row in rows], [-row["alone_force"] for row in rows]).statistic)
-    verdict = "agree" if rank > _AGREE else "do not agree: the groups act together, and no order of them is the right one"
-    return f"Ordered by what is lost without them and by what they bring alone, the groups {verdict} (Spearman {rank:.2f})."
+    if rank > _AGREE:
+        verdict = "the same order: the parts act nearly independently"
+    else:
+        verdict = "different orders: the parts act together, and no single order of them is the right one"
+    return f"What is lost without a part and what it brings alone give {verdict} (Spearman {rank:.2f})."
 
 
 def _interval(row: Row, name: str) -> str:

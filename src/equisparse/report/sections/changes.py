@@ -35,7 +35,7 @@ def changes(run: Run) -> Markup | None:
         caption = f"Map of the {name}, layer by path. A click on a cell opens its blocks below."
         content = html.plot(figure, caption, height=90 + 34 * len(_layers(rows)) + 150, hook="changes")
         parts.append(content if key == "fraction" else html.folded(f"The same map by {name}", content))
-    parts += [Markup("<h3>Down to entries</h3>"), _DETAIL, html.json_data("blocks", _details(run, rows))]
+    parts += [Markup("<h3>Down to entries</h3>"), _DETAIL, html.json_data(_details(run, rows), "blocks")]
     return Markup("").join([*parts, _elements(run)])
 
 
@@ -92,7 +92,9 @@ def _details(run: Run, rows: list[Row]) -> list[dict[str, Any]]:
             "tensor": row["tensor"],
             "path": row["path"],
             "numbers": _numbers(row),
-            "entries": [[place, *(float(f"{v:.4g}") for v in values)] for place, *values in entries[row["tensor"], row["path"]]],
+            "entries": [
+                [place, *(float(f"{v:.4g}") for v in values)] for place, *values in entries[row["tensor"], row["path"]]
+            ],
             "map": _levels(run.maps.get(f"{row['tensor']}|{row['path']}")),
         }
         for row in rows

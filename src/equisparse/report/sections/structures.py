@@ -20,27 +20,28 @@ def structures(run: Run) -> Markup | None:
     if (split := run.predictions) is None or not (frames := worst_frames(split, _COUNT)):
         return None
     energies, forces = energy_errors(split), frame_force_errors(split)
-    header = ["frame", "file", "atoms", "force MAE before (meV/Angstrom)", "after", "energy error before (meV/atom)", "after"]
+    header = [
+        "frame",
+        "file",
+        "atoms",
+        "force MAE before (meV/Angstrom)",
+        "after",
+        "energy error before (meV/atom)",
+        "after",
+    ]
     rows = [
         [
             Markup('<button type="button" data-frame="{0}">{0}</button>').format(frame),
-            f"{split.source[frame]} no. {split.index[frame]} {split.config_type[frame]}",
+            _origin(split, frame),
             str(split.n_atoms[frame]),
             *(html.number(_finite(errors[frame])) for errors in (*forces, *energies)),
         ]
         for frame in frames
     ]
     data = {"frames": {str(frame): _structure(split, frame) for frame in frames}, "elements": _elements(split, frames)}
-    return Markup("").join(
-        [
-            html.paragraph(
-                f"The {len(frames)} {run.judged} frames with the largest errors after fine-tuning. Choose one to see it."
-            ),
-            html.table(header, rows),
-            _VIEWER,
-            html.json_data("structures", data),
-        ]
-    )
+    text = f"The {len(frames)} {run.judged} frames with the largest errors after fine-tuning. Choose one to see it."
+    parts = [html.paragraph(text), html.table(header, rows), _VIEWER, html.json_data(data, "structures")]
+    return Markup("").join(parts)
 
 
 _VIEWER = Markup(
@@ -58,7 +59,7 @@ def _structure(split: SplitPredictions, frame: int) -> dict[str, Any]:
     atoms = split.atoms_of(frame)
     reference = split.forces[atoms]
     return {
-        "label": f"Frame {frame}: number {split.index[frame]} of {split.source[frame]} {split.config_type[frame]}".strip(),
+        "label": f"Frame {frame}: {_origin(split, frame)}",
         "numbers": split.numbers[atoms].tolist(),
         "positions": _plain(split.positions[atoms], 3),
         "cell": _plain(split.cell[frame], 3),
@@ -66,6 +67,12 @@ def _structure(split: SplitPredictions, frame: int) -> dict[str, Any]:
         "error_before": _plain(split.forces_before[atoms] - reference, 4),
         "error_after": _plain(split.forces_after[atoms] - reference, 4),
     }
+
+
+def _origin(split: SplitPredictions, frame: int) -> str:
+    """Where a frame comes from, such as ``number 3 of test.xyz, compressed``."""
+    kind = split.config_type[frame]
+    return f"number {split.index[frame]} of {split.source[frame]}" + (f", {kind}" if kind else "")
 
 
 def _elements(split: SplitPredictions, frames: list[int]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ _BIBTEX = """\
 def usage(run: Run) -> Markup:
     """Python, command line, the upstream's own tools, citation."""
     names = {"base": run.config.get("base", "BASE"), "folder": run.name}
+    version = run.metrics["versions"]["equisparse"]
     parts = [
         Markup("<h3>Adapter on its base, from Python (ASE)</h3>"),
         html.code(_PYTHON.format(**names)),
@@ -38,7 +39,7 @@ def usage(run: Run) -> Markup:
         parts += [Markup("<h3>Merged checkpoint: ASE and LAMMPS through the upstream's tools</h3>"), html.code(notes)]
     parts += [
         Markup("<h3>How to cite</h3>"),
-        html.paragraph(f"Cite equisparse {run.metrics['versions']['equisparse']} (CITATION.cff), the base model, and the paper of the method:"),
+        html.paragraph(f"Cite equisparse {version} (CITATION.cff), the base model, and the paper of the method:"),
         html.code(_BIBTEX),
     ]
     return Markup("").join(parts)

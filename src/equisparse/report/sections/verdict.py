@@ -81,7 +81,10 @@ def checks(run: Run, ratios: dict[str, RatioInterval]) -> Iterator[tuple[Mark, s
     if run.judged == "test":
         yield "good", "Judged on test frames that training never saw."
     else:
-        yield "caution", f"Judged on {run.judged} frames, which chose the best epoch: give test frames for a fair number."
+        yield (
+            "caution",
+            f"Judged on {run.judged} frames, which chose the best epoch: give test frames for a fair number.",
+        )
     if merged := run.metrics.get("merged_check"):
         state: Mark = "good" if merged["equal"] else "bad"
         difference = html.number(1e3 * merged["forces"], 2)
@@ -89,11 +92,14 @@ def checks(run: Run, ratios: dict[str, RatioInterval]) -> Iterator[tuple[Mark, s
     yield from _audit_check(run)
     yield from _overfit_check(run)
     for name, ratio in ratios.items():
-        state = "good" if ratio.better > 0.9 else "caution"  # noqa: PLR2004
+        state = "good" if ratio.better > 0.9 else "caution"
         yield state, f"{html.percent(ratio.better)} of the frames have a smaller {name} error than before."
     if unresolved := run.metrics.get("reference_unresolved"):
-        yield "caution", f"The data cannot separate the reference energies of {', '.join(unresolved)}: do not compare \
-energies across compositions that were not in the data."
+        yield (
+            "caution",
+            f"The data cannot separate the reference energies of {', '.join(unresolved)}: do not compare \
+energies across compositions that were not in the data.",
+        )
     for text in _UNCHECKED:
         yield "open", text
 
@@ -104,9 +110,9 @@ def _audit_check(run: Run) -> Iterator[tuple[Mark, str]]:
         yield "open", "The audit of the data was not kept."
         return
     levels = [finding["level"] for finding in run.findings]
-    errors, warnings = levels.count("error"), levels.count("warning")
-    state: Mark = "bad" if errors else "caution" if warnings else "good"
-    yield state, f"Audit of the data: {errors} errors, {warnings} warnings, {levels.count('note')} notes."
+    state: Mark = "bad" if "error" in levels else "caution" if "warning" in levels else "good"
+    counts = (f"{levels.count(level)} {level}(s)" for level in ("error", "warning", "note"))
+    yield state, f"Audit of the data: {', '.join(counts)}."
 
 
 def _overfit_check(run: Run) -> Iterator[tuple[Mark, str]]:

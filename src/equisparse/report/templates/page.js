@@ -2,8 +2,8 @@
 (() => {
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const brighter = { "#0072B2": "#56B4E9", "#D55E00": "#F28E4B", "#666666": "#9aa1a9" };
-  const config = { displaylogo: false, responsive: true, plotlyServerURL: "" };
-  const json = (id) => JSON.parse(document.getElementById(id)?.textContent ?? "null");
+  const config = { displaylogo: false, responsive: true, showSendToCloud: false, plotlyServerURL: "" };
+  const json = (name) => JSON.parse(document.querySelector(`[data-name="${name}"]`)?.textContent ?? "null");
 
   /* Theme */
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -17,6 +17,7 @@
       legend: { orientation: "h", y: 1.12 },
       ...layout,
       template: null,
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: style("--line"), activecolor: style("--soft") },
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
       font: { color: style("--text"), family: "system-ui, DejaVu Sans, sans-serif", size: 12 },
@@ -31,11 +32,10 @@
   let printing = false;
   const figures = [...document.querySelectorAll(".plot")];
   function draw(element) {
-    const figure = JSON.parse(painted(document.getElementById(element.dataset.source ?? "")?.textContent ?? element.source));
+    const figure = JSON.parse(painted(element.parentElement.querySelector("script").textContent));
     return Plotly.react(element, figure.data, themed(figure.layout), config);
   }
   for (const element of figures) {
-    element.dataset.source = element.parentElement.querySelector("script").id;
     const closed = element.closest("details:not([open])");
     if (closed) closed.addEventListener("toggle", () => draw(element), { once: true });
     else draw(element);
@@ -44,9 +44,8 @@
   /* Structures */
   const structures = json("structures");
   const viewer = document.getElementById("viewer");
-  let frame = structures ? Object.keys(structures.frames)[0] : null;
+  let frame = document.querySelector("[data-frame]")?.dataset.frame;
   for (const key of document.querySelectorAll("[data-frame]")) {
-    if (structures && !frame) frame = key.dataset.frame;
     key.addEventListener("click", () => showFrame(key.dataset.frame, true));
   }
   document.getElementById("arrows")?.addEventListener("change", () => showFrame(frame, false));
