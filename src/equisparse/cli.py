@@ -14,7 +14,7 @@ from equisparse.data.labels import LabelKeys, LabelUnits
 from equisparse.errors import EquisparseError
 
 _PIPE_WIDTH = 110
-_LISTS = ("train", "valid", "test", "targets", "data")
+_LISTS = ("train", "valid", "test", "targets", "data", "runs")
 """Options that take several values."""
 _FLAGS = ("resume", "force")
 """Options that may stand without a value."""
@@ -60,6 +60,7 @@ def build_parser() -> ArgumentParser:
     commands.add_subcommand(
         "attribute", _attribute_parser(), help="what each part of a run's change does to its errors"
     )
+    commands.add_subcommand("compare", _compare_parser(), help="one page about several finished runs, side by side")
     commands.add_subcommand("merge", _merge_parser(), help="write and check the native checkpoint")
     return parser
 
@@ -73,7 +74,7 @@ def normalised(words: list[str]) -> list[str]:
     if not words or words[0].startswith("-"):
         return words
     command, rest = words[0], words[1:]
-    positional = {"finetune": "train", "audit": "data", "evaluate": "data"}.get(command)
+    positional = {"finetune": "train", "audit": "data", "evaluate": "data", "compare": "runs"}.get(command)
     if positional and rest and not rest[0].startswith("-"):
         rest = [f"--{positional}", *rest]
     result = [command]
@@ -142,6 +143,13 @@ def _attribute_parser() -> ArgumentParser:
     parser.add_argument("--by", type=str, default="layer", help="layer, l, role, path or block")
     parser.add_argument("--frames", type=int, default=50, help="at most so many validation frames")
     parser.add_argument("--device", type=str, default="auto")
+    return parser
+
+
+def _compare_parser() -> ArgumentParser:
+    parser = ArgumentParser(description="Several runs side by side: equisparse compare RUN RUN ... [--out FILE]")
+    parser.add_argument("--runs", type=list[str], required=True, help="folders; the leading words by default")
+    parser.add_argument("--out", type=str, default="compare.html")
     return parser
 
 
@@ -234,6 +242,14 @@ def _attribute(options: Namespace, console: Console) -> int:
     return 0
 
 
+def _compare(options: Namespace, console: Console) -> int:
+    from equisparse.workflow.comparison import compare_runs
+
+    path = compare_runs(options.runs, Path(options.out))
+    console.print(f"written: {path}", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
 def _merge(options: Namespace, console: Console) -> int:
     from equisparse.workflow.checks import merge_files
 
@@ -270,6 +286,7 @@ _COMMANDS = {
     "inspect": _inspect,
     "report": _report,
     "attribute": _attribute,
+    "compare": _compare,
     "merge": _merge,
 }
 

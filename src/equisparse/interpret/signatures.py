@@ -19,6 +19,8 @@ class SignatureRow:
 
     Parameters
     ----------
+    block : int
+        Number of the block in the layout, from 0.
     tensor, layer, role, path, l, parity
         As in `equisparse.blocks.Block`.
     element : int or None
@@ -39,6 +41,7 @@ class SignatureRow:
         Largest ``|W' - W|``.
     """
 
+    block: int
     tensor: str
     layer: int
     role: str
@@ -61,16 +64,15 @@ class EntryRow:
 
     Parameters
     ----------
-    tensor, path
-        As in `equisparse.blocks.Block`.
+    block : int
+        Number of the block in the layout, from 0.
     position : str
         Place in the block: input channel, element slot where there is one, output channel; from 0.
     base, change : float
         W and W' - W.
     """
 
-    tensor: str
-    path: str
+    block: int
     position: str
     base: float
     change: float
@@ -88,33 +90,34 @@ def signature_table(adapter: Adapter, model: nn.Module, elements: Sequence[int] 
         Atomic numbers in the order of the element axis; without it there are no rows of elements.
     """
     rows, parts = [], []
-    for block, base, changed in changed_blocks(adapter, model):
-        rows.append(_row(block, base, changed))
+    for number, (block, base, changed) in enumerate(changed_blocks(adapter, model)):
+        rows.append(_row(number, block, base, changed))
         for element, index in _element_parts(block, elements):
-            parts.append(_row(block, base[index], changed[index], element))
+            parts.append(_row(number, block, base[index], changed[index], element))
     return rows + parts
 
 
 def largest_entries(adapter: Adapter, model: nn.Module, count: int = 10) -> list[EntryRow]:
     """The `count` largest changes of every block, largest first; unchanged weights are left out."""
-    return [row for block, base, changed in changed_blocks(adapter, model) for row in _top(block, base, changed, count)]
+    blocks = enumerate(changed_blocks(adapter, model))
+    return [row for number, (_, base, changed) in blocks for row in _top(number, base, changed, count)]
 
 
-def pooled_maps(adapter: Adapter, model: nn.Module, cells: int = 32) -> dict[str, Tensor]:
+def pooled_maps(adapter: Adapter, model: nn.Module, cells: int = 32) -> dict[int, Tensor]:
     """Root mean square change of every changed block on a grid of at most `cells` x `cells`.
 
     Returns
     -------
     dict
-        ``tensor|path`` -> grid, float32; rows are input channels, columns output channels.
+        Number of the block in the layout -> grid, float32; rows are input channels, columns output channels.
     """
     maps = {}
-    for block, base, changed in changed_blocks(adapter, model):
+    for number, (_, base, changed) in enumerate(changed_blocks(adapter, model)):
         change = (changed - base).reshape(base.shape[0], -1)
         if change.any():
             rows, columns = (min(cells, size) for size in change.shape)
             pooled = nn.functional.adaptive_avg_pool2d(change.square()[None, None], (rows, columns))[0, 0].sqrt()
-            maps[f"{block.tensor}|{block.path}"] = pooled.float()
+            maps[number] = pooled.float()
     return maps
 
 
@@ -136,13 +139,14 @@ def _element_parts(block: Block, elements: Sequence[int] | None) -> Iterator[tup
             yield element, slot
 
 
-def _row(block: Block, base: Tensor, changed: Tensor, element: int | None = None) -> SignatureRow:
+def _row(number: int, block: Block, base: Tensor, changed: Tensor, element: int | None = None) -> SignatureRow:
     """Numbers of one block or one part."""
     change = changed - base
     moved = change != 0
     count, squares = int(moved.sum()), float(change.square().sum())
     signs = (change.sign() * base.sign())[moved]
     return SignatureRow(
+        block=number,
         tensor=block.tensor,
         layer=block.layer,
         role=block.role,
@@ -160,14 +164,14 @@ def _row(block: Block, base: Tensor, changed: Tensor, element: int | None = None
     )
 
 
-def _top(block: Block, base: Tensor, changed: Tensor, count: int) -> Iterator[EntryRow]:
+def _top(number: int, base: Tensor, changed: Tensor, count: int) -> Iterator[EntryRow]:
     """Largest changes of one block."""
     change = (changed - base).reshape(-1)
     for flat in change.abs().topk(min(count, change.numel())).indices.tolist():
         if change[flat] != 0:
             place = torch.unravel_index(torch.tensor(flat), base.shape)
             position = " ".join(str(int(axis)) for axis in place)
-            yield EntryRow(block.tensor, block.path, position, float(base.reshape(-1)[flat]), float(change[flat]))
+            yield EntryRow(number, position, float(base.reshape(-1)[flat]), float(change[flat]))
 
 
 def _ratio(value: float, total: float) -> float | None:

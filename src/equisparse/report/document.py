@@ -1,6 +1,6 @@
 """Whole pages: sections, style and scripts in one file that needs nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
@@ -10,7 +10,8 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from equisparse.files import write_text
-from equisparse.report.run import read_run
+from equisparse.report.comparison import COMPARISONS, Comparison, named
+from equisparse.report.run import Row, read_run
 from equisparse.report.sections.registry import SECTIONS
 
 REPORT = "report.html"
@@ -43,6 +44,29 @@ def write_report(folder: str | Path, out: Path | None = None) -> Path:
     path = out or run.folder / REPORT
     write_text(path, page(f"Fine-tune {run.name}", base, contents))
     return path
+
+
+def write_comparison(folders: Sequence[str | Path], out: Path, stability: Sequence[Row] = ()) -> Path:
+    """Write one page about several runs.
+
+    Parameters
+    ----------
+    folders : sequence of str or Path
+        Of finished runs.
+    out : Path
+        The page.
+    stability : sequence of row
+        Rows of `equisparse.interpret.stability.StabilityRow`.
+
+    Raises
+    ------
+    InputError
+        If a folder holds no finished run, or two runs have the same name.
+    """
+    runs = Comparison(named(read_run(folder) for folder in folders), list(stability))
+    made = {(key, title): make(runs) for key, title, make in COMPARISONS}
+    write_text(out, page("Comparison", ", ".join(runs.runs), {place: html for place, html in made.items() if html}))
+    return out
 
 
 def page(title: str, subtitle: str, sections: Mapping[tuple[str, str], Markup]) -> str:

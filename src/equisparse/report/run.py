@@ -86,13 +86,13 @@ class Run:
         return self._rows(FUNCTIONAL)
 
     @cached_property
-    def maps(self) -> dict[str, NDArray[np.float32]]:
-        """Pooled change of every changed block by ``tensor|path``."""
+    def maps(self) -> dict[int, NDArray[np.float32]]:
+        """Pooled change of every changed block by its number."""
         path = self.folder / MAPS
         if not path.exists():
             return {}
         with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
+            return {int(block): grid for block, grid in arrays.items()}
 
     @cached_property
     def attributions(self) -> dict[str, list[Row]]:

@@ -44,7 +44,9 @@ def write_signatures(folder: Path, adapter: Adapter, backbone: AbstractBackbone)
     entries = [asdict(row) for row in largest_entries(adapter, backbone.model)]
     if entries:
         write_rows(folder / ENTRIES, entries)
-        grids: dict[str, Any] = {key: grid.numpy() for key, grid in pooled_maps(adapter, backbone.model).items()}
+        grids: dict[str, Any] = {
+            str(block): grid.numpy() for block, grid in pooled_maps(adapter, backbone.model).items()
+        }
         with replacing(folder / MAPS) as file:
             np.savez_compressed(file, **grids)
 

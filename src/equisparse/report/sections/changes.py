@@ -82,20 +82,18 @@ def _map(rows: list[Row], key: str, unit: str, factor: float) -> Any:
 
 def _details(run: Run, rows: list[Row]) -> list[dict[str, Any]]:
     """Everything about every block, for the script that shows one."""
-    entries: dict[tuple[str, str], list[list[Any]]] = defaultdict(list)
+    entries: dict[int, list[list[Any]]] = defaultdict(list)
     for row in run.entries:
-        entries[row["tensor"], row["path"]].append([str(row["position"]), row["base"], row["change"]])
+        values = (float(f"{row[key]:.4g}") for key in ("base", "change"))
+        entries[row["block"]].append([str(row["position"]), *values])
     return [
         {
             "layer": layer_name(row["layer"]),
             "column": column_of(row),
-            "tensor": row["tensor"],
-            "path": row["path"],
+            "name": f"{row['tensor']}, {row['path']}",
             "numbers": _numbers(row),
-            "entries": [
-                [place, *(float(f"{v:.4g}") for v in values)] for place, *values in entries[row["tensor"], row["path"]]
-            ],
-            "map": _levels(run.maps.get(f"{row['tensor']}|{row['path']}")),
+            "entries": entries[row["block"]],
+            "map": _levels(run.maps.get(row["block"])),
         }
         for row in rows
     ]

@@ -116,7 +116,7 @@
   const chosen = document.getElementById("block");
   const detail = document.getElementById("block-detail");
   if (blocks) {
-    blocks.forEach((block, i) => chosen.add(new Option(`${block.layer}: ${block.tensor}, ${block.path} (${block.numbers.changed} changed)`, i)));
+    blocks.forEach((block, i) => chosen.add(new Option(`${block.layer}: ${block.name} (changed ${block.numbers.changed})`, i)));
     chosen.addEventListener("change", () => showBlocks([Number(chosen.value)]));
   }
   function make(tag, text, ...children) {
@@ -130,7 +130,7 @@
     if (places.length) chosen.value = places[0];
     for (const place of places) {
       const block = blocks[place];
-      detail.append(make("h4", `${block.tensor}, ${block.path}`));
+      detail.append(make("h4", block.name));
       detail.append(make("dl", "", ...Object.entries(block.numbers).flatMap(([name, value]) => [make("dt", name), make("dd", value)])));
       if (!block.map) continue;
       const map = make("div");
