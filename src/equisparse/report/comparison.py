@@ -9,6 +9,7 @@ from markupsafe import Markup
 from equisparse.errors import InputError
 from equisparse.report import html, plots
 from equisparse.report.run import Row, Run
+from equisparse.report.sections.learning import learning_plots
 from equisparse.report.sections.verdict import error_ratios, judgement
 from equisparse.report.statistics import GroupErrors, errors_by_element, errors_by_type
 from equisparse.report.text import QUANTITIES, layer_name, layer_order
@@ -79,11 +80,7 @@ def errors(compared: Comparison) -> Markup:
 
 def curves(compared: Comparison) -> Markup | None:
     """Learning curves overlaid."""
-    rows = {name: run.curve for name, run in compared.runs.items() if run.curve}
-    if not rows:
-        return None
-    caption = "Mean absolute errors on training (dotted) and validation frames, and the share of changed weights."
-    return html.plot(plots.learning_curves(rows), caption, height=380)
+    return learning_plots(compared.runs) if any(run.curve for run in compared.runs.values()) else None
 
 
 def groups(compared: Comparison) -> Markup | None:

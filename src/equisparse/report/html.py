@@ -99,6 +99,7 @@ def _cells(tag: str, values: Iterable[object], numbers: Iterable[bool]) -> Marku
     return Markup("").join(template[right].format(tag, value) for value, right in zip(values, numbers, strict=True))
 
 
-def _is_number(text: str) -> bool:
+def _is_number(cell: Markup) -> bool:
     """Whether a cell is a number, with or without sign and unit, or the dash for none."""
+    text = cell.striptags()
     return text == "-" or text.lstrip("+-")[:1].isdigit()

@@ -1,12 +1,11 @@
 """Interactive figures from plain numbers; colours and fonts are the page's own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
-from plotly.subplots import make_subplots
 
 from equisparse.report.figures import AFTER, BEFORE, CURVES, GREY
 from equisparse.report.predictions import Floats, Integers
@@ -14,33 +13,25 @@ from equisparse.report.predictions import Floats, Integers
 COLORS = (AFTER, BEFORE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe and Ito's colours, one a run."""
 
+_FEW = 3
+"""Fewer points of a line than these are marked."""
 
-def learning_curves(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> go.Figure:
-    """Errors and changed fraction against epochs.
+
+def learning_curves(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[tuple[str, go.Figure]]:
+    """Title and figure of each error, and of the changed fraction, against epochs.
 
     Parameters
     ----------
     runs : mapping
         Name of a run -> rows of its ``metrics.csv``.
     """
-    shown = [
-        (key, title) for key, title in CURVES if any(f"valid_{key}" in row for rows in runs.values() for row in rows)
-    ]
-    panels = [(f"{split}_{key}", title, split) for key, title in shown for split in ("train", "valid")]
-    figure = make_subplots(rows=1, cols=len(shown) + 1, horizontal_spacing=0.09)
-    for place, (name, rows) in enumerate(runs.items()):
-        for key, title, split in panels:
-            column = 1 + [shown_title for _, shown_title in shown].index(title)
-            style = _curve_style(place, split, name if len(runs) > 1 else "")
-            _curve(figure, column, rows, key, title, style | {"showlegend": column == 1})
-        style = _curve_style(place, "valid", name if len(runs) > 1 else "") | {"showlegend": False}
-        shares = [row | {"changed": 100 * row["changed_fraction_model"]} for row in map(dict, rows)]
-        _curve(figure, len(shown) + 1, shares, "changed", "changed weights (% of the model)", style)
-    figure.update_xaxes(title_text="epoch")
-    for column in range(1, len(shown) + 1):
-        figure.update_yaxes(type="log", row=1, col=column)
-    figure.update_yaxes(rangemode="tozero", row=1, col=len(shown) + 1)
-    return figure
+    for key, title in CURVES:
+        if any(f"valid_{key}" in row for rows in runs.values() for row in rows):
+            lines = [(run, split, f"{split}_{key}") for run in runs for split in ("train", "valid")]
+            yield title, _curves(runs, lines, title).update_yaxes(type="log")
+    title = "changed weights (fraction of the model)"
+    lines = [(run, "", "changed_fraction_model") for run in runs]
+    yield title, _curves(runs, lines, title).update_yaxes(rangemode="tozero")
 
 
 def parity(
@@ -81,14 +72,15 @@ def parity(
     return figure
 
 
-def grouped_bars(names: Sequence[str], series: Mapping[str, Sequence[float | None]], *, unit: str) -> go.Figure:
+def grouped_bars(
+    names: Sequence[str], series: Mapping[str, Sequence[float | None]], *, unit: str, colors: Sequence[str] = COLORS
+) -> go.Figure:
     """Bars of several series side by side for each name."""
     figure = go.Figure(layout={"barmode": "group"})
-    colors = (BEFORE, AFTER) if len(series) == 2 else COLORS
-    for (title, values), color in zip(series.items(), colors * len(series), strict=False):
-        figure.add_trace(go.Bar(x=list(names), y=list(values), name=title, marker_color=color))
-    figure.update_yaxes(title_text=unit, rangemode="tozero")
-    return figure
+    for place, (title, values) in enumerate(series.items()):
+        figure.add_trace(go.Bar(x=list(names), y=list(values), name=title, marker_color=colors[place % len(colors)]))
+    figure.update_xaxes(type="category", showgrid=False)
+    return figure.update_yaxes(title_text=unit, rangemode="tozero")
 
 
 def interval_bars(
@@ -132,26 +124,22 @@ def heatmap(
     return figure
 
 
-def _curve(
-    figure: go.Figure, column: int, rows: Sequence[Mapping[str, Any]], key: str, title: str, style: dict[str, Any]
-) -> None:
-    """One line of one panel."""
-    points = [(row["epoch"], row[key]) for row in rows if row.get(key) is not None]
-    x, y = ([point[axis] for point in points] for axis in (0, 1))
-    mode = "lines+markers" if len(points) < 3 else "lines"
-    figure.add_trace(go.Scatter(x=x, y=y, mode=mode, **style), row=1, col=column)
-    figure.update_yaxes(title_text=title, row=1, col=column)
-
-
-def _curve_style(place: int, split: str, run: str) -> dict[str, Any]:
-    """Colour by run, dashes by split; one run alone is grey in training."""
-    color = COLORS[place % len(COLORS)] if run or split == "valid" else GREY
-    label = f"{run} {split}".strip()
-    return {
-        "name": label,
-        "legendgroup": label,
-        "line": {"color": color, "dash": "dot" if split == "train" else "solid"},
-    }
+def _curves(
+    runs: Mapping[str, Sequence[Mapping[str, Any]]], lines: Sequence[tuple[str, str, str]], title: str
+) -> go.Figure:
+    """Lines of one panel, each given by run, split and column: colour by run, dots for training."""
+    colors = dict(zip(runs, COLORS * len(runs), strict=False))
+    figure = go.Figure()
+    for run, split, column in lines:
+        points = [(row["epoch"], row[column]) for row in runs[run] if row.get(column) is not None]
+        label = " ".join(filter(None, (run if len(runs) > 1 else "", split)))
+        color = GREY if len(runs) == 1 and split == "train" else colors[run]
+        line = {"color": color, "dash": "dot" if split == "train" else "solid"}
+        x, y = ([point[axis] for point in points] for axis in (0, 1))
+        mode = "lines+markers" if len(points) < _FEW else "lines"
+        figure.add_trace(go.Scatter(x=x, y=y, name=label, mode=mode, line=line, showlegend=len(lines) > 1))
+    figure.update_xaxes(title_text="epoch")
+    return figure.update_yaxes(title_text=title)
 
 
 def _short(values: Floats) -> list[float]:

@@ -54,9 +54,7 @@ def test_numbers_by_hand() -> None:
     row, first, second = signature_table(adapter, model, elements=(1, 8))
     assert (row.element, row.n_changed, row.fraction, row.largest) == (None, 2, 0.5, 3.0)
     assert row.relative_norm == pytest.approx(math.sqrt(13 / 27))
-    assert row.one_minus_r2 == pytest.approx(
-        13 / 33
-    )  # new weights 6, -2, 1, 1: mean 1.5, squares 20.25 + 12.25 + 0.25 + 0.25
+    assert row.one_minus_r2 == pytest.approx(13 / 33)  # new weights 6, -2, 1, 1: mean 1.5
     assert row.sign_balance == 0.0  # 3 grows, -4 shrinks
     assert (first.element, first.n_changed, first.n_weights) == (1, 2, 2)
     assert (second.element, second.n_changed, second.sign_balance) == (8, 0, None)

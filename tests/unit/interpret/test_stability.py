@@ -13,7 +13,7 @@ from equisparse.interpret.stability import stability_table
 from equisparse.methods.entries import pack
 
 LAYOUT = Layout(
-    matrix_blocks("mix.weight", [(f"{l}e->{l}e", l, 1, (30, 30)) for l in range(6)], "linear", 0),
+    matrix_blocks("mix.weight", [(f"{n}e->{n}e", n, 1, (30, 30)) for n in range(6)], "linear", 0),
     {"mix.weight": (5400,)},
     5400,
 )

@@ -7,6 +7,7 @@ from ase.data import chemical_symbols
 from markupsafe import Markup
 
 from equisparse.report import html, plots
+from equisparse.report.figures import AFTER, BEFORE
 from equisparse.report.predictions import Floats, Integers, SplitPredictions
 from equisparse.report.run import Run
 from equisparse.report.statistics import GroupErrors, errors_by_element, errors_by_type
@@ -84,7 +85,9 @@ def _groups(groups: list[GroupErrors], title: str, counted: str) -> Iterator[Mar
     forces = [group for group in groups if group.force_after is not None]
     if forces:
         series = {"base": [g.force_before for g in forces], "fine-tuned": [g.force_after for g in forces]}
-        figure = plots.grouped_bars([g.name for g in forces], series, unit="force MAE (meV/Angstrom)")
+        figure = plots.grouped_bars(
+            [g.name for g in forces], series, unit="force MAE (meV/Angstrom)", colors=(BEFORE, AFTER)
+        )
         yield html.plot(figure, f"Mean absolute force error per {title}, before and after.", height=320)
     header = [title, counted, "force MAE before (meV/Angstrom)", "after"]
     energies = any(group.energy_after is not None for group in groups)

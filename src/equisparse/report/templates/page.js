@@ -1,14 +1,18 @@
 "use strict";
 (() => {
+  const root = document.documentElement;
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const brighter = { "#0072B2": "#56B4E9", "#D55E00": "#F28E4B", "#666666": "#9aa1a9" };
-  const config = { displaylogo: false, responsive: true, showSendToCloud: false, plotlyServerURL: "" };
+  const config = {
+    displaylogo: false, responsive: true, displayModeBar: "hover", showSendToCloud: false, plotlyServerURL: "",
+    modeBarButtonsToRemove: ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
+  };
   const json = (name) => JSON.parse(document.querySelector(`[data-name="${name}"]`)?.textContent ?? "null");
 
   /* Theme */
-  const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const style = (name) => getComputedStyle(root).getPropertyValue(name).trim();
   function painted(text) {
-    return dark.matches && !printing ? text.replace(/#0072B2|#D55E00|#666666/g, (color) => brighter[color]) : text;
+    return dark.matches && !root.classList.contains("printing") ? text.replace(/#0072B2|#D55E00|#666666/g, (color) => brighter[color]) : text;
   }
   function themed(layout) {
     const axis = { gridcolor: style("--line"), zerolinecolor: style("--line"), linecolor: style("--line"), automargin: true };
@@ -29,7 +33,6 @@
   }
 
   /* Plots */
-  let printing = false;
   const figures = [...document.querySelectorAll(".plot")];
   function draw(element) {
     const figure = JSON.parse(painted(element.parentElement.querySelector("script").textContent));
@@ -135,9 +138,10 @@
       if (!block.map) continue;
       const map = make("div");
       map.style.height = "320px";
-      detail.append(make("figure", "", map, make("figcaption", "Root mean square change, input channels down, output channels across; large blocks are pooled.")));
+      detail.append(make("figure", "", map, make("figcaption", "Root mean square change of the block's weights.")));
+      const axis = (name, cells) => ({ title: { text: cells < 32 ? name : `${name}, pooled into ${cells}` } });
       const z = { type: "heatmap", z: block.map, colorscale: "Cividis", colorbar: { thickness: 12 } };
-      Plotly.newPlot(map, [z], themed({ yaxis: { autorange: "reversed", title: { text: "input channel" } }, xaxis: { title: { text: "output channel" } } }), config);
+      Plotly.newPlot(map, [z], themed({ yaxis: { autorange: "reversed", ...axis("input channel", block.map.length) }, xaxis: axis("output channel", block.map[0].length) }), config);
       const head = make("tr", "", ...["place (from 0)", "base weight", "change"].map((title) => make("th", title)));
       const rows = block.entries.map((entry) => make("tr", "", ...entry.map((value) => {
         const cell = make("td", String(value));
@@ -167,11 +171,11 @@
   };
   dark.addEventListener("change", redraw);
   window.addEventListener("beforeprint", () => {
-    printing = true;
+    root.classList.add("printing");
     for (const folded of document.querySelectorAll("details")) folded.open = true;
     redraw();
   });
-  window.addEventListener("afterprint", () => { printing = false; redraw(); });
+  window.addEventListener("afterprint", () => { root.classList.remove("printing"); redraw(); });
   if (frame) showFrame(frame, false);
   if (blocks?.length) showBlocks([blocks.reduce((best, block, i) => (block.map && blocks[best].entries.length === 0 ? i : best), 0)]);
 })();
