@@ -4,7 +4,8 @@
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const brighter = { "#0072B2": "#56B4E9", "#D55E00": "#F28E4B", "#666666": "#9aa1a9" };
   const config = {
-    displaylogo: false, responsive: true, displayModeBar: "hover", showSendToCloud: false, plotlyServerURL: "",
+    displaylogo: false, responsive: true, showSendToCloud: false, plotlyServerURL: "",
+    displayModeBar: window.matchMedia("(hover: hover)").matches ? "hover" : false,
     modeBarButtonsToRemove: ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
   };
   const json = (name) => JSON.parse(document.querySelector(`[data-name="${name}"]`)?.textContent ?? "null");
@@ -18,7 +19,7 @@
     const axis = { gridcolor: style("--line"), zerolinecolor: style("--line"), linecolor: style("--line"), automargin: true };
     const result = {
       margin: { l: 60, r: 20, t: 30, b: 50 },
-      legend: { orientation: "h", y: 1.12 },
+      legend: { orientation: "h", y: 1.02, yanchor: "bottom" },
       ...layout,
       template: null,
       modebar: { bgcolor: "rgba(0,0,0,0)", color: style("--line"), activecolor: style("--soft") },
@@ -95,7 +96,7 @@
     const radius = shown.numbers.map((z) => structures.elements[z].radius);
     shown.positions.forEach((a, i) => {
       shown.positions.slice(0, i).forEach((b, j) => {
-        if (Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]) < 1.2 * (radius[i] + radius[j])) found.push([a, b]);
+        if (Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]) < 1.1 * (radius[i] + radius[j])) found.push([a, b]);
       });
     });
     return lines(found, style("--soft"), 5);
