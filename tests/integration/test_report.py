@@ -1,4 +1,4 @@
-"""The pages of real runs in a real browser: nothing fails, nothing is asked for, everything opens and shows its points."""
+"""The pages of real runs in a real browser: nothing fails, nothing is asked for, everything opens and shows points."""
 
 import csv
 import json
@@ -82,17 +82,14 @@ def open_page(browser: Any, page: Path) -> None:
 def requested(browser: Any) -> set[str]:
     """Schemes of what the page asked for."""
     messages = (json.loads(entry["message"])["message"] for entry in browser.get_log("performance"))
-    sent = (
-        message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"
-    )
-    return {url.partition(":")[0] for url in sent}
+    sent = (message["params"] for message in messages if message["method"] == "Network.requestWillBeSent")
+    return {parameters["request"]["url"].partition(":")[0] for parameters in sent}
 
 
-def points(browser: Any, selector: str) -> list[int]:
-    """Points or cells of each plot."""
-    count = "(trace.z ?? trace.y).flat().length"
-    script = f"return [...document.querySelectorAll('{selector}')].map((plot) => (plot.data ?? []).reduce((n, trace) => n + {count}, 0))"
-    return browser.execute_script(script)
+POINTS = """
+return [...document.querySelectorAll(arguments[0])].map(
+  (plot) => (plot.data ?? []).reduce((total, trace) => total + (trace.z ?? trace.y).flat().length, 0))"""
+"""Script that counts the points or cells of each plot."""
 
 
 def text_of(browser: Any, selector: str) -> str:
@@ -119,10 +116,10 @@ def test_report_in_a_browser(runs: list[Path], browser: Any) -> None:
     open_page(browser, runs[0] / "report.html")
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
     assert requested(browser) <= {"file", "data", "chrome"}
-    shown = points(browser, ".plot")
+    shown = browser.execute_script(POINTS, ".plot")
     assert len(shown) >= 8
     assert min(shown) > 0
-    assert points(browser, "#viewer")[0] > 8
+    assert browser.execute_script(POINTS, "#viewer")[0] > 8
     assert "attribution" in browser.execute_script("return [...document.querySelectorAll('section')].map((s) => s.id)")
 
 
@@ -133,10 +130,11 @@ def test_a_point_leads_to_its_frame_and_a_cell_to_its_entries(runs: list[Path], 
     browser.execute_script(click.format("parity", "{ customdata: 2 }"))
     assert text_of(browser, "#viewer-caption").startswith("Frame 2:")
     browser.execute_script(click.format("changes", "{ y: 'readout', x: 'readout 0e->0e' }"))
-    shown = browser.execute_script(
-        "return [...document.querySelectorAll('#block-detail h4')].map((title) => title.textContent)"
-    )
-    assert shown == ["reduce_input_to_hidden.linear.weight, 0e->0e", "reduce_hidden_to_energy.linear.weight, 0e->0e"]
+    titles = "return [...document.querySelectorAll('#block-detail h4')].map((title) => title.textContent)"
+    assert browser.execute_script(titles) == [
+        "reduce_input_to_hidden.linear.weight, 0e->0e",
+        "reduce_hidden_to_energy.linear.weight, 0e->0e",
+    ]
 
 
 @browser_only
@@ -156,8 +154,8 @@ def test_colours_follow_the_system(runs: list[Path], browser: Any) -> None:
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
         open_page(browser, runs[0] / "report.html")
-        script = "return [getComputedStyle(document.body).backgroundColor, document.querySelector('.plot').layout.font.color]"
-        paper.append(browser.execute_script(script))
+        font = "document.querySelector('.plot').layout.font.color"
+        paper.append(browser.execute_script(f"return [getComputedStyle(document.body).backgroundColor, {font}]"))
     assert paper[0][0] == "rgb(255, 255, 255)"
     assert paper[0][0] != paper[1][0]
     assert paper[0][1] != paper[1][1]
@@ -169,7 +167,7 @@ def test_comparison_in_a_browser(runs: list[Path], browser: Any, tmp_path: Path)
     open_page(browser, tmp_path / "compare.html")
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
     assert requested(browser) <= {"file", "data", "chrome"}
-    assert min(points(browser, ".plot")) > 0
+    assert min(browser.execute_script(POINTS, ".plot")) > 0
     assert "seed0 and seed1" in text_of(browser, "#stability")
 
 
