@@ -61,6 +61,7 @@ def build_parser() -> ArgumentParser:
         "attribute", _attribute_parser(), help="what each part of a run's change does to its errors"
     )
     commands.add_subcommand("compare", _compare_parser(), help="one page about several finished runs, side by side")
+    commands.add_subcommand("export", _export_parser(), help="figures as PNG and SVG, tables as CSV and LaTeX")
     commands.add_subcommand("merge", _merge_parser(), help="write and check the native checkpoint")
     return parser
 
@@ -150,6 +151,13 @@ def _compare_parser() -> ArgumentParser:
     parser = ArgumentParser(description="Several runs side by side: equisparse compare RUN RUN ... [--out FILE]")
     parser.add_argument("--runs", type=list[str], required=True, help="folders; the leading words by default")
     parser.add_argument("--out", type=str, default="compare.html")
+    return parser
+
+
+def _export_parser() -> ArgumentParser:
+    parser = ArgumentParser(description="Figures and tables of a finished run, for papers")
+    parser.add_argument("run", type=str)
+    parser.add_argument("--out", type=str, required=True, help="folder")
     return parser
 
 
@@ -250,6 +258,16 @@ def _compare(options: Namespace, console: Console) -> int:
     return 0
 
 
+def _export(options: Namespace, console: Console) -> int:
+    from equisparse.report.export import write_figures, write_tables
+    from equisparse.report.run import read_run
+
+    run, folder = read_run(options.run), Path(options.out)
+    written = [*write_figures(run, folder, ("png", "svg")), *write_tables(run, folder)]
+    console.print(f"{len(written)} files written: {folder}", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
 def _merge(options: Namespace, console: Console) -> int:
     from equisparse.workflow.checks import merge_files
 
@@ -287,6 +305,7 @@ _COMMANDS = {
     "report": _report,
     "attribute": _attribute,
     "compare": _compare,
+    "export": _export,
     "merge": _merge,
 }
 

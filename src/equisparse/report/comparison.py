@@ -12,6 +12,7 @@ from equisparse.report.run import Row, Run
 from equisparse.report.sections.learning import learning_plots
 from equisparse.report.sections.verdict import error_ratios, judgement
 from equisparse.report.statistics import GroupErrors, errors_by_element, errors_by_type
+from equisparse.report.tables import number, percent
 from equisparse.report.text import QUANTITIES, layer_name, layer_order
 
 _STABILITY = ("spearman", "spearman_null", "jaccard", "jaccard_expected", "jaccard_null")
@@ -61,7 +62,7 @@ def overview(compared: Comparison) -> Markup:
         metrics = run.metrics
         costs = [f"{metrics['adapter_bytes']:,}", f"{metrics['seconds']:,.0f}"]
         verdict = judgement(error_ratios(run))[1]
-        rows.append([name, metrics["method"], html.percent(metrics["changed_fraction_model"]), *costs, verdict])
+        rows.append([name, metrics["method"], percent(metrics["changed_fraction_model"]), *costs, verdict])
     return html.table(header, rows)
 
 
@@ -111,8 +112,7 @@ def stability(compared: Comparison) -> Markup | None:
         return None
     header = ["runs", "Spearman of shares", "by chance", "Jaccard of supports", "mean by chance", "by chance"]
     rows = [
-        [f"{row['first']} and {row['second']}", *(html.number(row[key]) for key in _STABILITY)]
-        for row in compared.stability
+        [f"{row['first']} and {row['second']}", *(number(row[key]) for key in _STABILITY)] for row in compared.stability
     ]
     text = (
         "Spearman: rank correlation of the blocks' shares of the squared change; by chance: 97.5 % quantile with the "
@@ -146,7 +146,7 @@ COMPARISONS: tuple[tuple[str, str, Callable[[Comparison], Markup | None]], ...] 
 
 def _marked(value: float | None, best: float) -> str | Markup:
     """A number, in bold if it is the best."""
-    text = html.number(value, 4)
+    text = number(value, 4)
     return Markup("<strong>{}</strong>").format(text) if value == best else text
 
 

@@ -113,6 +113,46 @@ def change_map(rows: Sequence[Mapping[str, Any]]) -> Figure:
     return _clean(figure)
 
 
+def before_after_bars(groups: Sequence[tuple[str, float, float]], unit: str) -> Figure:
+    """Errors of groups before and after, side by side.
+
+    Parameters
+    ----------
+    groups : sequence of (name, before, after)
+    unit : str
+        Name and unit of the error.
+    """
+    figure = Figure(figsize=(1.6 + 0.9 * len(groups), 3.2), layout="constrained")
+    axis = figure.subplots()
+    places = np.arange(len(groups))
+    for shift, column, title, color in ((-0.2, 1, "base", BEFORE), (0.2, 2, "fine-tuned", AFTER)):
+        axis.bar(places + shift, [group[column] for group in groups], 0.4, label=title, color=color)
+    axis.set_xticks(places, [group[0] for group in groups])
+    axis.set_ylabel(unit)
+    axis.legend(frameon=False)
+    return _clean(figure)
+
+
+def interval_bars(bars: Sequence[tuple[str, float, float, float]], unit: str) -> Figure:
+    """Horizontal bars with intervals, largest on top.
+
+    Parameters
+    ----------
+    bars : sequence of (name, value, low, high)
+    unit : str
+        Name and unit of the values.
+    """
+    ordered = sorted(bars, key=lambda bar: bar[1])
+    figure = Figure(figsize=(6.4, 0.8 + 0.3 * len(bars)), layout="constrained")
+    axis = figure.subplots()
+    values, low, high = (np.array([bar[column] for bar in ordered]) for column in (1, 2, 3))
+    spread = np.maximum(np.stack([values - low, high - values]), 0.0)
+    axis.barh([bar[0] for bar in ordered], values, xerr=spread, color=AFTER, ecolor=GREY, capsize=3)
+    axis.axvline(0.0, color=GREY, linewidth=0.8)
+    axis.set_xlabel(unit)
+    return _clean(figure)
+
+
 def _share(rows: Sequence[Mapping[str, Any]], **chosen: Any) -> float:
     """Changed fraction of the blocks whose fields have the chosen values; NaN if there is none."""
     members = [row for row in rows if all(row[name] == value for name, value in chosen.items())]

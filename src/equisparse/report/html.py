@@ -72,27 +72,6 @@ def definitions(values: Mapping[str, object]) -> Markup:
     return Markup("<dl>{}</dl>").format(Markup("").join(pairs))
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    """A number with so many significant digits, or a dash.
-
-    >>> number(1234.5678), number(0.012345), number(None)
-    ('1,230', '0.0123', '-')
-    """
-    if value is None:
-        return "-"
-    text = f"{value:.{digits}g}"
-    return f"{float(text):,.0f}" if abs(value) >= 10**digits or "e+" in text else text
-
-
-def percent(value: float | None) -> str:
-    """A fraction in percent, or a dash.
-
-    >>> percent(0.0301)
-    '3.01 %'
-    """
-    return "-" if value is None else f"{100 * value:.3g} %"
-
-
 def _cells(tag: str, values: Iterable[object], numbers: Iterable[bool]) -> Markup:
     """Cells of one row."""
     template = {True: Markup('<{0} class="number">{1}</{0}>'), False: Markup("<{0}>{1}</{0}>")}

@@ -19,9 +19,10 @@ from equisparse.data.references import ReferenceFit
 from equisparse.deploy.merge import merge
 from equisparse.files import write_text
 from equisparse.report.document import write_report
+from equisparse.report.export import write_figures
+from equisparse.report.run import read_run
 from equisparse.report.text import error_table
 from equisparse.training.fit import FitResult
-from equisparse.workflow.figures import write_figures
 from equisparse.workflow.inputs import Splits
 from equisparse.workflow.records import write_findings, write_predictions, write_signatures
 from equisparse.workflow.stages import Stage
@@ -84,10 +85,10 @@ def write_results(folder: Path, backbone: AbstractBackbone, outcome: Outcome, co
     }
     write_text(folder / METRICS, json.dumps(metrics, indent=2) + "\n")
     stages = {name: stage.evaluations for name, stage in outcome.stages.items()}
-    write_figures(folder / "figures", adapter, stages, outcome.splits, outcome.fitted.curve)
     write_findings(folder, outcome.findings)
     write_predictions(folder, outcome.splits, stages["base"], stages["final"], adapter)
     write_signatures(folder, adapter, backbone)
+    write_figures(read_run(folder), folder / "figures")
     report = write_report(folder)
     console.print(error_table({name: stage.metrics for name, stage in outcome.stages.items()}))
     closing = (

@@ -11,7 +11,7 @@ from equisparse.report.figures import AFTER, BEFORE
 from equisparse.report.predictions import Floats, Integers, SplitPredictions
 from equisparse.report.run import Run
 from equisparse.report.statistics import GroupErrors, errors_by_element, errors_by_type
-from equisparse.report.text import QUANTITIES
+from equisparse.report.tables import error_table, group_table
 
 _WORST, _RANDOM = 400, 1600
 """Points of a parity plot where there are more than their sum: those with the largest errors, and a random part."""
@@ -19,26 +19,13 @@ _WORST, _RANDOM = 400, 1600
 
 def accuracy(run: Run) -> Markup:
     """Error table, parity plots, errors per group."""
-    parts = [html.table(*error_rows(run))]
+    parts = [html.table(*error_table(run))]
     if split := run.predictions:
         parity = [*_energy_parity(split, run.judged), *_force_parity(split, run.judged)]
         parts.append(Markup('<div class="pair">{}</div>').format(Markup("").join(parity)))
         parts += _groups(errors_by_element(split), "element", "atoms")
         parts += _groups(errors_by_type(split), "configuration type", "frames")
     return Markup("").join(parts)
-
-
-def error_rows(run: Run) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: errors of the base, of the base with refitted reference energies, and after fine-tuning."""
-    header = ["split", "error", "unit", "base", "base, references refitted", "fine-tuned", "fine-tuned / refitted"]
-    rows = []
-    for split in run.splits:
-        for name, title, unit, _ in QUANTITIES:
-            values = [run.metrics[stage][split][name] for stage in ("base", "refit", "final")]
-            if values[2] is not None:
-                ratio = values[2] / values[1] if values[1] else None
-                rows.append([split, title, unit, *(html.number(value, 4) for value in values), html.number(ratio, 2)])
-    return header, rows
 
 
 def _energy_parity(split: SplitPredictions, name: str) -> Iterator[Markup]:
@@ -89,13 +76,7 @@ def _groups(groups: list[GroupErrors], title: str, counted: str) -> Iterator[Mar
             [g.name for g in forces], series, unit="force MAE (meV/Angstrom)", colors=(BEFORE, AFTER)
         )
         yield html.plot(figure, f"Mean absolute force error per {title}, before and after.", height=320)
-    header = [title, counted, "force MAE before (meV/Angstrom)", "after"]
-    energies = any(group.energy_after is not None for group in groups)
-    rows = []
-    for g in groups:
-        row = [g.name, f"{g.count:,}", html.number(g.force_before), html.number(g.force_after)]
-        rows.append([*row, html.number(g.energy_before), html.number(g.energy_after)] if energies else row)
-    yield html.table([*header, "energy MAE before (meV/atom)", "after"] if energies else header, rows)
+    yield html.table(*group_table(groups, title, counted))
 
 
 def _chosen(errors: Floats) -> Integers:

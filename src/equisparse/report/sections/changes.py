@@ -4,11 +4,11 @@ from collections import defaultdict
 from typing import Any
 
 import numpy as np
-from ase.data import chemical_symbols
 from markupsafe import Markup
 
 from equisparse.report import html, plots
 from equisparse.report.run import Row, Run
+from equisparse.report.tables import change_table, number, percent
 from equisparse.report.text import layer_name, layer_order
 
 MEASURES = {
@@ -51,7 +51,7 @@ def _summary(rows: list[Row]) -> str:
     for row in rows:
         shares[column_of(row)] += row["n_changed"]
     first = sorted(shares, key=lambda name: -shares[name])[:3]
-    named = ", ".join(f"{name} ({html.percent(shares[name] / max(changed, 1))})" for name in first)
+    named = ", ".join(f"{name} ({percent(shares[name] / max(changed, 1))})" for name in first)
     return f"{changed:,} of {total:,} selected weights changed. The largest parts of them are in {named}."
 
 
@@ -102,11 +102,11 @@ def _details(run: Run, rows: list[Row]) -> list[dict[str, Any]]:
 def _numbers(row: Row) -> dict[str, str]:
     """Signature of one block in words and numbers."""
     return {
-        "changed": f"{row['n_changed']:,} of {row['n_weights']:,} ({html.percent(row['fraction'])})",
-        "relative norm of the change": html.percent(row["relative_norm"]),
-        "1 - R\u00b2": html.number(row["one_minus_r2"]),
-        "sign balance (1: all grow, -1: all shrink)": html.number(row["sign_balance"]),
-        "largest change": html.number(row["largest"]),
+        "changed": f"{row['n_changed']:,} of {row['n_weights']:,} ({percent(row['fraction'])})",
+        "relative norm of the change": percent(row["relative_norm"]),
+        "1 - R\u00b2": number(row["one_minus_r2"]),
+        "sign balance (1: all grow, -1: all shrink)": number(row["sign_balance"]),
+        "largest change": number(row["largest"]),
     }
 
 
@@ -123,19 +123,7 @@ def _elements(run: Run) -> Markup:
     present = {int(z) for z in run.metrics.get("reference_shifts_ev", {})}
     changed = sum(row["n_changed"] for row in rows)
     absent = sum(row["n_changed"] for row in rows if row["element"] not in present)
-    header = ["element", "layer", "path", "changed", "of", "relative norm", "1 - R\u00b2", "sign balance"]
-    lines = [
-        [
-            chemical_symbols[row["element"]],
-            layer_name(row["layer"]),
-            column_of(row),
-            f"{row['n_changed']:,}",
-            f"{row['n_weights']:,}",
-            html.percent(row["relative_norm"]),
-            html.number(row["one_minus_r2"]),
-            html.number(row["sign_balance"]),
-        ]
-        for row in rows
-    ]
-    text = f"{html.percent(absent / changed)} of these changes are on elements that the data do not have."
-    return Markup("<h3>Changes that belong to one element</h3>") + html.paragraph(text) + html.table(header, lines)
+    text = f"{percent(absent / changed)} of these changes are on elements that the data do not have."
+    return (
+        Markup("<h3>Changes that belong to one element</h3>") + html.paragraph(text) + html.table(*change_table(rows))
+    )

@@ -4,14 +4,15 @@ from markupsafe import Markup
 
 from equisparse.report import html
 from equisparse.report.run import Run
+from equisparse.report.tables import percent
 
 
 def cost(run: Run) -> Markup:
     """Counts, sizes, training time and machine."""
     metrics = run.metrics
     values = {
-        "changed weights": f"{metrics['changed_count']:,}: {html.percent(metrics['changed_fraction_model'])} of the "
-        f"model, {html.percent(metrics['changed_fraction_selected'])} of the selected tensors",
+        "changed weights": f"{metrics['changed_count']:,}: {percent(metrics['changed_fraction_model'])} of the "
+        f"model, {percent(metrics['changed_fraction_selected'])} of the selected tensors",
         "stored values": f"{metrics['stored_values']:,}",
         "adapter file": f"{metrics['adapter_bytes']:,} bytes",
         "base checkpoint": f"{metrics['base_bytes']:,} bytes",

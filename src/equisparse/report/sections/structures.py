@@ -11,6 +11,7 @@ from equisparse.report import html
 from equisparse.report.predictions import Floats, SplitPredictions
 from equisparse.report.run import Run
 from equisparse.report.statistics import energy_errors, frame_force_errors, worst_frames
+from equisparse.report.tables import number
 
 _COUNT = 12
 
@@ -34,7 +35,7 @@ def structures(run: Run) -> Markup | None:
             Markup('<button type="button" data-frame="{0}">{0}</button>').format(frame),
             _origin(split, frame),
             str(split.n_atoms[frame]),
-            *(html.number(_finite(errors[frame])) for errors in (*forces, *energies)),
+            *(number(_finite(errors[frame])) for errors in (*forces, *energies)),
         ]
         for frame in frames
     ]

@@ -16,6 +16,7 @@ from equisparse.report.statistics import (
     frame_force_errors,
     ratio_interval,
 )
+from equisparse.report.tables import number, percent
 
 Mark = Literal["good", "caution", "bad", "open"]
 """Passed; look at it; failed; not checked."""
@@ -87,13 +88,13 @@ def checks(run: Run, ratios: dict[str, RatioInterval]) -> Iterator[tuple[Mark, s
         )
     if merged := run.metrics.get("merged_check"):
         state: Mark = "good" if merged["equal"] else "bad"
-        difference = html.number(1e3 * merged["forces"], 2)
+        difference = number(1e3 * merged["forces"], 2)
         yield state, f"The merged checkpoint gives what the adapter gives (forces within {difference} meV/Angstrom)."
     yield from _audit_check(run)
     yield from _overfit_check(run)
     for name, ratio in ratios.items():
         state = "good" if ratio.better > 0.9 else "caution"
-        yield state, f"{html.percent(ratio.better)} of the frames have a smaller {name} error than before."
+        yield state, f"{percent(ratio.better)} of the frames have a smaller {name} error than before."
     if unresolved := run.metrics.get("reference_unresolved"):
         yield (
             "caution",
@@ -127,8 +128,8 @@ def _sentence(name: str, ratio: RatioInterval, split: str) -> str:
     """One quantity in words."""
     direction = "falls" if ratio.ratio < 1 else "rises"
     return (
-        f"The {name} error {direction} to {html.percent(ratio.ratio)} of the base's "
-        f"(95 % interval {html.percent(ratio.low)} to {html.percent(ratio.high)}, {ratio.n_frames} {split} frames)."
+        f"The {name} error {direction} to {percent(ratio.ratio)} of the base's "
+        f"(95 % interval {percent(ratio.low)} to {percent(ratio.high)}, {ratio.n_frames} {split} frames)."
     )
 
 
@@ -141,8 +142,8 @@ def _where(groups: list[GroupErrors]) -> str:
     lost = [name for name, ratio in ratios.items() if ratio > 1]
     tail = f"Worse than before: {_joined(lost)}." if lost else "No element and no configuration type got worse."
     return (
-        f"Forces gained most for {best} (to {html.percent(ratios[best])} of the base's error) and least for {last} "
-        f"(to {html.percent(ratios[last])}). {tail}"
+        f"Forces gained most for {best} (to {percent(ratios[best])} of the base's error) and least for {last} "
+        f"(to {percent(ratios[last])}). {tail}"
     )
 
 
