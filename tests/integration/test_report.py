@@ -107,6 +107,7 @@ def test_a_fine_tune_ends_with_its_tables(runs: list[Path]) -> None:
     assert sum(int(row["n_changed"]) for row in rows if not row["element"]) == metrics["changed_count"]
     changed = {row["element"] for row in rows if row["element"] and int(row["n_changed"])}
     assert changed == {"8", "12"}, "sparse changes only the embeddings of elements that are in the data"
+    assert {row["element"] for row in read_rows(runs[0] / "interpretation" / "functional.csv")} == {"", "8", "12"}
     groups = read_rows(runs[0] / "interpretation" / "attribution_role.csv")
     assert sum(int(row["n_changed"]) for row in groups) == metrics["changed_count"]
 

@@ -13,12 +13,15 @@ from equisparse.backbones.base import AbstractBackbone
 from equisparse.data.audit.finding import Finding
 from equisparse.data.frames import LabelledFrame
 from equisparse.files import replacing, write_rows, write_text
+from equisparse.interpret.functional import functional_table
 from equisparse.interpret.signatures import largest_entries, pooled_maps, signature_table
 from equisparse.report.predictions import Floats, SplitPredictions, save_predictions
-from equisparse.report.run import ENTRIES, FINDINGS, MAPS, PREDICTIONS, SIGNATURES
+from equisparse.report.run import ENTRIES, FINDINGS, FUNCTIONAL, MAPS, PREDICTIONS, SIGNATURES
 from equisparse.training.dataset import reference_energy
 from equisparse.training.predict import Evaluation
 from equisparse.workflow.inputs import Splits
+
+_FEW_FRAMES = 5
 
 
 def write_findings(folder: Path, findings: Iterable[Finding]) -> None:
@@ -49,6 +52,16 @@ def write_signatures(folder: Path, adapter: Adapter, backbone: AbstractBackbone)
         }
         with replacing(folder / MAPS) as file:
             np.savez_compressed(file, **grids)
+
+
+def write_functional(folder: Path, adapter: Adapter, backbone: AbstractBackbone, frames: list[LabelledFrame]) -> None:
+    """Write how far the outputs of the layers moved on a few frames, from the untouched base."""
+    chosen = frames[:_FEW_FRAMES]
+    graphs = [backbone.graph(frame.atoms) for frame in chosen]
+    numbers = np.concatenate([frame.numbers for frame in chosen])
+    rows = functional_table(adapter, backbone.model, numbers, lambda: backbone.predict(backbone.collate(graphs)))
+    if rows:
+        write_rows(folder / FUNCTIONAL, [asdict(row) for row in rows])
 
 
 def _split_predictions(

@@ -24,7 +24,7 @@ from equisparse.report.run import read_run
 from equisparse.report.text import error_table
 from equisparse.training.fit import FitResult
 from equisparse.workflow.inputs import Splits
-from equisparse.workflow.records import write_findings, write_predictions, write_signatures
+from equisparse.workflow.records import write_findings, write_functional, write_predictions, write_signatures
 from equisparse.workflow.stages import Stage
 
 ADAPTER = "adapter.safetensors"
@@ -88,6 +88,7 @@ def write_results(folder: Path, backbone: AbstractBackbone, outcome: Outcome, co
     write_findings(folder, outcome.findings)
     write_predictions(folder, outcome.splits, stages["base"], stages["final"], adapter)
     write_signatures(folder, adapter, backbone)
+    write_functional(folder, adapter, backbone, outcome.splits.valid)
     write_figures(read_run(folder), folder / "figures")
     report = write_report(folder)
     console.print(error_table({name: stage.metrics for name, stage in outcome.stages.items()}))

@@ -12,6 +12,7 @@ from equisparse.report.sections.changes import changes
 from equisparse.report.sections.configuration import configuration
 from equisparse.report.sections.cost import cost
 from equisparse.report.sections.data import data
+from equisparse.report.sections.functional import functional
 from equisparse.report.sections.learning import learning
 from equisparse.report.sections.structures import structures
 from equisparse.report.sections.usage import usage
@@ -43,6 +44,7 @@ SECTIONS = (
     Section("data", "Data and audit", data),
     Section("learning", "Learning curves", learning),
     Section("changes", "What changed", changes),
+    Section("functional", "What the layers now give", functional),
     Section("attribution", "What each change does", attribution),
     Section("cost", "Cost", cost),
     Section("usage", "Use and cite it", usage),
