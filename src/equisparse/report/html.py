@@ -1,11 +1,14 @@
 """Pieces of HTML: tables, plots and paragraphs, with everything escaped that came from a user."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 from markupsafe import Markup, escape
+
+_NUMBER = re.compile(r"-$|[-+]?[\d.,]+(e[-+]?\d+)?( %| \(.*\))?$")
 
 
 def json_data(values: Any, name: str = "") -> Markup:
@@ -42,7 +45,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], caption: str 
     body = Markup("").join(Markup("<tr>{}</tr>").format(_cells("td", row, kinds)) for row in cells)
     title = Markup("<caption>{}</caption>").format(caption) if caption else ""
     return Markup(
-        '<div class="scroll" tabindex="0"><table>{}<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
+        '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>{}<thead><tr>{}</tr></thead>'
+        "<tbody>{}</tbody></table></div>"
     ).format(title, head, body)
 
 
@@ -79,6 +83,5 @@ def _cells(tag: str, values: Iterable[object], numbers: Iterable[bool]) -> Marku
 
 
 def _is_number(cell: Markup) -> bool:
-    """Whether a cell is a number, with or without sign and unit, or the dash for none."""
-    text = cell.striptags()
-    return text == "-" or text.lstrip("+-")[:1].isdigit()
+    """Whether a cell is a number, with or without unit or interval, or the dash for none."""
+    return bool(_NUMBER.match(cell.striptags()))

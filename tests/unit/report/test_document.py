@@ -2,8 +2,10 @@
 
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from equisparse.errors import InputError
@@ -46,6 +48,23 @@ def test_a_page_of_a_thousand_frames_is_small_and_quickly_made(make_run, predict
     assert time.monotonic() - start < 20
     assert page.stat().st_size < LARGEST
     assert "2,000 of 288,000 components: the 400 worst and a random part" in page.read_text()
+
+
+def test_stresses_have_their_plot_where_there_are_labels(make_run, predictions) -> None:
+    without = write_report(make_run("without")).read_text()
+    split = predictions(12, 4)
+    labelled = replace(split, stress=np.ones_like(split.stress))
+    page = write_report(make_run("with", labelled)).read_text()
+    assert "Stress components" not in without
+    assert "Stress components, test frames." in page
+    assert page.count("br\\u003eyz") == 2 * split.n_frames  # hover texts of both models
+
+
+def test_frames_with_energies_alone(make_run, predictions) -> None:
+    text = visible(write_report(make_run(predictions=predictions(12, 4, labelled=False))).read_text())
+    assert "Better than its base in energy." in text
+    assert "Errors per element" not in text
+    assert 'id="structures"' in text
 
 
 def test_without_predictions_the_page_says_so(make_run) -> None:

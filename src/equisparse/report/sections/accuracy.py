@@ -1,6 +1,6 @@
 """Errors on every split, parity plots of the judged one, errors per element and per configuration type."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -12,16 +12,20 @@ from equisparse.report.predictions import Floats, Integers, SplitPredictions
 from equisparse.report.run import Run
 from equisparse.report.statistics import GroupErrors, errors_by_element, errors_by_type
 from equisparse.report.tables import error_table, group_table
+from equisparse.units import GPA_PER_EV_PER_ANG3
 
 _WORST, _RANDOM = 400, 1600
 """Points of a parity plot where there are more than their sum: those with the largest errors, and a random part."""
+_VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
+_ROWS, _COLUMNS = [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]
+"""Components of a symmetric matrix: names, and where they are."""
 
 
 def accuracy(run: Run) -> Markup:
     """Error table, parity plots, errors per group."""
     parts = [html.table(*error_table(run))]
     if split := run.predictions:
-        parity = [*_energy_parity(split, run.judged), *_force_parity(split, run.judged)]
+        parity = [plot for make in (_energy_parity, _force_parity, _stress_parity) for plot in make(split, run.judged)]
         parts.append(Markup('<div class="pair">{}</div>').format(Markup("").join(parity)))
         parts += _groups(errors_by_element(split), "element", "atoms")
         parts += _groups(errors_by_type(split), "configuration type", "frames")
@@ -46,22 +50,39 @@ def _energy_parity(split: SplitPredictions, name: str) -> Iterator[Markup]:
 
 def _force_parity(split: SplitPredictions, name: str) -> Iterator[Markup]:
     """Force components."""
-    reference, before, after = (v.reshape(-1) for v in (split.forces, split.forces_before, split.forces_after))
+    values = [forces.reshape(-1) for forces in (split.forces, split.forces_before, split.forces_after)]
+
+    def labels(places: Integers) -> tuple[list[str], Integers]:
+        return _component_labels(split, places), split.frame_of_atom[places // 3]
+
+    yield from _components(values, f"Force components, {name} frames.", "eV/Angstrom", labels)
+
+
+def _stress_parity(split: SplitPredictions, name: str) -> Iterator[Markup]:
+    """Stress components, in GPa."""
+    stresses = (split.stress, split.stress_before, split.stress_after)
+    values = [GPA_PER_EV_PER_ANG3 * stress[:, _ROWS, _COLUMNS].reshape(-1) for stress in stresses]
+
+    def labels(places: Integers) -> tuple[list[str], Integers]:
+        frames, components = np.divmod(places, len(_VOIGT))
+        return [f"{_frame_label(split, f)}<br>{_VOIGT[c]}" for f, c in zip(frames, components, strict=True)], frames
+
+    yield from _components(values, f"Stress components, {name} frames.", "GPa", labels)
+
+
+def _components(
+    values: Sequence[Floats], caption: str, unit: str, labels: Callable[[Integers], tuple[list[str], Integers]]
+) -> Iterator[Markup]:
+    """Parity plot of what has many components; `labels` gives hover text and frame of components by their places."""
+    reference, before, after = values
     known = np.flatnonzero(np.isfinite(reference))
-    if not known.size:
-        return
-    errors = np.maximum(abs(before - reference), abs(after - reference))[known]
-    chosen = known[_chosen(errors)]
-    figure = plots.parity(
-        reference[chosen],
-        before[chosen],
-        after[chosen],
-        unit="eV/Angstrom",
-        hover=_component_labels(split, chosen),
-        frames=split.frame_of_atom[chosen // 3],
-    )
-    caption = f"Force components, {name} frames. {_sampling(len(chosen), known.size, 'components')}"
-    yield html.plot(figure, caption, height=440, hook="parity")
+    if known.size:
+        chosen = known[_chosen(np.maximum(abs(before - reference), abs(after - reference))[known])]
+        hover, frames = labels(chosen)
+        parts = (part[chosen] for part in (reference, before, after))
+        figure = plots.parity(*parts, unit=unit, hover=hover, frames=frames)
+        text = f"{caption} {_sampling(len(chosen), known.size, 'components')}"
+        yield html.plot(figure, text, height=440, hook="parity")
 
 
 def _groups(groups: list[GroupErrors], title: str, counted: str) -> Iterator[Markup]:
