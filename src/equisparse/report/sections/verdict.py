@@ -23,6 +23,9 @@ Mark = Literal["good", "caution", "bad", "open"]
 
 _WORDS: dict[Mark, str] = {"good": "passed", "caution": "look at it", "bad": "failed", "open": "not checked"}
 _OVERFIT = 2.0
+"""Error on unseen frames over error on training frames above which to look."""
+_MOST = 0.75
+"""Fraction of frames that should gain."""
 _UNCHECKED = (
     "Other materials: what the base knew outside of these data may be lost.",
     "Long molecular dynamics, short distances and large strains: try them before production.",
@@ -93,7 +96,7 @@ def checks(run: Run, ratios: dict[str, RatioInterval]) -> Iterator[tuple[Mark, s
     yield from _audit_check(run)
     yield from _overfit_check(run)
     for name, ratio in ratios.items():
-        state = "good" if ratio.better > 0.9 else "caution"
+        state = "good" if ratio.better > _MOST else "caution"
         yield state, f"{percent(ratio.better)} of the frames have a smaller {name} error than before."
     if unresolved := run.metrics.get("reference_unresolved"):
         yield (

@@ -54,6 +54,13 @@
   }
   document.getElementById("arrows")?.addEventListener("change", () => showFrame(frame, false));
 
+  for (const { symbol, color } of Object.values(structures?.elements ?? {})) {
+    const dot = document.createElement("span");
+    dot.className = "dot";
+    dot.style.background = color;
+    viewer.previousElementSibling.append(dot, symbol);
+  }
+
   function showFrame(name, scroll) {
     const shown = structures?.frames[name];
     if (!shown) return;
@@ -77,7 +84,7 @@
       type: "scatter3d", mode: "markers", ...columns(shown.positions),
       marker: {
         color: shown.numbers.map((z) => element(z).color),
-        size: shown.numbers.map((z) => 10 + 14 * element(z).radius),
+        size: shown.numbers.map((z) => Math.min(40, Math.max(4, (100 * element(z).radius) / extent(shown.positions)))),
         line: { color: style("--soft"), width: 1 }, opacity: 1,
       },
       text: shown.numbers.map((z, i) => `atom ${i} (${element(z).symbol})<br>${Math.hypot(...shown[kind][i]).toPrecision(3)} eV/Angstrom`),
@@ -86,6 +93,12 @@
   }
   function columns(rows) {
     return { x: rows.map((row) => row && row[0]), y: rows.map((row) => row && row[1]), z: rows.map((row) => row && row[2]) };
+  }
+  function extent(points) {
+    return Math.max(3, ...[0, 1, 2].map((axis) => {
+      const values = points.map((point) => point[axis]);
+      return Math.max(...values) - Math.min(...values);
+    }));
   }
   function lines(segments, color, width) {
     const points = segments.flatMap(([from, to]) => [from, to, [null, null, null]]);
@@ -104,6 +117,8 @@
   function lattice(shown) {
     const corner = (i, j, k) => [0, 1, 2].map((axis) => i * shown.cell[0][axis] + j * shown.cell[1][axis] + k * shown.cell[2][axis]);
     const found = [];
+    const corners = [0, 1].flatMap((i) => [0, 1].flatMap((j) => [0, 1].map((k) => corner(i, j, k))));
+    if (extent(corners) > 2 * extent(shown.positions)) return lines([], style("--line"), 2); // mostly vacuum
     for (const [p, q] of [[0, 0], [0, 1], [1, 0], [1, 1]]) {
       found.push([corner(0, p, q), corner(1, p, q)], [corner(p, 0, q), corner(p, 1, q)], [corner(p, q, 0), corner(p, q, 1)]);
     }
@@ -111,7 +126,8 @@
   }
   function arrowLines(shown, kind) {
     const longest = Math.max(...shown[kind].map((vector) => Math.hypot(...vector)), 1e-12);
-    const found = shown.positions.map((from, i) => [from, from.map((x, axis) => x + (1.5 / longest) * shown[kind][i][axis])]);
+    const length = 0.3 * extent(shown.positions);
+    const found = shown.positions.map((from, i) => [from, from.map((x, axis) => x + (length / longest) * shown[kind][i][axis])]);
     return [lines(found, style("--bad"), 6), longest];
   }
 
