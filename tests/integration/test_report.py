@@ -163,6 +163,23 @@ def test_colours_follow_the_system(runs: list[Path], browser: Any) -> None:
 
 
 @browser_only
+def test_print_is_light_and_complete(runs: list[Path], browser: Any) -> None:
+    browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    )
+    browser.get((runs[0] / "report.html").as_uri())
+    color, count = "document.querySelector('.plot').layout.font.color", "document.querySelectorAll('{}').length"
+    look = f"return [{color}, {count.format('details:not([open])')}]"
+    on_screen, folded = browser.execute_script(look)
+    browser.execute_script("window.dispatchEvent(new Event('beforeprint'))")
+    printed, still_folded = browser.execute_script(look)
+    assert printed != on_screen
+    assert (folded > 0, still_folded) == (True, 0)
+    browser.execute_script("window.dispatchEvent(new Event('afterprint'))")
+    assert browser.execute_script(look)[0] == on_screen
+
+
+@browser_only
 def test_comparison_in_a_browser(runs: list[Path], browser: Any, tmp_path: Path) -> None:
     assert main(["compare", *map(str, runs), "--out", str(tmp_path / "compare.html")]) == 0
     open_page(browser, tmp_path / "compare.html")

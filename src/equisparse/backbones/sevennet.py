@@ -114,8 +114,7 @@ class SevenNetBackbone(AbstractBackbone):
 
     @property
     def element_order(self) -> tuple[int, ...]:
-        slots = {int(z): int(slot) for z, slot in self.model.type_map.items()}  # type: ignore[union-attr,operator]
-        return tuple(sorted(slots, key=lambda z: slots[z]))
+        return tuple(sorted(self.elements, key=lambda z: int(self.model.type_map[z])))  # type: ignore[index]
 
     def save_native(self, path: Path, shifts: Mapping[int, float]) -> None:
         if any(parametrize.is_parametrized(module) for module in self.model.modules()):

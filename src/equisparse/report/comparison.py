@@ -62,7 +62,7 @@ def overview(compared: Comparison) -> Markup:
         metrics = run.metrics
         costs = [f"{metrics['adapter_bytes']:,}", f"{metrics['seconds']:,.0f}"]
         verdict = judgement(error_ratios(run))[1]
-        rows.append([name, metrics["method"], percent(metrics["changed_fraction_model"]), *costs, verdict])
+        rows.append([name, run.method, percent(metrics["changed_fraction_model"]), *costs, verdict])
     return html.table(header, rows)
 
 

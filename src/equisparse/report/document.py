@@ -40,7 +40,7 @@ def write_report(folder: str | Path, out: Path | None = None) -> Path:
     run = read_run(folder)
     made = {section: section.make(run) for section in SECTIONS}
     contents = {(section.key, section.title): html for section, html in made.items() if html}
-    base = f"{run.config.get('base', 'base model')}, method {run.metrics['method']}"
+    base = f"{run.config.get('base', 'base model')}, method {run.method}"
     path = out or run.folder / REPORT
     write_text(path, page(f"Fine-tune {run.name}", base, contents))
     return path

@@ -48,6 +48,11 @@ class Run:
         """Name of the folder."""
         return self.folder.resolve().name
 
+    @property
+    def method(self) -> str:
+        """Name of the method."""
+        return str(self.metrics.get("method", "not recorded"))
+
     @cached_property
     def metrics(self) -> Mapping[str, Any]:
         """Contents of ``metrics.json``."""

@@ -55,9 +55,8 @@ class RatioInterval:
 
 def energy_errors(split: SplitPredictions) -> tuple[Floats, Floats]:
     """Absolute energy errors per atom before and after, each of shape (n_frames,), meV; NaN without a label."""
-    return _scaled(split.energy_before - split.energy, split.n_atoms), _scaled(
-        split.energy_after - split.energy, split.n_atoms
-    )
+    before, after = split.energy_before - split.energy, split.energy_after - split.energy
+    return np.asarray(1e3 * np.abs(before) / split.n_atoms), np.asarray(1e3 * np.abs(after) / split.n_atoms)
 
 
 def atom_force_errors(split: SplitPredictions) -> tuple[Floats, Floats]:
@@ -71,6 +70,12 @@ def frame_force_errors(split: SplitPredictions) -> tuple[Floats, Floats]:
     starts = np.concatenate([[0], np.cumsum(split.n_atoms)[:-1]])
     before, after = (np.add.reduceat(errors, starts) / split.n_atoms for errors in atom_force_errors(split))
     return before, after
+
+
+def stress_errors(split: SplitPredictions) -> tuple[Floats, Floats]:
+    """Mean absolute stress error of each frame over components, before and after, (n_frames,), eV/Angstrom^3."""
+    before, after = split.stress_before - split.stress, split.stress_after - split.stress
+    return np.abs(before).mean(axis=(1, 2)), np.abs(after).mean(axis=(1, 2))
 
 
 def ratio_interval(before: Floats, after: Floats, weights: Integers) -> RatioInterval | None:
@@ -129,8 +134,3 @@ def _mean(values: Floats, weights: Floats) -> float | None:
     """Weighted mean of what is finite; None if nothing is."""
     known = np.isfinite(values)
     return float(np.average(values[known], weights=weights[known])) if known.any() else None
-
-
-def _scaled(difference: Floats, n_atoms: Integers) -> Floats:
-    """Absolute energy differences per atom in meV."""
-    return np.asarray(1e3 * np.abs(difference) / n_atoms)

@@ -8,7 +8,7 @@ import pytest
 
 from equisparse.report.predictions import SplitPredictions, load_predictions
 from equisparse.report.run import PREDICTIONS, read_run
-from equisparse.report.sections.verdict import checks, error_ratios, judgement
+from equisparse.report.sections.verdict import checks, error_ratios, judgement, verdict
 from equisparse.report.statistics import (
     energy_errors,
     errors_by_element,
@@ -69,6 +69,20 @@ def test_ratio_of_equal_gains_is_exact_and_without_labels_there_is_none() -> Non
 def test_verdict_follows_the_errors(make_run, predictions, gain: float, mark: str) -> None:
     run = read_run(make_run(predictions=predictions(12, 4, gain=gain)))
     assert judgement(error_ratios(run))[0] == mark
+
+
+def test_the_verdict_says_where(make_run, predictions) -> None:
+    mixed = str(verdict(read_run(make_run("mixed"))))
+    assert "gained most for Mg (to 50 % of the base&#39;s error) and least for O (100 %)" in mixed
+    worse = str(verdict(read_run(make_run("worse", predictions(12, 4, gain=3.0)))))
+    assert "Worse than before: Mg, cold and hot." in worse
+
+
+def test_a_worse_stress_is_no_clear_gain(make_run, predictions) -> None:
+    split = predictions(12, 4)
+    ones = np.ones_like(split.stress)
+    run = read_run(make_run(predictions=replace(split, stress=0 * ones, stress_before=ones, stress_after=2 * ones)))
+    assert judgement(error_ratios(run)) == ("caution", "Better than its base in force and energy, worse in stress.")
 
 
 def test_checks_name_what_was_not_done(make_run) -> None:

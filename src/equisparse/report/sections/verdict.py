@@ -15,6 +15,7 @@ from equisparse.report.statistics import (
     errors_by_type,
     frame_force_errors,
     ratio_interval,
+    stress_errors,
 )
 from equisparse.report.tables import number, percent
 
@@ -26,6 +27,8 @@ _OVERFIT = 2.0
 """Error on unseen frames over error on training frames above which to look."""
 _MOST = 0.75
 """Fraction of frames that should gain."""
+_NAMED = 5
+"""So many groups are named; of more, the number."""
 _UNCHECKED = (
     "Other materials: what the base knew outside of these data may be lost.",
     "Long molecular dynamics, short distances and large strains: try them before production.",
@@ -58,6 +61,7 @@ def error_ratios(run: Run) -> dict[str, RatioInterval]:
     found = {
         "force": ratio_interval(*frame_force_errors(split), split.n_atoms),
         "energy": ratio_interval(*energy_errors(split), ones),
+        "stress": ratio_interval(*stress_errors(split), ones),
     }
     return {name: ratio for name, ratio in found.items() if ratio is not None}
 
@@ -143,11 +147,13 @@ def _where(groups: list[GroupErrors]) -> str:
         return ""
     best, last = min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__)
     lost = [name for name, ratio in ratios.items() if ratio > 1]
-    tail = f"Worse than before: {_joined(lost)}." if lost else "No element and no configuration type got worse."
+    if len(lost) == len(ratios):
+        return "Forces are worse than before for every element and configuration type."
+    named = _joined(lost[:_NAMED]) + (f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else "") if lost else ""
     return (
         f"Forces gained most for {best} (to {percent(ratios[best])} of the base's error) and least for {last} "
-        f"(to {percent(ratios[last])}). {tail}"
-    )
+        f"({percent(ratios[last])}). "
+    ) + (f"Worse than before: {named}." if lost else "No element and no configuration type got worse.")
 
 
 def _joined(names: list[str]) -> str:

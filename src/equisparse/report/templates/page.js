@@ -112,7 +112,7 @@
         if (Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]) < 1.1 * (radius[i] + radius[j])) found.push([a, b]);
       });
     });
-    return lines(found, style("--soft"), 5);
+    return lines(found, style("--soft"), shown.positions.length > 40 ? 2 : 5);
   }
   function lattice(shown) {
     const corner = (i, j, k) => [0, 1, 2].map((axis) => i * shown.cell[0][axis] + j * shown.cell[1][axis] + k * shown.cell[2][axis]);
