@@ -189,6 +189,14 @@ def test_comparison_in_a_browser(runs: list[Path], browser: Any, tmp_path: Path)
     assert "seed0 and seed1" in text_of(browser, "#stability")
 
 
+@pytest.mark.parametrize(("words", "message"), [(["--by", "colour"], "layer, l"), (["--frames", "0"], "1 or more")])
+def test_attribution_without_meaning(
+    runs: list[Path], words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["attribute", str(runs[0]), *words]) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_one_run_cannot_be_compared(runs: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", str(runs[0])]) == 2
     assert "two or more" in capsys.readouterr().err

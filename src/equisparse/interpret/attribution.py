@@ -80,7 +80,25 @@ class AttributionRow:
     alone_energy_high: float | None
 
 
-def attribute(adapter: Adapter, model: nn.Module, by: str, errors: Callable[[], FrameErrors]) -> list[AttributionRow]:
+def group_blocks(layout: Layout, by: str) -> dict[str | int, list[Block]]:
+    """Blocks of a layout by group, in the order of the layout.
+
+    Raises
+    ------
+    InputError
+        If `by` is none of `GROUPINGS`.
+    """
+    if by not in GROUPINGS:
+        raise InputError("Changes cannot be grouped like this.", given=by, expected=", ".join(GROUPINGS))
+    groups: dict[str | int, list[Block]] = {}
+    for block in layout:
+        groups.setdefault(GROUPINGS[by](block), []).append(block)
+    return groups
+
+
+def attribute(
+    adapter: Adapter, model: nn.Module, groups: Mapping[str | int, Sequence[Block]], errors: Callable[[], FrameErrors]
+) -> list[AttributionRow]:
     """Errors without each group of the change, and with it alone: two evaluations a group, and two more.
 
     Parameters
@@ -88,22 +106,16 @@ def attribute(adapter: Adapter, model: nn.Module, by: str, errors: Callable[[], 
     adapter : Adapter
     model : Module
         The untouched base; it is so again afterwards, bit for bit.
-    by : str
-        One of `GROUPINGS`.
+    groups : mapping
+        From `group_blocks`.
     errors : callable
         Errors of the present weights of `model`.
 
     Returns
     -------
     list of AttributionRow
-        One a group that has changed weights, in the order of the layout.
-
-    Raises
-    ------
-    InputError
-        If `by` is no grouping.
+        One a group that has changed weights, in the order of the groups.
     """
-    groups = _groups(adapter.layout, by)
     base = {name: model.get_parameter(name).detach().clone() for name in adapter.layout.tensors}
     changed = base | adapter.weights(model)
     untouched = errors()
@@ -127,16 +139,6 @@ def exchanged(weights: Mapping[str, Tensor], other: Mapping[str, Tensor], blocks
     for block in blocks:
         block.view(result[block.tensor]).copy_(block.view(other[block.tensor]))
     return result
-
-
-def _groups(layout: Layout, by: str) -> dict[str | int, list[Block]]:
-    """Blocks of a layout by group."""
-    if by not in GROUPINGS:
-        raise InputError("Changes cannot be grouped like this.", given=by, expected=", ".join(GROUPINGS))
-    groups: dict[str | int, list[Block]] = {}
-    for block in layout:
-        groups.setdefault(GROUPINGS[by](block), []).append(block)
-    return groups
 
 
 def _count(base: Mapping[str, Tensor], changed: Mapping[str, Tensor], blocks: Sequence[Block]) -> int:

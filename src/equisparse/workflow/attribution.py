@@ -11,8 +11,9 @@ from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.registry import load_backbone
 from equisparse.config.finetune import read_config
 from equisparse.deploy.calculator import check_adapter
+from equisparse.errors import InputError
 from equisparse.files import write_rows
-from equisparse.interpret.attribution import FrameErrors, attribute
+from equisparse.interpret.attribution import FrameErrors, attribute, group_blocks
 from equisparse.report.document import write_report
 from equisparse.report.run import ATTRIBUTION, CONFIG, read_run
 from equisparse.training.dataset import FrameDataset
@@ -43,11 +44,14 @@ def attribute_run(folder: str | Path, by: str, console: Console, *, frames: int 
     Raises
     ------
     EquisparseError
-        If the folder holds no finished run, the data are gone, or `by` is no grouping.
+        If the folder holds no finished run, the data are gone, or `by` or `frames` has no meaning.
     """
     folder = read_run(folder).folder
     config = read_config(folder / CONFIG)
+    if frames < 1:
+        raise InputError("Errors need frames.", given=f"--frames {frames}", expected="1 or more")
     adapter = load_adapter(folder / ADAPTER)
+    groups = group_blocks(adapter.layout, by)
     backbone = load_backbone(
         config.base, backbone=config.backbone, device=device, dtype=config.dtype, modality=config.modality
     )
@@ -55,7 +59,7 @@ def attribute_run(folder: str | Path, by: str, console: Console, *, frames: int 
     valid = read_splits(config).valid
     chosen = [valid[number] for number in np.linspace(0, len(valid) - 1, min(frames, len(valid))).astype(int)]
     dataset = FrameDataset(backbone, chosen, dict(adapter.shifts))
-    rows = attribute(adapter, backbone.model, by, lambda: _errors(backbone, dataset))
+    rows = attribute(adapter, backbone.model, groups, lambda: _errors(backbone, dataset))
     path = folder / ATTRIBUTION.format(by)
     path.parent.mkdir(exist_ok=True)
     write_rows(path, [asdict(row) for row in rows])

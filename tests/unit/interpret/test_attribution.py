@@ -6,7 +6,7 @@ import torch
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.errors import InputError
-from equisparse.interpret.attribution import GROUPINGS, FrameErrors, attribute
+from equisparse.interpret.attribution import FrameErrors, attribute, group_blocks
 from equisparse.testing.methods import PathNetwork
 
 TOTALS = {"linear": 0.5, "readout": 0.25 - 0.125}
@@ -24,11 +24,11 @@ def errors_of(model: PathNetwork, base: dict[str, torch.Tensor]) -> FrameErrors:
 def test_differences_are_those_of_the_group(planted: Adapter, by: str) -> None:
     model = PathNetwork(planted.layout, torch.float64, seed=0)
     base = {name: model.get_parameter(name).detach().clone() for name in planted.layout.tensors}
-    rows = attribute(planted, model, by, lambda: errors_of(model, base))
+    groups = group_blocks(planted.layout, by)
+    rows = attribute(planted, model, groups, lambda: errors_of(model, base))
     assert sum(row.n_changed for row in rows) == 3
     for row in rows:
-        blocks = [block for block in planted.layout if GROUPINGS[by](block) == row.group]
-        total = sum(TOTALS[role] for role in {block.role for block in blocks})
+        total = sum(TOTALS[role] for role in {block.role for block in groups[row.group]})
         assert row.without_energy == pytest.approx(-total)
         assert row.alone_energy == pytest.approx(total)
         assert row.alone_force == pytest.approx(2 * total)
@@ -39,11 +39,11 @@ def test_differences_are_those_of_the_group(planted: Adapter, by: str) -> None:
 def test_without_labels_there_is_no_number(planted: Adapter) -> None:
     model = PathNetwork(planted.layout, torch.float64, seed=0)
     nothing = np.full(2, np.nan)
-    (row, *_) = attribute(planted, model, "role", lambda: FrameErrors(nothing, nothing, np.array([1, 1])))
+    groups = group_blocks(planted.layout, "role")
+    (row, *_) = attribute(planted, model, groups, lambda: FrameErrors(nothing, nothing, np.array([1, 1])))
     assert row.without_force is row.alone_energy_low is None
 
 
 def test_an_unknown_grouping_is_refused(planted: Adapter) -> None:
-    model = PathNetwork(planted.layout, torch.float64, seed=0)
     with pytest.raises(InputError, match="layer, l, role"):
-        attribute(planted, model, "colour", lambda: errors_of(model, {}))
+        group_blocks(planted.layout, "colour")

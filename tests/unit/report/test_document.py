@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from equisparse.cli import main
 from equisparse.errors import InputError
 from equisparse.report.document import write_comparison, write_report
 from equisparse.report.sections.registry import SECTIONS
@@ -73,6 +74,13 @@ def test_without_predictions_the_page_says_so(make_run) -> None:
     text = visible(write_report(folder).read_text())
     assert "cannot say whether" in text
     assert 'id="structures"' not in text
+
+
+def test_report_command(make_run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(make_run()), "--out", str(tmp_path / "page.html")]) == 0
+    assert "<title>Fine-tune run</title>" in (tmp_path / "page.html").read_text()
+    assert main(["report", str(tmp_path)]) == 2
+    assert "no finished run" in capsys.readouterr().err
 
 
 def test_runs_side_by_side(make_run, predictions, tmp_path: Path) -> None:
