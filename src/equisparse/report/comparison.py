@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import plotly.graph_objects as go
 from markupsafe import Markup
 
@@ -16,6 +17,7 @@ from equisparse.report.tables import number, percent
 from equisparse.report.text import QUANTITIES, layer_name, layer_order
 
 _STABILITY = ("spearman", "spearman_null", "jaccard", "jaccard_expected", "jaccard_null")
+_OTHER_FRAMES = "These runs were not judged on the same frames: their errors do not say which of them is better."
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ def errors(compared: Comparison) -> Markup:
             known = [value for value in values if value is not None]
             if known:
                 rows.append([split, title, unit, *(_marked(value, min(known)) for value in values)])
-    return html.table(["split", "error after fine-tuning", "unit", *compared.runs], rows)
+    table = html.table(["split", "error after fine-tuning", "unit", *compared.runs], rows)
+    return table if _same_frames(compared) else html.paragraph(_OTHER_FRAMES) + table
 
 
 def curves(compared: Comparison) -> Markup | None:
@@ -142,6 +145,12 @@ COMPARISONS: tuple[tuple[str, str, Callable[[Comparison], Markup | None]], ...] 
     ("options", "Different options", options),
 )
 """Anchor, title and maker of each section, from first to last."""
+
+
+def _same_frames(compared: Comparison) -> bool:
+    """Whether all runs were judged on the same labels, as far as they kept their predictions."""
+    splits = [run.predictions for run in compared.runs.values() if run.predictions]
+    return all(np.array_equal(split.energy, splits[0].energy, equal_nan=True) for split in splits)
 
 
 def _marked(value: float | None, best: float) -> str | Markup:

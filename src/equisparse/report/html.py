@@ -10,6 +10,9 @@ from markupsafe import Markup, escape
 
 _NUMBER = re.compile(r"-$|[-+]?[\d.,]+(e[-+]?\d+)?( %| \(.*\))?$")
 
+_LONG = 40
+"""Characters of a cell's text from which its column keeps a readable width."""
+
 
 def json_data(values: Any, name: str = "") -> Markup:
     """Plain values, or JSON text, in an element that browsers do not run; the page's script finds it by `name`."""
@@ -76,10 +79,13 @@ def definitions(values: Mapping[str, object]) -> Markup:
     return Markup("<dl>{}</dl>").format(Markup("").join(pairs))
 
 
-def _cells(tag: str, values: Iterable[object], numbers: Iterable[bool]) -> Markup:
+def _cells(tag: str, values: Sequence[object], numbers: Iterable[bool]) -> Markup:
     """Cells of one row."""
-    template = {True: Markup('<{0} class="number">{1}</{0}>'), False: Markup("<{0}>{1}</{0}>")}
-    return Markup("").join(template[right].format(tag, value) for value, right in zip(values, numbers, strict=True))
+    cell = Markup('<{0} class="{1}">{2}</{0}>')
+    return Markup("").join(
+        cell.format(tag, "number" if right else "long" if len(escape(value).striptags()) > _LONG else "text", value)
+        for value, right in zip(values, numbers, strict=True)
+    )
 
 
 def _is_number(cell: Markup) -> bool:

@@ -37,7 +37,7 @@ def learning_curves(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator
 def parity(
     reference: Floats, before: Floats, after: Floats, *, unit: str, hover: Sequence[str], frames: Integers
 ) -> go.Figure:
-    """Errors of predictions against the reference, before and after.
+    """Predictions against the reference, before and after.
 
     Parameters
     ----------

@@ -92,6 +92,13 @@ def test_runs_side_by_side(make_run, predictions, tmp_path: Path) -> None:
         assert shown in text
 
 
+def test_runs_judged_on_other_frames_are_said_to_be(make_run, predictions, tmp_path: Path) -> None:
+    one, same, other = make_run("one"), make_run("same", predictions(12, 4)), make_run("other", predictions(8, 4))
+    warning = "not judged on the same frames"
+    assert warning not in write_comparison([one, same], tmp_path / "a.html").read_text()
+    assert warning in write_comparison([one, other], tmp_path / "b.html").read_text()
+
+
 def test_runs_of_one_name_are_refused(make_run, tmp_path: Path) -> None:
     folder = make_run()
     with pytest.raises(InputError, match="same name"):

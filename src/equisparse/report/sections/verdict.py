@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
+import numpy as np
 from markupsafe import Markup
 
 from equisparse.report import html
@@ -29,6 +30,11 @@ _MOST = 0.75
 """Fraction of frames that should gain."""
 _NAMED = 5
 """So many groups are named; of more, the number."""
+_SEEN = "Judged on validation frames, which chose the best epoch: give test frames for a fair number."
+_UNRESOLVED = (
+    "The data cannot separate the reference energies of {}: do not compare energies across compositions that were not "
+    "in the data."
+)
 _UNCHECKED = (
     "Other materials: what the base knew outside of these data may be lost.",
     "Long molecular dynamics, short distances and large strains: try them before production.",
@@ -43,8 +49,8 @@ def verdict(run: Run) -> Markup:
         Markup('<p class="headline {}">{}</p>').format(mark, headline),
         html.listing(_sentence(name, ratio, run.judged) for name, ratio in ratios.items()),
     ]
-    if split := run.predictions:
-        parts.append(html.paragraph(_where([*errors_by_element(split), *errors_by_type(split)])))
+    if (split := run.predictions) and (where := _where([*errors_by_element(split), *errors_by_type(split)])):
+        parts.append(html.paragraph(where))
     rows = [
         Markup('<li class="check {0}"><strong>{1}:</strong> {2}</li>').format(state, _WORDS[state], text)
         for state, text in checks(run, ratios)
@@ -57,7 +63,7 @@ def error_ratios(run: Run) -> dict[str, RatioInterval]:
     """Ratio of errors after and before by quantity, on the judged split; both with refitted reference energies."""
     if (split := run.predictions) is None:
         return {}
-    ones = split.n_atoms * 0 + 1
+    ones = np.ones_like(split.n_atoms)
     found = {
         "force": ratio_interval(*frame_force_errors(split), split.n_atoms),
         "energy": ratio_interval(*energy_errors(split), ones),
@@ -86,13 +92,8 @@ def judgement(ratios: dict[str, RatioInterval]) -> tuple[Mark, str]:
 
 def checks(run: Run, ratios: dict[str, RatioInterval]) -> Iterator[tuple[Mark, str]]:
     """What was looked at, and what it gave."""
-    if run.judged == "test":
-        yield "good", "Judged on test frames that training never saw."
-    else:
-        yield (
-            "caution",
-            f"Judged on {run.judged} frames, which chose the best epoch: give test frames for a fair number.",
-        )
+    seen = run.judged != "test"
+    yield ("caution", _SEEN) if seen else ("good", "Judged on test frames that training never saw.")
     if merged := run.metrics.get("merged_check"):
         state: Mark = "good" if merged["equal"] else "bad"
         difference = number(1e3 * merged["forces"], 2)
@@ -103,11 +104,7 @@ def checks(run: Run, ratios: dict[str, RatioInterval]) -> Iterator[tuple[Mark, s
         state = "good" if ratio.better > _MOST else "caution"
         yield state, f"{percent(ratio.better)} of the frames have a smaller {name} error than before."
     if unresolved := run.metrics.get("reference_unresolved"):
-        yield (
-            "caution",
-            f"The data cannot separate the reference energies of {', '.join(unresolved)}: do not compare \
-energies across compositions that were not in the data.",
-        )
+        yield "caution", _UNRESOLVED.format(", ".join(unresolved))
     for text in _UNCHECKED:
         yield "open", text
 
