@@ -31,8 +31,8 @@ def core(session: nox.Session) -> None:
 
 @nox.session
 def sevennet(session: nox.Session) -> None:
-    """Tests with SevenNet, against the package as it is built for users."""
-    session.install(*CONSTRAINTS, ".[sevennet,test,lint]")
+    """Tests with SevenNet, NequIP and Allegro, against the package as it is built for users."""
+    session.install(*CONSTRAINTS, ".[sevennet,nequip,test,lint]", "nequip-allegro")
     targets = session.posargs or ("tests/architecture", "tests/backbones", "tests/integration")
     session.run("pytest", *targets, env=ONE_THREAD)
 
@@ -40,7 +40,7 @@ def sevennet(session: nox.Session) -> None:
 @nox.session(default=False)
 def slow(session: nox.Session) -> None:
     """Tests that take minutes: whole fine-tunes and their physics."""
-    session.install(*CONSTRAINTS, ".[sevennet,test]")
+    session.install(*CONSTRAINTS, ".[sevennet,nequip,test]")
     session.run("pytest", "-m", "slow or physics", *(session.posargs or ("tests",)), env=ONE_THREAD)
 
 

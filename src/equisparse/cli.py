@@ -176,6 +176,7 @@ def _add_base_options(parser: ArgumentParser) -> None:
     parser.add_argument("--device", type=str, default="auto")
     parser.add_argument("--dtype", type=str, default="float32")
     parser.add_argument("--modality", type=str | None, default=None)
+    parser.add_argument("--sha256", type=str | None, default=None, help="what the base file's SHA-256 begins with")
 
 
 def _add_label_options(parser: ArgumentParser) -> None:
@@ -288,6 +289,7 @@ def _load(options: Namespace) -> Any:
         device=options.device,
         dtype=options.dtype,
         modality=options.modality,
+        sha256=options.sha256,
     )
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -79,7 +79,7 @@ class AbstractBackbone(ABC):
     """
 
     name: ClassVar[str]
-    native_suffix: ClassVar[str]
+    native_suffix: str
     """Ending of the upstream's checkpoint files."""
 
     model: nn.Module
@@ -88,6 +88,17 @@ class AbstractBackbone(ABC):
     dtype: torch.dtype
     device: torch.device
     modality: str | None
+
+    @classmethod
+    @abstractmethod
+    def locate(cls, source: str) -> Path:
+        """The file of a model, found or downloaded by the upstream; nothing of it is opened.
+
+        Raises
+        ------
+        BackboneError
+            If there is no such model.
+        """
 
     @classmethod
     @abstractmethod
@@ -197,6 +208,28 @@ def resolve_device(device: str) -> torch.device:
     if resolved.type == "cuda" and not torch.cuda.is_available():
         raise BackboneError("There is no CUDA device here.", given=device, next_step="use `--device cpu` or `auto`")
     return resolved
+
+
+def checked_modality(modalities: Collection[str], modality: str | None, source: str) -> str | None:
+    """The chosen task of a multi-task model; None for a model of one task, which has no names for it.
+
+    Raises
+    ------
+    BackboneError
+        If a choice is needed and not given, or given and not needed; the message lists those there are.
+    """
+    if not modalities:
+        if modality is not None:
+            raise BackboneError(f"{source} has no modalities.", given=modality, next_step="leave --modality out")
+        return None
+    if modality not in modalities:
+        raise BackboneError(
+            f"{source} has several modalities and one has to be chosen.",
+            given=modality or "none",
+            expected=" or ".join(modalities),
+            next_step="add --modality NAME: the level of theory closest to that of your data",
+        )
+    return modality
 
 
 def stress_matrix(rows: Tensor, order: Sequence[int]) -> Tensor:

@@ -1,12 +1,21 @@
 """Blocks of e3nn's modules; every backbone that is built from them reads its layout here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from e3nn.o3 import FullyConnectedTensorProduct, Linear
 from torch import nn
 
-from equisparse.blocks import Block, column_blocks, matrix_blocks
+from equisparse.blocks import Block, Layout, column_blocks, matrix_blocks
+
+
+def model_layout(model: nn.Module, blocks: Iterable[Block]) -> Layout:
+    """Layout of the blocks of a model, in the order of its parameters."""
+    parameters = dict(model.named_parameters())
+    order = {name: place for place, name in enumerate(parameters)}
+    ordered = sorted(blocks, key=lambda block: order[block.tensor])
+    shapes = {block.tensor: tuple(parameters[block.tensor].shape) for block in ordered}
+    return Layout(tuple(ordered), shapes, sum(parameter.numel() for parameter in parameters.values()))
 
 
 def linear_blocks(tensor: str, module: Linear, role: str, layer: int) -> Iterator[Block]:

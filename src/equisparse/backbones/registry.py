@@ -1,17 +1,24 @@
 """Name -> backbone, imported when asked for."""
 
 import importlib
+from pathlib import Path
 
 from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.process import kept_environment
+from equisparse.backbones.trust import check_sha256, warn_of_pickle
 from equisparse.errors import BackboneError, MissingPackageError
 
 _BACKBONES = {
     "sevennet": ("equisparse.backbones.sevennet", "SevenNetBackbone", "sevenn"),
+    "mace": ("equisparse.backbones.mace", "MACEBackbone", "mace"),
+    "nequip": ("equisparse.backbones.nequip", "NequIPBackbone", "nequip"),
 }
 """Name -> module, class, and the upstream's import name."""
 
-_PREFIXES = (("7net", "sevennet"), ("sevennet", "sevennet"))
-_SUFFIXES = ((".pth", "sevennet"),)
+_OWN_ENVIRONMENT = " in an environment of its own: it needs e3nn 0.4.4, which SevenNet and NequIP cannot use"
+
+_PREFIXES = (("7net", "sevennet"), ("sevennet", "sevennet"), ("mace-", "mace"), ("nequip.net:", "nequip"))
+_SUFFIXES = ((".pth", "sevennet"), (".model", "mace"), (".ckpt", "nequip"), (".nequip.zip", "nequip"))
 
 
 def load_backbone(
@@ -21,6 +28,7 @@ def load_backbone(
     device: str = "cpu",
     dtype: str = "float32",
     modality: str | None = None,
+    sha256: str | None = None,
 ) -> AbstractBackbone:
     """Load a base model.
 
@@ -36,15 +44,22 @@ def load_backbone(
         ``float32`` or ``float64``.
     modality : str, optional
         Task of a multi-task model.
+    sha256 : str, optional
+        What the file's SHA-256 has to begin with; checked before the file is opened.
 
     Raises
     ------
     BackboneError
-        If no backbone fits or the model cannot be loaded.
+        If no backbone fits, the model cannot be loaded, or it is not the pinned one.
     MissingPackageError
         If the upstream package is not installed.
     """
-    return backbone_class(backbone or guess(source)).load(source, device=device, dtype=dtype, modality=modality)
+    kind = backbone_class(backbone or guess(source))
+    if sha256 is not None:
+        check_sha256(kind.locate(source), sha256)
+    elif Path(source).is_file():
+        warn_of_pickle(Path(source))
+    return kind.load(source, device=device, dtype=dtype, modality=modality)
 
 
 def backbone_class(name: str) -> type[AbstractBackbone]:
@@ -53,14 +68,15 @@ def backbone_class(name: str) -> type[AbstractBackbone]:
         raise BackboneError("There is no such backbone.", given=name, expected=", ".join(_BACKBONES))
     module, attribute, upstream = _BACKBONES[name]
     try:
-        importlib.import_module(upstream)
+        with kept_environment():  # MACE sets variables when it is imported
+            importlib.import_module(upstream)
+            found: type[AbstractBackbone] = getattr(importlib.import_module(module), attribute)
     except ImportError as error:
         raise MissingPackageError(
             f"The backbone {name} needs the package {upstream}.",
             cause=str(error),
-            next_step=f"pip install 'equisparse[{name}]'",
+            next_step=f"pip install 'equisparse[{name}]'{_OWN_ENVIRONMENT if name == 'mace' else ''}",
         ) from error
-    found: type[AbstractBackbone] = getattr(importlib.import_module(module), attribute)
     return found
 
 
@@ -76,6 +92,7 @@ def guess(source: str) -> str:
     raise BackboneError(
         "It cannot be told which backbone this model belongs to.",
         given=source,
-        expected="a SevenNet name such as 7net-0, or a file ending in .pth",
+        expected="a SevenNet name such as 7net-0, a MACE name such as mace-mpa-0, nequip.net:GROUP/MODEL:VERSION, or a file ending in "
+        + ", ".join(suffix for suffix, _ in _SUFFIXES),
         next_step="name it with --backbone " + "|".join(_BACKBONES),
     )

@@ -20,7 +20,12 @@ from sevenn.nn.convolution import IrrepsConvolution
 from sevenn.nn.node_embedding import OnehotEmbedding
 from sevenn.nn.scale import Rescale, get_resolved_shift_scale
 from sevenn.train.dataload import unlabeled_atoms_to_graph
-from sevenn.util import dtype_correct, get_available_pretrained_models, load_checkpoint
+from sevenn.util import (
+    dtype_correct,
+    get_available_pretrained_models,
+    load_checkpoint,
+    pretrained_name_to_path,
+)
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch_geometric.data import Batch
@@ -30,11 +35,12 @@ from equisparse.backbones.base import (
     AbstractBackbone,
     BaseId,
     Prediction,
+    checked_modality,
     fingerprint,
     resolve_device,
     stress_matrix,
 )
-from equisparse.backbones.e3nn_layout import linear_blocks, product_blocks, radial_blocks
+from equisparse.backbones.e3nn_layout import linear_blocks, model_layout, product_blocks, radial_blocks
 from equisparse.blocks import Block, Layout
 from equisparse.errors import BackboneError, StateError
 from equisparse.files import replacing
@@ -64,7 +70,14 @@ class SevenNetBackbone(AbstractBackbone):
             _cast_one_hot(self.model, self.dtype)
         self.cutoff = float(model.cutoff)
         self.elements = frozenset(int(z) for z in model.type_map)
-        self.modality = _checked_modality(model.modal_map, modality, source)
+        self.modality = checked_modality(model.modal_map or (), modality, source)
+
+    @classmethod
+    def locate(cls, source: str) -> Path:
+        if Path(source).is_file():
+            return Path(source)
+        with _told(source):
+            return Path(pretrained_name_to_path(source))
 
     @classmethod
     def load(
@@ -75,12 +88,8 @@ class SevenNetBackbone(AbstractBackbone):
             return cls(checkpoint, source, resolve_device(device), dtype, modality)
 
     def layout(self) -> Layout:
-        blocks = [block for name, module in self.model.named_modules() for block in _blocks_of(name, module)]
-        parameters = dict(self.model.named_parameters())
-        order = {name: place for place, name in enumerate(parameters)}
-        blocks.sort(key=lambda block: order[block.tensor])
-        shapes = {block.tensor: tuple(parameters[block.tensor].shape) for block in blocks}
-        return Layout(tuple(blocks), shapes, sum(parameter.numel() for parameter in parameters.values()))
+        modules = self.model.named_modules()
+        return model_layout(self.model, (block for name, module in modules for block in _blocks_of(name, module)))
 
     def graph(self, atoms: Atoms) -> AtomGraphData:
         values = unlabeled_atoms_to_graph(atoms, self.cutoff)
@@ -195,36 +204,26 @@ def _layer(name: str) -> int:
 
 
 def _load_checkpoint(source: str) -> SevenNetCheckpoint:
-    """Checkpoint by name or file, with upstream's failures told in words."""
-    names = get_available_pretrained_models()
-    try:
+    """Checkpoint by name or file."""
+    with _told(source):
         checkpoint = load_checkpoint(source)
         checkpoint.config  # noqa: B018  reads the file
+    return checkpoint
+
+
+@contextmanager
+def _told(source: str) -> Iterator[None]:
+    """Upstream's failures with a model told in words."""
+    try:
+        yield
     except Exception as error:  # the upstream's loader raises whatever pickle, requests or its own code raise
         raise BackboneError(
             "SevenNet cannot load this model.",
             given=source,
-            expected="a file written by SevenNet, or one of " + ", ".join(names),
+            expected="a file written by SevenNet, or one of " + ", ".join(get_available_pretrained_models()),
             cause=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}",
             next_step="where there is no network, put the checkpoint file here yourself and give its path",
         ) from error
-    return checkpoint
-
-
-def _checked_modality(modal_map: Mapping[str, int] | None, modality: str | None, source: str) -> str | None:
-    """The chosen modality, or an error that lists those there are."""
-    if not modal_map:
-        if modality is not None:
-            raise BackboneError(f"{source} has no modalities.", given=modality, next_step="leave --modality out")
-        return None
-    if modality not in modal_map:
-        raise BackboneError(
-            f"{source} has several modalities and one has to be chosen.",
-            given=modality or "none",
-            expected=" or ".join(modal_map),
-            next_step="add --modality NAME: the level of theory closest to that of your data",
-        )
-    return modality
 
 
 def _cast_one_hot(model: nn.Module, dtype: torch.dtype) -> None:

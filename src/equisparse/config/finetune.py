@@ -30,7 +30,9 @@ class FinetuneConfig(TrainingOptions):
     backbone : str or None
         Which upstream the base belongs to; guessed if not given.
     modality : str or None
-        Task of a multi-task base.
+        Task of a multi-task base, such as the head of a MACE model.
+    sha256 : str or None
+        What the SHA-256 of the base's file has to begin with; checked before the file is opened.
     method : str or None
         Name of the method; by default ``sparse``, and with `budget` the method that fits best per byte.
     regime : str
@@ -65,6 +67,7 @@ class FinetuneConfig(TrainingOptions):
     base: str = "7net-0"
     backbone: str | None = None
     modality: str | None = None
+    sha256: str | None = None
     method: str | None = None
     regime: str = "L"
     changed: float | None = None

@@ -61,7 +61,12 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
     folder = prepare_folder(config) if leads else Path(config.out)
     splits = read_splits(config)
     backbone = load_backbone(
-        config.base, backbone=config.backbone, device=config.device, dtype=config.dtype, modality=config.modality
+        config.base,
+        backbone=config.backbone,
+        device=config.device,
+        dtype=config.dtype,
+        modality=config.modality,
+        sha256=config.sha256,
     )
     method, layout = choose_method(config, backbone.layout())
     options = config.training.resolved(len(splits.train), method.learning_rate)

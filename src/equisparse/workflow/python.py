@@ -16,6 +16,7 @@ def calculator(
     device: str = "auto",
     dtype: str = "float32",
     modality: str | None = None,
+    sha256: str | None = None,
 ) -> AdaptedCalculator:
     """ASE calculator of a base model, with or without an adapter.
 
@@ -24,7 +25,7 @@ def calculator(
     base : str or AbstractBackbone
         Name, file, or a loaded base, whose weights are then changed.
     adapter : str, Path or Adapter, optional
-    device, dtype, modality
+    device, dtype, modality, sha256
         For a base given by name; the modality is the adapter's by default.
 
     Raises
@@ -35,5 +36,5 @@ def calculator(
     loaded = load_adapter(adapter) if isinstance(adapter, (str, Path)) else adapter
     if isinstance(base, str):
         chosen = modality or (loaded.modality if loaded else None)
-        base = load_backbone(base, device=device, dtype=dtype, modality=chosen)
+        base = load_backbone(base, device=device, dtype=dtype, modality=chosen, sha256=sha256)
     return adapted_calculator(base, loaded)

@@ -1,0 +1,144 @@
+"""MACE, through its own package: loader, graphs, model, calculator and file format are upstream's."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import mace
+import torch
+from ase import Atoms
+from ase.calculators.calculator import Calculator
+from mace.calculators import MACECalculator
+from mace.data import AtomicData, config_from_atoms
+from mace.tools import AtomicNumberTable
+from mace.tools.torch_geometric.batch import Batch
+from torch import Tensor
+from torch.nn.utils import parametrize
+
+from equisparse.backbones.base import (
+    DTYPES,
+    AbstractBackbone,
+    BaseId,
+    Prediction,
+    checked_modality,
+    fingerprint,
+    resolve_device,
+)
+from equisparse.backbones.mace_files import locate, open_model
+from equisparse.backbones.mace_layout import model_blocks
+from equisparse.backbones.process import default_dtype
+from equisparse.backbones.e3nn_layout import model_layout
+from equisparse.blocks import Layout
+from equisparse.errors import StateError
+from equisparse.files import replacing
+
+_REFERENCES = "atomic_energies_fn.atomic_energies"
+
+
+class MACEBackbone(AbstractBackbone):
+    """A MACE model: a ``.model`` file of the user, or a foundation model such as ``mace-mpa-0`` or ``mace-off23``.
+
+    The heads of a multi-head model are its modalities.
+    """
+
+    name = "mace"
+    native_suffix = ".model"
+
+    def __init__(self, source: str, device: torch.device, dtype: str, modality: str | None) -> None:
+        self._path = locate(source)
+        model = open_model(self._path, source)
+        self._heads: list[str] = list(getattr(model, "heads", None) or ["Default"])
+        self.modality = checked_modality(self._heads if len(self._heads) > 1 else [], modality, source)
+        self._head = self._heads.index(self.modality) if self.modality else 0
+        weights = dict(model.named_parameters()) | {_REFERENCES: model.state_dict()[_REFERENCES]}
+        self.identity = BaseId(self.name, Path(source).name, fingerprint(weights), mace.__version__)
+        self.dtype, self.device = DTYPES[dtype], device
+        self.model = model.to(device=device, dtype=self.dtype).eval()
+        numbers = [int(z) for z in model.atomic_numbers]  # type: ignore[union-attr]
+        self._table, self.elements = AtomicNumberTable(numbers), frozenset(numbers)
+        self.cutoff = float(model.r_max)  # type: ignore[arg-type]
+
+    @classmethod
+    def locate(cls, source: str) -> Path:
+        return locate(source)
+
+    @classmethod
+    def load(
+        cls, source: str, *, device: str = "cpu", dtype: str = "float32", modality: str | None = None
+    ) -> "MACEBackbone":
+        return cls(source, resolve_device(device), dtype, modality)
+
+    def layout(self) -> Layout:
+        return model_layout(self.model, model_blocks(self.model))
+
+    def graph(self, atoms: Atoms) -> Any:
+        bare = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+        with default_dtype(self.dtype):
+            config = config_from_atoms(bare, head_name=self._heads[self._head])
+            return AtomicData.from_config(config, z_table=self._table, cutoff=self.cutoff, heads=self._heads)
+
+    def collate(self, graphs: Sequence[Any]) -> Any:
+        return Batch.from_data_list(list(graphs))
+
+    def predict(self, batch: Any, *, training: bool = False) -> Prediction:
+        self.model.train(training)
+        with torch.enable_grad():
+            output = self.model(batch.to(self.device).to_dict(), training=training, compute_stress=True)
+        energy, forces, stress = (output[key] for key in ("energy", "forces", "stress"))
+        if not training:
+            energy, forces, stress = energy.detach(), forces.detach(), stress.detach()
+        return Prediction(energy, forces, stress)
+
+    @property
+    def native_bytes(self) -> int:
+        return self._path.stat().st_size
+
+    @property
+    def reference_slots(self) -> Mapping[int, int]:
+        return {z: slot for slot, z in enumerate(self._table.zs)}
+
+    @torch.no_grad()
+    def save_native(self, path: Path, shifts: Mapping[int, float]) -> None:
+        if any(parametrize.is_parametrized(module) for module in self.model.modules()):
+            raise StateError("A method is attached: the native file would not be MACE's.", next_step="detach first")
+        model = open_model(self._path, self.identity.source)
+        for name, parameter in self.model.named_parameters():
+            model.get_parameter(name).copy_(parameter)
+        references = model.get_buffer(_REFERENCES)
+        references.copy_(self._shifted(references, shifts))
+        with replacing(path) as file:
+            torch.save(model, file)
+
+    def upstream_calculator(self, path: Path) -> Calculator:
+        model = open_model(path, str(path))
+        dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
+        device = str(self.device)
+        with default_dtype(DTYPES[dtype]):
+            calculator: Calculator = MACECalculator(
+                models=[model], device=device, default_dtype=dtype, head=self._heads[self._head]
+            )
+        return calculator
+
+    def deployment_notes(self, path: Path) -> str:
+        head = f", head={self.modality!r}" if self.modality else ""
+        option = f" --head {self.modality}" if self.modality else ""
+        device, dtype = self.device.type, str(self.dtype).removeprefix("torch.")
+        lines = (
+            "ASE:     from mace.calculators import MACECalculator",
+            f"         calc = MACECalculator('{path}', device='{device}', default_dtype='{dtype}'{head})",
+            f"check:   mace_eval_configs --configs frames.extxyz --model {path} --output out.extxyz{option}",
+            f"LAMMPS:  mace_create_lammps_model {path}{option}        (writes {path}-lammps.pt)",
+            "         pair_style mace no_domain_decomposition",
+            f"         pair_coeff * * {path}-lammps.pt <element of type 1> <element of type 2> ...",
+            f"ML-IAP:  mace_create_lammps_model {path}{option} --format=mliap",
+            f"         pair_style mliap unified {path}-mliap_lammps.pt 0",
+            f"faster:  mace_e3nn_cueq {path} --output_model fast.model        (NVIDIA GPU with cuEquivariance)",
+        )
+        return "\n".join(lines)
+
+    def _shifted(self, references: Tensor, shifts: Mapping[int, float]) -> Tensor:
+        """Reference energies of shape (heads, elements) or (elements,), those of the head shifted, in float64."""
+        moved, slots = torch.atleast_2d(references.to(torch.float64)).clone(), self.reference_slots
+        for z, value in shifts.items():
+            moved[self._head if len(moved) > 1 else 0, slots[z]] += value
+        return moved.reshape(references.shape)

@@ -1,0 +1,91 @@
+"""Files of MACE models: where they are, and how they are opened."""
+
+from pathlib import Path
+
+import torch
+from mace.calculators.foundations_models import download_mace_mp_checkpoint, mace_mp_urls, mace_off_urls
+from torch import nn
+
+from equisparse.errors import BackboneError
+
+_DEFAULTS = {
+    "mace-mp": "medium-mpa-0",
+    "mace-mp-0": "medium",
+    "mace-mp-0b3": "medium-0b3",
+    "mace-mpa-0": "medium-mpa-0",
+    "mace-omat-0": "medium-omat-0",
+}
+"""Names of publications -> the model that MACE takes for them."""
+
+_ACCELERATED = ("cuequivariance", "openequivariance")
+
+
+def foundation_models() -> dict[str, str]:
+    """Name of every foundation model that MACE knows -> what its own download function takes: a key or an address."""
+    named = {key if key.startswith("mace-") else f"mace-{key}": key for key in mace_mp_urls}
+    organic = {f"mace-off23-{size}": address for size, address in mace_off_urls.items()}
+    return named | _DEFAULTS | organic | {"mace-off23": mace_off_urls["medium"]}
+
+
+def locate(source: str) -> Path:
+    """The file of a model, which MACE downloads and keeps if it is a name; MACE tells about licences when it does.
+
+    Raises
+    ------
+    BackboneError
+        If there is no such file or name, or the download fails.
+    """
+    if Path(source).is_file():
+        return Path(source)
+    known = foundation_models()
+    if source.lower() not in known:
+        raise BackboneError(
+            "There is no such MACE model.",
+            given=source,
+            expected="a .model file, or one of " + ", ".join(known),
+        )
+    try:
+        return Path(download_mace_mp_checkpoint(known[source.lower()]))
+    except Exception as error:  # whatever urllib and the file system raise
+        raise BackboneError(
+            "MACE cannot download this model.",
+            given=source,
+            cause=f"{type(error).__name__}: {error}",
+            next_step="where there is no network, put the .model file here yourself and give its path",
+        ) from error
+
+
+def open_model(path: Path, source: str) -> nn.Module:
+    """The model of a file, on the CPU and in the precision of the file.
+
+    Raises
+    ------
+    BackboneError
+        If the file holds no model that gives energies, or one that was converted for an accelerator.
+    """
+    try:
+        model = torch.load(path, map_location="cpu", weights_only=False)
+    except Exception as error:  # pickle raises whatever the classes of the file raise
+        raise _refused(source, f"{type(error).__name__}: {(str(error).splitlines() or ['no message'])[0]}") from error
+    if not hasattr(model, "atomic_energies_fn") or not hasattr(model, "products"):
+        raise _refused(source, f"the file holds a {type(model).__name__}")
+    kinds = {type(module).__module__.partition(".")[0] for module in model.modules()}
+    if any(kind.startswith(_ACCELERATED) for kind in kinds):
+        raise BackboneError(
+            "The model was converted for an accelerator, whose weights have another order.",
+            given=source,
+            expected="a model in e3nn's form, as mace_run_train writes it",
+            next_step="convert it back with `mace_cueq_to_e3nn` first, adapt it, and convert the merged file",
+        )
+    loaded: nn.Module = model
+    return loaded
+
+
+def _refused(source: str, cause: str) -> BackboneError:
+    """Error for a file that is no model with energies."""
+    return BackboneError(
+        "MACE cannot load this model.",
+        given=source,
+        expected="a .model file that mace_run_train wrote, of a model that predicts energies",
+        cause=cause,
+    )

@@ -1,0 +1,51 @@
+"""NequIP's settings of the whole process, kept to the blocks that need them."""
+
+import random
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import e3nn
+import numpy as np
+import torch
+import torch._dynamo
+from nequip.utils import global_state
+
+from equisparse.backbones.process import kept_environment
+
+_ATTRIBUTES = (
+    (global_state, "_GLOBAL_STATE_INITIALIZED"),
+    (torch.backends, "fp32_precision"),
+    (torch._dynamo.config, "capture_dynamic_output_shape_ops"),
+    (torch._dynamo.config, "capture_scalar_outputs"),
+)
+"""What `set_global_state` changes by assignment; older versions of torch lack some."""
+
+
+@contextmanager
+def nequip_state() -> Iterator[None]:
+    """Within the block the process is as NequIP sets it up to build and load models; afterwards as it was.
+
+    NequIP makes double precision the default, seeds every generator, and sets options of e3nn, dynamo and
+    multiprocessing and environment variables, all for good.
+    """
+    attributes = [(owner, name, getattr(owner, name)) for owner, name in _ATTRIBUTES if hasattr(owner, name)]
+    optimization = dict(e3nn.get_optimization_defaults())
+    dtype, sharing = torch.get_default_dtype(), torch.multiprocessing.get_sharing_strategy()
+    seeds = random.getstate(), np.random.get_state()  # noqa: NPY002  upstream seeds the old generator
+    with kept_environment(), torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", message="Found `per_type_energy_s")
+        fusion = torch.jit.set_fusion_strategy([("DYNAMIC", 10)])
+        try:
+            global_state.set_global_state()
+            yield
+        finally:
+            torch.jit.set_fusion_strategy(fusion)
+            torch.set_default_dtype(dtype)
+            torch.multiprocessing.set_sharing_strategy(sharing)
+            e3nn.set_optimization_defaults(**optimization)
+            random.setstate(seeds[0])
+            np.random.set_state(seeds[1])  # noqa: NPY002
+            for owner, name, value in attributes:
+                setattr(owner, name, value)
