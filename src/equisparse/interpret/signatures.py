@@ -92,7 +92,7 @@ def signature_table(adapter: Adapter, model: nn.Module, elements: Sequence[int] 
     rows, parts = [], []
     for number, (block, base, changed) in enumerate(changed_blocks(adapter, model)):
         rows.append(_row(number, block, base, changed))
-        for element, index in _element_parts(block, elements):
+        for element, index in element_parts(block, elements):
             parts.append(_row(number, block, base[index], changed[index], element))
     return rows + parts
 
@@ -130,8 +130,15 @@ def changed_blocks(adapter: Adapter, model: nn.Module) -> Iterator[tuple[Block, 
         yield block, before, after
 
 
-def _element_parts(block: Block, elements: Sequence[int] | None) -> Iterator[tuple[int, int | tuple[slice, int]]]:
-    """Atomic number and index of every element's part of a block that has an element axis."""
+def element_parts(block: Block, elements: Sequence[int] | None) -> Iterator[tuple[int, int | tuple[slice, int]]]:
+    """Atomic number and index of every element's part of a block; nothing if the block has no element axis.
+
+    Parameters
+    ----------
+    block : Block
+    elements : sequence of int or None
+        Atomic numbers in the order of element axes.
+    """
     for slot, element in enumerate(elements or ()):
         if len(block.shape) == 3 and block.shape[1] == len(elements or ()):
             yield element, (slice(None), slot)

@@ -53,7 +53,12 @@ def attribute_run(folder: str | Path, by: str, console: Console, *, frames: int 
     adapter = load_adapter(folder / ADAPTER)
     groups = group_blocks(adapter.layout, by)
     backbone = load_backbone(
-        config.base, backbone=config.backbone, device=device, dtype=config.dtype, modality=config.modality
+        config.base,
+        backbone=config.backbone,
+        device=device,
+        dtype=config.dtype,
+        modality=config.modality,
+        sha256=config.sha256,
     )
     check_adapter(backbone, adapter)
     valid = read_splits(config).valid
