@@ -14,7 +14,7 @@ from equisparse.data.labels import LabelKeys, LabelUnits
 from equisparse.errors import EquisparseError
 
 _PIPE_WIDTH = 110
-_LISTS = ("train", "valid", "test", "targets", "data")
+_LISTS = ("train", "valid", "test", "targets", "data", "runs")
 """Options that take several values."""
 _FLAGS = ("resume", "force")
 """Options that may stand without a value."""
@@ -54,6 +54,14 @@ def build_parser() -> ArgumentParser:
     commands.add_subcommand("audit", _audit_parser(), help="check frames and labels before any training")
     commands.add_subcommand("evaluate", _evaluate_parser(), help="errors of a base, or of a base with an adapter")
     commands.add_subcommand("inspect", _inspect_parser(), help="what an adapter changes; needs no backbone")
+    commands.add_subcommand(
+        "report", _report_parser(), help="one page about a finished run, made again from its folder"
+    )
+    commands.add_subcommand(
+        "attribute", _attribute_parser(), help="what each part of a run's change does to its errors"
+    )
+    commands.add_subcommand("compare", _compare_parser(), help="one page about several finished runs, side by side")
+    commands.add_subcommand("export", _export_parser(), help="figures as PNG and SVG, tables as CSV and LaTeX")
     commands.add_subcommand("merge", _merge_parser(), help="write and check the native checkpoint")
     return parser
 
@@ -67,7 +75,7 @@ def normalised(words: list[str]) -> list[str]:
     if not words or words[0].startswith("-"):
         return words
     command, rest = words[0], words[1:]
-    positional = {"finetune": "train", "audit": "data", "evaluate": "data"}.get(command)
+    positional = {"finetune": "train", "audit": "data", "evaluate": "data", "compare": "runs"}.get(command)
     if positional and rest and not rest[0].startswith("-"):
         rest = [f"--{positional}", *rest]
     result = [command]
@@ -120,6 +128,36 @@ def _evaluate_parser() -> ArgumentParser:
 def _inspect_parser() -> ArgumentParser:
     parser = ArgumentParser(description="What an adapter changes: equisparse inspect ADAPTER")
     parser.add_argument("adapter", type=str)
+    return parser
+
+
+def _report_parser() -> ArgumentParser:
+    parser = ArgumentParser(description="Write the report of a finished run: equisparse report RUN_DIR")
+    parser.add_argument("run", type=str)
+    parser.add_argument("--out", type=str | None, default=None, help="report.html in the folder of the run by default")
+    return parser
+
+
+def _attribute_parser() -> ArgumentParser:
+    parser = ArgumentParser(description="Errors without each part of a change, and with it alone")
+    parser.add_argument("run", type=str)
+    parser.add_argument("--by", type=str, default="layer", help="layer, l, role, path or block")
+    parser.add_argument("--frames", type=int, default=50, help="at most so many validation frames")
+    parser.add_argument("--device", type=str, default="auto")
+    return parser
+
+
+def _compare_parser() -> ArgumentParser:
+    parser = ArgumentParser(description="Several runs side by side: equisparse compare RUN RUN ... [--out FILE]")
+    parser.add_argument("--runs", type=list[str], required=True, help="folders; the leading words by default")
+    parser.add_argument("--out", type=str, default="compare.html")
+    return parser
+
+
+def _export_parser() -> ArgumentParser:
+    parser = ArgumentParser(description="Figures and tables of a finished run, for papers")
+    parser.add_argument("run", type=str)
+    parser.add_argument("--out", type=str, required=True, help="folder")
     return parser
 
 
@@ -197,6 +235,40 @@ def _inspect(options: Namespace, console: Console) -> int:
     return 0
 
 
+def _report(options: Namespace, console: Console) -> int:
+    from equisparse.report.document import write_report
+
+    path = write_report(options.run, Path(options.out) if options.out else None)
+    console.print(f"written: {path}", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def _attribute(options: Namespace, console: Console) -> int:
+    from equisparse.workflow.attribution import attribute_run
+
+    path = attribute_run(options.run, options.by, console, frames=options.frames, device=options.device)
+    console.print(f"written: {path}", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def _compare(options: Namespace, console: Console) -> int:
+    from equisparse.workflow.comparison import compare_runs
+
+    path = compare_runs(options.runs, Path(options.out))
+    console.print(f"written: {path}", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def _export(options: Namespace, console: Console) -> int:
+    from equisparse.report.export import write_figures, write_tables
+    from equisparse.report.run import read_run
+
+    run, folder = read_run(options.run), Path(options.out)
+    written = [*write_figures(run, folder, ("png", "svg")), *write_tables(run, folder)]
+    console.print(f"{len(written)} files written: {folder}", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
 def _merge(options: Namespace, console: Console) -> int:
     from equisparse.workflow.checks import merge_files
 
@@ -232,6 +304,10 @@ _COMMANDS = {
     "audit": _audit,
     "evaluate": _evaluate,
     "inspect": _inspect,
+    "report": _report,
+    "attribute": _attribute,
+    "compare": _compare,
+    "export": _export,
     "merge": _merge,
 }
 

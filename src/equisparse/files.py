@@ -1,11 +1,13 @@
 """Files that are written whole or not at all."""
 
+import csv
+import io
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 
 @contextmanager
@@ -32,3 +34,27 @@ def write_text(path: Path, text: str) -> None:
     """Replace a text file by `text`, UTF-8."""
     with replacing(path) as file:
         file.write(text.encode())
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as CSV, all at once; columns are those of the first row, and None is an empty field."""
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, fieldnames=list(rows[0]), extrasaction="ignore", restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, table.getvalue())
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Rows of a CSV file: whole numbers as int, other numbers as float, empty fields as None, the rest as text."""
+    with path.open(newline="") as file:
+        return [{name: _value(text) for name, text in row.items()} for row in csv.DictReader(file)]
+
+
+def _value(text: str) -> int | float | str | None:
+    """What a field of a CSV file stands for."""
+    with suppress(ValueError):
+        return int(text)
+    with suppress(ValueError):
+        return float(text)
+    return text or None

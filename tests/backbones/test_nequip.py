@@ -225,6 +225,7 @@ class TestEveryModel:
 
     def test_layout(self, backbone):
         laws.check_layout(backbone)
+        assert laws.check_element_order(backbone, 8, 12) >= 2
         assert {block.role for block in backbone.layout()} == {
             "embedding",
             "linear",
@@ -295,6 +296,7 @@ class TestAllegro:
 
     def test_layout_holds_all_weights(self, backbone):
         laws.check_layout(backbone)
+        laws.check_element_order(backbone, 8, 12)
         assert backbone.layout().numel == backbone.layout().total_parameters
 
     def test_blocks_of_tensor_products_are_paths(self, backbone):

@@ -73,6 +73,7 @@ class TestPretrained:
 
     def test_layout(self, backbone):
         laws.check_layout(backbone)
+        assert laws.check_element_order(backbone, 8, 12) >= 2
 
     def test_upstream_calculator(self, backbone, oxides):
         laws.check_calculator(backbone, backbone.upstream_calculator(Path(backbone.identity.source)), oxides)
@@ -149,6 +150,7 @@ class TestOwnModels:
 
     def test_layout(self, backbone, own_model):
         laws.check_layout(backbone)
+        assert laws.check_element_order(backbone, 8, 12) >= 2
         roles = {block.role for block in backbone.layout()}
         assert roles == {"embedding", "linear", "self_connection", "radial", "readout"}
         elements = [block.shape[1] for block in backbone.layout() if len(block.shape) == 3]

@@ -147,6 +147,11 @@ class AbstractBackbone(ABC):
     def reference_slots(self) -> Mapping[int, int]:
         """Atomic number -> number of the reference energy it uses; elements may share one."""
 
+    @property
+    def element_order(self) -> tuple[int, ...] | None:
+        """Atomic numbers in the order in which tensors with an element axis have them; None if that is not known."""
+        return None
+
     @abstractmethod
     def save_native(self, path: Path, shifts: Mapping[int, float]) -> None:
         """Write the present weights as a checkpoint of the upstream, with shifted reference energies.

@@ -97,6 +97,10 @@ class MACEBackbone(AbstractBackbone):
     def reference_slots(self) -> Mapping[int, int]:
         return {z: slot for slot, z in enumerate(self._table.zs)}
 
+    @property
+    def element_order(self) -> tuple[int, ...]:
+        return tuple(int(z) for z in self._table.zs)
+
     @torch.no_grad()
     def save_native(self, path: Path, shifts: Mapping[int, float]) -> None:
         if any(parametrize.is_parametrized(module) for module in self.model.modules()):

@@ -99,6 +99,10 @@ class NequIPBackbone(AbstractBackbone):
         shared = self.model.state_dict()[self._shifts].numel() == 1
         return {z: 0 if shared else number for z, number in self._types.items()}
 
+    @property
+    def element_order(self) -> tuple[int, ...]:
+        return tuple(sorted(self._types, key=lambda z: self._types[z]))
+
     def save_native(self, path: Path, shifts: Mapping[int, float]) -> None:
         if any(parametrize.is_parametrized(module) for module in self.model.modules()):
             raise StateError("A method is attached: the native file would not be NequIP's.", next_step="detach first")

@@ -121,6 +121,10 @@ class SevenNetBackbone(AbstractBackbone):
             return dict.fromkeys(self.elements, 0)
         return {int(z): int(slot) for z, slot in self.model.type_map.items()}  # type: ignore[union-attr,operator]
 
+    @property
+    def element_order(self) -> tuple[int, ...]:
+        return tuple(sorted(self.elements, key=lambda z: int(self.model.type_map[z])))  # type: ignore[index]
+
     def save_native(self, path: Path, shifts: Mapping[int, float]) -> None:
         if any(parametrize.is_parametrized(module) for module in self.model.modules()):
             raise StateError("A method is attached: the native file would not be SevenNet's.", next_step="detach first")

@@ -1,6 +1,6 @@
 """Which weights an adapter changes, block by block, from the adapter alone: no base model, no backbone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,12 +49,16 @@ def change_table(adapter: Adapter) -> list[ChangeRow]:
     A stored change too small to alter the rounded weight of a real base still counts here;
     `equisparse.adapters.adapter.count_changes` counts on the base itself.
     """
+    return [_row(block, change) for block, change in block_changes(adapter)]
+
+
+def block_changes(adapter: Adapter) -> Iterator[tuple[Block, Tensor | None]]:
+    """Each block of the layout with its change, float64 of the block's shape; None if nothing is stored for it."""
     method = make_method(adapter.method, adapter.options)
-    rows = []
     for tensor in adapter.layout.tensors:
         change = _change(adapter, method, tensor)
-        rows += [_row(block, change) for block in adapter.layout.of(tensor)]
-    return rows
+        for block in adapter.layout.of(tensor):
+            yield block, None if change is None else block.view(change)
 
 
 def aggregate(rows: Iterable[ChangeRow], by: Sequence[str] = ("layer",)) -> list[dict[str, Any]]:
@@ -85,8 +89,8 @@ def _change(adapter: Adapter, method: AbstractMethod, tensor: str) -> Tensor | N
 
 
 def _row(block: Block, change: Tensor | None) -> ChangeRow:
-    """Row of one block from the change of its tensor."""
-    part = torch.zeros(1, dtype=torch.float64) if change is None else block.view(change)
+    """Row of one block from its change."""
+    part = torch.zeros(1, dtype=torch.float64) if change is None else change
     changed = int(part.count_nonzero())
     return ChangeRow(
         tensor=block.tensor,

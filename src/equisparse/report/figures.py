@@ -21,11 +21,12 @@ BEFORE, AFTER, GREY = "#D55E00", "#0072B2", "#666666"
 _MANY_POINTS = 4000
 _PARITY_UNITS = {"energy": "energy less its mean (eV/atom)", "forces": "force component (eV/Angstrom)"}
 _ERROR_UNITS = {"energy": ("meV/atom", "{:.2f}"), "forces": ("meV/Angstrom", "{:.1f}")}
-_CURVES = (
+CURVES = (
     ("energy_mae_mev_per_atom", "energy MAE (meV/atom)"),
     ("force_mae_mev_per_ang", "force MAE (meV/Angstrom)"),
     ("stress_mae_gpa", "stress MAE (GPa)"),
 )
+"""Errors that learning curves show, with their units."""
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -42,7 +43,7 @@ def learning_curve(rows: Sequence[Mapping[str, float]]) -> Figure:
     rows : sequence of mapping
         One an epoch: ``epoch``, ``changed_fraction_model``, and ``train_`` and ``valid_`` errors.
     """
-    shown = [(name, title) for name, title in _CURVES if any(f"valid_{name}" in row for row in rows)]
+    shown = [(name, title) for name, title in CURVES if any(f"valid_{name}" in row for row in rows)]
     figure = Figure(figsize=(3.6 * (len(shown) + 1), 3.2), layout="constrained")
     axes = figure.subplots(1, len(shown) + 1, squeeze=False)[0]
     epochs = [row["epoch"] for row in rows]
@@ -109,6 +110,46 @@ def change_map(rows: Sequence[Mapping[str, Any]]) -> Figure:
     _bars(per_layer, [layer_name(layer) for layer in layers], [_share(rows, layer=layer) for layer in layers], "layer")
     orders = sorted({row["l"] for row in rows})
     _bars(per_order, [str(order) for order in orders], [_share(rows, l=order) for order in orders], "order l")
+    return _clean(figure)
+
+
+def before_after_bars(groups: Sequence[tuple[str, float, float]], unit: str) -> Figure:
+    """Errors of groups before and after, side by side.
+
+    Parameters
+    ----------
+    groups : sequence of (name, before, after)
+    unit : str
+        Name and unit of the error.
+    """
+    figure = Figure(figsize=(1.6 + 0.9 * len(groups), 3.2), layout="constrained")
+    axis = figure.subplots()
+    places = np.arange(len(groups))
+    for shift, column, title, color in ((-0.2, 1, "base", BEFORE), (0.2, 2, "fine-tuned", AFTER)):
+        axis.bar(places + shift, [group[column] for group in groups], 0.4, label=title, color=color)
+    axis.set_xticks(places, [group[0] for group in groups])
+    axis.set_ylabel(unit)
+    axis.legend(frameon=False)
+    return _clean(figure)
+
+
+def interval_bars(bars: Sequence[tuple[str, float, float, float]], unit: str) -> Figure:
+    """Horizontal bars with intervals, largest on top.
+
+    Parameters
+    ----------
+    bars : sequence of (name, value, low, high)
+    unit : str
+        Name and unit of the values.
+    """
+    ordered = sorted(bars, key=lambda bar: bar[1])
+    figure = Figure(figsize=(6.4, 0.8 + 0.3 * len(bars)), layout="constrained")
+    axis = figure.subplots()
+    values, low, high = (np.array([bar[column] for bar in ordered]) for column in (1, 2, 3))
+    spread = np.maximum(np.stack([values - low, high - values]), 0.0)
+    axis.barh([bar[0] for bar in ordered], values, xerr=spread, color=AFTER, ecolor=GREY, capsize=3)
+    axis.axvline(0.0, color=GREY, linewidth=0.8)
+    axis.set_xlabel(unit)
     return _clean(figure)
 
 

@@ -10,13 +10,14 @@ from rich.table import Table
 from equisparse.adapters.adapter import Adapter
 from equisparse.interpret.changes import ChangeRow, aggregate, change_table
 
-_QUANTITIES = (
+QUANTITIES = (
     ("energy_mae_mev_per_atom", "energy MAE", "meV/atom", "{:.2f}"),
     ("energy_rmse_mev_per_atom", "energy RMSE", "meV/atom", "{:.2f}"),
     ("force_mae_mev_per_ang", "force MAE", "meV/Angstrom", "{:.1f}"),
     ("force_rmse_mev_per_ang", "force RMSE", "meV/Angstrom", "{:.1f}"),
     ("stress_mae_gpa", "stress MAE", "GPa", "{:.3f}"),
 )
+"""Errors in the order of tables: name, title, unit, format."""
 _TOP_PATHS = 20
 
 
@@ -34,7 +35,7 @@ def error_table(results: Mapping[str, Mapping[str, Mapping[str, float | None]]])
     for title in ("base", "base, references refitted", "fine-tuned", "fine-tuned / refitted"):
         table.add_column(title, justify="right")
     for split in results["final"]:
-        for name, title, unit, text in _QUANTITIES:
+        for name, title, unit, text in QUANTITIES:
             values = [results[stage][split][name] for stage in ("base", "refit", "final")]
             if values[2] is not None:
                 shown = [_number(value, text) for value in values]
@@ -48,7 +49,7 @@ def metrics_table(metrics: Mapping[str, float | None]) -> Table:
     table = Table(title="Errors", title_justify="left")
     for title in ("error", "value", "unit"):
         table.add_column(title, justify="right" if title == "value" else "left")
-    for name, title, unit, text in _QUANTITIES:
+    for name, title, unit, text in QUANTITIES:
         if metrics[name] is not None:
             table.add_row(title, _number(metrics[name], text), unit)
     return table

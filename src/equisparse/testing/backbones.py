@@ -17,6 +17,7 @@ from torch import Tensor
 
 from equisparse.adapters.attach import written
 from equisparse.backbones.base import AbstractBackbone, Prediction
+from equisparse.interpret.signatures import element_parts
 from equisparse.testing.tolerances import ENERGY, FINITE_DIFFERENCE, FORCES, STRESS
 
 _STEP = 2e-4
@@ -57,6 +58,36 @@ def check_layout(backbone: AbstractBackbone) -> None:
         assert tuple(parameters[name].shape) == shape, f"{name} has shape {tuple(parameters[name].shape)}, not {shape}"
         covered = torch.cat([block.indices().reshape(-1) for block in layout.of(name)])
         assert torch.equal(covered.sort().values, torch.arange(math.prod(shape))), f"the blocks do not tile {name}"
+
+
+def check_element_order(backbone: AbstractBackbone, first: int, second: int) -> int:
+    """What `element_order` calls an element's part of a block acts on that element alone: pairs of atoms of each tell.
+
+    Parameters
+    ----------
+    backbone : AbstractBackbone
+    first, second : int
+        Two atomic numbers that the model knows.
+
+    Returns
+    -------
+    int
+        Number of parts that were tried; 0 for a model without element axes.
+    """
+    pairs = [Atoms([z, z], [[0.0, 0.0, 0.0], [0.0, 0.0, 1.5]]) for z in (first, second)]
+    before, found = predict(backbone, pairs).energy, 0
+    for block in backbone.layout():
+        parts = dict(element_parts(block, backbone.element_order))
+        for place, z in enumerate((first, second)):
+            if z in parts:
+                weight = backbone.model.get_parameter(block.tensor).detach().clone()
+                block.view(weight)[parts[z]] += 0.1
+                with written(backbone.model, {block.tensor: weight}):
+                    after = predict(backbone, pairs).energy
+                assert after[place] != before[place], f"{block.tensor}: the part of {z} does not act on {z}"
+                assert after[1 - place] == before[1 - place], f"{block.tensor}: the part of {z} acts on others"
+                found += 1
+    return found
 
 
 def check_calculator(backbone: AbstractBackbone, calculator: Calculator, frames: Sequence[Atoms]) -> None:

@@ -1,14 +1,12 @@
 """The learning curve: one row an epoch, kept with the checkpoints and written as CSV."""
 
-import csv
-import io
 import time
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from equisparse.files import write_text
+from equisparse.files import write_rows
 from equisparse.training.task import FinetuneTask
 
 
@@ -49,12 +47,3 @@ class LearningCurve(Callback):
         self.rows.append(row)
         if trainer.is_global_zero:
             write_rows(self.path, self.rows)
-
-
-def write_rows(path: Path, rows: list[dict[str, float]]) -> None:
-    """Write rows as CSV, all at once; columns are those of the first row."""
-    table = io.StringIO(newline="")
-    writer = csv.DictWriter(table, fieldnames=list(rows[0]), extrasaction="ignore", restval="")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, table.getvalue())

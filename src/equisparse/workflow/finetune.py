@@ -30,6 +30,7 @@ class FinetuneResult:
     ----------
     folder : Path
         With ``adapter.safetensors``, the merged checkpoint, ``metrics.json``, ``metrics.csv``, ``config.yaml``,
+        ``report.html``, the tables it is made from (``predictions/``, ``interpretation/``, ``findings.json``),
         ``figures/`` and ``checkpoints/``.
     adapter : Adapter
     metrics : dict
@@ -74,7 +75,7 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
     check_frames(splits, None, backbone, console, force=config.force)
     unshifted = {name: FrameDataset(backbone, frames, {}) for name, frames in splits.items()}
     base = evaluate_all(backbone, unshifted)
-    check_frames(splits, base.evaluations["train"], backbone, console, force=config.force)
+    findings = check_frames(splits, base.evaluations["train"], backbone, console, force=config.force)
     references = fit_references(backbone, splits, base.evaluations["train"])
     datasets = {name: dataset.with_shifts(references.shifts) for name, dataset in unshifted.items()}
 
@@ -100,7 +101,7 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
         final = evaluate_all(backbone, datasets)
 
     stages = {"base": base, "refit": judged(base.evaluations, datasets), "final": final}
-    outcome = Outcome(adapter, stages, fitted, references, splits, config.seed)
+    outcome = Outcome(adapter, stages, fitted, references, splits, config.seed, findings)
     return FinetuneResult(folder, adapter, write_results(folder, backbone, outcome, console))
 
 

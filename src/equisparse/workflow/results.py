@@ -14,13 +14,17 @@ from rich.console import Console
 from equisparse.adapters.adapter import Adapter, count_changes
 from equisparse.adapters.file import save_adapter
 from equisparse.backbones.base import AbstractBackbone
+from equisparse.data.audit.finding import Finding
 from equisparse.data.references import ReferenceFit
 from equisparse.deploy.merge import merge
 from equisparse.files import write_text
+from equisparse.report.document import write_report
+from equisparse.report.export import write_figures
+from equisparse.report.run import read_run
 from equisparse.report.text import error_table
 from equisparse.training.fit import FitResult
-from equisparse.workflow.figures import write_figures
 from equisparse.workflow.inputs import Splits
+from equisparse.workflow.records import write_findings, write_functional, write_predictions, write_signatures
 from equisparse.workflow.stages import Stage
 
 ADAPTER = "adapter.safetensors"
@@ -43,6 +47,8 @@ class Outcome:
     references : ReferenceFit
     splits : Splits
     seed : int
+    findings : list of Finding
+        Of the audit.
     """
 
     adapter: Adapter
@@ -51,10 +57,11 @@ class Outcome:
     references: ReferenceFit
     splits: Splits
     seed: int
+    findings: list[Finding]
 
 
 def write_results(folder: Path, backbone: AbstractBackbone, outcome: Outcome, console: Console) -> dict[str, Any]:
-    """Write adapter, native checkpoint, metrics and figures; print the table.
+    """Write adapter, native checkpoint, metrics, figures, tables and report; print the errors.
 
     Returns
     -------
@@ -71,12 +78,27 @@ def write_results(folder: Path, backbone: AbstractBackbone, outcome: Outcome, co
     metrics["adapter_bytes"] = save_adapter(adapter, folder / ADAPTER)
     merged = folder / f"merged{backbone.native_suffix}"
     check = merge(backbone, adapter, merged, [frame.atoms for frame in outcome.splits.valid[:_COMPARED_FRAMES]])
-    metrics |= {"base_bytes": backbone.native_bytes, "merged_check": asdict(check)}
+    metrics |= {
+        "base_bytes": backbone.native_bytes,
+        "merged_check": asdict(check),
+        "deployment": backbone.deployment_notes(Path(merged.name)),
+    }
     write_text(folder / METRICS, json.dumps(metrics, indent=2) + "\n")
     stages = {name: stage.evaluations for name, stage in outcome.stages.items()}
-    write_figures(folder / "figures", adapter, stages, outcome.splits, outcome.fitted.curve)
+    write_findings(folder, outcome.findings)
+    write_predictions(folder, outcome.splits, stages["base"], stages["final"], adapter)
+    write_signatures(folder, adapter, backbone)
+    write_functional(folder, adapter, backbone, outcome.splits.valid)
+    write_figures(read_run(folder), folder / "figures")
+    report = write_report(folder)
     console.print(error_table({name: stage.metrics for name, stage in outcome.stages.items()}))
-    closing = (*_closing_lines(metrics), f"merged   {check}", f"results  {folder}", backbone.deployment_notes(merged))
+    closing = (
+        *_closing_lines(metrics),
+        f"merged   {check}",
+        f"results  {folder}",
+        f"report   {report}",
+        backbone.deployment_notes(merged),
+    )
     console.print("\n".join(closing), markup=False, highlight=False, soft_wrap=True)
     return metrics
 
@@ -94,6 +116,7 @@ def _measured(backbone: AbstractBackbone, outcome: Outcome) -> dict[str, Any]:
     changes = count_changes(outcome.adapter, backbone.model)
     references = outcome.references
     return {name: stage.metrics for name, stage in outcome.stages.items()} | {
+        "method": outcome.adapter.method,
         "changed_fraction_model": changes.of_model,
         "changed_fraction_selected": changes.of_selected,
         "changed_count": changes.count,

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.data.audit import BasePrediction, audit, format_findings, has_errors
+from equisparse.data.audit.finding import Finding
 from equisparse.data.references import ReferenceFit, composition_matrix, fit_reference_shifts
 from equisparse.errors import DataError
 from equisparse.training.dataset import FrameDataset
@@ -38,10 +39,14 @@ def judged(evaluations: dict[str, Evaluation], datasets: Mapping[str, FrameDatas
 
 def check_frames(
     splits: Splits, base: Evaluation | None, backbone: AbstractBackbone, console: Console, *, force: bool
-) -> None:
+) -> list[Finding]:
     """Audit the frames, print what is found, and stop on errors.
 
     Without `base`, only what needs no model is judged and only errors are printed; with it, everything is.
+
+    Returns
+    -------
+    list of Finding
 
     Raises
     ------
@@ -58,6 +63,7 @@ def check_frames(
             "The audit found errors in the data; nothing was trained.",
             next_step="mend them as the findings say, or train all the same with --force",
         )
+    return findings
 
 
 def fit_references(backbone: AbstractBackbone, splits: Splits, base: Evaluation) -> ReferenceFit:

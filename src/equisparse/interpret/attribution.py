@@ -1,0 +1,170 @@
+"""Causal attribution: what each part of a change does to the errors, by taking it away and by keeping it alone."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from equisparse.adapters.adapter import Adapter
+from equisparse.adapters.attach import written
+from equisparse.blocks import Block, Layout
+from equisparse.errors import InputError
+from equisparse.interpret.bootstrap import resampled_interval
+
+Floats = NDArray[np.float64]
+
+GROUPINGS: Mapping[str, Callable[[Block], str | int]] = {
+    "layer": lambda block: block.layer,
+    "l": lambda block: block.l,
+    "role": lambda block: block.role,
+    "path": lambda block: f"{block.role} {block.path}",
+    "block": lambda block: f"{block.tensor} {block.path}",
+}
+"""Ways to group blocks, by name."""
+
+
+@dataclass(frozen=True, eq=False)
+class FrameErrors:
+    """Absolute errors of one model, frame by frame; NaN without a label.
+
+    Parameters
+    ----------
+    energy : array, shape (n_frames,)
+        meV/atom.
+    force : array, shape (n_frames,)
+        Mean over the components of the frame, meV/Angstrom.
+    n_atoms : array, shape (n_frames,)
+    """
+
+    energy: Floats
+    force: Floats
+    n_atoms: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class AttributionRow:
+    """What one group of changed weights does.
+
+    Parameters
+    ----------
+    group : str or int
+        A layer, an order l, a role, a role with its path, or a block.
+    n_changed, n_frames : int
+        Changed weights of the group; frames that the errors are taken on.
+    without_force, without_energy : float or None
+        Error of the model with this group set back to the base, less the error with the whole change, meV/Angstrom
+        and meV/atom: positive if the group helps.
+    alone_force, alone_energy : float or None
+        Error of the base with only this group changed, less the error of the base: negative if the group helps.
+    *_low, *_high : float or None
+        95 % interval over resampled frames.
+    """
+
+    group: str | int
+    n_changed: int
+    n_frames: int
+    without_force: float | None
+    without_force_low: float | None
+    without_force_high: float | None
+    without_energy: float | None
+    without_energy_low: float | None
+    without_energy_high: float | None
+    alone_force: float | None
+    alone_force_low: float | None
+    alone_force_high: float | None
+    alone_energy: float | None
+    alone_energy_low: float | None
+    alone_energy_high: float | None
+
+
+def group_blocks(layout: Layout, by: str) -> dict[str | int, list[Block]]:
+    """Blocks of a layout by group, in the order of the layout.
+
+    Raises
+    ------
+    InputError
+        If `by` is none of `GROUPINGS`.
+    """
+    if by not in GROUPINGS:
+        raise InputError("Changes cannot be grouped like this.", given=by, expected=", ".join(GROUPINGS))
+    groups: dict[str | int, list[Block]] = {}
+    for block in layout:
+        groups.setdefault(GROUPINGS[by](block), []).append(block)
+    return groups
+
+
+def attribute(
+    adapter: Adapter, model: nn.Module, groups: Mapping[str | int, Sequence[Block]], errors: Callable[[], FrameErrors]
+) -> list[AttributionRow]:
+    """Errors without each group of the change, and with it alone: two evaluations a group, and two more.
+
+    Parameters
+    ----------
+    adapter : Adapter
+    model : Module
+        The untouched base; it is so again afterwards, bit for bit.
+    groups : mapping
+        From `group_blocks`.
+    errors : callable
+        Errors of the present weights of `model`.
+
+    Returns
+    -------
+    list of AttributionRow
+        One a group that has changed weights, in the order of the groups.
+    """
+    base = {name: model.get_parameter(name).detach().clone() for name in adapter.layout.tensors}
+    changed = base | adapter.weights(model)
+    untouched = errors()
+    with written(model, changed):
+        whole = errors()
+    rows = []
+    for group, blocks in groups.items():
+        count = _count(base, changed, blocks)
+        if count:
+            with written(model, exchanged(changed, base, blocks)):
+                without = errors()
+            with written(model, exchanged(base, changed, blocks)):
+                alone = errors()
+            rows.append(_row(group, count, (without, whole), (alone, untouched)))
+    return rows
+
+
+def exchanged(weights: Mapping[str, Tensor], other: Mapping[str, Tensor], blocks: Sequence[Block]) -> dict[str, Tensor]:
+    """Copies of `weights` with the values of `other` in some blocks."""
+    result = {name: weight.clone() for name, weight in weights.items()}
+    for block in blocks:
+        block.view(result[block.tensor]).copy_(block.view(other[block.tensor]))
+    return result
+
+
+def _count(base: Mapping[str, Tensor], changed: Mapping[str, Tensor], blocks: Sequence[Block]) -> int:
+    """Changed weights of some blocks."""
+    views = ((block.view(base[block.tensor]), block.view(changed[block.tensor])) for block in blocks)
+    return sum(int(torch.count_nonzero(before != after)) for before, after in views)
+
+
+def _row(
+    group: str | int,
+    count: int,
+    without: tuple[FrameErrors, FrameErrors],
+    alone: tuple[FrameErrors, FrameErrors],
+) -> AttributionRow:
+    """Differences of two pairs of errors."""
+    values: list[float | None] = []
+    for first, second in (without, alone):
+        values += _difference(first.force - second.force, first.n_atoms)
+        values += _difference(first.energy - second.energy, np.ones_like(first.n_atoms))
+    return AttributionRow(group, count, len(without[0].n_atoms), *values)
+
+
+def _difference(differences: Floats, weights: NDArray[np.int64]) -> tuple[float | None, float | None, float | None]:
+    """Weighted mean over frames with its interval; None without labels."""
+    known = np.isfinite(differences)
+    if not known.any():
+        return None, None, None
+    rows = np.column_stack([differences[known] * weights[known], weights[known]])
+    return resampled_interval(rows, lambda sums: np.asarray(sums[..., 0] / sums[..., 1]))

@@ -1,0 +1,186 @@
+"""Weight signatures: how strongly each block of path weights changed, measured against the base's own weights."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from equisparse.adapters.adapter import Adapter
+from equisparse.blocks import Block
+
+ELEMENT_ROLE = "embedding"
+"""Role of tensors whose first axis runs over the elements that the base knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureRow:
+    """Change of one block, or of one element's part of it.
+
+    Parameters
+    ----------
+    block : int
+        Number of the block in the layout, from 0.
+    tensor, layer, role, path, l, parity
+        As in `equisparse.blocks.Block`.
+    element : int or None
+        Atomic number, where the row is one element's part of a block.
+    n_weights, n_changed : int
+        Weights, and those whose value differs from the base's.
+    fraction : float
+        ``n_changed / n_weights``.
+    relative_norm : float or None
+        ``|W' - W| / |W|``, Frobenius norms; None where the base is zero.
+    one_minus_r2 : float or None
+        ``sum (W' - W)^2 / sum (W' - mean W')^2``: one minus the coefficient of determination of W' by W; None where
+        all of W' is one number.
+    sign_balance : float or None
+        Mean of ``sign(W' - W) sign(W)`` over changed weights: 1 if all grow in size, -1 if all shrink; None without
+        changes. It does not depend on the arbitrary signs of channels.
+    largest : float
+        Largest ``|W' - W|``.
+    """
+
+    block: int
+    tensor: str
+    layer: int
+    role: str
+    path: str
+    l: int  # noqa: E741  the name that Block uses
+    parity: int
+    element: int | None
+    n_weights: int
+    n_changed: int
+    fraction: float
+    relative_norm: float | None
+    one_minus_r2: float | None
+    sign_balance: float | None
+    largest: float
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRow:
+    """One changed weight.
+
+    Parameters
+    ----------
+    block : int
+        Number of the block in the layout, from 0.
+    position : str
+        Place in the block: input channel, element slot where there is one, output channel; from 0.
+    base, change : float
+        W and W' - W.
+    """
+
+    block: int
+    position: str
+    base: float
+    change: float
+
+
+def signature_table(adapter: Adapter, model: nn.Module, elements: Sequence[int] | None = None) -> list[SignatureRow]:
+    """One row per block of the adapter's layout, in its order, then one per element of blocks that have them.
+
+    Parameters
+    ----------
+    adapter : Adapter
+    model : Module
+        The untouched base.
+    elements : sequence of int, optional
+        Atomic numbers in the order of the element axis; without it there are no rows of elements.
+    """
+    rows, parts = [], []
+    for number, (block, base, changed) in enumerate(changed_blocks(adapter, model)):
+        rows.append(_row(number, block, base, changed))
+        for element, index in element_parts(block, elements):
+            parts.append(_row(number, block, base[index], changed[index], element))
+    return rows + parts
+
+
+def largest_entries(adapter: Adapter, model: nn.Module, count: int = 10) -> list[EntryRow]:
+    """The `count` largest changes of every block, largest first; unchanged weights are left out."""
+    blocks = enumerate(changed_blocks(adapter, model))
+    return [row for number, (_, base, changed) in blocks for row in _top(number, base, changed, count)]
+
+
+def pooled_maps(adapter: Adapter, model: nn.Module, cells: int = 32) -> dict[int, Tensor]:
+    """Root mean square change of every changed block on a grid of at most `cells` x `cells`.
+
+    Returns
+    -------
+    dict
+        Number of the block in the layout -> grid, float32; rows are input channels, columns output channels.
+    """
+    maps = {}
+    for number, (_, base, changed) in enumerate(changed_blocks(adapter, model)):
+        change = (changed - base).reshape(base.shape[0], -1)
+        if change.any():
+            rows, columns = (min(cells, size) for size in change.shape)
+            pooled = nn.functional.adaptive_avg_pool2d(change.square()[None, None], (rows, columns))[0, 0].sqrt()
+            maps[number] = pooled.float()
+    return maps
+
+
+def changed_blocks(adapter: Adapter, model: nn.Module) -> Iterator[tuple[Block, Tensor, Tensor]]:
+    """Each block with its base and its changed weights, both float64 on the CPU."""
+    base = {name: model.get_parameter(name) for name in adapter.layout.tensors}
+    changed: Mapping[str, Tensor] = base | adapter.weights(model)
+    for block in adapter.layout:
+        before, after = (block.view(weights[block.tensor]).cpu().double() for weights in (base, changed))
+        yield block, before, after
+
+
+def element_parts(block: Block, elements: Sequence[int] | None) -> Iterator[tuple[int, int | tuple[slice, int]]]:
+    """Atomic number and index of every element's part of a block; nothing if the block has no element axis.
+
+    Parameters
+    ----------
+    block : Block
+    elements : sequence of int or None
+        Atomic numbers in the order of element axes.
+    """
+    for slot, element in enumerate(elements or ()):
+        if len(block.shape) == 3 and block.shape[1] == len(elements or ()):
+            yield element, (slice(None), slot)
+        elif block.role == ELEMENT_ROLE and block.shape[0] == len(elements or ()):
+            yield element, slot
+
+
+def _row(number: int, block: Block, base: Tensor, changed: Tensor, element: int | None = None) -> SignatureRow:
+    """Numbers of one block or one part."""
+    change = changed - base
+    moved = change != 0
+    count, squares = int(moved.sum()), float(change.square().sum())
+    signs = (change.sign() * base.sign())[moved]
+    return SignatureRow(
+        block=number,
+        tensor=block.tensor,
+        layer=block.layer,
+        role=block.role,
+        path=block.path,
+        l=block.l,
+        parity=block.parity,
+        element=element,
+        n_weights=base.numel(),
+        n_changed=count,
+        fraction=count / base.numel(),
+        relative_norm=_ratio(squares**0.5, float(base.norm())),
+        one_minus_r2=_ratio(squares, float((changed - changed.mean()).square().sum())),
+        sign_balance=float(signs.mean()) if count else None,
+        largest=float(change.abs().max()),
+    )
+
+
+def _top(number: int, base: Tensor, changed: Tensor, count: int) -> Iterator[EntryRow]:
+    """Largest changes of one block."""
+    change = (changed - base).reshape(-1)
+    for flat in change.abs().topk(min(count, change.numel())).indices.tolist():
+        if change[flat] != 0:
+            place = torch.unravel_index(torch.tensor(flat), base.shape)
+            position = " ".join(str(int(axis)) for axis in place)
+            yield EntryRow(number, position, float(base.reshape(-1)[flat]), float(change[flat]))
+
+
+def _ratio(value: float, total: float) -> float | None:
+    """``value / total``; None where there is nothing to compare with."""
+    return value / total if total else None

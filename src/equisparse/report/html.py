@@ -1,0 +1,93 @@
+"""Pieces of HTML: tables, plots and paragraphs, with everything escaped that came from a user."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+from markupsafe import Markup, escape
+
+_NUMBER = re.compile(r"-$|[-+]?[\d.,]+(e[-+]?\d+)?( %| \(.*\))?$")
+
+_LONG = 40
+"""Characters of a cell's text from which its column keeps a readable width."""
+
+
+def json_data(values: Any, name: str = "") -> Markup:
+    """Plain values, or JSON text, in an element that browsers do not run; the page's script finds it by `name`."""
+    text = values if isinstance(values, str) else json.dumps(values, separators=(",", ":"), allow_nan=False)
+    safe = text.replace("<", "\\u003c")  # nothing in it can end the element
+    return Markup('<script type="application/json" data-name="{}">{}</script>').format(name, Markup(safe))  # noqa: S704
+
+
+def plot(figure: go.Figure, caption: str, *, height: int = 380, hook: str = "") -> Markup:
+    """A Plotly figure with its caption.
+
+    Parameters
+    ----------
+    figure : Figure
+    caption : str
+        What is seen, in words; also what a screen reader says.
+    height : int
+        Pixels.
+    hook : str
+        Name by which the page's script finds the plot, if it reacts to clicks.
+    """
+    return Markup(
+        '<figure><div class="plot" data-hook="{0}" style="height:{1}px" role="img" aria-label="{2}"></div>'
+        "<figcaption>{2}</figcaption>{3}</figure>"
+    ).format(hook, height, caption, json_data(figure.to_json(validate=False)))
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> Markup:
+    """A table; columns of numbers are set to the right."""
+    cells = [[escape(value) for value in row] for row in rows]
+    kinds = [all(map(_is_number, column)) for column in zip(*cells, strict=True)] or [False] * len(header)
+    head = _cells("th", header, kinds)
+    body = Markup("").join(Markup("<tr>{}</tr>").format(_cells("td", row, kinds)) for row in cells)
+    title = Markup("<caption>{}</caption>").format(caption) if caption else ""
+    return Markup(
+        '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>{}<thead><tr>{}</tr></thead>'
+        "<tbody>{}</tbody></table></div>"
+    ).format(title, head, body)
+
+
+def paragraph(text: str) -> Markup:
+    """One paragraph."""
+    return Markup("<p>{}</p>").format(text)
+
+
+def listing(items: Iterable[object]) -> Markup:
+    """A bulleted list."""
+    return Markup("<ul>{}</ul>").format(Markup("").join(Markup("<li>{}</li>").format(item) for item in items))
+
+
+def code(text: str) -> Markup:
+    """Preformatted text that can be copied."""
+    return Markup('<pre tabindex="0"><code>{}</code></pre>').format(text)
+
+
+def folded(title: str, content: Markup) -> Markup:
+    """Content that opens on a click, and is always open in print."""
+    return Markup("<details><summary>{}</summary>{}</details>").format(title, content)
+
+
+def definitions(values: Mapping[str, object]) -> Markup:
+    """Names with what belongs to them."""
+    pairs = (Markup("<dt>{}</dt><dd>{}</dd>").format(name, value) for name, value in values.items())
+    return Markup("<dl>{}</dl>").format(Markup("").join(pairs))
+
+
+def _cells(tag: str, values: Sequence[object], numbers: Iterable[bool]) -> Markup:
+    """Cells of one row."""
+    cell = Markup('<{0} class="{1}">{2}</{0}>')
+    return Markup("").join(
+        cell.format(tag, "number" if right else "long" if len(escape(value).striptags()) > _LONG else "text", value)
+        for value, right in zip(values, numbers, strict=True)
+    )
+
+
+def _is_number(cell: Markup) -> bool:
+    """Whether a cell is a number, with or without unit or interval, or the dash for none."""
+    return bool(_NUMBER.match(cell.striptags()))

@@ -1,0 +1,23 @@
+"""What the change costs: values, bytes, time."""
+
+from markupsafe import Markup
+
+from equisparse.report import html
+from equisparse.report.run import Run
+from equisparse.report.tables import percent
+
+
+def cost(run: Run) -> Markup:
+    """Counts, sizes, training time and machine."""
+    metrics = run.metrics
+    values = {
+        "changed weights": f"{metrics['changed_count']:,}: {percent(metrics['changed_fraction_model'])} of the "
+        f"model, {percent(metrics['changed_fraction_selected'])} of the selected tensors",
+        "stored values": f"{metrics['stored_values']:,}",
+        "adapter file": f"{metrics['adapter_bytes']:,} bytes",
+        "base checkpoint": f"{metrics['base_bytes']:,} bytes",
+        "training": f"{metrics['steps']:,} steps in {metrics['seconds']:,.0f} s",
+        "machine": metrics["versions"]["machine"],
+        "at run time": "none: the merged checkpoint has the size and speed of the base",
+    }
+    return html.definitions(values)

@@ -1,0 +1,87 @@
+"""Causal attribution of a finished run on its validation frames."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from equisparse.adapters.file import load_adapter
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.registry import load_backbone
+from equisparse.config.finetune import read_config
+from equisparse.deploy.calculator import check_adapter
+from equisparse.errors import InputError
+from equisparse.files import write_rows
+from equisparse.interpret.attribution import FrameErrors, attribute, group_blocks
+from equisparse.report.document import write_report
+from equisparse.report.run import ATTRIBUTION, CONFIG, read_run
+from equisparse.training.dataset import FrameDataset
+from equisparse.training.predict import evaluate
+from equisparse.workflow.inputs import read_splits
+from equisparse.workflow.results import ADAPTER
+
+
+def attribute_run(folder: str | Path, by: str, console: Console, *, frames: int = 50, device: str = "auto") -> Path:
+    """Write what each group of a run's change does to its validation errors, and make the report again.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Of a finished run; its data files are read again, from where its configuration names them.
+    by : str
+        One of `equisparse.interpret.attribution.GROUPINGS`.
+    console : Console
+    frames : int
+        At most so many validation frames, evenly spread.
+    device : str
+
+    Returns
+    -------
+    Path
+        The table.
+
+    Raises
+    ------
+    EquisparseError
+        If the folder holds no finished run, the data are gone, or `by` or `frames` has no meaning.
+    """
+    folder = read_run(folder).folder
+    config = read_config(folder / CONFIG)
+    if frames < 1:
+        raise InputError("Errors need frames.", given=f"--frames {frames}", expected="1 or more")
+    adapter = load_adapter(folder / ADAPTER)
+    groups = group_blocks(adapter.layout, by)
+    backbone = load_backbone(
+        config.base,
+        backbone=config.backbone,
+        device=device,
+        dtype=config.dtype,
+        modality=config.modality,
+        sha256=config.sha256,
+    )
+    check_adapter(backbone, adapter)
+    valid = read_splits(config).valid
+    chosen = [valid[number] for number in np.linspace(0, len(valid) - 1, min(frames, len(valid))).astype(int)]
+    dataset = FrameDataset(backbone, chosen, dict(adapter.shifts))
+    rows = attribute(adapter, backbone.model, groups, lambda: _errors(backbone, dataset))
+    path = folder / ATTRIBUTION.format(by)
+    path.parent.mkdir(exist_ok=True)
+    write_rows(path, [asdict(row) for row in rows])
+    console.print(f"{len(rows)} groups on {len(chosen)} validation frames", markup=False, highlight=False)
+    write_report(folder)
+    return path
+
+
+def _errors(backbone: AbstractBackbone, dataset: FrameDataset) -> FrameErrors:
+    """Errors of the present weights, frame by frame."""
+    found = evaluate(backbone, dataset)
+    energy, forces, _ = dataset.labels()
+    n_atoms = np.array([len(part) for part in found.forces])
+    ends = np.cumsum(n_atoms)[:-1]
+    labelled = zip(found.forces, np.split(forces, ends), strict=True)
+    return FrameErrors(
+        energy=1e3 * np.abs(found.energy - energy) / n_atoms,
+        force=np.array([1e3 * np.abs(part - label).mean() for part, label in labelled]),
+        n_atoms=n_atoms,
+    )
