@@ -57,7 +57,8 @@ def parse_arguments() -> argparse.Namespace:
 def cell_of(arguments: argparse.Namespace) -> dict[str, object]:
     """What identifies a cell: everything that changes its result."""
     left_out = {"folder", "results", "device"}
-    return {key: value for key, value in vars(arguments).items() if key not in left_out}
+    named = {key: value for key, value in vars(arguments).items() if key not in left_out}
+    return named | {"base": Path(arguments.base).name}
 
 
 def config_of(arguments: argparse.Namespace, folder: Path, n_train: int) -> FinetuneConfig:

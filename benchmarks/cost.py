@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from ase import Atoms
 from e3nn.o3 import Linear
 from torch import Tensor, nn
 
@@ -36,7 +37,7 @@ from equisparse.training.options import TrainingOptions
 from equisparse.workflow.results import versions
 
 RESULTS = Path(__file__).parent / "results" / "cost.jsonl"
-VARIANTS = ("full", "sparse", "sparse-changed", "scale", "two-pass")
+VARIANTS = ("full", "sparse", "sparse-changed", "scale", "two-pass", "full-fast", "sparse-fast")
 
 
 class TwoPassLinear(nn.Module):
@@ -57,10 +58,14 @@ class TwoPassLinear(nn.Module):
         return self.base(features) + self.second(features, soft_threshold(self.delta, torch.sigmoid(self.tau)))
 
 
-def build(variant: str, base: str, device: str, dtype: str) -> tuple[AbstractBackbone, list[nn.Parameter], Controller]:
+def build(
+    variant: str, base: str, device: str, dtype: str, frames: list[Atoms]
+) -> tuple[AbstractBackbone, list[nn.Parameter], Controller]:
     """A model of one variant, its trainable parameters, and what its method does between steps."""
     backbone = load_backbone(base, device=device, dtype=dtype)
-    if variant == "full":
+    if variant.endswith("-fast") and not backbone.accelerate(frames):
+        raise SystemExit(f"{base} has no faster form")
+    if variant.startswith("full"):
         return backbone, [value for value in backbone.model.parameters() if value.requires_grad], Controller()
     if variant == "two-pass":
         return backbone, wrap_two_pass(backbone), Controller()
@@ -88,8 +93,11 @@ def wrap_two_pass(backbone: AbstractBackbone) -> list[nn.Parameter]:
 
 def make_step(variant: str, arguments: argparse.Namespace) -> Callable[[], None]:
     """A function that does one whole training step on one fixed batch."""
-    backbone, trainable, controller = build(variant, arguments.base, arguments.device, arguments.dtype)
-    dataset = FrameDataset(backbone, read_frames(str(arguments.frames))[: arguments.batch_size], {})
+    frames = read_frames(str(arguments.frames))[: arguments.batch_size]
+    backbone, trainable, controller = build(
+        variant, arguments.base, arguments.device, arguments.dtype, [frames[0].atoms]
+    )
+    dataset = FrameDataset(backbone, frames, {})
     options = TrainingOptions()
     loss = Loss(options.energy_weight, options.force_weight, options.stress_weight, options.huber_delta)
     optimizer = torch.optim.AdamW(trainable, lr=1e-6)

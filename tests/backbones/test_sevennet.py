@@ -15,9 +15,13 @@ from sevenn import _keys as keys
 from sevenn.model_build import build_E3_equivariant_model
 
 from equisparse.adapters.attach import attach
+from equisparse.backbones import sevennet
 from equisparse.backbones.base import check_elements
+from equisparse.backbones.edge_product import EdgeProduct
 from equisparse.backbones.registry import backbone_class, guess, load_backbone
+from equisparse.backbones.speed import agree
 from equisparse.errors import BackboneError, MissingPackageError, StateError
+from equisparse.methods.full import Full
 from equisparse.methods.scale import Scale
 from equisparse.testing import backbones as laws
 
@@ -80,6 +84,59 @@ class TestPretrained:
 
     def test_native_file(self, backbone, oxides, tmp_path):
         laws.check_native(backbone, tmp_path / "native.pth", oxides[:1], SHIFTS)
+
+
+class TestFasterForm:
+    """Cheaper orders of the same sums: nothing that a user can see changes."""
+
+    @pytest.mark.parametrize("name", [name for name, _ in PRETRAINED[1:]])
+    def test_of_pretrained_models(self, name, load, oxides, tmp_path):
+        self.check(load, name, dict(PRETRAINED)[name], oxides, tmp_path)
+
+    def test_of_own_models(self, own_model, load, oxides, tmp_path):
+        self.check(load, str(own_model), None, oxides, tmp_path)
+
+    def check(self, load, source, modality, oxides, folder):
+        plain = load(source, dtype="float64", modality=modality)
+        fast = load_backbone(source, dtype="float64", modality=modality)
+        assert fast.accelerate(oxides[:1])
+        assert any(isinstance(module, EdgeProduct) for module in fast.model.modules())
+        assert agree(plain, fast, oxides)
+        assert list(fast.model.state_dict()) == list(plain.model.state_dict())
+        assert fast.layout() == plain.layout()
+        fast.save_native(folder / "fast.pth", {})
+        plain.save_native(folder / "plain.pth", {})
+        states = [
+            torch.load(folder / name, weights_only=False)["model_state_dict"] for name in ("fast.pth", "plain.pth")
+        ]
+        assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+    def test_methods_train_on_it(self, own_model, load, oxides):
+        gradients = []
+        for backbone in (load(str(own_model), dtype="float64"), load_backbone(str(own_model), dtype="float64")):
+            if gradients:
+                assert backbone.accelerate(oxides[:1])
+            attachment = attach(backbone.model, Full(), backbone.layout())
+            batch = backbone.collate([backbone.graph(atoms) for atoms in oxides])
+            backbone.predict(batch, training=True).forces.square().sum().backward()
+            gradients.append({name: delta.delta.grad.clone() for name, delta in attachment.deltas.items()})
+            attachment.detach()
+        for name, gradient in gradients[0].items():
+            torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-9, atol=1e-12)
+
+    def test_a_form_that_differs_is_not_used(self, own_model, oxides, monkeypatch, caplog):
+        def wrong(model):
+            with torch.no_grad():
+                next(model.parameters()).mul_(1 + 1e-6)
+
+        backbone = load_backbone(str(own_model))
+        before = laws.predict(backbone, oxides).energy
+        monkeypatch.setattr(sevennet, "speed_up", wrong)
+        assert not backbone.accelerate(oxides[:1])
+        assert "does not agree" in caplog.text
+        monkeypatch.setattr(sevennet, "speed_up", None)
+        assert not backbone.accelerate(oxides[:1])
+        assert torch.equal(laws.predict(backbone, oxides).energy, before)
 
 
 class TestSymmetriesAndDerivatives:

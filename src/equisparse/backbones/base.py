@@ -137,6 +137,21 @@ class AbstractBackbone(ABC):
             Whether gradients with respect to the weights will be asked for.
         """
 
+    def accelerate(self, frames: Sequence[Atoms]) -> bool:
+        """Replace the model's inner computations by faster ones that give the same numbers.
+
+        Parameters
+        ----------
+        frames : sequence of Atoms
+            A few small ones, on which a self-check compares both forms in float64.
+
+        Returns
+        -------
+        bool
+            Whether it was done. It is not where there is no faster form, or any doubt that it is equal.
+        """
+        return False
+
     @property
     @abstractmethod
     def native_bytes(self) -> int:

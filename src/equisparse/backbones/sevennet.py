@@ -1,5 +1,6 @@
 """SevenNet, through its own package: loader, graphs, model, calculator and checkpoint format are upstream's."""
 
+import logging
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,9 +42,13 @@ from equisparse.backbones.base import (
     stress_matrix,
 )
 from equisparse.backbones.e3nn_layout import linear_blocks, model_layout, product_blocks, radial_blocks
+from equisparse.backbones.sevennet_speed import speed_up
+from equisparse.backbones.speed import agree
 from equisparse.blocks import Block, Layout
 from equisparse.errors import BackboneError, StateError
 from equisparse.files import replacing
+
+_log = logging.getLogger(__name__)
 
 _STRESS_ORDER = (0, 1, 2, 4, 5, 3)
 """SevenNet orders stress xx, yy, zz, xy, yz, zx and gives it the opposite sign of ASE."""
@@ -110,6 +115,22 @@ class SevenNetBackbone(AbstractBackbone):
         if not training:
             energy, forces, stress = energy.detach(), forces.detach(), stress.detach()
         return Prediction(energy.reshape(-1), forces, -stress_matrix(stress, _STRESS_ORDER))
+
+    def accelerate(self, frames: Sequence[Atoms]) -> bool:
+        try:
+            plain, fast = (
+                SevenNetBackbone(self._checkpoint, self.identity.source, self.device, "float64", self.modality)
+                for _ in range(2)
+            )
+            speed_up(fast.model)
+            if not agree(plain, fast, frames):
+                _log.warning("The faster form of the model does not agree with the model; it is not used.")
+                return False
+        except Exception:  # noqa: BLE001  any doubt is a reason to use the model as it is
+            _log.exception("The model could not be brought into its faster form, and is used as it is.")
+            return False
+        speed_up(self.model)
+        return True
 
     @property
     def native_bytes(self) -> int:

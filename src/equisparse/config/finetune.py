@@ -49,6 +49,8 @@ class FinetuneConfig(TrainingOptions):
         Folder of the results.
     device, dtype : str
         ``auto``, ``cpu``, ``cuda``; ``float32`` or ``float64``.
+    fast : bool
+        Train with faster forms of the base's inner computations, where they pass a self-check.
     valid_fraction : float
         Part that is split off without `valid`.
     resume : bool
@@ -77,6 +79,7 @@ class FinetuneConfig(TrainingOptions):
     out: str = "equisparse-run"
     device: str = "auto"
     dtype: str = "float32"
+    fast: bool = True
     valid_fraction: float = 0.1
     resume: bool = False
     force: bool = False

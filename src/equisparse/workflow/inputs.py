@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ase import Atoms
+
 from equisparse.blocks import Layout
 from equisparse.config.finetune import FinetuneConfig, parse_size
 from equisparse.data.demo import demo_files
@@ -52,6 +54,11 @@ def read_splits(config: FinetuneConfig) -> Splits:
         rest, part = split_off(frames, config.valid_fraction, seed=config.seed)
         frames, valid_frames = [frames[i] for i in rest], [frames[i] for i in part]
     return Splits(frames, valid_frames, test_frames)
+
+
+def smallest(frames: Sequence[LabelledFrame], count: int = 2) -> list[Atoms]:
+    """The structures with the fewest atoms, for quick checks of a model."""
+    return [frame.atoms for frame in sorted(frames, key=lambda frame: frame.n_atoms)[:count]]
 
 
 def choose_method(config: FinetuneConfig, layout: Layout) -> tuple[AbstractMethod, Layout]:

@@ -1,0 +1,35 @@
+"""Whether two forms of one model give the same numbers."""
+
+from collections.abc import Sequence
+
+import torch
+from ase import Atoms
+from torch import Tensor
+
+from equisparse.backbones.base import AbstractBackbone
+
+TOLERANCE = 1e-10
+"""Largest difference in float64, as a fraction of the largest value."""
+
+
+def agree(one: AbstractBackbone, other: AbstractBackbone, frames: Sequence[Atoms]) -> bool:
+    """Whether two forms of a model in float64 give equal energies, forces, stresses and gradients of all weights."""
+    values = [_values(backbone, frames) for backbone in (one, other)]
+    return values[0].keys() == values[1].keys() and all(
+        float((value - values[1][name]).abs().max()) <= TOLERANCE * float(value.abs().max())
+        for name, value in values[0].items()
+    )
+
+
+def _values(backbone: AbstractBackbone, frames: Sequence[Atoms]) -> dict[str, Tensor]:
+    """Predictions, and the gradients of a sum in which each of them counts."""
+    batch = backbone.collate([backbone.graph(atoms) for atoms in frames])
+    prediction = backbone.predict(batch, training=True)
+    quantities = vars(prediction)
+    loss = torch.stack([value.square().mean() for value in quantities.values()]).sum()
+    named = {name: value for name, value in backbone.model.named_parameters() if value.requires_grad}
+    gradients = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
+    backbone.model.eval()
+    return {name: value.detach() for name, value in quantities.items()} | {
+        name: gradient for name, gradient in zip(named, gradients, strict=True) if gradient is not None
+    }
