@@ -120,6 +120,8 @@ class TestEveryModel:
 
     def test_layout(self, backbone):
         laws.check_layout(backbone)
+        assert laws.check_element_order(backbone, 8, 12) >= 2
+        assert laws.check_planted_changes(backbone) > len(backbone.layout().blocks)
         roles = {block.role for block in backbone.layout()}
         assert roles == {"embedding", "linear", "self_connection", "radial", "contraction", "readout"}
         left = dict(backbone.model.named_parameters()).keys() - set(backbone.layout().tensors)

@@ -226,6 +226,7 @@ class TestEveryModel:
     def test_layout(self, backbone):
         laws.check_layout(backbone)
         assert laws.check_element_order(backbone, 8, 12) >= 2
+        assert laws.check_planted_changes(backbone) > len(backbone.layout().blocks)
         assert {block.role for block in backbone.layout()} == {
             "embedding",
             "linear",

@@ -1,45 +1,22 @@
 """Changes planted in a real model are found where they were planted: every block of every tensor of 7net-0."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
 from ase import Atoms
 
 from equisparse.adapters.adapter import Adapter
-from equisparse.blocks import Block
 from equisparse.interpret.functional import functional_table
-from equisparse.interpret.signatures import largest_entries, signature_table
+from equisparse.interpret.signatures import signature_table
 from equisparse.methods.entries import pack
+from equisparse.testing import backbones as laws
 
 pytestmark = pytest.mark.filterwarnings("ignore:No tensor product accelerator")
 
 
-def planted_in(block: Block, numel: int) -> Iterator[tuple[int, torch.Tensor]]:
-    """First, middle and last entry of a block: place in the block, and change of the whole tensor."""
-    for place in sorted({0, block.numel // 2, block.numel - 1}):
-        change = torch.zeros(numel)
-        change[block.indices().reshape(-1)[place]] = 0.25
-        yield place, change
-
-
 def test_every_planted_change_is_found(load) -> None:
     backbone = load("7net-0")
-    layout, planted = backbone.layout(), 0
-    for tensor in layout.tensors:
-        own = layout.restrict([tensor])
-        for number, block in enumerate(own):
-            for place, change in planted_in(block, layout.size_of(tensor)):
-                adapter = Adapter("sparse", {}, own, {tensor: pack(change)}, {}, {}, "float32", ())
-                rows = signature_table(adapter, backbone.model, backbone.element_order)
-                whole = [row for row in rows if row.element is None]
-                assert [row.n_changed for row in whole] == [int(other == number) for other in range(len(own.blocks))]
-                (entry,) = largest_entries(adapter, backbone.model)
-                position = torch.unravel_index(torch.tensor(place), block.shape)
-                assert (entry.block, entry.position) == (number, " ".join(str(int(axis)) for axis in position))
-                planted += 1
-    assert len(layout.blocks) < planted <= 3 * len(layout.blocks)
+    assert len(backbone.layout().blocks) < laws.check_planted_changes(backbone) <= 3 * len(backbone.layout().blocks)
 
 
 def test_a_change_of_an_embedding_is_found_at_its_element(load) -> None:

@@ -21,7 +21,7 @@ def json_data(values: Any, name: str = "") -> Markup:
     return Markup('<script type="application/json" data-name="{}">{}</script>').format(name, Markup(safe))  # noqa: S704
 
 
-def plot(figure: go.Figure, caption: str, *, height: int = 380, hook: str = "") -> Markup:
+def plot(figure: go.Figure, caption: str, *, height: int = 380, width: int = 0, hook: str = "") -> Markup:
     """A Plotly figure with its caption.
 
     Parameters
@@ -31,13 +31,15 @@ def plot(figure: go.Figure, caption: str, *, height: int = 380, hook: str = "") 
         What is seen, in words; also what a screen reader says.
     height : int
         Pixels.
+    width : int
+        Pixels below which the plot scrolls instead of shrinking.
     hook : str
         Name by which the page's script finds the plot, if it reacts to clicks.
     """
     return Markup(
-        '<figure><div class="plot" data-hook="{0}" style="height:{1}px" role="img" aria-label="{2}"></div>'
-        "<figcaption>{2}</figcaption>{3}</figure>"
-    ).format(hook, height, caption, json_data(figure.to_json(validate=False)))
+        '<figure><div class="plot" data-hook="{0}" style="height:{1}px;min-width:{2}px" role="img" aria-label="{3}">'
+        "</div><figcaption>{3}</figcaption>{4}</figure>"
+    ).format(hook, height, width, caption, json_data(figure.to_json(validate=False)))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> Markup:

@@ -15,9 +15,11 @@ from ase.calculators.calculator import Calculator
 from numpy.typing import NDArray
 from torch import Tensor
 
+from equisparse.adapters.adapter import Adapter
 from equisparse.adapters.attach import written
 from equisparse.backbones.base import AbstractBackbone, Prediction
-from equisparse.interpret.signatures import element_parts
+from equisparse.interpret.signatures import element_parts, largest_entries, signature_table
+from equisparse.methods.entries import pack
 from equisparse.testing.tolerances import ENERGY, FINITE_DIFFERENCE, FORCES, STRESS
 
 _STEP = 2e-4
@@ -88,6 +90,31 @@ def check_element_order(backbone: AbstractBackbone, first: int, second: int) -> 
                 assert after[1 - place] == before[1 - place], f"{block.tensor}: the part of {z} acts on others"
                 found += 1
     return found
+
+
+def check_planted_changes(backbone: AbstractBackbone) -> int:
+    """The first, middle and last entry of every block, changed alone, is found there and nowhere else.
+
+    Returns
+    -------
+    int
+        Number of changes that were planted.
+    """
+    layout, planted = backbone.layout(), 0
+    for tensor in layout.tensors:
+        own = layout.restrict([tensor])
+        for number, block in enumerate(own):
+            for place in sorted({0, block.numel // 2, block.numel - 1}):
+                change = torch.zeros(layout.size_of(tensor))
+                change[block.indices().reshape(-1)[place]] = 0.25
+                adapter = Adapter("sparse", {}, own, {tensor: pack(change)}, {}, {}, "float32", ())
+                rows = signature_table(adapter, backbone.model)
+                assert [row.n_changed for row in rows] == [int(other == number) for other in range(len(own.blocks))]
+                (entry,) = largest_entries(adapter, backbone.model)
+                position = " ".join(str(int(axis)) for axis in torch.unravel_index(torch.tensor(place), block.shape))
+                assert (entry.block, entry.position) == (number, position), f"{tensor} {block.path} {position}"
+                planted += 1
+    return planted
 
 
 def check_calculator(backbone: AbstractBackbone, calculator: Calculator, frames: Sequence[Atoms]) -> None:

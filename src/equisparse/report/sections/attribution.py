@@ -29,7 +29,7 @@ def _group(by: str, rows: list[Row]) -> Markup:
     figure = plots.interval_bars(
         [group_name(by, row["group"]) for row in shown],
         *([row[f"without_{error}{limit}"] for row in shown] for limit in ("", "_low", "_high")),
-        unit=f"rise of the {error} MAE without it ({unit})",
+        unit=f"rise of {error} MAE ({unit})",
     )
     caption = (
         f"Rise of the {error} error when the change of one {by} is set back to the base, on {rows[0]['n_frames']} "

@@ -33,7 +33,8 @@ def changes(run: Run) -> Markup | None:
     for key, (name, unit, factor) in MEASURES.items():
         figure = _map(rows, key, unit, factor)
         caption = f"Map of the {name}, layer by path. A click on a cell opens its blocks below."
-        content = html.plot(figure, caption, height=90 + 34 * len(_layers(rows)) + 150, hook="changes")
+        height, width = 240 + 34 * len(_layers(rows)), 160 + 26 * len(set(map(column_of, rows)))
+        content = html.plot(figure, caption, height=height, width=width, hook="changes")
         parts.append(content if key == "fraction" else html.folded(f"The same map by {name}", content))
     parts += [Markup("<h3>Down to entries</h3>"), _DETAIL, html.json_data(_details(run, rows), "blocks")]
     return Markup("").join([*parts, _elements(run)])

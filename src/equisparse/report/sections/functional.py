@@ -30,7 +30,7 @@ def functional(run: Run) -> Markup | None:
         "Relative change of the output of each module on a few validation frames, by order l and by the element of the "
         "atom. A module's output also moves because its input does."
     )
-    return html.plot(figure, caption, height=160 + 26 * len(modules))
+    return html.plot(figure, caption, height=160 + 26 * len(modules), width=300 + 26 * len(names))
 
 
 def _module(row: Row) -> str:
