@@ -40,6 +40,10 @@ VARIANTS: dict[str, Variant] = {
     "scale": ("scale", lambda layout: {}, 0.0),
     "scale-half-precision": ("scale", lambda layout: {"half_precision": True}, 0.0),
     "full": ("full", lambda layout: {}, 0.0),
+    "readout": ("readout", lambda layout: {}, 0.0),
+    "scratch": ("scratch", lambda layout: {}, 12.0),  # 6 standard deviations of fresh weights, and the base's own
+    "elora": ("elora", lambda layout: {"rank": 2}, 0.0),
+    "elora-alpha": ("elora", lambda layout: {"rank": 16, "alpha": 4.0}, 0.0),
 }
 
 

@@ -6,14 +6,19 @@ from typing import Any
 from equisparse.blocks import Layout
 from equisparse.errors import InputError
 from equisparse.methods.base import AbstractMethod
+from equisparse.methods.elora import ELoRA
 from equisparse.methods.full import Full
+from equisparse.methods.readout import Readout
 from equisparse.methods.scale import Scale, half_precision_bytes
+from equisparse.methods.scratch import Scratch
 from equisparse.methods.sparse import Sparse
 
 _ENTRIES_WIN = 3.0
 """Room, as a multiple of that of the scales, from which single entries fit better."""
 
-METHODS: dict[str, type[AbstractMethod]] = {method.name: method for method in (Sparse, Scale, Full)}
+METHODS: dict[str, type[AbstractMethod]] = {
+    method.name: method for method in (Sparse, Scale, Full, ELoRA, Readout, Scratch)
+}
 
 
 def method_for_size(value_bytes: int, layout: Layout) -> str:

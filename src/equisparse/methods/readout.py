@@ -1,0 +1,21 @@
+"""Method `readout`: only the last layers change, the features stay; the cheapest of the usual fine-tunes."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from equisparse.methods.full import Full
+
+
+@dataclass(frozen=True)
+class Readout(Full):
+    """``W' = W + dW`` in the tensors that turn features into energies."""
+
+    name: ClassVar[str] = "readout"
+
+    @property
+    def learning_rate(self) -> float:
+        return 1e-2
+
+    @property
+    def default_targets(self) -> tuple[str, ...]:
+        return ("readout",)
