@@ -11,11 +11,12 @@ from equisparse.cli import build_parser, normalised
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-COMMANDS = re.findall(r"equisparse (?:finetune|audit|evaluate|inspect|merge)[^\n#`]*", README)
+NAMES = {"finetune", "audit", "evaluate", "inspect", "merge", "report", "attribute", "compare", "export"}
+COMMANDS = re.findall(rf"equisparse (?:{'|'.join(NAMES)}) [^\n#`]*", README)
 
 
 def test_there_are_commands() -> None:
-    assert {words.split()[1] for words in COMMANDS} == {"finetune", "audit", "evaluate", "inspect", "merge"}
+    assert {words.split()[1] for words in COMMANDS} == NAMES
 
 
 @pytest.mark.parametrize("line", COMMANDS)
