@@ -14,7 +14,7 @@ HEAD = """# Benchmarks
 
 Written by `python benchmarks/render.py` from `benchmarks/results/*.jsonl`; each line there names its command's options,
 seed, versions and machine. Errors are mean absolute errors on all test frames of the set. "Changed" and "stored" are
-counted over all parameters of the base, 7net-0 (842,623).
+counted over all parameters of the base (7net-0: 842,623; mace-small.model is that of `benchmarks/pretrain_mace.py`).
 """
 ACCURACY = """
 ## Accuracy
@@ -22,17 +22,27 @@ ACCURACY = """
 `python benchmarks/accuracy.py --folder FOLDER --name NAME ...`; rMD17 with 100 training, 50 validation and 1000 test
 frames, batch 10, AdamW annealed to zero, method defaults unless named.
 
-| set | method | steps | seed | lr | changed | stored values | adapter bytes | F meV/A | E meV/atom |
-|---|---|---|---|---|---|---|---|---|---|
+| set | base | method | steps | seed | lr | changed | stored values | adapter bytes | F meV/A | E meV/atom |
+|---|---|---|---|---|---|---|---|---|---|---|
 """
 COST = """
 ## Cost
 
 `python benchmarks/cost.py --frames FILE --name NAME`; medians of ratios within interleaved rounds, on the CPU; peak
-memory of a process of its own per variant.
+memory of a process of its own per variant. `-fast` is the base's faster form, which `finetune` uses.
 
 | set | batch | threads | variant | step / full step | peak memory / full |
 |---|---|---|---|---|---|
+"""
+PHYSICS = """
+## Which orders change
+
+`python benchmarks/physics.py RUN --metal M --name NAME`: the share of the relative change of layer outputs that falls on
+l > 0, for the metal's atoms and for oxygen's, one-sided p-value of the difference against flipped signs; and the share of
+the changed weights with an element axis that belong to elements absent from the data.
+
+| run | steps | F before, after (meV/A) | l > 0, metal | l > 0, O | difference | p | on absent elements |
+|---|---|---|---|---|---|---|---|
 """
 
 
@@ -53,6 +63,7 @@ def accuracy_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
         ]
         columns = (
             cell["name"],
+            cell["base"],
             ", ".join([row["resolved"]["method"], *wishes]),
             row["steps"],
             cell["seed"],
@@ -77,10 +88,29 @@ def cost_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
         yield f"{place} merged inference / base inference | {merged['median']:.3f} | |"
 
 
+def physics_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
+    """One table line a run."""
+    for row in rows:
+        shares, errors, absent = row["share_beyond_s"], row["force_mae_mev_per_ang"], row["change_on_absent_elements"]
+        columns = (
+            row["name"],
+            row["steps"],
+            f"{errors['refit']:.1f}, {errors['final']:.1f}",
+            f"{shares['metal']:.3f}",
+            f"{shares['oxygen']:.3f}",
+            f"{row['difference']:+.3f}",
+            f"{row['p_value']:.2g}",
+            "" if absent is None else f"{absent:.1%}",
+        )
+        yield f"| {' | '.join(map(str, columns))} |"
+
+
 def main() -> None:
     """Write the page."""
     accuracy, cost = accuracy_lines(rows_of("accuracy.jsonl")), cost_lines(rows_of("cost.jsonl"))
-    PAGE.write_text(HEAD + ACCURACY + "\n".join(accuracy) + "\n" + COST + "\n".join(cost) + "\n")
+    physics = physics_lines(rows_of("physics.jsonl"))
+    parts = ((ACCURACY, accuracy), (COST, cost), (PHYSICS, physics))
+    PAGE.write_text(HEAD + "".join(f"{head}{chr(10).join(lines)}\n" for head, lines in parts))
 
 
 if __name__ == "__main__":
