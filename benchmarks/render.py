@@ -38,8 +38,8 @@ PHYSICS = """
 ## Which orders change
 
 `python benchmarks/physics.py RUN --metal M --name NAME`: the share of the relative change of layer outputs that falls
-on l > 0, for the metal's atoms and for oxygen's, one-sided p-value of the difference against flipped signs; and the share
-of the changed weights with an element axis that belong to elements absent from the data.
+on l > 0, for the metal's atoms and for oxygen's, one-sided p-value of the difference against flipped signs; and the
+share of the changed weights with an element axis that belong to elements absent from the data.
 
 | run | steps | F before, after (meV/A) | l > 0, metal | l > 0, O | difference | p | on absent elements |
 |---|---|---|---|---|---|---|---|
