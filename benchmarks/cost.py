@@ -15,11 +15,11 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from ase import Atoms
-from e3nn.o3 import Linear
 from torch import Tensor, nn
 
 from equisparse.adapters.adapter import adapter_of
@@ -37,17 +37,17 @@ from equisparse.training.options import TrainingOptions
 from equisparse.workflow.results import versions
 
 RESULTS = Path(__file__).parent / "results" / "cost.jsonl"
-VARIANTS = ("full", "sparse", "sparse-changed", "scale", "two-pass", "full-fast", "sparse-fast")
+VARIANTS = ("full", "sparse", "sparse-changed", "scale", "elora", "two-pass", "full-fast", "sparse-fast")
 
 
 class TwoPassLinear(nn.Module):
     """A frozen e3nn Linear and a second one for the delta: what wrapping a layer costs."""
 
-    def __init__(self, base: Linear) -> None:
+    def __init__(self, base: Any) -> None:
         super().__init__()
         self.base = base.requires_grad_(False)
         pairs = [(i.i_in, i.i_out) for i in base.instructions]
-        self.second = Linear(
+        self.second = type(base)(
             base.irreps_in, base.irreps_out, internal_weights=False, shared_weights=True, instructions=pairs
         )
         self.delta = nn.Parameter(torch.randn_like(base.weight) * 1e-2)
@@ -78,6 +78,8 @@ def build(
 
 def wrap_two_pass(backbone: AbstractBackbone) -> list[nn.Parameter]:
     """Replace every e3nn Linear by a two-pass wrapper; returns what trains."""
+    from e3nn.o3 import Linear  # after the backbone, which knows how to import it
+
     names = [
         name for name, module in backbone.model.named_modules() if type(module) is Linear and module.weight.numel()
     ]
@@ -200,6 +202,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--batch-size", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS, help="the first has to be full")
     parser.add_argument("--only", choices=VARIANTS, help=argparse.SUPPRESS)
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
@@ -207,13 +210,14 @@ def main() -> None:
         report_memory(arguments)
         return
     torch.manual_seed(0)
-    steps = interleaved({variant: make_step(variant, arguments) for variant in VARIANTS}, arguments.rounds)
+    steps = interleaved({variant: make_step(variant, arguments) for variant in arguments.variants}, arguments.rounds)
     inference = interleaved(
         {"base": make_inference(False, arguments), "merged": make_inference(True, arguments)}, arguments.rounds
     )
-    memory = {variant: peak_memory(variant, arguments) for variant in VARIANTS}
+    memory = {variant: peak_memory(variant, arguments) for variant in arguments.variants}
     row = {
         "data": arguments.name,
+        "base": Path(arguments.base).name,
         "batch_size": arguments.batch_size,
         "dtype": arguments.dtype,
         "rounds": arguments.rounds,

@@ -31,8 +31,8 @@ COST = """
 `python benchmarks/cost.py --frames FILE --name NAME`; medians of ratios within interleaved rounds, on the CPU; peak
 memory of a process of its own per variant. `-fast` is the base's faster form, which `finetune` uses.
 
-| set | batch | threads | variant | step / full step | peak memory / full |
-|---|---|---|---|---|---|
+| set | base | batch | threads | variant | step / full step | peak memory / full |
+|---|---|---|---|---|---|---|
 """
 PHYSICS = """
 ## Which orders change
@@ -80,7 +80,7 @@ def accuracy_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
 def cost_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
     """One table line a variant, and one for inference."""
     for row in rows:
-        place = f"| {row['data']} | {row['batch_size']} | {row['threads']} |"
+        place = f"| {row['data']} | {row.get('base', '7net-0')} | {row['batch_size']} | {row['threads']} |"
         for variant, ratio in row["step_over_full"].items():
             spread = f"{ratio['median']:.3f} ({ratio['q25']:.3f} to {ratio['q75']:.3f})"
             yield f"{place} {variant} | {spread} | {row['peak_memory_over_full'][variant]:.3f} |"

@@ -141,7 +141,7 @@ def _report_parser() -> ArgumentParser:
 def _attribute_parser() -> ArgumentParser:
     parser = ArgumentParser(description="Errors without each part of a change, and with it alone")
     parser.add_argument("run", type=str)
-    parser.add_argument("--by", type=str, default="layer", help="layer, l, role, path or block")
+    parser.add_argument("--by", type=str, default="layer", help="layer, l, role, path, block or element")
     parser.add_argument("--frames", type=int, default=50, help="at most so many validation frames")
     parser.add_argument("--device", type=str, default="auto")
     return parser

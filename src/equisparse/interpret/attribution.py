@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from ase.data import chemical_symbols
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -13,6 +14,7 @@ from equisparse.adapters.attach import written
 from equisparse.blocks import Block, Layout
 from equisparse.errors import InputError
 from equisparse.interpret.bootstrap import resampled_interval
+from equisparse.interpret.signatures import element_parts
 
 Floats = NDArray[np.float64]
 
@@ -24,6 +26,8 @@ GROUPINGS: Mapping[str, Callable[[Block], str | int]] = {
     "block": lambda block: f"{block.tensor} {block.path}",
 }
 """Ways to group blocks, by name."""
+ELEMENT = "element"
+"""The way to group parts of blocks by the element they belong to."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +55,7 @@ class AttributionRow:
     Parameters
     ----------
     group : str or int
-        A layer, an order l, a role, a role with its path, or a block.
+        A layer, an order l, a role, a role with its path, a block, or an element.
     n_changed, n_frames : int
         Changed weights of the group; frames that the errors are taken on.
     without_force, without_energy : float or None
@@ -80,20 +84,42 @@ class AttributionRow:
     alone_energy_high: float | None
 
 
-def group_blocks(layout: Layout, by: str) -> dict[str | int, list[Block]]:
+def group_blocks(layout: Layout, by: str, elements: Sequence[int] | None = None) -> dict[str | int, list[Block]]:
     """Blocks of a layout by group, in the order of the layout.
+
+    Parameters
+    ----------
+    layout : Layout
+    by : str
+        One of `GROUPINGS`, or ``element``: then the groups are the parts of blocks with an element axis.
+    elements : sequence of int, optional
+        Atomic numbers in the order of element axes.
 
     Raises
     ------
     InputError
-        If `by` is none of `GROUPINGS`.
+        If `by` has no meaning, or there is no element axis.
     """
-    if by not in GROUPINGS:
-        raise InputError("Changes cannot be grouped like this.", given=by, expected=", ".join(GROUPINGS))
+    check_grouping(by)
     groups: dict[str | int, list[Block]] = {}
+    if by == ELEMENT:
+        for block in layout:
+            for number, part in element_parts(block, elements):
+                groups.setdefault(chemical_symbols[number], []).append(part)
+        if not groups:
+            raise InputError(
+                "The changed tensors have no element axis.", given="--by element", next_step="use --by path"
+            )
+        return groups
     for block in layout:
         groups.setdefault(GROUPINGS[by](block), []).append(block)
     return groups
+
+
+def check_grouping(by: str) -> None:
+    """Raise InputError if `by` is no way to group changes."""
+    if by not in (*GROUPINGS, ELEMENT):
+        raise InputError("Changes cannot be grouped like this.", given=by, expected=", ".join((*GROUPINGS, ELEMENT)))
 
 
 def attribute(

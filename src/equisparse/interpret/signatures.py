@@ -1,7 +1,7 @@
 """Weight signatures: how strongly each block of path weights changed, measured against the base's own weights."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -92,8 +92,8 @@ def signature_table(adapter: Adapter, model: nn.Module, elements: Sequence[int] 
     rows, parts = [], []
     for number, (block, base, changed) in enumerate(changed_blocks(adapter, model)):
         rows.append(_row(number, block, base, changed))
-        for element, index in element_parts(block, elements):
-            parts.append(_row(number, block, base[index], changed[index], element))
+        for element, part in element_parts(replace(block, offset=0, strides=()), elements):
+            parts.append(_row(number, block, part.view(base), part.view(changed), element))
     return rows + parts
 
 
@@ -130,8 +130,8 @@ def changed_blocks(adapter: Adapter, model: nn.Module) -> Iterator[tuple[Block, 
         yield block, before, after
 
 
-def element_parts(block: Block, elements: Sequence[int] | None) -> Iterator[tuple[int, int | tuple[slice, int]]]:
-    """Atomic number and index of every element's part of a block; nothing if the block has no element axis.
+def element_parts(block: Block, elements: Sequence[int] | None) -> Iterator[tuple[int, Block]]:
+    """Atomic number and part of a block that belongs to it, itself a block; nothing if there is no element axis.
 
     Parameters
     ----------
@@ -139,11 +139,16 @@ def element_parts(block: Block, elements: Sequence[int] | None) -> Iterator[tupl
     elements : sequence of int or None
         Atomic numbers in the order of element axes.
     """
+    count, shape = len(elements or ()), block.shape
+    strides: tuple[int, ...]
+    if len(block.shape) == 3 and block.shape[1] == count:
+        axis, shape, strides = 1, (shape[0], shape[2]), (block.steps[0], block.steps[2])
+    elif block.role == ELEMENT_ROLE and block.shape[0] == count:
+        axis, shape, strides = 0, (1, *shape[1:]), block.steps
+    else:
+        return
     for slot, element in enumerate(elements or ()):
-        if len(block.shape) == 3 and block.shape[1] == len(elements or ()):
-            yield element, (slice(None), slot)
-        elif block.role == ELEMENT_ROLE and block.shape[0] == len(elements or ()):
-            yield element, slot
+        yield element, replace(block, offset=block.offset + slot * block.steps[axis], shape=shape, strides=strides)
 
 
 def _row(number: int, block: Block, base: Tensor, changed: Tensor, element: int | None = None) -> SignatureRow:

@@ -83,7 +83,7 @@ def check_element_order(backbone: AbstractBackbone, first: int, second: int) -> 
         for place, z in enumerate((first, second)):
             if z in parts:
                 weight = backbone.model.get_parameter(block.tensor).detach().clone()
-                block.view(weight)[parts[z]] += 0.1
+                parts[z].view(weight).add_(0.1)
                 with written(backbone.model, {block.tensor: weight}):
                     after = predict(backbone, pairs).energy
                 assert after[place] != before[place], f"{block.tensor}: the part of {z} does not act on {z}"

@@ -13,7 +13,7 @@ from equisparse.config.finetune import read_config
 from equisparse.deploy.calculator import check_adapter
 from equisparse.errors import InputError
 from equisparse.files import write_rows
-from equisparse.interpret.attribution import FrameErrors, attribute, group_blocks
+from equisparse.interpret.attribution import FrameErrors, attribute, check_grouping, group_blocks
 from equisparse.report.document import write_report
 from equisparse.report.run import ATTRIBUTION, CONFIG, read_run
 from equisparse.training.dataset import FrameDataset
@@ -30,7 +30,7 @@ def attribute_run(folder: str | Path, by: str, console: Console, *, frames: int 
     folder : str or Path
         Of a finished run; its data files are read again, from where its configuration names them.
     by : str
-        One of `equisparse.interpret.attribution.GROUPINGS`.
+        One of `equisparse.interpret.attribution.GROUPINGS`, or ``element``.
     console : Console
     frames : int
         At most so many validation frames, evenly spread.
@@ -50,8 +50,8 @@ def attribute_run(folder: str | Path, by: str, console: Console, *, frames: int 
     config = read_config(folder / CONFIG)
     if frames < 1:
         raise InputError("Errors need frames.", given=f"--frames {frames}", expected="1 or more")
+    check_grouping(by)
     adapter = load_adapter(folder / ADAPTER)
-    groups = group_blocks(adapter.layout, by)
     backbone = load_backbone(
         config.base,
         backbone=config.backbone,
@@ -61,6 +61,7 @@ def attribute_run(folder: str | Path, by: str, console: Console, *, frames: int 
         sha256=config.sha256,
     )
     check_adapter(backbone, adapter)
+    groups = group_blocks(adapter.layout, by, backbone.element_order)
     valid = read_splits(config).valid
     chosen = [valid[number] for number in np.linspace(0, len(valid) - 1, min(frames, len(valid))).astype(int)]
     dataset = FrameDataset(backbone, chosen, dict(adapter.shifts))

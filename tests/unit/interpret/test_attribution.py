@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from equisparse.adapters.adapter import Adapter
+from equisparse.blocks import Block, Layout
 from equisparse.errors import InputError
 from equisparse.interpret.attribution import FrameErrors, attribute, group_blocks
 from equisparse.testing.methods import PathNetwork
@@ -42,6 +43,19 @@ def test_without_labels_there_is_no_number(planted: Adapter) -> None:
     groups = group_blocks(planted.layout, "role")
     (row, *_) = attribute(planted, model, groups, lambda: FrameErrors(nothing, nothing, np.array([1, 1])))
     assert row.without_force is row.alone_energy_low is None
+
+
+def test_elements_are_groups_where_there_is_an_axis(planted: Adapter) -> None:
+    strides = (4, 8, 1)  # stored as (elements, paths, channels)
+    contraction = Block("c", "2-body->0e", 0, 1, "contraction", 0, 0, (2, 3, 4), strides)
+    embedding = Block("e", "0e->0e", 0, 1, "embedding", -1, 0, (3, 5))
+    groups = group_blocks(Layout((embedding, contraction), {"e": (3, 5), "c": (3, 2, 4)}, 39), "element", (1, 6, 8))
+    assert list(groups) == ["H", "C", "O"]
+    assert [part.view(torch.arange(15.0)).tolist() for part in groups["C"][:1]] == [[[5.0, 6.0, 7.0, 8.0, 9.0]]]
+    stored = torch.arange(24.0).reshape(3, 2, 4)
+    assert all(torch.equal(parts[1].view(stored), stored[slot]) for slot, parts in enumerate(groups.values()))
+    with pytest.raises(InputError, match="no element axis"):
+        group_blocks(planted.layout, "element")
 
 
 def test_an_unknown_grouping_is_refused(planted: Adapter) -> None:
