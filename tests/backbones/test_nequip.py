@@ -499,8 +499,9 @@ def two_models() -> dict:
         (model_config(per_type_energy_shifts=None), "no energy shift per type"),
         (model_config(categorical_graph_field_embed=[CATEGORY]), "embeds a category"),
         (two_models(), "several models"),
+        (model_config(do_derivatives=False), "predicts no forces"),
     ],
-    ids=["no-references", "category", "two"],
+    ids=["no-references", "category", "two", "no-forces"],
 )
 @pytest.mark.filterwarnings("ignore:Found `per_type")
 def test_models_that_cannot_be_adapted_are_refused(tmp_path, model, message):

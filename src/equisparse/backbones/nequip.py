@@ -189,4 +189,8 @@ def _reference_module(model: nn.Module, source: str) -> str:
             given=source,
             expected="a model that takes positions, cell and elements alone",
         )
+    if not any(getattr(module, "do_derivatives", False) for module in model.modules()):
+        raise BackboneError(
+            "The model predicts no forces.", given=source, expected="a model that was built with do_derivatives"
+        )
     return found[0]
