@@ -174,6 +174,7 @@ class SevenNetBackbone(AbstractBackbone):
             f"LAMMPS:  sevenn get_model {path}{modal}        (writes deployed_serial.pt)",
             "         pair_style e3gnn",
             "         pair_coeff * * deployed_serial.pt <element of type 1> <element of type 2> ...",
+            "faster:  SevenNetCalculator(..., enable_cueq=True) or enable_flash=True (needs cuEquivariance, FlashTP)",
         )
         return "\n".join(lines)
 
