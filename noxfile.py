@@ -54,5 +54,5 @@ def slow(session: nox.Session) -> None:
 @nox.session(default=False)
 def benchmarks(session: nox.Session) -> None:
     """Measurements: ``nox -s benchmarks -- benchmarks/cost.py --frames FILE --name NAME``."""
-    session.install(*CONSTRAINTS, ".[sevennet]")
+    session.install(*CONSTRAINTS, ".[sevennet,benchmarks]")
     session.run("python", *(session.posargs or ("benchmarks/cost.py", "--help")))

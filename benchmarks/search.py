@@ -1,0 +1,123 @@
+"""Search a method's learning rate and options on the validation frames; resumable, on many machines at once.
+
+    python benchmarks/search.py --folder ../shared/data/rmd17/ethanol --name ethanol --method elora --trials 8 \
+        --option rank=4,8,16,32
+
+Every trial is a whole fine-tune. Trials are kept in a file, or in a database that several machines share
+(``--storage postgresql://...``); each machine that runs this command takes part in the same study. All methods get the
+same number of trials. Test frames are not read.
+"""
+
+import argparse
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from equisparse.adapters.attach import attach
+from equisparse.backbones.registry import load_backbone
+from equisparse.config.finetune import FinetuneConfig
+from equisparse.training.dataset import FrameDataset
+from equisparse.training.fit import fit
+from equisparse.training.predict import evaluate
+from equisparse.workflow.inputs import choose_method, read_splits, smallest
+from equisparse.workflow.stages import fit_references
+
+STUDIES = Path(__file__).parent / "results" / "studies.journal"
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--name", required=True, help="data set, as it appears in the study's name")
+    parser.add_argument("--base", default="7net-0")
+    parser.add_argument("--method", default="sparse")
+    parser.add_argument("--changed", type=float)
+    parser.add_argument("--lr", type=float, nargs=2, default=(5e-4, 1e-1), help="limits of the learning rate")
+    parser.add_argument("--option", action="append", default=[], help="NAME=VALUE,VALUE,... of the method")
+    parser.add_argument("--steps", type=int, default=600, help="optimiser steps of a trial")
+    parser.add_argument("--batch-size", type=int, default=10)
+    parser.add_argument("--train-frames", type=int)
+    parser.add_argument("--trials", type=int, default=8, help="of the whole study, on all machines")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--storage", help="URL of a database; a file beside the results by default")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Add trials until the study has as many as asked for, and print the best."""
+    arguments = parse_arguments()
+    study = optuna.create_study(
+        study_name=" ".join(
+            str(part)
+            for part in (
+                arguments.name,
+                Path(arguments.base).name,
+                arguments.method,
+                arguments.changed,
+                arguments.steps,
+            )
+            if part is not None
+        ),
+        storage=storage_of(arguments.storage),
+        sampler=optuna.samplers.TPESampler(seed=arguments.seed, n_startup_trials=4),
+        load_if_exists=True,
+    )
+    while len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < arguments.trials:
+        study.optimize(lambda trial: objective(trial, arguments), n_trials=1)
+    print(json.dumps({"study": study.study_name, "valid_loss": study.best_value, **study.best_params}))
+
+
+def storage_of(url: str | None) -> str | BaseStorage:
+    """The database of a URL, or the file of this repository."""
+    if url is not None:
+        return url
+    STUDIES.parent.mkdir(parents=True, exist_ok=True)
+    return JournalStorage(JournalFileBackend(str(STUDIES)))
+
+
+def objective(trial: optuna.Trial, arguments: argparse.Namespace) -> float:
+    """Best validation loss of one fine-tune."""
+    options = {}
+    for wish in arguments.option:
+        name, _, values = wish.partition("=")
+        options[name] = trial.suggest_categorical(name, [json.loads(value) for value in values.split(",")])
+    lr = trial.suggest_float("lr", *arguments.lr, log=True)
+    with tempfile.TemporaryDirectory() as name:
+        config = FinetuneConfig(
+            train=[str(arguments.folder / "train.xyz.gz")],
+            valid=[str(arguments.folder / "valid.xyz.gz")],
+            base=arguments.base,
+            method=arguments.method,
+            method_options=options,
+            changed=arguments.changed,
+            lr=lr,
+            batch_size=arguments.batch_size,
+            seed=arguments.seed,
+            device=arguments.device,
+            out=name,
+        )
+        splits = read_splits(config)
+        del splits.train[arguments.train_frames or len(splits.train) :]
+        epochs = -(-arguments.steps // config.training.steps_per_epoch(len(splits.train)))
+        backbone = load_backbone(config.base, device=config.device)
+        backbone.accelerate(smallest(splits.train))
+        train = FrameDataset(backbone, splits.train, {})
+        shifts = fit_references(backbone, splits, evaluate(backbone, train)).shifts
+        method, layout = choose_method(config, backbone.layout())
+        attachment = attach(backbone.model, method, layout, seed=config.seed)
+        valid = FrameDataset(backbone, splits.valid, shifts)
+        run = config.training.resolved(len(train), method.learning_rate)
+        fitted = fit(backbone, attachment, train.with_shifts(shifts), valid, replace(run, epochs=epochs), Path(name))
+        return fitted.best_valid_loss
+
+
+if __name__ == "__main__":
+    main()
