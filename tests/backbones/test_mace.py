@@ -16,13 +16,11 @@ import pytest
 import torch
 
 import equisparse
-from equisparse.adapters.adapter import adapter_of
 from equisparse.adapters.attach import attach
 from equisparse.backbones import process
 from equisparse.backbones.registry import guess, load_backbone
 from equisparse.cli import main
 from equisparse.data.demo import demo_files
-from equisparse.deploy.merge import merge
 from equisparse.errors import BackboneError, StateError
 from equisparse.methods.scale import Scale
 from equisparse.methods.sparse import Sparse
@@ -187,23 +185,7 @@ class TestEveryModel:
 
     @pytest.mark.parametrize("method", [Sparse(), Scale()], ids=repr)
     def test_merged_equals_attached_bitwise(self, backbone, oxides, tmp_path, method):
-        attachment = attach(backbone.model, method, backbone.layout())
-        with torch.no_grad():
-            for delta in attachment.deltas.values():
-                for parameter in delta.parameters():
-                    parameter += 0.02
-        attached = laws.predict(backbone, oxides)
-        adapter = adapter_of(
-            attachment, base=vars(backbone.identity), dtype=backbone.dtype, shifts={}, elements=tuple(NUMBERS)
-        )
-        attachment.detach()
-        check = merge(backbone, adapter, tmp_path / "merged.model", oxides)
-        again = load_backbone(str(tmp_path / "merged.model"), dtype="float64", modality=backbone.modality)
-        merged = laws.predict(again, oxides)
-        for one, other in zip(vars(attached).values(), vars(merged).values(), strict=True):
-            assert torch.equal(one, other)
-        assert check.equal
-        assert not torch.equal(attached.energy, laws.predict(backbone, oxides).energy)
+        laws.check_merged_is_attached(backbone, method, tmp_path / "merged.model", oxides)
 
 
 def test_heads_differ_and_shifts_of_one_leave_the_other(model_file, load, oxides, tmp_path):

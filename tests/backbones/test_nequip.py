@@ -26,14 +26,12 @@ from nequip.train import NequIPLightningModule
 from nequip.utils.versions import get_current_code_versions
 
 import equisparse
-from equisparse.adapters.adapter import adapter_of
 from equisparse.adapters.attach import attach
 from equisparse.backbones import nequip_files
 from equisparse.backbones.nequip_state import nequip_state
 from equisparse.backbones.registry import guess, load_backbone
 from equisparse.cli import main
 from equisparse.data.demo import demo_files
-from equisparse.deploy.merge import merge
 from equisparse.errors import BackboneError, StateError
 from equisparse.methods.scale import Scale
 from equisparse.methods.sparse import Sparse
@@ -266,22 +264,7 @@ class TestEveryModel:
 
     @pytest.mark.parametrize("method", [Sparse(), Scale()], ids=repr)
     def test_merged_equals_attached_bitwise(self, backbone, oxides, tmp_path, method):
-        attachment = attach(backbone.model, method, backbone.layout())
-        with torch.no_grad():
-            for delta in attachment.deltas.values():
-                for parameter in delta.parameters():
-                    parameter += 0.02
-        attached = laws.predict(backbone, oxides)
-        adapter = adapter_of(
-            attachment, base=vars(backbone.identity), dtype=backbone.dtype, shifts={}, elements=(8, 12, 13)
-        )
-        attachment.detach()
-        check = merge(backbone, adapter, tmp_path / "merged.ckpt", oxides)
-        merged = laws.predict(load_backbone(str(tmp_path / "merged.ckpt"), dtype="float64"), oxides)
-        for one, other in zip(vars(attached).values(), vars(merged).values(), strict=True):
-            assert torch.equal(one, other)
-        assert check.equal
-        assert not torch.equal(attached.energy, laws.predict(backbone, oxides).energy)
+        laws.check_merged_is_attached(backbone, method, tmp_path / "merged.ckpt", oxides)
 
 
 @pytest.mark.skipif(not find_spec("allegro"), reason="nequip-allegro is not installed")

@@ -23,6 +23,7 @@ from equisparse.backbones.speed import agree
 from equisparse.errors import BackboneError, MissingPackageError, StateError
 from equisparse.methods.full import Full
 from equisparse.methods.scale import Scale
+from equisparse.methods.sparse import Sparse
 from equisparse.testing import backbones as laws
 
 PRETRAINED = [("7net-0", None), ("7net-0_22May2024", None), ("7net-l3i5", None), ("7net-mf-0", "R2SCAN")]
@@ -235,6 +236,11 @@ class TestOwnModels:
         shared = len(set(single.reference_slots.values())) == 1
         laws.check_native(single, path, oxides, dict.fromkeys(SHIFTS, 0.5) if shared else SHIFTS)
         laws.check_reload(single, path, oxides)
+
+
+@pytest.mark.parametrize("method", [Sparse(), Scale()], ids=repr)
+def test_merged_equals_attached_bitwise(own_model, load, oxides, tmp_path, method):
+    laws.check_merged_is_attached(load(str(own_model)), method, tmp_path / "merged.pth", oxides)
 
 
 def test_modalities_differ(load, oxides):

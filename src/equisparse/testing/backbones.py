@@ -15,10 +15,12 @@ from ase.calculators.calculator import Calculator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from equisparse.adapters.adapter import Adapter
-from equisparse.adapters.attach import written
+from equisparse.adapters.adapter import Adapter, adapter_of
+from equisparse.adapters.attach import attach, written
 from equisparse.backbones.base import AbstractBackbone, Prediction
+from equisparse.deploy.merge import merge
 from equisparse.interpret.signatures import element_parts, largest_entries, signature_table
+from equisparse.methods.base import AbstractMethod
 from equisparse.methods.entries import pack
 from equisparse.testing.tolerances import ENERGY, FINITE_DIFFERENCE, FORCES, STRESS
 
@@ -287,6 +289,42 @@ def check_reload(backbone: AbstractBackbone, path: Path, frames: Sequence[Atoms]
     assert again.layout() == backbone.layout(), "the layout of the native file differs"
     assert again.identity.sha256 != backbone.identity.sha256, "changed weights have the fingerprint of the base"
     check_calculator(again, backbone.upstream_calculator(path), frames)
+
+
+def check_merged_is_attached(
+    backbone: AbstractBackbone, method: AbstractMethod, path: Path, frames: Sequence[Atoms]
+) -> None:
+    """A merged native file, loaded anew, predicts bitwise what the model predicts with the method attached.
+
+    Parameters
+    ----------
+    backbone : AbstractBackbone
+        In the precision of its file; left as it is.
+    method : AbstractMethod
+        Its parameters are moved away from their start.
+    path : Path
+        Where the file is written; it stays.
+    frames : sequence of Atoms
+        To be predicted.
+    """
+    attachment = attach(backbone.model, method, backbone.layout())
+    with torch.no_grad():
+        for parameter in (p for delta in attachment.deltas.values() for p in delta.parameters()):
+            parameter.add_(0.02)
+    attached, elements = _settled(backbone, frames), tuple(sorted(backbone.elements))
+    adapter = adapter_of(attachment, base=vars(backbone.identity), dtype=backbone.dtype, shifts={}, elements=elements)
+    attachment.detach()
+    assert merge(backbone, adapter, path, frames).equal, "the native file does not give what the adapter gives"
+    precision = str(backbone.dtype).removeprefix("torch.")
+    again = type(backbone).load(str(path), dtype=precision, modality=backbone.modality)
+    for quantity, merged in vars(_settled(again, frames)).items():
+        assert torch.equal(merged, getattr(attached, quantity)), f"{quantity}: merged is not attached"
+    assert not torch.equal(predict(backbone, frames).energy, attached.energy), "nothing changed: an empty check"
+
+
+def _settled(backbone: AbstractBackbone, frames: Sequence[Atoms]) -> Prediction:
+    """Prediction once TorchScript has recorded its first runs and optimised, which changes the last bits."""
+    return [predict(backbone, frames) for _ in range(3)][-1]
 
 
 def shaken(backbone: AbstractBackbone, width: float = 0.1) -> AbstractContextManager[None]:
