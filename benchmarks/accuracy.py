@@ -23,7 +23,7 @@ from equisparse.config.finetune import FinetuneConfig
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.fit import fit
 from equisparse.training.predict import evaluate
-from equisparse.workflow.inputs import choose_method, read_splits, smallest
+from equisparse.workflow.inputs import choose_method, read_splits, small_pieces
 from equisparse.workflow.results import versions
 from equisparse.workflow.stages import fit_references
 
@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
         splits.test[:] = splits.test[:: arguments.test_stride]
         config = config_of(arguments, folder, len(splits.train))
         backbone = load_backbone(config.base, device=config.device)
-        backbone.accelerate(smallest(splits.train))
+        backbone.accelerate(small_pieces(splits.train))
         train = FrameDataset(backbone, splits.train, {})
         shifts = fit_references(backbone, splits, evaluate(backbone, train)).shifts
         method, layout = choose_method(config, backbone.layout())

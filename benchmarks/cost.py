@@ -34,6 +34,7 @@ from equisparse.methods.threshold import soft_threshold
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.loss import Loss
 from equisparse.training.options import TrainingOptions
+from equisparse.workflow.inputs import small_pieces
 from equisparse.workflow.results import versions
 
 RESULTS = Path(__file__).parent / "results" / "cost.jsonl"
@@ -97,7 +98,7 @@ def make_step(variant: str, arguments: argparse.Namespace) -> Callable[[], None]
     """A function that does one whole training step on one fixed batch."""
     frames = read_frames(str(arguments.frames))[: arguments.batch_size]
     backbone, trainable, controller = build(
-        variant, arguments.base, arguments.device, arguments.dtype, [frames[0].atoms]
+        variant, arguments.base, arguments.device, arguments.dtype, small_pieces(frames)
     )
     dataset = FrameDataset(backbone, frames, {})
     options = TrainingOptions()

@@ -61,6 +61,7 @@ def accuracy_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
         wishes += [
             f"{key} {cell[key]}" for key in ("changed", "budget", "optimizer") if cell[key] not in (None, "adamw")
         ]
+        wishes += [f"targets {' '.join(cell['targets'])}"] if cell["targets"] else []
         columns = (
             cell["name"],
             cell["base"],

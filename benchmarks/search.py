@@ -25,7 +25,7 @@ from equisparse.config.finetune import FinetuneConfig
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.fit import fit
 from equisparse.training.predict import evaluate
-from equisparse.workflow.inputs import choose_method, read_splits, smallest
+from equisparse.workflow.inputs import choose_method, read_splits, small_pieces
 from equisparse.workflow.stages import fit_references
 
 STUDIES = Path(__file__).parent / "results" / "studies.journal"
@@ -108,7 +108,7 @@ def objective(trial: optuna.Trial, arguments: argparse.Namespace) -> float:
         del splits.train[arguments.train_frames or len(splits.train) :]
         epochs = -(-arguments.steps // config.training.steps_per_epoch(len(splits.train)))
         backbone = load_backbone(config.base, device=config.device)
-        backbone.accelerate(smallest(splits.train))
+        backbone.accelerate(small_pieces(splits.train))
         train = FrameDataset(backbone, splits.train, {})
         shifts = fit_references(backbone, splits, evaluate(backbone, train)).shifts
         method, layout = choose_method(config, backbone.layout())

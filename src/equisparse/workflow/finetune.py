@@ -17,7 +17,7 @@ from equisparse.methods.base import AbstractMethod
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.fit import environment_rank, fit
 from equisparse.training.options import TrainingOptions
-from equisparse.workflow.inputs import Splits, choose_method, read_splits, smallest
+from equisparse.workflow.inputs import Splits, choose_method, read_splits, small_pieces
 from equisparse.workflow.results import ADAPTER, Outcome, write_results
 from equisparse.workflow.stages import check_frames, evaluate_all, fit_references, judged
 
@@ -73,7 +73,7 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
     _announce(console, config, splits, backbone, method, options)
 
     check_frames(splits, None, backbone, console, force=config.force)
-    if config.fast and backbone.accelerate(smallest(splits.train)):
+    if config.fast and backbone.accelerate(small_pieces(splits.train)):
         console.print("speed    the base's faster form, equal in a self-check", highlight=False)
     unshifted = {name: FrameDataset(backbone, frames, {}) for name, frames in splits.items()}
     base = evaluate_all(backbone, unshifted)

@@ -56,9 +56,9 @@ def read_splits(config: FinetuneConfig) -> Splits:
     return Splits(frames, valid_frames, test_frames)
 
 
-def smallest(frames: Sequence[LabelledFrame], count: int = 2) -> list[Atoms]:
-    """The structures with the fewest atoms, for quick checks of a model."""
-    return [frame.atoms for frame in sorted(frames, key=lambda frame: frame.n_atoms)[:count]]
+def small_pieces(frames: Sequence[LabelledFrame], count: int = 2, atoms: int = 16) -> list[Atoms]:
+    """The first atoms of the smallest frames, for checks of a model that take little time and memory."""
+    return [frame.atoms[:atoms] for frame in sorted(frames, key=lambda frame: frame.n_atoms)[:count]]
 
 
 def choose_method(config: FinetuneConfig, layout: Layout) -> tuple[AbstractMethod, Layout]:
