@@ -53,10 +53,10 @@ MODELS: dict[str, tuple[str, dict]] = {
 """Name -> interactions, and what differs from the default model."""
 
 
-def build(path: Path, name: str, dtype: torch.dtype = torch.float64) -> None:
+def build(path: Path, name: str, dtype: torch.dtype = torch.float64, **more: object) -> None:
     """Write a small untrained model from upstream's classes, as a ``.model`` file."""
     interactions, changes = MODELS[name]
-    changes = dict(changes)
+    changes = changes | more
     cls, heads = changes.pop("cls", modules.ScaleShiftMACE), changes.get("heads")
     count = len(heads or [1])
     first, later = (modules.interaction_classes[kind] for kind in INTERACTIONS[interactions])
@@ -235,6 +235,13 @@ def test_what_is_no_model_is_refused(tmp_path):
         load_backbone("mace-mystery")
 
 
+def test_models_that_take_charges_are_refused(tmp_path):
+    spec = {"type": "categorical", "per": "graph", "in_dim": 1, "emb_dim": 4, "num_classes": 5, "offset": 2}
+    build(tmp_path / "charged.model", "scale-shift", embedding_specs={"total_charge": spec})
+    with pytest.raises(BackboneError, match="embeds charges"):
+        load_backbone(str(tmp_path / "charged.model"))
+
+
 def test_names_of_foundation_models():
     known = mace_files.foundation_models()
     assert {"mace-mp", "mace-mpa-0", "mace-off23", "mace-off23-small", "mace-omat-0", "mace-mh-1"} <= known.keys()
@@ -248,6 +255,11 @@ def test_a_failed_download_is_told_in_words(monkeypatch):
     monkeypatch.setattr(mace_files, "download_mace_mp_checkpoint", fail)
     with pytest.raises(BackboneError, match=r"cannot download(.|\n)*put the .model file here"):
         load_backbone("mace-mh-1")
+    told = []
+    monkeypatch.setattr(mace_files._log, "warning", told.append)
+    with pytest.raises(BackboneError, match="cannot download"):
+        load_backbone("mace-off23")
+    assert "no commercial use" in told[0]
 
 
 @pytest.mark.network

@@ -1,5 +1,6 @@
 """Files of MACE models: where they are, and how they are opened."""
 
+import logging
 from pathlib import Path
 
 import torch
@@ -7,6 +8,8 @@ from mace.calculators.foundations_models import download_mace_mp_checkpoint, mac
 from torch import nn
 
 from equisparse.errors import BackboneError
+
+_log = logging.getLogger(__name__)
 
 _DEFAULTS = {
     "mace-mp": "medium-mpa-0",
@@ -28,7 +31,7 @@ def foundation_models() -> dict[str, str]:
 
 
 def locate(source: str) -> Path:
-    """The file of a model, which MACE downloads and keeps if it is a name; MACE tells about licences when it does.
+    """The file of a model, which MACE downloads and keeps if it is a name.
 
     Raises
     ------
@@ -44,6 +47,8 @@ def locate(source: str) -> Path:
             given=source,
             expected="a .model file, or one of " + ", ".join(known),
         )
+    if source.lower().startswith("mace-off"):
+        _log.warning("MACE-OFF23 is under the Academic Software License, which permits no commercial use.")
     try:
         return Path(download_mace_mp_checkpoint(known[source.lower()]))
     except Exception as error:  # whatever urllib and the file system raise
@@ -61,7 +66,8 @@ def open_model(path: Path, source: str) -> nn.Module:
     Raises
     ------
     BackboneError
-        If the file holds no model that gives energies, or one that was converted for an accelerator.
+        If the file holds no model that gives energies, one that takes more than a structure, or one that was converted
+        for an accelerator.
     """
     try:
         model = torch.load(path, map_location="cpu", weights_only=False)
@@ -69,6 +75,12 @@ def open_model(path: Path, source: str) -> nn.Module:
         raise _refused(source, f"{type(error).__name__}: {(str(error).splitlines() or ['no message'])[0]}") from error
     if not hasattr(model, "atomic_energies_fn") or not hasattr(model, "products"):
         raise _refused(source, f"the file holds a {type(model).__name__}")
+    if hasattr(model, "joint_embedding"):
+        raise BackboneError(
+            "The model asks for more than the structure: it embeds charges, spins or fields of a frame.",
+            given=source,
+            expected="a model that takes positions, cell and elements alone",
+        )
     kinds = {type(module).__module__.partition(".")[0] for module in model.modules()}
     if any(kind.startswith(_ACCELERATED) for kind in kinds):
         raise BackboneError(
