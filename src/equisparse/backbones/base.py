@@ -3,7 +3,8 @@
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,9 +15,10 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from equisparse.blocks import Layout
-from equisparse.errors import BackboneError
+from equisparse.errors import BackboneError, StateError
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 """Precisions by name."""
@@ -223,6 +225,25 @@ def resolve_device(device: str) -> torch.device:
     if resolved.type == "cuda" and not torch.cuda.is_available():
         raise BackboneError("There is no CUDA device here.", given=device, next_step="use `--device cpu` or `auto`")
     return resolved
+
+
+@contextmanager
+def told(message: str, *, given: str, expected: str = "", next_step: str = "") -> Iterator[None]:
+    """Whatever an upstream raises within the block becomes a BackboneError with these words; ours pass through."""
+    try:
+        yield
+    except BackboneError:
+        raise
+    except Exception as error:  # loaders raise whatever pickle, requests, the file system or their own code raise
+        first_line = next(iter(str(error).splitlines()), "no message")
+        cause = f"{type(error).__name__}: {first_line}"
+        raise BackboneError(message, given=given, expected=expected, cause=cause, next_step=next_step) from error
+
+
+def check_detached(model: nn.Module, upstream: str) -> None:
+    """Raise StateError if a method is attached to `model`, whose native file would then not be the upstream's."""
+    if any(parametrize.is_parametrized(module) for module in model.modules()):
+        raise StateError(f"A method is attached: the native file would not be {upstream}'s.", next_step="detach first")
 
 
 def checked_modality(modalities: Collection[str], modality: str | None, source: str) -> str | None:

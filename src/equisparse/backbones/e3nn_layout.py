@@ -44,18 +44,22 @@ def radial_blocks(prefix: str, network: nn.Module, product: Any, layer: int) -> 
         Name of the network in the model.
     network : Module
         Its parameters are matrices (inputs, outputs), first layer first.
-    product : TensorProduct
-        Takes the network's outputs as weights, `mul` of the first operand per path.
+    product : TensorProduct or None
+        Takes the network's outputs as weights, `mul` of the first operand per path; None if they are scalars.
     layer : int
         Interaction layer.
     """
     *hidden, (last, matrix) = [(f"{prefix}.{key}", value) for key, value in network.named_parameters()]
-    for tensor, weight in hidden:
+    for tensor, weight in hidden if product else [*hidden, (last, matrix)]:
         yield from matrix_blocks(tensor, [("radial", 0, 1, tuple(weight.shape))], "radial", layer)
-    parts = [
-        (product_path(product, i), *_output(product, i), product.irreps_in1[i.i_in1].mul) for i in product.instructions
-    ]
-    yield from column_blocks(last, matrix.shape[0], parts, "radial", layer)
+    if product:
+        yield from column_blocks(last, matrix.shape[0], weight_paths(product), "radial", layer)
+
+
+def weight_paths(product: Any) -> list[tuple[str, int, int, int]]:
+    """Path, l, parity and number of the weights that each path of an edge product takes, in the order it takes them."""
+    paths = product.instructions
+    return [(product_path(product, i), *_output(product, i), product.irreps_in1[i.i_in1].mul) for i in paths]
 
 
 def product_path(product: Any, instruction: Any) -> str:

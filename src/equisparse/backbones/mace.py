@@ -13,13 +13,13 @@ from mace.data import AtomicData, config_from_atoms
 from mace.tools import AtomicNumberTable
 from mace.tools.torch_geometric.batch import Batch
 from torch import Tensor
-from torch.nn.utils import parametrize
 
 from equisparse.backbones.base import (
     DTYPES,
     AbstractBackbone,
     BaseId,
     Prediction,
+    check_detached,
     checked_modality,
     fingerprint,
     resolve_device,
@@ -29,7 +29,6 @@ from equisparse.backbones.mace_files import locate, open_model
 from equisparse.backbones.mace_layout import model_blocks
 from equisparse.backbones.process import default_dtype
 from equisparse.blocks import Layout
-from equisparse.errors import StateError
 from equisparse.files import replacing
 
 _REFERENCES = "atomic_energies_fn.atomic_energies"
@@ -103,8 +102,7 @@ class MACEBackbone(AbstractBackbone):
 
     @torch.no_grad()
     def save_native(self, path: Path, shifts: Mapping[int, float]) -> None:
-        if any(parametrize.is_parametrized(module) for module in self.model.modules()):
-            raise StateError("A method is attached: the native file would not be MACE's.", next_step="detach first")
+        check_detached(self.model, "MACE")
         model = open_model(self._path, self.identity.source)
         for name, parameter in self.model.named_parameters():
             model.get_parameter(name).copy_(parameter)

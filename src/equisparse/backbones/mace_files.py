@@ -7,6 +7,7 @@ import torch
 from mace.calculators.foundations_models import download_mace_mp_checkpoint, mace_mp_urls, mace_off_urls
 from torch import nn
 
+from equisparse.backbones.base import told
 from equisparse.errors import BackboneError
 
 _log = logging.getLogger(__name__)
@@ -20,6 +21,8 @@ _DEFAULTS = {
 }
 """Names of publications -> the model that MACE takes for them."""
 
+_NO_MODEL = "MACE cannot load this model."
+_EXPECTED = "a .model file that mace_run_train wrote, of a model that predicts energies"
 _ACCELERATED = ("cuequivariance", "openequivariance")
 
 
@@ -49,15 +52,9 @@ def locate(source: str) -> Path:
         )
     if source.lower().startswith("mace-off"):
         _log.warning("MACE-OFF23 is under the Academic Software License, which permits no commercial use.")
-    try:
+    next_step = "where there is no network, put the .model file here yourself and give its path"
+    with told("MACE cannot download this model.", given=source, next_step=next_step):
         return Path(download_mace_mp_checkpoint(known[source.lower()]))
-    except Exception as error:  # whatever urllib and the file system raise
-        raise BackboneError(
-            "MACE cannot download this model.",
-            given=source,
-            cause=f"{type(error).__name__}: {error}",
-            next_step="where there is no network, put the .model file here yourself and give its path",
-        ) from error
 
 
 def open_model(path: Path, source: str) -> nn.Module:
@@ -69,12 +66,11 @@ def open_model(path: Path, source: str) -> nn.Module:
         If the file holds no model that gives energies, one that takes more than a structure, or one that was converted
         for an accelerator.
     """
-    try:
+    with told(_NO_MODEL, given=source, expected=_EXPECTED):
         model = torch.load(path, map_location="cpu", weights_only=False)
-    except Exception as error:  # pickle raises whatever the classes of the file raise
-        raise _refused(source, f"{type(error).__name__}: {(str(error).splitlines() or ['no message'])[0]}") from error
     if not hasattr(model, "atomic_energies_fn") or not hasattr(model, "products"):
-        raise _refused(source, f"the file holds a {type(model).__name__}")
+        cause = f"the file holds a {type(model).__name__}"
+        raise BackboneError(_NO_MODEL, given=source, expected=_EXPECTED, cause=cause)
     if hasattr(model, "joint_embedding"):
         raise BackboneError(
             "The model asks for more than the structure: it embeds charges, spins or fields of a frame.",
@@ -91,13 +87,3 @@ def open_model(path: Path, source: str) -> nn.Module:
         )
     loaded: nn.Module = model
     return loaded
-
-
-def _refused(source: str, cause: str) -> BackboneError:
-    """Error for a file that is no model with energies."""
-    return BackboneError(
-        "MACE cannot load this model.",
-        given=source,
-        expected="a .model file that mace_run_train wrote, of a model that predicts energies",
-        cause=cause,
-    )

@@ -6,11 +6,12 @@ from typing import Any
 
 from e3nn.o3 import FullyConnectedTensorProduct, Linear
 from mace.modules.blocks import InteractionBlock
+from mace.modules.radial import RadialMLP
 from mace.modules.symmetric_contraction import SymmetricContraction
 from torch import nn
 
-from equisparse.backbones.e3nn_layout import linear_blocks, product_blocks, product_path, radial_blocks
-from equisparse.blocks import Block, matrix_blocks, output_irrep
+from equisparse.backbones.e3nn_layout import linear_blocks, product_blocks, radial_blocks, weight_paths
+from equisparse.blocks import Block, output_irrep
 
 _LAYER = re.compile(r"^(?:interactions|products)\.(\d+)\.")
 
@@ -49,7 +50,7 @@ def _contraction_blocks(name: str, module: Any, irrep: str, layer: int) -> Itera
     tensors += [(f"weights.{number}", correlation - 1 - number) for number in range(correlation - 1)]
     for tensor, order in tensors:
         weight = module.get_parameter(tensor)
-        if not module.get_parameter(tensor).any():
+        if not weight.any():
             continue
         elements, paths, channels = weight.shape
         path = f"{order}-body->{irrep}"
@@ -61,36 +62,19 @@ def _contraction_blocks(name: str, module: Any, irrep: str, layer: int) -> Itera
 def _edge_blocks(name: str, module: Any, layer: int) -> Iterator[Block]:
     """Blocks of the networks that weight the edges of one interaction."""
     for key, product in (("conv_tp_weights", module.conv_tp), ("density_fn", None)):
-        network = getattr(module, key, None)
-        if network is None:
-            continue
-        prefix = f"{name}.{key}"
-        if any(isinstance(part, nn.Linear) for part in network.modules()):
-            yield from _transposed_blocks(prefix, network, product, layer)
-        elif product is not None:
-            yield from radial_blocks(prefix, network, product, layer)
-        else:
-            for tensor, weight in network.named_parameters():
-                yield from matrix_blocks(f"{prefix}.{tensor}", [("radial", 0, 1, tuple(weight.shape))], "radial", layer)
+        if network := getattr(module, key, None):
+            kind = _transposed_blocks if isinstance(network, RadialMLP) else radial_blocks
+            yield from kind(f"{name}.{key}", network, product, layer)
 
 
 def _transposed_blocks(prefix: str, network: nn.Module, product: Any, layer: int) -> Iterator[Block]:
-    """Blocks of a network of torch's Linear, whose matrices are (outputs, inputs)."""
-    *hidden, (last, matrix) = [
-        (f"{prefix}.{key}", value) for key, value in network.named_parameters() if value.ndim == 2
-    ]
-    whole = [(tensor, "radial", 0, weight.shape[0], weight.shape[1]) for tensor, weight in hidden]
-    if product is None:
-        whole.append((last, "radial", 0, *matrix.shape))
-    else:
-        first, inputs = 0, matrix.shape[1]
-        for instruction in product.instructions:
-            outputs = product.irreps_in1[instruction.i_in1].mul
-            whole.append((last, product_path(product, instruction), first * inputs, outputs, inputs))
-            first += outputs
-    for tensor, path, offset, outputs, inputs in whole:
-        l, parity = output_irrep(path)  # noqa: E741  the field's own name
-        yield Block(tensor, path, l, parity, "radial", layer, offset, (inputs, outputs), (1, inputs))
+    """`radial_blocks` of a network of torch's Linear, whose matrices are (outputs, inputs)."""
+    matrices = [(f"{prefix}.{key}", value.shape) for key, value in network.named_parameters() if value.ndim == 2]
+    for tensor, (outputs, inputs) in matrices:
+        is_last, first = tensor == matrices[-1][0], 0
+        for path, order, parity, count in weight_paths(product) if product and is_last else [("radial", 0, 1, outputs)]:
+            yield Block(tensor, path, order, parity, "radial", layer, first * inputs, (inputs, count), (1, inputs))
+            first += count
 
 
 def _role(name: str) -> str:

@@ -1,7 +1,7 @@
 """NequIP and Allegro, through their own packages: loader, graphs, model, calculator and file formats are upstream's."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,23 @@ from nequip.integrations.utils import basic_transforms
 from nequip.model.saved_models.load_utils import _get_model_file_path
 from nequip.utils.dtype import torch_default_dtype
 from torch import nn
-from torch.nn.utils import parametrize
 
-from equisparse.backbones.base import DTYPES, AbstractBackbone, BaseId, Prediction, fingerprint, resolve_device
+from equisparse.backbones.base import (
+    DTYPES,
+    AbstractBackbone,
+    BaseId,
+    Prediction,
+    check_detached,
+    fingerprint,
+    resolve_device,
+    told,
+)
 from equisparse.backbones.e3nn_layout import model_layout
 from equisparse.backbones.nequip_files import Checkpoint, ModelFile, Package, is_package
 from equisparse.backbones.nequip_layout import is_a, model_blocks
 from equisparse.backbones.nequip_state import nequip_state
 from equisparse.blocks import Layout
-from equisparse.errors import BackboneError, StateError
+from equisparse.errors import BackboneError
 
 _SITE = "nequip.net:"
 """What the names of published models begin with."""
@@ -104,8 +112,7 @@ class NequIPBackbone(AbstractBackbone):
         return tuple(sorted(self._types, key=lambda z: self._types[z]))
 
     def save_native(self, path: Path, shifts: Mapping[int, float]) -> None:
-        if any(parametrize.is_parametrized(module) for module in self.model.modules()):
-            raise StateError("A method is attached: the native file would not be NequIP's.", next_step="detach first")
+        check_detached(self.model, "NequIP")
         moved, slots = self.model.state_dict()[self._shifts].clone(), self.reference_slots
         for slot, value in {slots[z]: value for z, value in shifts.items()}.items():
             moved[slot] += value
@@ -150,21 +157,14 @@ def _open(source: str) -> tuple[ModelFile, nn.Module]:
         return file, file.load()
 
 
-@contextmanager
-def _told(source: str) -> Iterator[None]:
+def _told(source: str) -> AbstractContextManager[None]:
     """Upstream's failures with a model told in words."""
-    try:
-        yield
-    except BackboneError:
-        raise
-    except Exception as error:  # the upstream's loader raises whatever pickle, requests, hydra or its own code raise
-        raise BackboneError(
-            "NequIP cannot load this model.",
-            given=source,
-            expected="a .ckpt of nequip-train, a .nequip.zip of nequip-package, or nequip.net:GROUP/MODEL:VERSION",
-            cause=f"{type(error).__name__}: {(str(error).splitlines() or ['no message'])[0]}",
-            next_step="where there is no network, put the model's file here yourself and give its path",
-        ) from error
+    return told(
+        "NequIP cannot load this model.",
+        given=source,
+        expected="a .ckpt of nequip-train, a .nequip.zip of nequip-package, or nequip.net:GROUP/MODEL:VERSION",
+        next_step="where there is no network, put the model's file here yourself and give its path",
+    )
 
 
 def _reference_module(model: nn.Module, source: str) -> str:

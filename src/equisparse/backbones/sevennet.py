@@ -4,7 +4,7 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,6 @@ from sevenn.util import (
     pretrained_name_to_path,
 )
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 from torch_geometric.data import Batch
 
 from equisparse.backbones.base import (
@@ -36,16 +35,17 @@ from equisparse.backbones.base import (
     AbstractBackbone,
     BaseId,
     Prediction,
+    check_detached,
     checked_modality,
     fingerprint,
     resolve_device,
     stress_matrix,
+    told,
 )
 from equisparse.backbones.e3nn_layout import linear_blocks, model_layout, product_blocks, radial_blocks
 from equisparse.backbones.sevennet_speed import speed_up
 from equisparse.backbones.speed import agree
 from equisparse.blocks import Block, Layout
-from equisparse.errors import BackboneError, StateError
 from equisparse.files import replacing
 
 _log = logging.getLogger(__name__)
@@ -147,8 +147,7 @@ class SevenNetBackbone(AbstractBackbone):
         return tuple(sorted(self.elements, key=lambda z: int(self.model.type_map[z])))  # type: ignore[index]
 
     def save_native(self, path: Path, shifts: Mapping[int, float]) -> None:
-        if any(parametrize.is_parametrized(module) for module in self.model.modules()):
-            raise StateError("A method is attached: the native file would not be SevenNet's.", next_step="detach first")
+        check_detached(self.model, "SevenNet")
         contents = self._checkpoint.get_checkpoint_dict()
         native = next(value.dtype for value in contents["model_state_dict"].values() if value.is_floating_point())
         state = {name: value.detach().cpu().clone() for name, value in self.model.state_dict().items()}
@@ -233,19 +232,14 @@ def _load_checkpoint(source: str) -> SevenNetCheckpoint:
     return checkpoint
 
 
-@contextmanager
-def _told(source: str) -> Iterator[None]:
+def _told(source: str) -> AbstractContextManager[None]:
     """Upstream's failures with a model told in words."""
-    try:
-        yield
-    except Exception as error:  # the upstream's loader raises whatever pickle, requests or its own code raise
-        raise BackboneError(
-            "SevenNet cannot load this model.",
-            given=source,
-            expected="a file written by SevenNet, or one of " + ", ".join(get_available_pretrained_models()),
-            cause=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}",
-            next_step="where there is no network, put the checkpoint file here yourself and give its path",
-        ) from error
+    return told(
+        "SevenNet cannot load this model.",
+        given=source,
+        expected="a file written by SevenNet, or one of " + ", ".join(get_available_pretrained_models()),
+        next_step="where there is no network, put the checkpoint file here yourself and give its path",
+    )
 
 
 def _cast_one_hot(model: nn.Module, dtype: torch.dtype) -> None:
