@@ -9,23 +9,20 @@ The folder holds ``train``, ``valid`` and ``test`` as ``.xyz.gz``. A cell that i
 import argparse
 import json
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
-from equisparse.adapters.adapter import adapter_of, count_changes
-from equisparse.adapters.attach import attach
+from equisparse.adapters.adapter import count_changes
 from equisparse.adapters.file import save_adapter
 from equisparse.backbones.registry import load_backbone
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.training.dataset import FrameDataset
-from equisparse.training.fit import fit
 from equisparse.training.predict import evaluate
 from equisparse.workflow.inputs import choose_method, read_splits, small_pieces
 from equisparse.workflow.results import versions
-from equisparse.workflow.stages import fit_references
+from equisparse.workflow.stages import fit_references, train_adapter
 
 RESULTS = Path(__file__).parent / "results" / "accuracy.jsonl"
 
@@ -97,16 +94,12 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
         backbone.accelerate(small_pieces(splits.train))
         train = FrameDataset(backbone, splits.train, {})
         shifts = fit_references(backbone, splits, evaluate(backbone, train)).shifts
+        datasets = {"train": train.with_shifts(shifts), "valid": FrameDataset(backbone, splits.valid, shifts)}
         method, layout = choose_method(config, backbone.layout())
         options = config.training.resolved(len(train), method.learning_rate)
-        attachment = attach(backbone.model, method, layout, seed=config.seed)
-        valid = FrameDataset(backbone, splits.valid, shifts)
-        fitted = fit(
-            backbone, attachment, train.with_shifts(shifts), valid, options, folder, console=Console(stderr=True)
+        adapter, fitted = train_adapter(
+            backbone, method, layout, datasets, options, folder, console=Console(stderr=True)
         )
-        identity = asdict(backbone.identity)
-        adapter = adapter_of(attachment, base=identity, dtype=backbone.dtype, shifts=shifts, elements=tuple(shifts))
-        attachment.detach()
         test = FrameDataset(backbone, splits.test, shifts)
         refit = evaluate(backbone, test).metrics(test)
         with adapter.merged(backbone.model):

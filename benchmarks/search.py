@@ -19,14 +19,12 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from equisparse.adapters.attach import attach
 from equisparse.backbones.registry import load_backbone
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.training.dataset import FrameDataset
-from equisparse.training.fit import fit
 from equisparse.training.predict import evaluate
 from equisparse.workflow.inputs import choose_method, read_splits, small_pieces
-from equisparse.workflow.stages import fit_references
+from equisparse.workflow.stages import fit_references, train_adapter
 
 STUDIES = Path(__file__).parent / "results" / "studies.journal"
 
@@ -111,11 +109,10 @@ def objective(trial: optuna.Trial, arguments: argparse.Namespace) -> float:
         backbone.accelerate(small_pieces(splits.train))
         train = FrameDataset(backbone, splits.train, {})
         shifts = fit_references(backbone, splits, evaluate(backbone, train)).shifts
+        datasets = {"train": train.with_shifts(shifts), "valid": FrameDataset(backbone, splits.valid, shifts)}
         method, layout = choose_method(config, backbone.layout())
-        attachment = attach(backbone.model, method, layout, seed=config.seed)
-        valid = FrameDataset(backbone, splits.valid, shifts)
-        run = config.training.resolved(len(train), method.learning_rate)
-        fitted = fit(backbone, attachment, train.with_shifts(shifts), valid, replace(run, epochs=epochs), Path(name))
+        options = replace(config.training.resolved(len(train), method.learning_rate), epochs=epochs)
+        _, fitted = train_adapter(backbone, method, layout, datasets, options, Path(name))
         return fitted.best_valid_loss
 
 

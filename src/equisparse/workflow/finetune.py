@@ -1,13 +1,12 @@
 """One fine-tune from frames to files, in the order it happens."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from equisparse.adapters.adapter import Adapter, adapter_of
-from equisparse.adapters.attach import attach
+from equisparse.adapters.adapter import Adapter
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.registry import load_backbone
 from equisparse.config.finetune import FinetuneConfig
@@ -15,11 +14,11 @@ from equisparse.errors import InputError
 from equisparse.files import write_text
 from equisparse.methods.base import AbstractMethod
 from equisparse.training.dataset import FrameDataset
-from equisparse.training.fit import environment_rank, fit
+from equisparse.training.fit import environment_rank
 from equisparse.training.options import TrainingOptions
 from equisparse.workflow.inputs import Splits, choose_method, read_splits, small_pieces
 from equisparse.workflow.results import ADAPTER, Outcome, write_results
-from equisparse.workflow.stages import check_frames, evaluate_all, fit_references, judged
+from equisparse.workflow.stages import check_frames, evaluate_all, fit_references, judged, train_adapter
 
 
 @dataclass(frozen=True)
@@ -85,18 +84,9 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
         write_text(
             folder / "config.yaml", replace(config, epochs=options.epochs, lr=options.lr, resume=False).to_yaml()
         )
-    attachment = attach(backbone.model, method, layout, seed=config.seed)
-    train, valid = datasets["train"], datasets["valid"]
-    fitted = fit(backbone, attachment, train, valid, options, folder, resume=config.resume, console=console)
-    adapter = adapter_of(
-        attachment,
-        base=asdict(backbone.identity),
-        dtype=backbone.dtype,
-        shifts=references.shifts,
-        elements=tuple(sorted(references.shifts)),
-        modality=config.modality,
+    adapter, fitted = train_adapter(
+        backbone, method, layout, datasets, options, folder, resume=config.resume, console=console
     )
-    attachment.detach()
     if not leads:
         return FinetuneResult(folder, adapter, {})
     with adapter.merged(backbone.model):

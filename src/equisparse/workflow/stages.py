@@ -1,17 +1,24 @@
 """Judgements of one model on all splits, the audit, and the reference energies: what a fine-tune is measured by."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 
+from equisparse.adapters.adapter import Adapter, adapter_of
+from equisparse.adapters.attach import attach
 from equisparse.backbones.base import AbstractBackbone
+from equisparse.blocks import Layout
 from equisparse.data.audit import BasePrediction, audit, format_findings, has_errors
 from equisparse.data.audit.finding import Finding
 from equisparse.data.references import ReferenceFit, composition_matrix, fit_reference_shifts
 from equisparse.errors import DataError
+from equisparse.methods.base import AbstractMethod
 from equisparse.training.dataset import FrameDataset
+from equisparse.training.fit import FitResult, fit
+from equisparse.training.options import TrainingOptions
 from equisparse.training.predict import Evaluation, evaluate
 from equisparse.workflow.inputs import Splits
 
@@ -80,3 +87,44 @@ def fit_references(backbone: AbstractBackbone, splits: Splits, base: Evaluation)
     first_of = {slot_of[z]: z for z in reversed(elements)}
     fitted = fit_reference_shifts(counts @ members, residuals, [first_of[slot] for slot in slots])
     return replace(fitted, shifts={z: fitted.shifts[first_of[slot_of[z]]] for z in elements})
+
+
+def train_adapter(
+    backbone: AbstractBackbone,
+    method: AbstractMethod,
+    layout: Layout,
+    datasets: Mapping[str, FrameDataset],
+    options: TrainingOptions,
+    folder: Path,
+    *,
+    resume: bool = False,
+    console: Console | None = None,
+) -> tuple[Adapter, FitResult]:
+    """Attach a method, fit it, and take it off again.
+
+    Parameters
+    ----------
+    backbone : AbstractBackbone
+        The base is untouched afterwards.
+    method, layout
+        From `equisparse.workflow.inputs.choose_method`.
+    datasets : mapping of str to FrameDataset
+        ``train`` and ``valid``, both with the shifts of the reference energies, which the adapter gets.
+    options : TrainingOptions
+        Resolved.
+    folder, resume, console
+        As in `equisparse.training.fit.fit`.
+    """
+    train = datasets["train"]
+    attachment = attach(backbone.model, method, layout, seed=options.seed)
+    fitted = fit(backbone, attachment, train, datasets["valid"], options, folder, resume=resume, console=console)
+    adapter = adapter_of(
+        attachment,
+        base=asdict(backbone.identity),
+        dtype=backbone.dtype,
+        shifts=train.shifts,
+        elements=tuple(sorted(train.shifts)),
+        modality=backbone.modality,
+    )
+    attachment.detach()
+    return adapter, fitted
