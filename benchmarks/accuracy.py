@@ -3,21 +3,26 @@
     python benchmarks/accuracy.py --folder ../shared/data/rmd17/ethanol --name ethanol --method sparse
     python benchmarks/accuracy.py --folder ../shared/data/rmd17/ethanol --name ethanol --changed 0.03
 
-The folder holds ``train``, ``valid`` and ``test`` as ``.xyz.gz``. A cell that is in the results already is skipped.
+The folder holds ``train``, ``valid`` and ``test`` as ``.xyz.gz`` (`sets.py` makes such folders), and may hold further
+tests with names that begin with ``test_``. A cell that is in the results already is skipped.
 """
 
 import argparse
 import json
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
 
 from equisparse.adapters.adapter import count_changes
 from equisparse.adapters.file import save_adapter
+from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.registry import load_backbone
 from equisparse.config.finetune import FinetuneConfig
+from equisparse.data.read import read_frames
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.predict import evaluate
 from equisparse.workflow.inputs import choose_method, read_splits, small_pieces
@@ -27,8 +32,8 @@ from equisparse.workflow.stages import fit_references, train_adapter
 RESULTS = Path(__file__).parent / "results" / "accuracy.jsonl"
 
 
-def parse_arguments() -> argparse.Namespace:
-    """Command line."""
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Command line, or the same words given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--name", required=True, help="data set, as it appears in the results")
@@ -48,14 +53,22 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--results", type=Path, default=RESULTS)
-    return parser.parse_args()
+    parser.add_argument("--keep", type=Path, help="folder that gets the adapter, for robustness.py and the like")
+    return parser.parse_args(words)
 
 
 def cell_of(arguments: argparse.Namespace) -> dict[str, object]:
-    """What identifies a cell: everything that changes its result."""
-    left_out = {"folder", "results", "device"}
+    """What identifies a cell: everything that changes its result, as it comes back from JSON."""
+    left_out = {"folder", "results", "device", "keep"}
     named = {key: value for key, value in vars(arguments).items() if key not in left_out}
-    return named | {"base": Path(arguments.base).name}
+    cell: dict[str, object] = json.loads(json.dumps(named | {"base": Path(arguments.base).name}))
+    return cell
+
+
+def adapter_name(cell: Mapping[str, object]) -> str:
+    """File name of a cell's adapter: its set, and what is not left at None."""
+    parts = [f"{key}={value}" for key, value in cell.items() if key not in ("name", "base") and value is not None]
+    return f"{cell['name']}, {', '.join(parts)}.safetensors".replace("/", "_")
 
 
 def config_of(arguments: argparse.Namespace, folder: Path, n_train: int) -> FinetuneConfig:
@@ -82,7 +95,7 @@ def config_of(arguments: argparse.Namespace, folder: Path, n_train: int) -> Fine
     )
 
 
-def run(arguments: argparse.Namespace) -> dict[str, object]:
+def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Fine-tune and evaluate one cell."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -104,9 +117,16 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
         refit = evaluate(backbone, test).metrics(test)
         with adapter.merged(backbone.model):
             final = evaluate(backbone, test, batch_size=25).metrics(test)
+            others = {
+                path.name.removesuffix(".xyz.gz").removeprefix("test_"): metrics_of(backbone, path, shifts)
+                for path in sorted(arguments.folder.glob("test_*.xyz.gz"))
+            }
         changes = count_changes(adapter, backbone.model)
+        cell = cell_of(arguments)
+        kept = (arguments.keep or folder) / adapter_name(cell)
+        kept.parent.mkdir(parents=True, exist_ok=True)
         return {
-            "cell": cell_of(arguments),
+            "cell": cell,
             "resolved": {
                 "method": method.name,
                 "options": method.options(),
@@ -115,10 +135,11 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
             },
             "refit_test": refit,
             "test": final,
+            "other_tests": others,
             "changed_fraction_model": changes.of_model,
             "changed_count": changes.count,
             "stored_values": adapter.stored_values,
-            "adapter_bytes": save_adapter(adapter, folder / "adapter.safetensors"),
+            "adapter_bytes": save_adapter(adapter, kept),
             "steps": fitted.steps,
             "seconds": round(fitted.seconds, 1),
             "threads": torch.get_num_threads(),
@@ -126,22 +147,38 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
         }
 
 
+def metrics_of(backbone: AbstractBackbone, path: Path, shifts: dict[int, float]) -> dict[str, float | None]:
+    """Errors of the present weights on the frames of a file."""
+    frames = FrameDataset(backbone, read_frames([str(path)]), shifts)
+    return evaluate(backbone, frames, batch_size=25).metrics(frames)
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    """Rows of a file of results; none if there is no file yet."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def ensure(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Row of a cell; run now unless it is in the results."""
+    cell = cell_of(arguments)
+    for row in rows_of(arguments.results):
+        if row["cell"] == cell:
+            return row
+    row = run(arguments)
+    add_row(arguments.results, row)
+    return row
+
+
+def add_row(path: Path, row: Mapping[str, Any]) -> None:
+    """Append a row to a file of results."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+
+
 def main() -> None:
     """Run the cell unless it is done."""
-    arguments = parse_arguments()
-    arguments.results.parent.mkdir(parents=True, exist_ok=True)
-    done = (
-        [json.loads(line) for line in arguments.results.read_text().splitlines()] if arguments.results.exists() else []
-    )
-    cell = json.loads(json.dumps(cell_of(arguments)))
-    for row in done:
-        if row["cell"] == cell:
-            print(json.dumps(row))
-            return
-    row = run(arguments)
-    with arguments.results.open("a") as file:
-        file.write(json.dumps(row) + "\n")
-    print(json.dumps(row))
+    print(json.dumps(ensure(parse_arguments())))
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ from equisparse.workflow.inputs import choose_method, read_splits, small_pieces
 from equisparse.workflow.stages import fit_references, train_adapter
 
 STUDIES = Path(__file__).parent / "results" / "studies.journal"
+FIRST_FACTORS = (1.0, 3.0, 1 / 3)
+"""Learning rates tried first, as multiples of the method's default."""
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -37,12 +39,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--base", default="7net-0")
     parser.add_argument("--method", default="sparse")
     parser.add_argument("--changed", type=float)
-    parser.add_argument("--lr", type=float, nargs=2, default=(5e-4, 1e-1), help="limits of the learning rate")
+    parser.add_argument("--span", type=float, default=5.0, help="learning rates from default / SPAN to default * SPAN")
     parser.add_argument("--option", action="append", default=[], help="NAME=VALUE,VALUE,... of the method")
     parser.add_argument("--steps", type=int, default=600, help="optimiser steps of a trial")
     parser.add_argument("--batch-size", type=int, default=10)
     parser.add_argument("--train-frames", type=int)
-    parser.add_argument("--trials", type=int, default=8, help="of the whole study, on all machines")
+    parser.add_argument("--trials", type=int, default=6, help="of the whole study, on all machines")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--storage", help="URL of a database; a file beside the results by default")
@@ -65,12 +67,24 @@ def main() -> None:
             if part is not None
         ),
         storage=storage_of(arguments.storage),
-        sampler=optuna.samplers.TPESampler(seed=arguments.seed, n_startup_trials=4),
+        sampler=optuna.samplers.GPSampler(seed=arguments.seed, n_startup_trials=len(FIRST_FACTORS)),
         load_if_exists=True,
     )
+    if not study.get_trials(deepcopy=False):
+        for factor in FIRST_FACTORS:
+            study.enqueue_trial({"lr_factor": factor})
     while len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < arguments.trials:
         study.optimize(lambda trial: objective(trial, arguments), n_trials=1)
-    print(json.dumps({"study": study.study_name, "valid_loss": study.best_value, **study.best_params}))
+    print(
+        json.dumps(
+            {
+                "study": study.study_name,
+                "valid_loss": study.best_value,
+                **study.best_trial.user_attrs,
+                **study.best_params,
+            }
+        )
+    )
 
 
 def storage_of(url: str | None) -> str | BaseStorage:
@@ -87,7 +101,7 @@ def objective(trial: optuna.Trial, arguments: argparse.Namespace) -> float:
     for wish in arguments.option:
         name, _, values = wish.partition("=")
         options[name] = trial.suggest_categorical(name, [json.loads(value) for value in values.split(",")])
-    lr = trial.suggest_float("lr", *arguments.lr, log=True)
+    factor = trial.suggest_float("lr_factor", 1 / arguments.span, arguments.span, log=True)
     with tempfile.TemporaryDirectory() as name:
         config = FinetuneConfig(
             train=[str(arguments.folder / "train.xyz.gz")],
@@ -96,7 +110,6 @@ def objective(trial: optuna.Trial, arguments: argparse.Namespace) -> float:
             method=arguments.method,
             method_options=options,
             changed=arguments.changed,
-            lr=lr,
             batch_size=arguments.batch_size,
             seed=arguments.seed,
             device=arguments.device,
@@ -111,7 +124,8 @@ def objective(trial: optuna.Trial, arguments: argparse.Namespace) -> float:
         shifts = fit_references(backbone, splits, evaluate(backbone, train)).shifts
         datasets = {"train": train.with_shifts(shifts), "valid": FrameDataset(backbone, splits.valid, shifts)}
         method, layout = choose_method(config, backbone.layout())
-        options = replace(config.training.resolved(len(train), method.learning_rate), epochs=epochs)
+        options = replace(config.training.resolved(len(train), factor * method.learning_rate), epochs=epochs)
+        trial.set_user_attr("lr", options.lr)
         _, fitted = train_adapter(backbone, method, layout, datasets, options, Path(name))
         return fitted.best_valid_loss
 

@@ -1,0 +1,198 @@
+"""SevenNet's own fine-tuning as a peer: its command line, its preset, the same frames; accuracy, and time per epoch.
+
+    python benchmarks/upstream.py --folder build/sets/ethanol --name ethanol --steps 600
+    python benchmarks/upstream.py --folder build/sets/ethanol --name ethanol --rounds 5
+
+Upstream does not refit reference energies, so the labels are shifted for it beforehand. Its preset is kept but for
+paths, batch size, seed and the number of epochs. Without ``--rounds`` the row goes where those of `accuracy.py` go,
+with the method ``upstream``. With it, four epochs of upstream and four of ours run in turn, and the median ratio goes where
+those of `cost.py` go.
+"""
+
+import argparse
+import json
+import math
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import torch
+import yaml
+from accuracy import RESULTS, add_row, cell_of, rows_of
+from accuracy import parse_arguments as accuracy_arguments
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.registry import load_backbone
+from equisparse.config.finetune import FinetuneConfig
+from equisparse.data.frames import LabelledFrame
+from equisparse.training.dataset import FrameDataset, reference_energy
+from equisparse.training.predict import evaluate
+from equisparse.units import matrix_to_voigt
+from equisparse.workflow.inputs import choose_method, read_splits, small_pieces
+from equisparse.workflow.results import versions
+from equisparse.workflow.stages import fit_references, train_adapter
+
+COST = RESULTS.with_name("cost.jsonl")
+BASE = "7net-0"
+SEVENN = (sys.executable, "-m", "sevenn.main.sevenn")
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--batch-size", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rounds", type=int, default=0, help="measure the time of an epoch instead")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure accuracy or time."""
+    arguments = parse_arguments()
+    if arguments.rounds:
+        row = time_row(arguments)
+        add_row(COST, row)
+    else:
+        words = ["--folder", str(arguments.folder), "--name", arguments.name, "--method", "upstream"]
+        words += ["--steps", str(arguments.steps), "--batch-size", str(arguments.batch_size)]
+        cell = cell_of(accuracy_arguments([*words, "--seed", str(arguments.seed)]))
+        if cell in [row["cell"] for row in rows_of(RESULTS)]:
+            print("done already")
+            return
+        row = {"cell": cell, **accuracy_row(arguments)}
+        add_row(RESULTS, row)
+    print(json.dumps(row))
+
+
+def accuracy_row(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Errors of a whole run of upstream's fine-tuning."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        backbone, splits, shifts = prepared(arguments, folder)
+        epochs = math.ceil(arguments.steps / math.ceil(len(splits["train"]) / arguments.batch_size))
+        start = time.monotonic()
+        stamps = run_upstream(arguments, folder, epochs)
+        tuned = load_backbone(str(folder / "checkpoint_best.pth"), device="cpu")
+        test = FrameDataset(tuned, splits["test"], shifts)
+        unchanged = FrameDataset(backbone, splits["test"], shifts)
+        return {
+            "resolved": {"method": "upstream", "options": {}, "lr": preset()["train"]["optim_param"]["lr"]},
+            "refit_test": evaluate(backbone, unchanged, batch_size=25).metrics(unchanged),
+            "test": evaluate(tuned, test, batch_size=25).metrics(test),
+            "changed_fraction_model": changed_fraction(backbone.model, tuned.model),
+            "stored_values": backbone.layout().total_parameters,
+            "adapter_bytes": backbone.native_bytes(),
+            "steps": epochs * math.ceil(len(splits["train"]) / arguments.batch_size),
+            "seconds": round(stamps[-1] - start, 1),
+            "threads": torch.get_num_threads(),
+            "versions": versions(backbone),
+        }
+
+
+def time_row(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Time of an epoch, validation included: ours over upstream's, measured in turn."""
+    ratios = []
+    for _ in range(arguments.rounds):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            backbone, splits, shifts = prepared(arguments, folder)
+            theirs = statistics.median(b - a for a, b in pairwise(run_upstream(arguments, folder, 4)))
+            config = FinetuneConfig(train=[], batch_size=arguments.batch_size, epochs=4, out=name)
+            backbone.accelerate(small_pieces(splits["train"]))
+            datasets = {part: FrameDataset(backbone, splits[part], shifts) for part in ("train", "valid")}
+            method, layout = choose_method(config, backbone.layout())
+            options = config.training.resolved(len(splits["train"]), method.learning_rate)
+            _, fitted = train_adapter(backbone, method, layout, datasets, options, folder)
+            seconds = [row["seconds"] for row in fitted.curve]
+            ratios.append(statistics.median(b - a for a, b in pairwise(seconds)) / theirs)
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    return {
+        "data": f"{arguments.name}, whole epochs against upstream's trainer",
+        "base": BASE,
+        "batch_size": arguments.batch_size,
+        "threads": torch.get_num_threads(),
+        "rounds": arguments.rounds,
+        "step_over_full": {"sparse-fast": {"median": middle, "q25": low, "q75": high}},
+        "versions": versions(backbone),
+    }
+
+
+def prepared(
+    arguments: argparse.Namespace, folder: Path
+) -> tuple[AbstractBackbone, Mapping[str, Sequence[LabelledFrame]], dict[int, float]]:
+    """Base, frames and reference-energy shifts; writes the frames with shifted energies for upstream."""
+    files = {part: [str(arguments.folder / f"{part}.xyz.gz")] for part in ("train", "valid", "test")}
+    splits = read_splits(FinetuneConfig(**files, out=str(folder)))
+    backbone = load_backbone(BASE, device="cpu")
+    train = FrameDataset(backbone, splits.train, {})
+    shifts = fit_references(backbone, splits, evaluate(backbone, train)).shifts
+    for part, frames in splits.items():
+        ase.io.write(folder / f"{part}.extxyz", [shifted(frame, shifts) for frame in frames], format="extxyz")
+    return backbone, dict(splits.items()), shifts
+
+
+def shifted(frame: LabelledFrame, shifts: dict[int, float]) -> ase.Atoms:
+    """The frame as upstream reads it, energy less the shifts; stress in ASE's order where there is one."""
+    atoms = ase.Atoms(frame.numbers, positions=frame.positions, cell=frame.cell, pbc=frame.pbc)
+    labels: dict[str, Any] = {"forces": frame.forces}
+    if frame.energy is not None:
+        labels["energy"] = frame.energy - reference_energy(frame.atoms, shifts)
+    if frame.stress is not None:
+        labels["stress"] = matrix_to_voigt(frame.stress)
+    atoms.calc = SinglePointCalculator(atoms, **labels)
+    return atoms
+
+
+def preset() -> dict[str, Any]:
+    """Upstream's preset for fine-tuning."""
+    told = subprocess.run([*SEVENN, "preset", "fine_tune"], check=True, capture_output=True, text=True)
+    values: dict[str, Any] = yaml.safe_load(told.stdout)
+    return values
+
+
+def run_upstream(arguments: argparse.Namespace, folder: Path, epochs: int) -> list[float]:
+    """Fine-tune with upstream's command line; the times at which its epochs ended, s."""
+    values = preset()
+    has_stress = "stress=" in (folder / "train.extxyz").read_text()
+    values["train"] |= {"epoch": epochs, "per_epoch": epochs, "random_seed": arguments.seed}
+    values["train"] |= {"is_train_stress": has_stress}
+    values["data"] = {
+        "batch_size": arguments.batch_size,
+        "data_format_args": {"index": ":"},
+        "load_trainset_path": [str(folder / "train.extxyz")],
+        "load_validset_path": [str(folder / "valid.extxyz")],
+    }
+    (folder / "input.yaml").write_text(yaml.safe_dump(values))
+    command = [*SEVENN, "train", "-s", "-w", str(folder), str(folder / "input.yaml")]
+    stamps = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        lines = []
+        for line in process.stdout or ():
+            lines.append(line)
+            if "Epoch" in line:
+                stamps.append(time.monotonic())
+    if process.returncode or not stamps:
+        sys.exit("".join(lines[-30:]))
+    return stamps
+
+
+def changed_fraction(base: torch.nn.Module, tuned: torch.nn.Module) -> float:
+    """Parameters whose bits differ, over all."""
+    before, after = dict(base.named_parameters()), dict(tuned.named_parameters())
+    changed = sum(int((after[name] != weight).sum()) for name, weight in before.items())
+    return changed / sum(weight.numel() for weight in before.values())
+
+
+if __name__ == "__main__":
+    main()
