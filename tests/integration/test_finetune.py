@@ -182,7 +182,7 @@ def assert_whole(folder: Path) -> None:
             with np.load(path) as arrays:
                 assert all(len(arrays[name]) for name in arrays)
         elif path.suffix == ".csv":
-            assert len({len(row) for row in csv.reader(path.open())}) == 1
+            assert len({len(row) for row in csv.reader(path.read_text().splitlines())}) == 1
         elif path.suffix == ".html":
             assert path.read_text().rstrip().endswith("</html>")
 
