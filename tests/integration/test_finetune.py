@@ -246,27 +246,26 @@ def test_a_run_that_was_cut_off_before_its_first_checkpoint_starts_anew(tmp_path
 LIMITED = """
 import resource, sys
 from equisparse.cli import main
-from equisparse.config.finetune import FinetuneConfig
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
-sys.exit(main(sys.argv[2:]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (5_000_000,) * 2)
+sys.exit(main(sys.argv[1:]))
 """
-"""The command line with a largest size of files: to a program the same as a full disk."""
+"""The command line with a largest size of files: to a program the same as a disk that has so much room."""
 
 
-def test_a_disk_that_fills_up_is_told_and_the_run_goes_on_later(
-    run: Path, frames: dict[str, str], tmp_path: Path
-) -> None:
-    """The checkpoints, of some 20 kilobytes, have room, and the merged model has not."""
-    out = tmp_path / "full"
-    words = command(frames, out, "--epochs", "8", "--changed", "0.02", "--seed", "3")
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, "20000000", *words], capture_output=True, text=True, check=False
-    )
+@pytest.mark.parametrize("name", ["finetune", "merge"])
+def test_a_disk_that_fills_up_is_told(run: Path, frames: dict[str, str], tmp_path: Path, name: str) -> None:
+    """A checkpoint takes some twelve megabytes, a merged model ten."""
+    out = tmp_path / "out"
+    words = command(frames, out, "--epochs", "1")
+    if name == "merge":
+        words = ["merge", str(run / "adapter.safetensors"), "--base", "7net-0", "--out", str(out / "merged.pth")]
+    done = subprocess.run([sys.executable, "-c", LIMITED, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr[-2000:]
     assert "cannot be written" in done.stderr
+    assert "File too large" in done.stderr
     assert "Traceback" not in done.stderr
     assert_whole(out)
-    assert not (out / "metrics.json").exists()
+    assert not [path for path in out.rglob("*") if path.suffix in (".ckpt", ".pth")]
 
 
 def test_a_finished_folder_is_not_overwritten(
