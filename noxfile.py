@@ -52,6 +52,13 @@ def slow(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """A hundred thousand wrong adapter files: each is refused or harmless."""
+    session.install(*CONSTRAINTS, "-e", ".[test]")
+    session.run("python", "tests/fuzz/adapter_files.py", *(session.posargs or ("100000",)), env=ONE_THREAD)
+
+
+@nox.session(default=False)
 def benchmarks(session: nox.Session) -> None:
     """Measurements: ``nox -s benchmarks -- benchmarks/cost.py --frames FILE --name NAME``."""
     session.install(*CONSTRAINTS, ".[sevennet,benchmarks]")

@@ -7,8 +7,10 @@ invariant or mixes the channels of one irrep, so changing it can never break equ
 import itertools
 import math
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -17,7 +19,11 @@ from torch import Tensor
 ROLES = ("embedding", "linear", "self_connection", "radial", "contraction", "readout")
 """What a tensor does in the network; every backbone uses these words."""
 
-_OUTPUT = re.compile(r"->(\d+)([eo])$")
+MOST_WEIGHTS = 2**26
+"""Most weights that the layout in a file may claim: more than published models have, few enough to be held at once."""
+
+_MOST_AXES = 8
+_OUTPUT = re.compile(r"->([0-9]{1,2})([eo])$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,15 @@ class Layout:
 
     def of(self, tensor: str) -> tuple[Block, ...]:
         """Blocks of one tensor."""
-        return tuple(block for block in self.blocks if block.tensor == tensor)
+        return self._by_tensor.get(tensor, ())
+
+    @cached_property
+    def _by_tensor(self) -> Mapping[str, tuple[Block, ...]]:
+        """Blocks by the name of their tensor."""
+        found: dict[str, list[Block]] = {}
+        for block in self.blocks:
+            found.setdefault(block.tensor, []).append(block)
+        return {name: tuple(blocks) for name, blocks in found.items()}
 
     def size_of(self, tensor: str) -> int:
         """Number of weights of one tensor."""
@@ -134,26 +148,68 @@ class Layout:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Layout":
-        """Layout of the plain values that `to_dict` gave.
+        """Layout of the plain values that `to_dict` gave; nothing in them is believed.
 
         Raises
         ------
         KeyError, TypeError, ValueError
-            If the values are not those of a layout.
+            If the values are not those of a layout: each tensor tiled by its blocks, and no more weights than the
+            model has parameters.
         """
         blocks: list[Block] = []
         for name, entry in values["tensors"].items():
             offset = 0
             for path, shape, *place in entry["blocks"]:
                 order, parity = output_irrep(path)
-                size = tuple(int(n) for n in shape)
-                start, strides = (place[0], tuple(int(n) for n in place[1])) if place else (offset, ())
-                blocks.append(
-                    Block(name, path, order, parity, str(entry["role"]), int(entry["layer"]), int(start), size, strides)
-                )
+                start, strides = (place[0], _whole_numbers(place[1])) if place else (offset, ())
+                size, (layer, start) = _whole_numbers(shape), _whole_numbers((entry["layer"], start))
+                blocks.append(Block(name, path, order, parity, entry["role"], layer, start, size, strides))
                 offset += math.prod(size)
-        shapes = {name: tuple(int(n) for n in entry["shape"]) for name, entry in values["tensors"].items()}
-        return cls(tuple(blocks), shapes, int(values["total_parameters"]))
+        shapes = {name: _whole_numbers(entry["shape"]) for name, entry in values["tensors"].items()}
+        layout = cls(tuple(blocks), shapes, *_whole_numbers((values["total_parameters"],)))
+        _check(layout)
+        return layout
+
+
+def _whole_numbers(values: Iterable[Any]) -> tuple[int, ...]:
+    """The same values; ValueError unless they are few whole numbers of a machine's size."""
+    numbers = tuple(values)
+    if len(numbers) > _MOST_AXES or not all(type(n) is int and abs(n) <= sys.maxsize for n in numbers):
+        raise ValueError("a shape, stride or size that is none")
+    return numbers
+
+
+def _check(layout: Layout) -> None:
+    """Raise ValueError unless the layout can be that of a model."""
+    sizes = [layout.size_of(name) for name in layout.tensors]
+    if min(sizes, default=1) < 1 or not sum(sizes) <= layout.total_parameters <= sys.maxsize:
+        raise ValueError("tensors that are empty, or larger than the model together")
+    if sum(sizes) > MOST_WEIGHTS:
+        raise ValueError(f"more than {MOST_WEIGHTS} weights")
+    for name in layout.tensors:
+        if not name.isprintable() or not _tiled(layout.of(name), layout.size_of(name)):
+            raise ValueError(f"the blocks do not tile {name!r:.80}")
+
+
+def _tiled(blocks: tuple[Block, ...], size: int) -> bool:
+    """Whether every entry of a tensor of `size` entries belongs to exactly one block."""
+    if sum(block.numel for block in blocks) != size or not all(_well_formed(block, size) for block in blocks):
+        return False
+    if not any(block.strides for block in blocks) and [b.offset for b in blocks] == _running_offsets(blocks):
+        return True
+    covered = torch.zeros(size, dtype=torch.bool)
+    for block in blocks:
+        block.view(covered).fill_(True)
+    return bool(covered.all())
+
+
+def _well_formed(block: Block, size: int) -> bool:
+    """Whether a block has a known role, a printable path, and entries that lie within a tensor of `size` entries."""
+    shaped = len(block.shape) in (2, 3) and len(block.steps) == len(block.shape) and min(block.shape) > 0
+    if not shaped or min(block.steps) < 0 or block.offset < 0:
+        return False
+    last = block.offset + sum((n - 1) * step for n, step in zip(block.shape, block.steps, strict=True))
+    return last < size and block.role in ROLES and block.path.isprintable() and block.layer >= -2
 
 
 def output_irrep(path: str) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from rich.console import Console
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.data.labels import LabelKeys, LabelUnits
 from equisparse.errors import EquisparseError
+from equisparse.files import write_text
 
 _PIPE_WIDTH = 110
 _LISTS = ("train", "valid", "test", "targets", "data", "runs")
@@ -222,7 +223,7 @@ def _evaluate(options: Namespace, console: Console) -> int:
     metrics = evaluate_files(options.data, keys, units, _load(options), options.adapter)
     console.print(metrics_table(metrics))
     if options.json:
-        Path(options.json).write_text(json.dumps(metrics, indent=2) + "\n")
+        write_text(Path(options.json), json.dumps(metrics, indent=2) + "\n")
     return 0
 
 

@@ -48,5 +48,9 @@ class StateError(EquisparseError, RuntimeError):
     """An operation does not fit the present state, such as attaching twice."""
 
 
+class WriteError(EquisparseError, RuntimeError):
+    """A result cannot be written; what was there before is whole."""
+
+
 class MissingPackageError(EquisparseError, ImportError):
     """An optional package is not installed."""

@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from equisparse.errors import EquisparseError, WriteError
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
@@ -18,16 +20,62 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     ----------
     path : Path
         Target; its folder has to be there.
+
+    Raises
+    ------
+    WriteError
+        If the disk or the folder does not take it.
     """
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with _told(path):
+        handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(part, 0o644)
+            os.replace(part, path)
+        except BaseException:
+            Path(part).unlink(missing_ok=True)
+            raise
+
+
+def make_folder(path: Path) -> Path:
+    """The same folder, made with those above it if it is not there.
+
+    Raises
+    ------
+    WriteError
+        If it cannot be made.
+    """
+    with _told(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Failures of the file system within the block become a WriteError about `path`."""
     try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        os.chmod(part, 0o644)
-        os.replace(part, path)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
+        yield
+    except EquisparseError:
         raise
+    except Exception as error:
+        if (cause := _system_error(error)) is None:
+            raise
+        raise WriteError(
+            "A file cannot be written; nothing is left half-written.",
+            given=str(path),
+            cause=cause.strerror or str(cause),
+            next_step="make room or choose another place; a fine-tune goes on from its last epoch with --resume",
+        ) from error
+
+
+def _system_error(error: BaseException | None) -> OSError | None:
+    """The failure of the file system that an error is or came from: archives fail again when they are closed."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def write_text(path: Path, text: str) -> None:

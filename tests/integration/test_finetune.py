@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import ase.io
@@ -18,8 +20,10 @@ from sevenn.calculator import SevenNetCalculator
 import equisparse
 from equisparse.adapters.file import load_adapter
 from equisparse.cli import main
+from equisparse.config.finetune import FinetuneConfig
 from equisparse.data.demo import demo_files
 from equisparse.training.errors import METRICS
+from equisparse.workflow.finetune import prepare_folder
 
 pytestmark = pytest.mark.filterwarnings("ignore:No tensor product accelerator")
 
@@ -148,27 +152,120 @@ def test_the_config_file_runs_again_to_the_same_adapter(run: Path, tmp_path: Pat
         assert all(torch.equal(parts[part], second.stored[name][part]) for part in parts)
 
 
-def test_kill_and_resume_ends_where_an_uninterrupted_run_ends(
-    run: Path, frames: dict[str, str], tmp_path: Path
-) -> None:
-    words = command(frames, tmp_path / "cut", "--epochs", "8", "--changed", "0.02", "--seed", "3")
+def start_and_kill(words: list[str], begun: Callable[[], bool], delay: float, *, limit: float = 300) -> None:
+    """Run a command in a process of its own and kill it `delay` seconds after it began, with no chance to tidy up."""
     one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # as in this process: sums in the same order
     process = subprocess.Popen(
         [sys.executable, "-m", "equisparse.cli", *words], stdout=subprocess.DEVNULL, env=one_thread
     )
-    last = tmp_path / "cut" / "checkpoints" / "last.ckpt"
-    deadline = time.monotonic() + 300
-    while not last.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(1.0)
+    deadline = time.monotonic() + limit
+    while not begun() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(delay)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert not (tmp_path / "cut" / "adapter.safetensors").exists(), "the run ended before it could be killed"
+
+
+def assert_whole(folder: Path) -> None:
+    """Whatever a folder holds under a final name can be read to its end."""
+    for path in folder.rglob("[!.]*"):
+        if path.name == "adapter.safetensors":
+            load_adapter(path)
+        elif path.suffix == ".ckpt":
+            torch.load(path, weights_only=True)
+        elif path.suffix == ".pth":
+            torch.load(path, weights_only=False)
+        elif path.suffix == ".json":
+            json.loads(path.read_text())
+        elif path.suffix == ".npz":
+            with np.load(path) as arrays:
+                assert all(len(arrays[name]) for name in arrays)
+        elif path.suffix == ".csv":
+            assert len({len(row) for row in csv.reader(path.read_text().splitlines())}) == 1
+        elif path.suffix == ".html":
+            assert path.read_text().rstrip().endswith("</html>")
+
+
+def assert_equal_ends(whole: Path, resumed: Path) -> None:
+    """Two runs have the same adapter bit for bit, and learning curves of the same length."""
+    first, second = (load_adapter(folder / "adapter.safetensors") for folder in (whole, resumed))
+    assert first.stored.keys() == second.stored.keys()
+    for name, parts in first.stored.items():
+        assert all(torch.equal(parts[part], second.stored[name][part]) for part in parts)
+    assert len(read_rows(whole / "metrics.csv")) == len(read_rows(resumed / "metrics.csv"))
+
+
+def test_kill_and_resume_ends_where_an_uninterrupted_run_ends(
+    run: Path, frames: dict[str, str], tmp_path: Path
+) -> None:
+    """Killed once while it trains, and once, after its adapter is written, while it saves the rest."""
+    out = tmp_path / "cut"
+    words = command(frames, out, "--epochs", "8", "--changed", "0.02", "--seed", "3")
+    start_and_kill(words, (out / "checkpoints" / "last.ckpt").exists, 1.0)
+    assert not (out / "adapter.safetensors").exists(), "the run ended before it could be killed"
+    assert_whole(out)
+    start_and_kill([*words, "--resume"], (out / "adapter.safetensors").exists, 0.2)
+    assert not (out / "report.html").exists(), "the run ended before it could be killed"
+    assert_whole(out)
     assert main([*words, "--resume"]) == 0
-    whole, resumed = (load_adapter(folder / "adapter.safetensors") for folder in (run, tmp_path / "cut"))
-    for name, parts in whole.stored.items():
-        assert all(torch.equal(parts[part], resumed.stored[name][part]) for part in parts)
-    assert len((tmp_path / "cut" / "metrics.csv").read_text().splitlines()) == 9
+    assert_equal_ends(run, out)
+    assert_whole(out)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_at_random_moments_a_run_still_ends_the_same(
+    run: Path, frames: dict[str, str], tmp_path: Path, seed: int
+) -> None:
+    out = tmp_path / "cut"
+    words = command(frames, out, "--epochs", "8", "--changed", "0.02", "--seed", "3")
+    last = out / "checkpoints" / "last.ckpt"
+    for moment in np.random.default_rng(seed).uniform(0, 12, 5):
+        start_and_kill([*words, "--resume"] if last.exists() else words, out.exists, moment)
+        assert_whole(out)
+    assert main([*words, "--resume"] if last.exists() else words) == 0
+    assert_equal_ends(run, out)
+
+
+@pytest.mark.parametrize("delay", [0.0, *(pytest.param(0.1 * n, marks=pytest.mark.slow) for n in range(1, 12))])
+def test_a_merge_that_is_killed_leaves_no_file_that_was_not_checked(run: Path, tmp_path: Path, delay: float) -> None:
+    out = tmp_path / "out" / "m.pth"
+    words = ["merge", str(run / "adapter.safetensors"), "--base", "7net-0", "--out", str(out), "--device", "cpu"]
+    start_and_kill(words, lambda: out.parent.exists() and any(out.parent.iterdir()), delay)
+    assert out.parent.exists()
+    assert delay or not out.exists()
+    assert_whole(out.parent)
+
+
+def test_a_run_that_was_cut_off_before_its_first_checkpoint_starts_anew(tmp_path: Path) -> None:
+    (tmp_path / "out" / "checkpoints").mkdir(parents=True)
+    assert prepare_folder(FinetuneConfig(train=["demo"], out=str(tmp_path / "out"))) == tmp_path / "out"
+
+
+LIMITED = """
+import resource, sys
+from equisparse.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (5_000_000,) * 2)
+sys.exit(main(sys.argv[1:]))
+"""
+"""The command line with a largest size of files: to a program the same as a disk that has so much room."""
+
+
+@pytest.mark.parametrize("name", ["finetune", "merge"])
+def test_a_disk_that_fills_up_is_told(run: Path, frames: dict[str, str], tmp_path: Path, name: str) -> None:
+    """A checkpoint takes some twelve megabytes, a merged model ten."""
+    out = tmp_path / "out"
+    words = command(frames, out, "--epochs", "1")
+    if name == "merge":
+        words = ["merge", str(run / "adapter.safetensors"), "--base", "7net-0", "--out", str(out / "merged.pth")]
+    done = subprocess.run([sys.executable, "-c", LIMITED, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr[-2000:]
+    assert "cannot be written" in done.stderr
+    assert "File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert_whole(out)
+    assert not [path for path in out.rglob("*") if path.suffix in (".ckpt", ".pth")]
 
 
 def test_a_finished_folder_is_not_overwritten(

@@ -4,6 +4,7 @@ import json
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ from hypothesis import strategies as st
 from equisparse.adapters.adapter import Adapter
 from equisparse.adapters.file import FORMAT_VERSION, load_adapter, save_adapter
 from equisparse.blocks import Layout, matrix_blocks
+from equisparse.cli import main
 from equisparse.errors import AdapterError, AdapterMismatchError
 from equisparse.methods.entries import pack
+from equisparse.testing.methods import PathNetwork
 
 BASE = {"backbone": "sevennet", "source": "7net-0", "sha256": "ab" * 32, "version": "0.13.0"}
 
@@ -147,3 +150,73 @@ def test_reading_needs_no_backbone_and_no_trainer(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "b.weight" in done.stdout or "readout" in done.stdout
+
+
+def test_wrong_files_by_the_thousand_are_refused_or_harmless() -> None:
+    """In a process of its own, with a limit on its memory; ``nox -s fuzz`` does the same with 100,000 files."""
+    script = Path(__file__).parents[1] / "fuzz" / "adapter_files.py"
+    done = subprocess.run([sys.executable, str(script), "2000"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.startswith("2000 inputs")
+
+
+def claims(path: Path, **tensor: object) -> None:
+    """Let the header of a file claim something else about a tensor."""
+    save_adapter(make_adapter(), path)
+    layout = make_adapter().layout.to_dict()
+    layout["tensors"]["a.weight"] |= tensor
+    with_header(path, {"layout": layout})
+
+
+@pytest.mark.parametrize(
+    ("tensor", "message"),
+    [
+        ({"shape": [2**40], "blocks": [["0e->0e", [2**20, 2**20]]]}, "larger than the model"),
+        ({"shape": [27]}, "do not tile"),
+        ({"blocks": [["0e->0e", [26, 1]], ["0e->0e", [1, 1]]]}, "do not tile"),
+        ({"blocks": [["0e->0e", [13, 1]], ["0e->0e", [13, 1], 0, [1, 1]]]}, "do not tile"),
+        ({"blocks": [["0e->0e", [26, 1], 1, [1, 1]]]}, "do not tile"),
+        ({"blocks": [["0e->0e", [26.0, 1]]]}, "a shape, stride or size"),
+        ({"role": "nonsense"}, "do not tile"),
+    ],
+    ids=["larger-than-memory", "hole", "too-many", "overlap", "outside", "float", "role"],
+)
+def test_a_layout_that_no_model_has_is_refused(tmp_path: Path, tensor: dict[str, object], message: str) -> None:
+    claims(tmp_path / "a.safetensors", **tensor)
+    with pytest.raises(AdapterError, match=message):
+        load_adapter(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": True},
+        {"version": 0},
+        {"elements": [8, 119]},
+        {"dtype": "float8"},
+        {"modality": "\x1b[2J"},
+        {"base": BASE | {"source": 7}},
+        {"options": {"regime": 1}},
+        {"method": "scale", "options": {}},
+    ],
+    ids=["true", "version-0", "element-119", "dtype", "terminal-code", "number-as-name", "option", "other-method"],
+)
+def test_values_without_meaning_are_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    save_adapter(make_adapter(), tmp_path / "a.safetensors")
+    with_header(tmp_path / "a.safetensors", change)
+    with pytest.raises(AdapterError):
+        load_adapter(tmp_path / "a.safetensors")
+
+
+def test_names_in_brackets_are_shown_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    adapter = replace(make_adapter(), base=BASE | {"source": "[/base].pth"})
+    save_adapter(adapter, tmp_path / "a.safetensors")
+    assert main(["inspect", str(tmp_path / "a.safetensors")]) == 0
+    assert "[/base].pth" in capsys.readouterr().out
+
+
+def test_an_adapter_of_another_model_is_not_merged() -> None:
+    adapter = make_adapter()
+    smaller = Layout(matrix_blocks("a.weight", [("0e->0e", 0, 1, (4, 5))], "linear", 0), {"a.weight": (20,)}, 20)
+    with pytest.raises(AdapterMismatchError, match="does not fit this model"):
+        adapter.merge_into(PathNetwork(smaller, torch.float32, seed=0))

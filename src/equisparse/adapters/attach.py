@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from equisparse.blocks import Layout
-from equisparse.errors import StateError
+from equisparse.errors import AdapterMismatchError, StateError
 from equisparse.methods.base import AbstractDelta, AbstractMethod, Controller, Stored
 
 
@@ -102,8 +102,22 @@ def attach(model: nn.Module, method: AbstractMethod, layout: Layout, *, seed: in
 def merged_weights(
     model: nn.Module, method: AbstractMethod, layout: Layout, stored: Mapping[str, Mapping[str, Tensor]]
 ) -> dict[str, Tensor]:
-    """Changed weights by tensor name, from an untouched base `model` and stored tensors."""
+    """Changed weights by tensor name, from an untouched base `model` and stored tensors.
+
+    Raises
+    ------
+    AdapterMismatchError
+        If the model lacks a tensor of the layout, or has it in another shape.
+    """
     weights = dict(model.named_parameters())
+    for name, shape in layout.tensor_shapes.items():
+        if name not in weights or tuple(weights[name].shape) != shape:
+            raise AdapterMismatchError(
+                "The adapter does not fit this model.",
+                given=f"{name} of shape {tuple(weights[name].shape)}" if name in weights else f"a model without {name}",
+                expected=f"{name} of shape {shape}",
+                cause="an adapter of another base model",
+            )
     return {name: method.apply(weights[name].detach(), parts, layout.of(name)) for name, parts in stored.items()}
 
 

@@ -6,10 +6,9 @@ Layout of version 1 (see docs/file-format.md): tensors ``<parameter>/<part>``, f
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Container, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,7 +19,7 @@ from equisparse.adapters.adapter import Adapter
 from equisparse.blocks import Layout
 from equisparse.errors import AdapterError
 from equisparse.files import replacing
-from equisparse.methods.registry import METHODS
+from equisparse.methods.registry import METHODS, make_method
 
 FORMAT_VERSION = 1
 """Version that this package writes; older ones are read, newer ones refused."""
@@ -28,6 +27,13 @@ FORMAT_VERSION = 1
 _ENTRY = "equisparse"
 _REFERENCE = "reference_energy"
 _LARGEST_HEADER = 16 * 2**20
+_DAMAGE = (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError, ArithmeticError, AttributeError)
+"""What wrong bytes can raise in the reader and in the checks."""
+_DTYPES = ("float32", "float64")
+_ELEMENTS = range(1, 119)
+"""Atomic numbers."""
+
+_Choice = TypeVar("_Choice")
 
 
 def save_adapter(adapter: Adapter, path: str | Path) -> int:
@@ -66,7 +72,7 @@ def load_adapter(path: str | Path) -> Adapter:
         return _assemble(header, tensors)
     except AdapterError:
         raise
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OverflowError, AttributeError) as error:
+    except _DAMAGE as error:
         raise AdapterError(
             "The adapter file is damaged.",
             given=str(path),
@@ -111,27 +117,30 @@ def _parse_header(text: str, path: Path) -> dict[str, Any]:
         raise AdapterError(
             "This safetensors file is not an equisparse adapter.", given=str(path), cause="a file of another program"
         )
-    header = json.loads(text)
+    header: dict[str, Any] = json.loads(text)
     version = header["version"]
-    if not isinstance(version, int) or version > FORMAT_VERSION:
+    if type(version) is not int or version > FORMAT_VERSION:
         raise AdapterError(
             "The adapter was written by a newer equisparse.",
-            given=f"file version {version}",
+            given=f"file version {version!r:.20}",
             expected=f"at most {FORMAT_VERSION}",
             next_step="pip install --upgrade equisparse",
         )
-    if not isinstance(header, dict) or header["method"] not in METHODS:
+    if version < 1:
+        raise ValueError("there is no such version")
+    if header["method"] not in METHODS:
         raise AdapterError(
             "The adapter uses a method that is not known here.",
-            given=str(header["method"]),
+            given=f"{header['method']!r:.80}",
             expected=", ".join(METHODS),
         )
     return header
 
 
 def _assemble(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Adapter:
-    """Adapter of a checked header and the file's tensors; every tensor is checked against the layout."""
+    """Adapter of a header and the file's tensors; every entry is checked, and every tensor against the layout."""
     layout = Layout.from_dict(header["layout"])
+    method = make_method(header["method"], header["options"])
     stored: dict[str, dict[str, Tensor]] = {}
     references: dict[str, Tensor] = {}
     for key, tensor in tensors.items():
@@ -141,41 +150,43 @@ def _assemble(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Adapt
         else:
             stored.setdefault(name, {})[part] = tensor
     for name, parts in stored.items():
-        _check_parts(name, parts, layout)
-    adapter = Adapter(
-        method=str(header["method"]),
+        if name not in layout.tensor_shapes:
+            raise ValueError(f"{name!r:.80} is not in the layout")
+        method.check_stored(parts, layout.tensor_shapes[name], layout.of(name))
+    return Adapter(
+        method=method.name,
         options=dict(header["options"]),
         layout=layout,
         stored=stored,
         shifts=_shifts(references),
-        base={key: str(header["base"][key]) for key in ("backbone", "source", "sha256", "version")},
-        dtype=str(header["dtype"]),
-        elements=tuple(int(z) for z in header["elements"]),
-        modality=header["modality"],
+        base={key: _text(header["base"][key]) for key in ("backbone", "source", "sha256", "version")},
+        dtype=_choice(header["dtype"], _DTYPES),
+        elements=tuple(_choice(z, _ELEMENTS) for z in header["elements"]),
+        modality=None if header["modality"] is None else _text(header["modality"]),
+        metrics=dict(header["metrics"]),
     )
-    return replace(adapter, metrics=dict(header["metrics"]))
 
 
-def _check_parts(name: str, parts: Mapping[str, Tensor], layout: Layout) -> None:
-    """Raise ValueError if the values of one tensor cannot be those of the layout."""
-    if name not in layout.tensor_shapes:
-        raise ValueError(f"{name} is not in the layout")
-    numel = sum(block.numel for block in layout.of(name))
-    for part, tensor in parts.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise ValueError(f"{name}/{part} has values that are not finite")
-    if "index" in parts:
-        index = parts["index"].to(torch.int64)
-        in_order = bool((index[1:] > index[:-1]).all())
-        if index.shape != parts["value"].shape or not in_order or (index.numel() and int(index[-1]) >= numel):
-            raise ValueError(f"{name}/index does not fit a tensor of {numel} entries")
-        if index.numel() and int(index[0]) < 0:
-            raise ValueError(f"{name}/index is negative")
+def _text(value: Any) -> str:
+    """The same text; ValueError if it is none, or would do more to a terminal than be shown."""
+    if not isinstance(value, str) or not value.isprintable():
+        raise ValueError("a name that cannot be printed")
+    return value
+
+
+def _choice(value: Any, choices: Container[_Choice]) -> _Choice:
+    """The same value; ValueError unless it is one of `choices`."""
+    if type(value) not in (int, str) or value not in choices:
+        raise ValueError(f"{value!r:.80} where that has no meaning")
+    found: _Choice = value
+    return found
 
 
 def _shifts(references: Mapping[str, Tensor]) -> dict[int, float]:
     """Reference-energy shifts by atomic number."""
     if not references:
         return {}
-    numbers, shifts = references["atomic_number"], references["shift"]
-    return {int(z): float(value) for z, value in zip(numbers, shifts, strict=True)}
+    numbers, shifts = references["atomic_number"].tolist(), references["shift"].to(torch.float64)
+    if len(references) != 2 or len(set(numbers)) != len(numbers) or not bool(shifts.isfinite().all()):
+        raise ValueError("reference energies that are no numbers, or several of one element")
+    return {_choice(z, _ELEMENTS): float(value) for z, value in zip(numbers, shifts.tolist(), strict=True)}

@@ -5,10 +5,12 @@ import glob
 import gzip
 import io
 import lzma
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import ase.db
 import ase.io
@@ -142,8 +144,14 @@ def _images(path: str) -> Iterator[Atoms]:
     if path.endswith(_DATABASES):
         yield from _rows(path)
     elif Path(path).suffix in _OPENERS and Path(path).stem.endswith("xyz"):
-        yield from ase.io.iread(_unpacked(path), index=":", format="extxyz")
+        text = _unpacked(path)
+        _require_whole_frames(text)
+        text.seek(0)
+        yield from ase.io.iread(text, index=":", format="extxyz")
     else:
+        if path.endswith("xyz"):
+            with Path(path).open() as file:
+                _require_whole_frames(file)
         yield from ase.io.iread(path, index=":", do_not_split_by_at_sign=True)
 
 
@@ -158,6 +166,16 @@ def _unpacked(path: str) -> io.StringIO:
     """Text of a compressed file: ASE seeks in it for each frame, which takes minutes in the compressed one."""
     with _OPENERS[Path(path).suffix](path, "rt") as file:
         return io.StringIO(file.read())
+
+
+def _require_whole_frames(lines: TextIO) -> None:
+    """Raise ValueError if a frame of an XYZ file counts more atoms than follow: ASE would look for them for ever."""
+    while count := lines.readline().strip():
+        if not count.isdigit():  # what that is, ASE says
+            return
+        n_lines = int(count) + 1
+        if sum(1 for _ in islice(lines, min(n_lines, sys.maxsize))) < n_lines:
+            raise ValueError(f"a frame of {count} atoms is cut off")
 
 
 def _unreadable(path: str, n_read: int, error: Exception) -> DataError:

@@ -66,7 +66,7 @@ def merge(backbone: AbstractBackbone, adapter: Adapter, path: Path, frames: Sequ
         Untouched base; untouched again afterwards.
     adapter : Adapter
     path : Path
-        Target.
+        Target; takes this name once it is checked.
     frames : sequence of Atoms
         Structures to compare on, at least one.
 
@@ -78,18 +78,20 @@ def merge(backbone: AbstractBackbone, adapter: Adapter, path: Path, frames: Sequ
         If the file does not give what the adapter gives; the file is kept under the name ``<path>.rejected``.
     """
     check_adapter(backbone, adapter)
+    unchecked = path.with_name(f"unchecked-{path.name}")
     with adapter.merged(backbone.model):
-        backbone.save_native(path, adapter.shifts)
-        check = compare(AdaptedCalculator(backbone, adapter.shifts), backbone, path, frames)
+        backbone.save_native(unchecked, adapter.shifts)
+        check = compare(AdaptedCalculator(backbone, adapter.shifts), backbone, unchecked, frames)
     if not check.equal:
         rejected = path.with_name(path.name + ".rejected")
-        path.replace(rejected)
+        unchecked.replace(rejected)
         raise StateError(
             "The native file does not give what the adapter gives.",
             given=str(check),
             cause="another version of the upstream package, or a fault in this one",
             next_step=f"please report it with the file {rejected}",
         )
+    unchecked.replace(path)
     return check
 
 

@@ -116,6 +116,21 @@ class AbstractMethod(ABC):
     def apply(self, weight: Tensor, stored: Mapping[str, Tensor], blocks: tuple[Block, ...]) -> Tensor:
         """Changed weight from the base weight and the stored tensors; a new tensor of the same shape and dtype."""
 
+    @abstractmethod
+    def part_shapes(self, shape: tuple[int, ...], blocks: tuple[Block, ...]) -> Mapping[str, tuple[int, ...]]:
+        """Shapes of the stored parts of a weight of `shape`; without the parts whose size is free."""
+
+    def check_stored(self, stored: Mapping[str, Tensor], shape: tuple[int, ...], blocks: tuple[Block, ...]) -> None:
+        """Raise ValueError unless `apply` can take what is stored for a weight of `shape`."""
+        if set(stored) != set(self.parts):
+            raise ValueError(f"stored are {', '.join(stored)}, not {', '.join(self.parts)}")
+        for part, values in stored.items():
+            if values.is_floating_point() and not bool(values.isfinite().all()):
+                raise ValueError(f"{part} has values that are not finite")
+        for part, expected in self.part_shapes(shape, blocks).items():
+            if tuple(stored[part].shape) != expected or not stored[part].is_floating_point():
+                raise ValueError(f"{part} has the shape {tuple(stored[part].shape)}, not {expected}")
+
     def controller(self, deltas: Mapping[str, AbstractDelta], layout: Layout) -> Controller:
         """What happens between steps; nothing by default."""
         return Controller()

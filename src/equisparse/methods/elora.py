@@ -1,5 +1,6 @@
 """Method `elora`: a change of low rank per path, the equivariant form of LoRA; a peer of the sparse methods."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -76,11 +77,15 @@ class ELoRA(AbstractMethod):
     alpha: float | None = None
 
     def __post_init__(self) -> None:
-        if self.rank < 1:
-            raise InputError("The rank has to be positive.", given=str(self.rank))
+        if self.rank < 1 or not math.isfinite(self._factor):
+            raise InputError("The rank has to be positive, and alpha a number.", given=f"{self.rank}, {self.alpha}")
 
     def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:
         return LowRankDelta(weight, blocks, rank=self.rank, factor=self._factor, generator=generator)
+
+    def part_shapes(self, shape: tuple[int, ...], blocks: tuple[Block, ...]) -> Mapping[str, tuple[int, ...]]:
+        downs, ups = zip(*(factor_shapes(block, self.rank) for block in blocks), strict=True)
+        return {"down": (sum(map(math.prod, downs)),), "up": (sum(map(math.prod, ups)),)}
 
     def apply(self, weight: Tensor, stored: Mapping[str, Tensor], blocks: tuple[Block, ...]) -> Tensor:
         down, up = (stored[part].to(weight) for part in self.parts)

@@ -39,6 +39,16 @@ def add(weight: Tensor, stored: Mapping[str, Tensor]) -> Tensor:
     return changed
 
 
+def check(stored: Mapping[str, Tensor], numel: int) -> None:
+    """Raise ValueError unless `add` can put packed changes into a tensor of `numel` entries."""
+    index, value = stored["index"].to(torch.int64), stored["value"]
+    paired = index.ndim == 1 and index.shape == value.shape and value.is_floating_point()
+    if not paired or stored["index"].is_floating_point() or not bool((index[1:] > index[:-1]).all()):
+        raise ValueError("indices that do not rise, or that have no value each")
+    if index.numel() and not 0 <= int(index[0]) <= int(index[-1]) < numel:
+        raise ValueError(f"indices that do not fit a tensor of {numel} entries")
+
+
 def bytes_per_entry(numel: int, value_bytes: int = 4) -> int:
     """Stored bytes of one changed entry of a tensor of `numel` entries."""
     return value_bytes + (2 if numel <= _SMALL else 4)

@@ -52,5 +52,8 @@ class Full(AbstractMethod):
     def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:
         return FullDelta(weight)
 
+    def part_shapes(self, shape: tuple[int, ...], blocks: tuple[Block, ...]) -> Mapping[str, tuple[int, ...]]:
+        return {"change": shape}
+
     def apply(self, weight: Tensor, stored: Mapping[str, Tensor], blocks: tuple[Block, ...]) -> Tensor:
         return weight.detach() + stored["change"].to(weight)

@@ -1,7 +1,7 @@
 """Name -> method. Adding a method is one file beside this one and one line here."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from equisparse.blocks import Layout
 from equisparse.errors import InputError
@@ -56,4 +56,18 @@ def make_method(name: str, options: Mapping[str, Any] | None = None) -> Abstract
             given=", ".join(sorted(unknown)),
             expected=", ".join(sorted(known)) or "no options",
         )
+    hints = get_type_hints(kind)
+    for option, value in (options or {}).items():
+        if not _is_of(value, hints[option]):
+            raise InputError(
+                f"The option {option} of the method {name} has no such value.",
+                given=repr(value),
+                expected=str(getattr(hints[option], "__name__", hints[option])),
+            )
     return kind(**(options or {}))
+
+
+def _is_of(value: Any, hint: Any) -> bool:
+    """Whether a value has the type of a hint, such as ``float | None``; a whole number may stand for a float."""
+    kinds = get_args(hint) or (hint,)
+    return isinstance(value, (*kinds, int) if float in kinds else kinds)

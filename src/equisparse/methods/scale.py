@@ -84,6 +84,11 @@ class Scale(AbstractMethod):
             )
         return replace(self, half_precision=True)
 
+    def part_shapes(self, shape: tuple[int, ...], blocks: tuple[Block, ...]) -> Mapping[str, tuple[int, ...]]:
+        inputs = sum(block.shape[0] for block in blocks)
+        outputs = sum(block.numel // block.shape[0] for block in blocks)
+        return {"input_scale": (inputs,), "output_scale": (outputs,)}
+
     def apply(self, weight: Tensor, stored: Mapping[str, Tensor], blocks: tuple[Block, ...]) -> Tensor:
         rows, columns = (index.to(weight.device) for index in scale_indices(weight, blocks))
         a, b = (stored[part].to(weight) for part in ("input_scale", "output_scale"))

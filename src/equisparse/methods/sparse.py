@@ -113,6 +113,13 @@ class Sparse(AbstractMethod):
             generator=generator,
         )
 
+    def part_shapes(self, shape: tuple[int, ...], blocks: tuple[Block, ...]) -> Mapping[str, tuple[int, ...]]:
+        return {}
+
+    def check_stored(self, stored: Mapping[str, Tensor], shape: tuple[int, ...], blocks: tuple[Block, ...]) -> None:
+        super().check_stored(stored, shape, blocks)
+        entries.check(stored, math.prod(shape))
+
     def apply(self, weight: Tensor, stored: Mapping[str, Tensor], blocks: tuple[Block, ...]) -> Tensor:
         return entries.add(weight, stored)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from equisparse.files import write_text
+from equisparse.files import make_folder, write_text
 from equisparse.report import figures
 from equisparse.report.run import Run
 from equisparse.report.statistics import errors_by_element
@@ -28,7 +28,7 @@ def write_figures(run: Run, folder: Path, formats: Sequence[str] = ("png",)) -> 
     -------
     list of Path
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     written = []
     for name, figure in run_figures(run):
         for ending in formats:
@@ -39,7 +39,7 @@ def write_figures(run: Run, folder: Path, formats: Sequence[str] = ("png",)) -> 
 
 def write_tables(run: Run, folder: Path) -> list[Path]:
     """Write every table that a run has data for as CSV and as LaTeX; returns the files."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     written = []
     for name, table in run_tables(run):
         for ending, text in (("csv", table.csv()), ("tex", table.latex())):

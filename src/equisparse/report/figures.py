@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 from numpy.typing import NDArray
 
+from equisparse.files import replacing
 from equisparse.report.text import layer_name, layer_order
 
 Floats = NDArray[np.float64]
@@ -32,7 +33,8 @@ CURVES = (
 def save(figure: Figure, path: Path) -> None:
     """Write a figure; the ending of `path` chooses the format (``.png``, ``.svg``, ``.pdf``)."""
     FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=160)
+    with replacing(path) as file:
+        figure.savefig(file, dpi=160, format=path.suffix[1:])
 
 
 def learning_curve(rows: Sequence[Mapping[str, float]]) -> Figure:

@@ -6,6 +6,7 @@ from typing import Any
 from ase.data import chemical_symbols
 from rich.console import RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.interpret.changes import ChangeRow, aggregate, change_table
@@ -103,7 +104,7 @@ def _header(adapter: Adapter, rows: list[ChangeRow], file_bytes: int) -> Table:
     }
     table = Table(show_header=False, box=None)
     for key, value in lines.items():
-        table.add_row(key, value)
+        table.add_row(key, Text(value))  # a name in brackets is no markup
     return table
 
 
@@ -117,7 +118,7 @@ def _changes(title: str, rows: list[dict[str, Any]], by: tuple[str, ...]) -> Tab
     for row in rows:
         keys = [layer_name(row[name]) if name == "layer" else str(row[name]) for name in by]
         counts = (f"{row['n_weights']:,}", f"{row['n_changed']:,}", f"{row['fraction']:.2%}")
-        table.add_row(*keys, *counts, f"{row['rms_change']:.2e}", f"{row['largest']:.3f}")
+        table.add_row(*map(Text, keys), *counts, f"{row['rms_change']:.2e}", f"{row['largest']:.3f}")
     return table
 
 

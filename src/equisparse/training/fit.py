@@ -16,12 +16,15 @@ from rich.console import Console
 from equisparse.adapters.attach import Attachment
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.errors import StateError
+from equisparse.training.checkpoints import WholeCheckpoints
 from equisparse.training.curve import LearningCurve
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.options import TrainingOptions
 from equisparse.training.progress import Progress
 from equisparse.training.task import FinetuneTask
 
+CHECKPOINTS = "checkpoints"
+"""Folder of the checkpoints, in the folder of a run."""
 LAST = "last.ckpt"
 """Checkpoint to resume from, in the checkpoint folder."""
 
@@ -80,7 +83,7 @@ def fit(
     StateError
         If there is nothing to resume.
     """
-    checkpoints = folder / "checkpoints"
+    checkpoints = folder / CHECKPOINTS
     last = checkpoints / LAST
     if resume and not last.exists():
         raise StateError("There is no checkpoint to resume from.", expected=str(last), next_step="leave --resume out")
@@ -132,6 +135,7 @@ def _trainer(backbone: AbstractBackbone, options: TrainingOptions, folder: Path,
         gradient_clip_val=options.gradient_clip,
         logger=_logger(options, folder),
         callbacks=callbacks,
+        plugins=[WholeCheckpoints()],
         inference_mode=False,
         use_distributed_sampler=False,
         num_sanity_val_steps=0,

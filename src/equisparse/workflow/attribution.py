@@ -12,7 +12,7 @@ from equisparse.backbones.registry import load_backbone
 from equisparse.config.finetune import read_config
 from equisparse.deploy.calculator import check_adapter
 from equisparse.errors import InputError
-from equisparse.files import write_rows
+from equisparse.files import make_folder, write_rows
 from equisparse.interpret.attribution import FrameErrors, attribute, check_grouping, group_blocks
 from equisparse.report.document import write_report
 from equisparse.report.run import ATTRIBUTION, CONFIG, read_run
@@ -67,7 +67,7 @@ def attribute_run(folder: str | Path, by: str, console: Console, *, frames: int 
     dataset = FrameDataset(backbone, chosen, dict(adapter.shifts))
     rows = attribute(adapter, backbone.model, groups, lambda: _errors(backbone, dataset))
     path = folder / ATTRIBUTION.format(by)
-    path.parent.mkdir(exist_ok=True)
+    make_folder(path.parent)
     write_rows(path, [asdict(row) for row in rows])
     console.print(f"{len(rows)} groups on {len(chosen)} validation frames", markup=False, highlight=False)
     write_report(folder)

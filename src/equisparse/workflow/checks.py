@@ -12,6 +12,7 @@ from equisparse.data.labels import LabelKeys, LabelUnits
 from equisparse.data.read import read_frames
 from equisparse.deploy.calculator import check_adapter
 from equisparse.deploy.merge import MergeCheck, merge
+from equisparse.files import make_folder
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.predict import evaluate
 
@@ -65,5 +66,5 @@ def merge_files(backbone: AbstractBackbone, adapter_file: str, out: Path, frames
     adapter = load_adapter(adapter_file)
     frames = read_frames(frames_file or str(demo_files().valid))
     check_elements(backbone, [frame.atoms for frame in frames])
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(out.parent)
     return merge(backbone, adapter, out, [frame.atoms for frame in frames[:_COMPARED_FRAMES]])

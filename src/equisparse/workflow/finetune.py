@@ -11,10 +11,10 @@ from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.registry import load_backbone
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.errors import InputError
-from equisparse.files import write_text
+from equisparse.files import make_folder, write_text
 from equisparse.methods.base import AbstractMethod
 from equisparse.training.dataset import FrameDataset
-from equisparse.training.fit import environment_rank
+from equisparse.training.fit import CHECKPOINTS, LAST, environment_rank
 from equisparse.training.options import TrainingOptions
 from equisparse.workflow.inputs import Splits, choose_method, read_splits, small_pieces
 from equisparse.workflow.results import ADAPTER, Outcome, write_results
@@ -106,7 +106,7 @@ def prepare_folder(config: FinetuneConfig) -> Path:
         If results are there already.
     """
     folder = Path(config.out)
-    held = [name for name in (ADAPTER, "checkpoints") if (folder / name).exists()]
+    held = [name for name in (ADAPTER, f"{CHECKPOINTS}/{LAST}") if (folder / name).exists()]
     if held and not config.resume:
         raise InputError(
             "The output folder holds a run already.",
@@ -114,8 +114,7 @@ def prepare_folder(config: FinetuneConfig) -> Path:
             expected="a new or empty folder",
             next_step="choose another --out, or go on with that run with --resume",
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return make_folder(folder)
 
 
 def _announce(

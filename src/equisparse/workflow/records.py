@@ -12,7 +12,7 @@ from equisparse.adapters.adapter import Adapter
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.data.audit.finding import Finding
 from equisparse.data.frames import LabelledFrame
-from equisparse.files import replacing, write_rows, write_text
+from equisparse.files import make_folder, replacing, write_rows, write_text
 from equisparse.interpret.functional import functional_table
 from equisparse.interpret.signatures import largest_entries, pooled_maps, signature_table
 from equisparse.report.predictions import Floats, SplitPredictions, save_predictions
@@ -33,7 +33,7 @@ def write_predictions(
     folder: Path, splits: Splits, before: Mapping[str, Evaluation], after: Mapping[str, Evaluation], adapter: Adapter
 ) -> None:
     """Write labels and predictions of every split; both models get the adapter's reference energies."""
-    (folder / PREDICTIONS).mkdir(exist_ok=True)
+    make_folder(folder / PREDICTIONS)
     for name, frames in splits.items():
         found = _split_predictions(frames, before[name], after[name], dict(adapter.shifts))
         save_predictions(found, folder / PREDICTIONS / f"{name}.npz")
@@ -41,7 +41,7 @@ def write_predictions(
 
 def write_signatures(folder: Path, adapter: Adapter, backbone: AbstractBackbone) -> None:
     """Write signatures, largest entries and maps of the change, from the untouched base."""
-    (folder / SIGNATURES).parent.mkdir(exist_ok=True)
+    make_folder((folder / SIGNATURES).parent)
     rows = signature_table(adapter, backbone.model, backbone.element_order)
     write_rows(folder / SIGNATURES, [asdict(row) for row in rows])
     entries = [asdict(row) for row in largest_entries(adapter, backbone.model)]

@@ -83,12 +83,12 @@ def write_results(folder: Path, backbone: AbstractBackbone, outcome: Outcome, co
         "merged_check": asdict(check),
         "deployment": backbone.deployment_notes(Path(merged.name)),
     }
-    write_text(folder / METRICS, json.dumps(metrics, indent=2) + "\n")
     stages = {name: stage.evaluations for name, stage in outcome.stages.items()}
     write_findings(folder, outcome.findings)
     write_predictions(folder, outcome.splits, stages["base"], stages["final"], adapter)
     write_signatures(folder, adapter, backbone)
     write_functional(folder, adapter, backbone, outcome.splits.valid)
+    write_text(folder / METRICS, json.dumps(metrics, indent=2) + "\n")  # from now on the run counts as finished
     write_figures(read_run(folder), folder / "figures")
     report = write_report(folder)
     console.print(error_table({name: stage.metrics for name, stage in outcome.stages.items()}))
