@@ -113,7 +113,7 @@ def objective(trial: optuna.Trial, arguments: argparse.Namespace) -> float:
         method, layout = choose_method(config, backbone.layout())
         options = replace(config.training.resolved(len(train), method.learning_rate), epochs=epochs)
         _, fitted = train_adapter(backbone, method, layout, datasets, options, Path(name))
-        return fitted.best_valid_loss
+        return fitted.best_criterion
 
 
 if __name__ == "__main__":

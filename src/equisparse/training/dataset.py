@@ -94,6 +94,10 @@ class FrameDataset(Dataset[Sample]):
             np.stack([sample.stress for sample in samples]),
         )
 
+    def batch(self, backbone: AbstractBackbone, numbers: Sequence[int]) -> tuple[Any, Targets]:
+        """The samples of these numbers, collated."""
+        return collate(backbone, [self._samples[number] for number in numbers])
+
     def batches(self, backbone: AbstractBackbone, size: int) -> Iterator[tuple[Any, Targets]]:
         """All samples in order, collated."""
         for first in range(0, len(self), size):
