@@ -71,13 +71,15 @@ class FrameDataset(Dataset[Sample]):
 
     def with_shifts(self, shifts: dict[int, float]) -> "FrameDataset":
         """The same frames and graphs with other shifts."""
-        other = object.__new__(FrameDataset)
-        other.frames, other.shifts = self.frames, dict(shifts)
-        other._samples = [
+        samples = [
             replace(sample, energy=_residual(frame, shifts))
             for frame, sample in zip(self.frames, self._samples, strict=True)
         ]
-        return other
+        return self._with(self.frames, samples, shifts)
+
+    def part(self, numbers: Sequence[int]) -> "FrameDataset":
+        """The frames of these numbers, in this order, with their graphs."""
+        return self._with([self.frames[i] for i in numbers], [self._samples[i] for i in numbers], self.shifts)
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -93,10 +95,6 @@ class FrameDataset(Dataset[Sample]):
             np.concatenate([sample.forces for sample in samples]),
             np.stack([sample.stress for sample in samples]),
         )
-
-    def batch(self, backbone: AbstractBackbone, numbers: Sequence[int]) -> tuple[Any, Targets]:
-        """The samples of these numbers, collated."""
-        return collate(backbone, [self._samples[number] for number in numbers])
 
     def batches(self, backbone: AbstractBackbone, size: int) -> Iterator[tuple[Any, Targets]]:
         """All samples in order, collated."""
@@ -116,6 +114,15 @@ class FrameDataset(Dataset[Sample]):
         """Batches in order; every process sees its own share."""
         share = list(range(rank, len(self), replicas))
         return DataLoader(self, size, sampler=share, collate_fn=lambda samples: collate(backbone, samples))
+
+    @classmethod
+    def _with(
+        cls, frames: Sequence[LabelledFrame], samples: Sequence[Sample], shifts: dict[int, float]
+    ) -> "FrameDataset":
+        """A data set of samples that are there already."""
+        made = object.__new__(cls)
+        made.frames, made.shifts, made._samples = list(frames), dict(shifts), list(samples)
+        return made
 
 
 def reference_energy(atoms: Atoms, shifts: dict[int, float]) -> float:

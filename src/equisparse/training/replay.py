@@ -39,7 +39,8 @@ class Replay:
 
         It depends on the arguments and the seed alone, so that a resumed run goes on with the same batches.
         """
-        return self.learned.batch(backbone, [self._place(number * size + member) for member in range(size)])
+        members = [self._place(number * size + member) for member in range(size)]
+        return next(self.learned.part(members).batches(backbone, size))
 
     def _place(self, position: int) -> int:
         """Which structure comes at a position of the sequence."""
@@ -59,11 +60,16 @@ def replay_of(backbone: AbstractBackbone, frames: Sequence[LabelledFrame], *, se
     seed : int
         Of the part that is held out, and of the order.
     """
+    whole = labelled_by(backbone, frames)
+    rest, held = split_off(frames, min(_HELD_FRACTION, _HELD_FRAMES / len(frames)), seed=seed)
+    return Replay(whole.part(rest), whole.part(held), seed)
+
+
+def labelled_by(backbone: AbstractBackbone, frames: Sequence[LabelledFrame]) -> FrameDataset:
+    """Frames with the predictions of the present weights in place of labels; a molecule has no stress."""
     found = evaluate(backbone, FrameDataset(backbone, frames, {}))
     labelled = [
         replace(frame, energy=float(energy), forces=forces, stress=stress if frame.pbc.all() else None)
         for frame, energy, forces, stress in zip(frames, found.energy, found.forces, found.stress, strict=True)
     ]
-    rest, held = split_off(labelled, min(_HELD_FRACTION, _HELD_FRAMES / len(labelled)), seed=seed)
-    learned, kept = (FrameDataset(backbone, [labelled[i] for i in part], {}) for part in (rest, held))
-    return Replay(learned, kept, seed)
+    return FrameDataset(backbone, labelled, {})

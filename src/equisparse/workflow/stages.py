@@ -107,7 +107,7 @@ def train_adapter(
     Parameters
     ----------
     backbone : AbstractBackbone
-        The base is untouched afterwards.
+        The base is untouched afterwards, also after an error.
     method, layout
         From `equisparse.workflow.inputs.choose_method`.
     datasets : mapping of str to FrameDataset
@@ -119,16 +119,26 @@ def train_adapter(
     """
     train = datasets["train"]
     attachment = attach(backbone.model, method, layout, seed=options.seed)
-    fitted = fit(
-        backbone, attachment, train, datasets["valid"], options, folder, replay=replay, resume=resume, console=console
-    )
-    adapter = adapter_of(
-        attachment,
-        base=asdict(backbone.identity),
-        dtype=backbone.dtype,
-        shifts=train.shifts,
-        elements=tuple(sorted(train.shifts)),
-        modality=backbone.modality,
-    )
-    attachment.detach()
+    try:
+        fitted = fit(
+            backbone,
+            attachment,
+            train,
+            datasets["valid"],
+            options,
+            folder,
+            replay=replay,
+            resume=resume,
+            console=console,
+        )
+        adapter = adapter_of(
+            attachment,
+            base=asdict(backbone.identity),
+            dtype=backbone.dtype,
+            shifts=train.shifts,
+            elements=tuple(sorted(train.shifts)),
+            modality=backbone.modality,
+        )
+    finally:
+        attachment.detach()
     return adapter, fitted
