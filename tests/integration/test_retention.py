@@ -44,7 +44,7 @@ def disturbed(atoms: Atoms, generator: np.random.Generator) -> Atoms:
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Copper with the labels of another theory, and structures of other elements without labels."""
     generator = np.random.default_rng(0)
-    copper = [disturbed(bulk("Cu", cubic=True), generator) for _ in range(12)]
+    copper = [disturbed(bulk("Cu") * (2, 1, 1), generator) for _ in range(6)]
     for atoms in copper:
         atoms.calc = EMT()
         atoms.info["REF_energy"] = atoms.get_potential_energy()
@@ -52,7 +52,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         atoms.calc = None
     others = [disturbed(bulk(symbol) * (2, 1, 1), generator) for symbol in ("Li", "Mg", "Al", "Si", "Fe", "Mo", "W")]
     folder = tmp_path_factory.mktemp("frames")
-    written = {"train": copper[:8], "valid": copper[8:], "replay": others}
+    written = {"train": copper[:4], "valid": copper[4:], "replay": others}
     for name, frames in written.items():
         ase.io.write(folder / f"{name}.extxyz", frames)
     return {name: str(folder / f"{name}.extxyz") for name in written}
@@ -82,8 +82,8 @@ def train(backbone: AbstractBackbone, files: Mapping[str, str]) -> Train:
         method = method or Full()
         layout = select(backbone.layout(), method.default_targets)
         arguments = {name: options.pop(name) for name in ("replay", "resume") if name in options}
-        settings = TrainingOptions(**({"epochs": 3, "batch_size": 4, "warmup_steps": 2, "seed": 1} | options))
-        resolved = settings.resolved(8, method.learning_rate)
+        settings = TrainingOptions(**({"epochs": 3, "batch_size": 2, "warmup_steps": 2, "seed": 1} | options))
+        resolved = settings.resolved(4, method.learning_rate)
         return train_adapter(backbone, method, layout, datasets, resolved, folder, console=console, **arguments)
 
     return run
@@ -127,11 +127,13 @@ def test_what_has_no_weight_changes_no_bit(train: Train, replay: Replay, tmp_pat
     assert equal(plain, idle)
 
 
-@pytest.mark.parametrize("option", [{"anchor": 1.0}, {"replay_weight": 1.0}], ids=["anchor", "replay"])
+@pytest.mark.parametrize(
+    "option", [{"anchor": 1e4}, {"replay_weight": 0.1, "replay_batch_size": 6}], ids=["anchor", "replay"]
+)
 def test_each_option_cuts_the_drift(train: Train, replay: Replay, tmp_path: Path, option: dict[str, float]) -> None:
     error = "drift_force_rmse_mev_per_ang"
-    _, free = train(tmp_path / "free", replay=replay, replay_weight=0.0, epochs=6)
-    _, kept = train(tmp_path / "kept", replay=replay, epochs=6, **({"replay_weight": 0.0} | option))
+    _, free = train(tmp_path / "free", replay=replay, replay_weight=0.0, epochs=8)
+    _, kept = train(tmp_path / "kept", replay=replay, epochs=8, **({"replay_weight": 0.0} | option))
     assert kept.curve[-1][error] < 0.8 * free.curve[-1][error]
 
 
@@ -157,7 +159,7 @@ def test_a_broken_off_run_resumes_to_the_same_bits(
 
 
 def test_command_line(files: Mapping[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["finetune", files["train"], "--valid", files["valid"], "--epochs", "1", "--batch-size", "4"]
+    words = ["finetune", files["train"], "--valid", files["valid"], "--epochs", "1", "--batch-size", "2"]
     words += ["--device", "cpu", "--out", str(tmp_path / "run"), "--replay", files["replay"], "--anchor", "0.1"]
     assert main(words) == 0
     assert "replay   6 structures, 2 a step, weight 1; 1 held out" in capsys.readouterr().out

@@ -1,7 +1,9 @@
 """A pull of the changed weights towards the base, the same for every method."""
 
+from collections.abc import Callable, Sequence
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from equisparse.adapters.attach import Attachment
 
@@ -28,13 +30,24 @@ class Anchor:
         moved = torch.stack([(present - base).square().sum() for base, present in self._attachment.weights()])
         return self._weight * (moved / self._sizes).mean()
 
-    def pull(self) -> None:
-        """Add the penalty's gradient to those in place.
 
-        Apart from the backward pass of the loss, because methods read from its gradients which weights the data use.
-        """
-        parameters = [parameter for delta in self._attachment.deltas.values() for parameter in delta.parameters()]
-        gradients = torch.autograd.grad(self.penalty(), parameters, allow_unused=True)
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            if gradient is not None:
-                parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+def add_gradient(
+    restraint: Tensor, parameters: Sequence[nn.Parameter], mean_of_processes: Callable[[Tensor], Tensor]
+) -> None:
+    """Add the gradient of what holds a model at its base to that of the loss, where the loss has any.
+
+    A parameter that the data do not reach, such as the embedding of an absent element, has not moved: there a restraint
+    could only add the noise of its own batches. Methods, too, tell such parameters by their gradient being zero.
+
+    Parameters
+    ----------
+    restraint : Tensor, shape ()
+    parameters : sequence of Parameter
+        With the gradients of the loss in place.
+    mean_of_processes : callable
+        Averages a tensor over all processes.
+    """
+    gradients = torch.autograd.grad(restraint, parameters, allow_unused=True, materialize_grads=True)
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        if parameter.grad is not None:
+            parameter.grad += mean_of_processes(gradient) * (parameter.grad != 0)

@@ -1,5 +1,6 @@
 """The Lightning task: one backbone with one method attached."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from equisparse.adapters.attach import Attachment
 from equisparse.backbones.base import AbstractBackbone
-from equisparse.training.anchor import Anchor
+from equisparse.training.anchor import Anchor, add_gradient
 from equisparse.training.dataset import Targets
 from equisparse.training.errors import ErrorSums
 from equisparse.training.loss import Loss
@@ -66,13 +67,13 @@ class FinetuneTask(LightningModule):
         graphs, targets = batch[0], batch[1].to(self._backbone.device)
         prediction = self._backbone.predict(graphs, training=True)
         self.train_errors.update(prediction, targets)
-        loss = self._loss(prediction, targets)
-        return loss if self._replay is None else loss + self._options.replay_weight * self._replay_loss(self._replay)
+        return self._loss(prediction, targets)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         self._controller.before_step(self.global_step, self._total_steps)
-        if self._anchor is not None:
-            self._anchor.pull()
+        restraints = list(self._restraints())
+        if restraints:
+            add_gradient(torch.stack(restraints).sum(), list(self.deltas.parameters()), self._mean_of_processes)
 
     def on_train_batch_end(self, *_: Any) -> None:
         self._controller.after_step(self.global_step - 1, self._total_steps)
@@ -111,11 +112,20 @@ class FinetuneTask(LightningModule):
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         return batch  # the backbone moves its own batches
 
-    def _replay_loss(self, replay: Replay) -> Tensor:
-        """Loss of this step's and this process's replay batch."""
-        number = self.global_step * self.trainer.world_size + self.global_rank
-        graphs, targets = replay.batch(self._backbone, self._options.replay_batch_size, number)
-        return self._loss(self._backbone.predict(graphs, training=True), targets.to(self._backbone.device))
+    def _restraints(self) -> Iterator[Tensor]:
+        """What holds the model at the base in this step: the anchor, and the loss on this process's replay batch."""
+        if self._anchor is not None:
+            yield self._anchor.penalty()
+        if self._replay is not None:
+            number = self.global_step * self.trainer.world_size + self.global_rank
+            graphs, targets = self._replay.batch(self._backbone, self._options.replay_batch_size, number)
+            prediction = self._backbone.predict(graphs, training=True)
+            yield self._options.replay_weight * self._loss(prediction, targets.to(self._backbone.device))
+
+    def _mean_of_processes(self, gradient: Tensor) -> Tensor:
+        """Mean over all processes, which is what they take of the gradients of the loss."""
+        mean: Tensor = self.trainer.strategy.reduce(gradient, reduce_op="mean")
+        return mean
 
     def _start_judging(self) -> None:
         """Forget the errors and losses of the last validation."""

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from equisparse.adapters.attach import Attachment, attach
 from equisparse.blocks import Layout, matrix_blocks
@@ -11,7 +12,7 @@ from equisparse.methods.full import Full
 from equisparse.methods.scale import Scale
 from equisparse.methods.sparse import Sparse
 from equisparse.testing.methods import PathNetwork
-from equisparse.training.anchor import Anchor
+from equisparse.training.anchor import Anchor, add_gradient
 
 LAYOUT = Layout(
     (
@@ -70,25 +71,24 @@ def test_tensors_that_are_zero_in_the_base_do_not_count() -> None:
     assert Anchor(attachment, 1.0).penalty().item() == pytest.approx((2 / 25) / 2)
 
 
-@pytest.mark.parametrize(
-    "method", [Full(), ELoRA(rank=1), Sparse(), Sparse(changed=0.5), Scale()], ids=lambda m: m.name
-)
-def test_pull_adds_the_gradient_and_following_it_leads_to_the_base(method: AbstractMethod) -> None:
+METHODS = [Full(), ELoRA(rank=1), Sparse(), Sparse(changed=0.5), Scale()]
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_following_the_gradient_leads_to_the_base(method: AbstractMethod) -> None:
     attachment = moved(method)
     anchor = Anchor(attachment, 1.0)
     parameters = [p for delta in attachment.deltas.values() for p in delta.parameters()]
-    for parameter in parameters:
-        parameter.grad = torch.ones_like(parameter)
-    expected = torch.autograd.grad(anchor.penalty(), parameters)
-    anchor.pull()
-    for parameter, gradient in zip(parameters, expected, strict=True):
-        torch.testing.assert_close(parameter.grad, 1 + gradient)
     start = anchor.penalty().item()
     for _ in range(200):
-        for parameter in parameters:
-            parameter.grad = None
-        anchor.pull()
-        with torch.no_grad():
-            for parameter in parameters:
-                parameter.sub_(parameter.grad, alpha=0.2)
+        for parameter, gradient in zip(parameters, torch.autograd.grad(anchor.penalty(), parameters), strict=True):
+            parameter.data.sub_(gradient, alpha=0.2)
     assert 0 <= anchor.penalty().item() < 0.05 * start
+
+
+def test_a_restraint_adds_its_gradient_only_where_the_loss_has_one() -> None:
+    parameter, idle = (nn.Parameter(torch.tensor([1.0, 2.0])) for _ in range(2))
+    parameter.grad = torch.tensor([0.5, 0.0])
+    add_gradient((parameter.square() + idle).sum(), [parameter, idle], lambda gradient: gradient / 2)
+    torch.testing.assert_close(parameter.grad, torch.tensor([0.5 + 1.0, 0.0]))
+    assert idle.grad is None
