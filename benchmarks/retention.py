@@ -1,7 +1,8 @@
 """Accuracy on new data against drift from the base elsewhere; resumable, one JSON line a cell.
 
+    python benchmarks/structures.py --out .
     python benchmarks/retention.py --folder ../shared/data/rmd17/ethanol --name ethanol --method full
-    python benchmarks/retention.py --folder ../shared/data/rmd17/ethanol --name ethanol --changed 0.03 --replay-weight 1
+    python benchmarks/retention.py --folder ../shared/data/rmd17/ethanol --name ethanol --replay-weight 0.1
 
 The folder holds ``train`` and ``valid`` as ``.xyz.gz``. Drift is measured on structures that no training sees. Without
 ``--replay-weight`` there is no replay. A cell that is in the results already is skipped.
@@ -44,14 +45,16 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--lr", type=float)
     parser.add_argument("--anchor", type=float, default=0.0)
     parser.add_argument("--replay-weight", type=float, default=0.0)
-    parser.add_argument("--replay-batch-size", type=int, default=2)
+    parser.add_argument("--replay-batch-size", type=int, default=8)
     parser.add_argument("--drift-weight", type=float)
     parser.add_argument("--steps", type=int, default=100, help="optimiser steps, rounded up to whole epochs")
     parser.add_argument("--batch-size", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--replay", type=Path, required=True, help="structures to learn from")
-    parser.add_argument("--measure", type=Path, required=True, help="other structures, to measure the drift on")
+    parser.add_argument("--replay", type=Path, default=Path("replay.extxyz"), help="structures to learn from")
+    parser.add_argument(
+        "--measure", type=Path, default=Path("measure.extxyz"), help="other structures, to measure the drift on"
+    )
     parser.add_argument("--results", type=Path, default=RESULTS)
     return parser.parse_args()
 

@@ -82,7 +82,9 @@ def train(backbone: AbstractBackbone, files: Mapping[str, str]) -> Train:
         method = method or Full()
         layout = select(backbone.layout(), method.default_targets)
         arguments = {name: options.pop(name) for name in ("replay", "resume") if name in options}
-        settings = TrainingOptions(**({"epochs": 3, "batch_size": 2, "warmup_steps": 2, "seed": 1} | options))
+        settings = TrainingOptions(
+            **({"epochs": 3, "batch_size": 2, "warmup_steps": 2, "seed": 1, "replay_batch_size": 2} | options)
+        )
         resolved = settings.resolved(4, method.learning_rate)
         return train_adapter(backbone, method, layout, datasets, resolved, folder, console=console, **arguments)
 
@@ -162,7 +164,7 @@ def test_command_line(files: Mapping[str, str], tmp_path: Path, capsys: pytest.C
     words = ["finetune", files["train"], "--valid", files["valid"], "--epochs", "1", "--batch-size", "2"]
     words += ["--device", "cpu", "--out", str(tmp_path / "run"), "--replay", files["replay"], "--anchor", "0.1"]
     assert main(words) == 0
-    assert "replay   6 structures, 2 a step, weight 1; 1 held out" in capsys.readouterr().out
+    assert "replay   6 structures, 8 a step, weight 0.1; 1 held out" in capsys.readouterr().out
     with (tmp_path / "run" / "metrics.csv").open() as file:
         (row,) = csv.DictReader(file)
     assert float(row["drift_force_mae_mev_per_ang"]) > 0

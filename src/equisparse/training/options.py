@@ -61,8 +61,8 @@ class TrainingOptions:
     stress_weight: float = 100.0
     huber_delta: float = 0.01
     anchor: float = 0.0
-    replay_weight: float = 1.0
-    replay_batch_size: int = 2
+    replay_weight: float = 0.1
+    replay_batch_size: int = 8
     drift_weight: float | None = None
     patience: int = 0
     seed: int = 0
