@@ -8,6 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import optuna
+from optuna.storages import BaseStorage
+from optuna.trial import TrialState
+from search import storage_of
+
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
@@ -25,6 +30,7 @@ frames, batch 10, AdamW annealed to zero, method defaults unless named.
 | set | base | method | steps | seed | lr | changed | stored values | adapter bytes | F meV/A | E meV/atom |
 |---|---|---|---|---|---|---|---|---|---|---|
 """
+ENOUGH_TRIALS = 4
 COST = """
 ## Cost
 
@@ -43,6 +49,16 @@ share of the changed weights with an element axis that belong to elements absent
 
 | run | steps | F before, after (meV/A) | l > 0, metal | l > 0, O | difference | p | on absent elements |
 |---|---|---|---|---|---|---|---|
+"""
+SEARCH = """
+## Searches
+
+`python benchmarks/search.py --folder FOLDER --name NAME --method METHOD ...`: the best trial of every study on
+validation frames, and the loss at the method's default learning rate (the first trial; its other options are drawn).
+Studies with fewer than four finished trials are left out.
+
+| study (set, base, method, steps) | trials | loss at the default lr | least loss | lr there | options there |
+|---|---|---|---|---|---|
 """
 
 
@@ -84,9 +100,11 @@ def cost_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
         place = f"| {row['data']} | {row.get('base', '7net-0')} | {row['batch_size']} | {row['threads']} |"
         for variant, ratio in row["step_over_full"].items():
             spread = f"{ratio['median']:.3f} ({ratio['q25']:.3f} to {ratio['q75']:.3f})"
-            yield f"{place} {variant} | {spread} | {row['peak_memory_over_full'][variant]:.3f} |"
-        merged = row["merged_inference_over_base"]["merged"]
-        yield f"{place} merged inference / base inference | {merged['median']:.3f} | |"
+            memory = row.get("peak_memory_over_full", {}).get(variant)
+            yield f"{place} {variant} | {spread} | {'' if memory is None else f'{memory:.3f}'} |"
+        if "merged_inference_over_base" in row:
+            merged = row["merged_inference_over_base"]["merged"]
+            yield f"{place} merged inference / base inference | {merged['median']:.3f} | |"
 
 
 def physics_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
@@ -106,11 +124,31 @@ def physics_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
         yield f"| {' | '.join(map(str, columns))} |"
 
 
+def search_lines(storage: BaseStorage) -> Iterable[str]:
+    """One table line a study."""
+    for name in sorted(optuna.get_all_study_names(storage)):
+        study = optuna.load_study(study_name=name, storage=storage)
+        trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        if len(trials) < ENOUGH_TRIALS:
+            continue
+        options = {key: value for key, value in study.best_params.items() if key != "lr_factor"}
+        columns = (
+            name,
+            len(trials),
+            f"{trials[0].value:.5f}",
+            f"{study.best_value:.5f}",
+            f"{study.best_trial.user_attrs['lr']:.2g}",
+            ", ".join(f"{key}={value}" for key, value in options.items()),
+        )
+        yield f"| {' | '.join(map(str, columns))} |"
+
+
 def main() -> None:
     """Write the page."""
     accuracy, cost = accuracy_lines(rows_of("accuracy.jsonl")), cost_lines(rows_of("cost.jsonl"))
     physics = physics_lines(rows_of("physics.jsonl"))
-    parts = ((ACCURACY, accuracy), (COST, cost), (PHYSICS, physics))
+    searches = search_lines(storage_of(None))
+    parts = ((ACCURACY, accuracy), (SEARCH, searches), (COST, cost), (PHYSICS, physics))
     PAGE.write_text(HEAD + "".join(f"{head}{chr(10).join(lines)}\n" for head, lines in parts))
 
 

@@ -127,7 +127,7 @@ def objective(trial: optuna.Trial, arguments: argparse.Namespace) -> float:
         options = replace(config.training.resolved(len(train), factor * method.learning_rate), epochs=epochs)
         trial.set_user_attr("lr", options.lr)
         _, fitted = train_adapter(backbone, method, layout, datasets, options, Path(name))
-        return fitted.best_valid_loss
+        return fitted.best_criterion
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@
 
 Upstream does not refit reference energies, so the labels are shifted for it beforehand. Its preset is kept but for
 paths, batch size, seed and the number of epochs. Without ``--rounds`` the row goes where those of `accuracy.py` go,
-with the method ``upstream``. With it, four epochs of upstream and four of ours run in turn, and the median ratio goes where
-those of `cost.py` go.
+with the method ``upstream``. With it, four epochs of upstream and four of ours run in turn, and the median ratio goes
+where those of `cost.py` go.
 """
 
 import argparse

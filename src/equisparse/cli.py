@@ -15,7 +15,7 @@ from equisparse.errors import EquisparseError
 from equisparse.files import write_text
 
 _PIPE_WIDTH = 110
-_LISTS = ("train", "valid", "test", "targets", "data", "runs")
+_LISTS = ("train", "valid", "test", "replay", "targets", "data", "runs")
 """Options that take several values."""
 _FLAGS = ("resume", "force")
 """Options that may stand without a value."""

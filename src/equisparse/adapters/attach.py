@@ -30,15 +30,17 @@ class Attachment:
         """Per tensor name, the few plain tensors that describe its change."""
         return {name: delta.stored() for name, delta in self.deltas.items()}
 
+    def weights(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Base weight and present weight of every tensor, the latter with its graph."""
+        for name, delta in self.deltas.items():
+            owner, leaf = owner_of(self.model, name)
+            base: Tensor = owner.parametrizations[leaf].original  # type: ignore[index,union-attr]
+            yield base, delta(base)
+
     @torch.no_grad()
     def changed_count(self) -> int:
         """Number of weights that are not the base's now."""
-        count = 0
-        for name, delta in self.deltas.items():
-            owner, leaf = owner_of(self.model, name)
-            base = owner.parametrizations[leaf].original  # type: ignore[index,union-attr]
-            count += int((delta(base) != base).sum())
-        return count
+        return sum(int((present != base).sum()) for base, present in self.weights())
 
     def controller(self) -> Controller:
         """What the method does between training steps."""

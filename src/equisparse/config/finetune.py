@@ -25,6 +25,8 @@ class FinetuneConfig(TrainingOptions):
         Files or glob patterns that ASE reads, or ``demo``.
     valid, test : list of str or None
         The same; without `valid` a part of the training frames is split off, near-duplicates kept together.
+    replay : list of str or None
+        Structures on which the model is to stay with the base, labelled by the base itself: files or glob patterns.
     base : str
         Name or file of the base model.
     backbone : str or None
@@ -66,6 +68,7 @@ class FinetuneConfig(TrainingOptions):
     train: list[str]
     valid: list[str] | None = None
     test: list[str] | None = None
+    replay: list[str] | None = None
     base: str = "7net-0"
     backbone: str | None = None
     modality: str | None = None

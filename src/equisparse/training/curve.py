@@ -41,7 +41,8 @@ class LearningCurve(Callback):
             return
         row = {"epoch": float(trainer.current_epoch + 1), "step": float(trainer.global_step)}
         row["valid_loss"] = float(trainer.callback_metrics["valid_loss"])
-        for split, errors in (("train", pl_module.train_errors), ("valid", pl_module.valid_errors)):
+        judged = {"train": pl_module.train_errors, "valid": pl_module.valid_errors, "drift": pl_module.drift_errors}
+        for split, errors in judged.items():
             row |= {f"{split}_{name}": value for name, value in errors.metrics().items() if value is not None}
         row |= {"changed_fraction_model": pl_module.changed_fraction(), "seconds": round(self.seconds, 2)}
         self.rows.append(row)

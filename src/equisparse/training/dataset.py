@@ -71,13 +71,15 @@ class FrameDataset(Dataset[Sample]):
 
     def with_shifts(self, shifts: dict[int, float]) -> "FrameDataset":
         """The same frames and graphs with other shifts."""
-        other = object.__new__(FrameDataset)
-        other.frames, other.shifts = self.frames, dict(shifts)
-        other._samples = [
+        samples = [
             replace(sample, energy=_residual(frame, shifts))
             for frame, sample in zip(self.frames, self._samples, strict=True)
         ]
-        return other
+        return self._with(self.frames, samples, shifts)
+
+    def part(self, numbers: Sequence[int]) -> "FrameDataset":
+        """The frames of these numbers, in this order, with their graphs."""
+        return self._with([self.frames[i] for i in numbers], [self._samples[i] for i in numbers], self.shifts)
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -112,6 +114,15 @@ class FrameDataset(Dataset[Sample]):
         """Batches in order; every process sees its own share."""
         share = list(range(rank, len(self), replicas))
         return DataLoader(self, size, sampler=share, collate_fn=lambda samples: collate(backbone, samples))
+
+    @classmethod
+    def _with(
+        cls, frames: Sequence[LabelledFrame], samples: Sequence[Sample], shifts: dict[int, float]
+    ) -> "FrameDataset":
+        """A data set of samples that are there already."""
+        made = object.__new__(cls)
+        made.frames, made.shifts, made._samples = list(frames), dict(shifts), list(samples)
+        return made
 
 
 def reference_energy(atoms: Atoms, shifts: dict[int, float]) -> float:

@@ -21,7 +21,8 @@ from equisparse.training.curve import LearningCurve
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.options import TrainingOptions
 from equisparse.training.progress import Progress
-from equisparse.training.task import FinetuneTask
+from equisparse.training.replay import Replay
+from equisparse.training.task import CRITERION, FinetuneTask
 
 CHECKPOINTS = "checkpoints"
 """Folder of the checkpoints, in the folder of a run."""
@@ -39,15 +40,15 @@ class FitResult:
         Optimiser steps, those of interrupted runs before included.
     seconds : float
         Training time.
-    best_valid_loss : float
-        Of the deltas that the attachment holds now.
+    best_criterion : float
+        Of the deltas that the attachment holds now: their validation loss, with the drift as far as it counts.
     curve : list of dict
         One row an epoch.
     """
 
     steps: int
     seconds: float
-    best_valid_loss: float
+    best_criterion: float
     curve: list[dict[str, float]]
 
 
@@ -59,10 +60,11 @@ def fit(
     options: TrainingOptions,
     folder: Path,
     *,
+    replay: Replay | None = None,
     resume: bool = False,
     console: Console | None = None,
 ) -> FitResult:
-    """Train the deltas of `attachment`; afterwards it holds those of the best validation loss.
+    """Train the deltas of `attachment`; afterwards it holds those of the best epoch.
 
     Parameters
     ----------
@@ -73,6 +75,8 @@ def fit(
         Resolved.
     folder : Path
         Gets ``metrics.csv`` and ``checkpoints/``.
+    replay : Replay, optional
+        Structures on which the model is to stay with the base.
     resume : bool
         Go on from the last checkpoint in `folder`, to the same end as a run that was never cut off.
     console : Console, optional
@@ -88,12 +92,12 @@ def fit(
     if resume and not last.exists():
         raise StateError("There is no checkpoint to resume from.", expected=str(last), next_step="leave --resume out")
     total = options.steps_per_epoch(len(train)) * (options.epochs or 0)
-    task = FinetuneTask(backbone, attachment, options, total)
+    task = FinetuneTask(backbone, attachment, options, total, replay)
     curve = LearningCurve(folder / "metrics.csv")
     best = ModelCheckpoint(
         checkpoints,
         "best",
-        monitor="valid_loss",
+        monitor=CRITERION,
         save_last=True,
         auto_insert_metric_name=False,
         enable_version_counter=False,
@@ -101,11 +105,12 @@ def fit(
     )
     with _quiet_lightning():
         trainer = _trainer(backbone, options, folder, [curve, best, *_extra_callbacks(options, curve, console)])
+        judged_on = [valid] if replay is None else [valid, replay.held]
         replicas = {"replicas": options.devices * options.num_nodes, "rank": environment_rank()}
         trainer.fit(
             task,
             train.train_loader(backbone, options.batch_size, seed=options.seed, **replicas),
-            valid.eval_loader(backbone, options.batch_size, **replicas),
+            [judged.eval_loader(backbone, options.batch_size, **replicas) for judged in judged_on],
             ckpt_path=last if resume else None,
             weights_only=True,
         )
@@ -120,7 +125,7 @@ def _extra_callbacks(options: TrainingOptions, curve: LearningCurve, console: Co
     if console is not None:
         yield Progress(curve, console)
     if options.patience:
-        yield EarlyStopping("valid_loss", patience=options.patience, check_finite=False)
+        yield EarlyStopping(CRITERION, patience=options.patience, check_finite=False)
 
 
 def _trainer(backbone: AbstractBackbone, options: TrainingOptions, folder: Path, callbacks: list[Callback]) -> Trainer:

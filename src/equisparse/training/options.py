@@ -30,8 +30,18 @@ class TrainingOptions:
         Weights of the Huber losses of energy (eV/atom), force (eV/Angstrom) and stress (eV/Angstrom^3).
     huber_delta : float
         Error, in the same units, above which the losses grow linearly.
+    anchor : float
+        Weight of the penalty on the mean squared relative change of the weight tensors, which pulls them to the base.
+    replay_weight : float
+        Weight of the loss against the base's own predictions on replay structures, where there are any.
+    replay_batch_size : int
+        Replay structures per step (per process).
+    drift_weight : float or None
+        Weight of that loss on held-out replay structures beside the validation loss in the choice of the best epoch;
+        by default `replay_weight`.
     patience : int
-        Epochs without a better validation loss after which training ends; 0 never ends early.
+        Epochs without a better validation loss (with the drift, where it counts) after which training ends; 0 never
+        ends early.
     seed : int
         Of the split, the deltas' start and the order of the frames.
     devices, num_nodes : int
@@ -50,6 +60,10 @@ class TrainingOptions:
     force_weight: float = 10.0
     stress_weight: float = 100.0
     huber_delta: float = 0.01
+    anchor: float = 0.0
+    replay_weight: float = 0.1
+    replay_batch_size: int = 8
+    drift_weight: float | None = None
     patience: int = 0
     seed: int = 0
     devices: int = 1
@@ -59,9 +73,12 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
             raise InputError("There is no such optimiser.", given=self.optimizer, expected=" or ".join(OPTIMIZERS))
-        for name in ("batch_size", "devices", "num_nodes"):
+        for name in ("batch_size", "replay_batch_size", "devices", "num_nodes"):
             if getattr(self, name) < 1:
                 raise InputError(f"The option {name} has to be positive.", given=str(getattr(self, name)))
+        for name in ("anchor", "replay_weight", "drift_weight"):
+            if not 0 <= (getattr(self, name) or 0) < math.inf:
+                raise InputError(f"The option {name} is out of range.", given=str(getattr(self, name)), expected=">= 0")
         if self.epochs is not None and self.epochs < 1:
             raise InputError("At least one epoch is needed.", given=str(self.epochs))
         if self.lr is not None and not 0 < self.lr < 10:
@@ -74,4 +91,6 @@ class TrainingOptions:
     def resolved(self, n_frames: int, default_lr: float) -> "TrainingOptions":
         """The same options with every default turned into a number."""
         epochs = self.epochs or min(200, max(10, math.ceil(1000 / self.steps_per_epoch(n_frames))))
-        return replace(self, epochs=epochs, lr=self.lr if self.lr is not None else default_lr)
+        lr = self.lr if self.lr is not None else default_lr
+        drift_weight = self.drift_weight if self.drift_weight is not None else self.replay_weight
+        return replace(self, epochs=epochs, lr=lr, drift_weight=drift_weight)

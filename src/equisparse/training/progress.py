@@ -15,6 +15,7 @@ _COLUMNS = (
     ("E valid", "valid_energy_mae_mev_per_atom", "{:.2f}"),
     ("F train", "train_force_mae_mev_per_ang", "{:.1f}"),
     ("F valid", "valid_force_mae_mev_per_ang", "{:.1f}"),
+    ("F drift", "drift_force_mae_mev_per_ang", "{:.1f}"),
     ("S train", "train_stress_mae_gpa", "{:.3f}"),
     ("S valid", "valid_stress_mae_gpa", "{:.3f}"),
 )

@@ -1,5 +1,6 @@
 """The Lightning task: one backbone with one method attached."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -9,11 +10,16 @@ from torch import Tensor, nn
 
 from equisparse.adapters.attach import Attachment
 from equisparse.backbones.base import AbstractBackbone
+from equisparse.training.anchor import Anchor, add_gradient
 from equisparse.training.dataset import Targets
 from equisparse.training.errors import ErrorSums
 from equisparse.training.loss import Loss
 from equisparse.training.optim import build_optimizer, build_schedule
 from equisparse.training.options import TrainingOptions
+from equisparse.training.replay import Replay
+
+CRITERION = "criterion"
+"""Name of the metric of which the best epoch has the least: the validation loss, and the drift as far as it counts."""
 
 
 class FinetuneTask(LightningModule):
@@ -28,10 +34,16 @@ class FinetuneTask(LightningModule):
         Resolved.
     total_steps : int
         Optimiser steps of the whole run.
+    replay : Replay, optional
     """
 
     def __init__(
-        self, backbone: AbstractBackbone, attachment: Attachment, options: TrainingOptions, total_steps: int
+        self,
+        backbone: AbstractBackbone,
+        attachment: Attachment,
+        options: TrainingOptions,
+        total_steps: int,
+        replay: Replay | None = None,
     ) -> None:
         super().__init__()
         self.deltas = nn.ModuleList(attachment.deltas.values())
@@ -39,8 +51,10 @@ class FinetuneTask(LightningModule):
         self._controller = attachment.controller()
         self._options, self._total_steps = options, total_steps
         self._loss = Loss(options.energy_weight, options.force_weight, options.stress_weight, options.huber_delta)
-        self.train_errors, self.valid_errors = ErrorSums(), ErrorSums()
-        self._valid_losses: list[tuple[float, int]] = []
+        self._anchor = Anchor(attachment, options.anchor) if options.anchor else None
+        self._replay = replay if options.replay_weight else None
+        self.train_errors = ErrorSums()
+        self._start_judging()
 
     def configure_optimizers(self) -> Any:
         optimizer = build_optimizer(self.deltas, self._options)  # type: ignore[arg-type]
@@ -57,30 +71,35 @@ class FinetuneTask(LightningModule):
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         self._controller.before_step(self.global_step, self._total_steps)
+        restraints = list(self._restraints())
+        if restraints:
+            add_gradient(torch.stack(restraints).sum(), list(self.deltas.parameters()), self._mean_of_processes)
 
     def on_train_batch_end(self, *_: Any) -> None:
         self._controller.after_step(self.global_step - 1, self._total_steps)
 
-    def validation_step(self, batch: tuple[Any, Targets], _: int) -> None:
+    def validation_step(self, batch: tuple[Any, Targets], _: int, dataloader_idx: int = 0) -> None:
         graphs, targets = batch[0], batch[1].to(self._backbone.device)
         prediction = self._backbone.predict(graphs)
-        self.valid_errors.update(prediction, targets)
-        self._valid_losses.append((float(self._loss(prediction, targets)), len(targets.n_atoms)))
+        (self.valid_errors, self.drift_errors)[dataloader_idx].update(prediction, targets)
+        self._losses[dataloader_idx].append((float(self._loss(prediction, targets)), len(targets.n_atoms)))
 
     def on_train_epoch_start(self) -> None:
         self.train_errors = ErrorSums()
         self._average(False)
 
     def on_validation_epoch_start(self) -> None:
-        self.valid_errors, self._valid_losses = ErrorSums(), []
+        self._start_judging()
         self._average(True)
 
     def on_validation_epoch_end(self) -> None:
-        self.valid_errors.sums = self._summed(self.valid_errors.sums)
-        weighted = [(0.0, 0.0), *((loss * n, float(n)) for loss, n in self._valid_losses)]
-        total = self._summed(torch.tensor(weighted, dtype=torch.float64).sum(0))
-        ready = self._controller.ready(self.global_step, self._total_steps)
-        self.log("valid_loss", float(total[0] / total[1]) if ready else float("inf"), sync_dist=False)
+        for errors in (self.valid_errors, self.drift_errors):
+            errors.sums = self._summed(errors.sums)
+        valid_loss, drift_loss = (self._mean(losses) for losses in self._losses)
+        if not self._controller.ready(self.global_step, self._total_steps):
+            valid_loss = float("inf")
+        self.log("valid_loss", valid_loss, sync_dist=False)
+        self.log(CRITERION, valid_loss + (self._options.drift_weight or 0.0) * drift_loss, sync_dist=False)
 
     def on_validation_end(self) -> None:
         if self.trainer.training:
@@ -92,6 +111,32 @@ class FinetuneTask(LightningModule):
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         return batch  # the backbone moves its own batches
+
+    def _restraints(self) -> Iterator[Tensor]:
+        """What holds the model at the base in this step: the anchor, and the loss on this process's replay batch."""
+        if self._anchor is not None:
+            yield self._anchor.penalty()
+        if self._replay is not None:
+            number = self.global_step * self.trainer.world_size + self.global_rank
+            graphs, targets = self._replay.batch(self._backbone, self._options.replay_batch_size, number)
+            prediction = self._backbone.predict(graphs, training=True)
+            yield self._options.replay_weight * self._loss(prediction, targets.to(self._backbone.device))
+
+    def _mean_of_processes(self, gradient: Tensor) -> Tensor:
+        """Mean over all processes, which is what they take of the gradients of the loss."""
+        mean: Tensor = self.trainer.strategy.reduce(gradient, reduce_op="mean")
+        return mean
+
+    def _start_judging(self) -> None:
+        """Forget the errors and losses of the last validation."""
+        self.valid_errors, self.drift_errors = ErrorSums(), ErrorSums()
+        self._losses: tuple[list[tuple[float, int]], ...] = ([], [])
+
+    def _mean(self, losses: list[tuple[float, int]]) -> float:
+        """Mean over the frames of all processes, from losses and numbers of frames of batches; 0 if there are none."""
+        weighted = [(0.0, 0.0), *((loss * n, float(n)) for loss, n in losses)]
+        total = self._summed(torch.tensor(weighted, dtype=torch.float64).sum(0))
+        return float(total[0] / total[1].clamp_min(1.0))
 
     def _summed(self, values: Tensor) -> Tensor:
         """Sum over all processes."""

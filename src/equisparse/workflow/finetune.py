@@ -16,7 +16,8 @@ from equisparse.methods.base import AbstractMethod
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.fit import CHECKPOINTS, LAST, environment_rank
 from equisparse.training.options import TrainingOptions
-from equisparse.workflow.inputs import Splits, choose_method, read_splits, small_pieces
+from equisparse.training.replay import Replay, replay_of
+from equisparse.workflow.inputs import Splits, choose_method, read_replay, read_splits, small_pieces
 from equisparse.workflow.results import ADAPTER, Outcome, write_results
 from equisparse.workflow.stages import check_frames, evaluate_all, fit_references, judged, train_adapter
 
@@ -76,6 +77,7 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
         console.print("speed    the base's faster form, equal in a self-check", highlight=False)
     unshifted = {name: FrameDataset(backbone, frames, {}) for name, frames in splits.items()}
     base = evaluate_all(backbone, unshifted)
+    replay = _replay(config, options, backbone, console)
     findings = check_frames(splits, base.evaluations["train"], backbone, console, force=config.force)
     references = fit_references(backbone, splits, base.evaluations["train"])
     datasets = {name: dataset.with_shifts(references.shifts) for name, dataset in unshifted.items()}
@@ -85,7 +87,7 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
             folder / "config.yaml", replace(config, epochs=options.epochs, lr=options.lr, resume=False).to_yaml()
         )
     adapter, fitted = train_adapter(
-        backbone, method, layout, datasets, options, folder, resume=config.resume, console=console
+        backbone, method, layout, datasets, options, folder, replay=replay, resume=config.resume, console=console
     )
     if not leads:
         return FinetuneResult(folder, adapter, {})
@@ -115,6 +117,23 @@ def prepare_folder(config: FinetuneConfig) -> Path:
             next_step="choose another --out, or go on with that run with --resume",
         )
     return make_folder(folder)
+
+
+def _replay(
+    config: FinetuneConfig, options: TrainingOptions, backbone: AbstractBackbone, console: Console
+) -> Replay | None:
+    """Structures to stay with the base on, if any were asked for, and a line about them."""
+    frames = read_replay(config, backbone)
+    if not frames:
+        return None
+    replay = replay_of(backbone, frames, seed=options.seed)
+    console.print(
+        f"replay   {len(replay.learned)} structures, {options.replay_batch_size} a step, weight "
+        f"{options.replay_weight:g}; {len(replay.held)} held out, weight {options.drift_weight:g} in the best epoch",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return replay
 
 
 def _announce(

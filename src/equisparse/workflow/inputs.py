@@ -7,6 +7,7 @@ from typing import Any
 
 from ase import Atoms
 
+from equisparse.backbones.base import AbstractBackbone, check_elements
 from equisparse.blocks import Layout
 from equisparse.config.finetune import FinetuneConfig, parse_size
 from equisparse.data.demo import demo_files
@@ -54,6 +55,20 @@ def read_splits(config: FinetuneConfig) -> Splits:
         rest, part = split_off(frames, config.valid_fraction, seed=config.seed)
         frames, valid_frames = [frames[i] for i in rest], [frames[i] for i in part]
     return Splits(frames, valid_frames, test_frames)
+
+
+def read_replay(config: FinetuneConfig, backbone: AbstractBackbone) -> list[LabelledFrame]:
+    """Structures to replay that a configuration names; labels in the files are not used.
+
+    Raises
+    ------
+    EquisparseError
+        If a file cannot be read, or the base does not know an element.
+    """
+    frames = read_frames(config.replay) if config.replay else []
+    if frames:
+        check_elements(backbone, [frame.atoms for frame in frames])
+    return frames
 
 
 def small_pieces(frames: Sequence[LabelledFrame], count: int = 2, atoms: int = 16) -> list[Atoms]:

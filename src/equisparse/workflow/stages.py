@@ -20,6 +20,7 @@ from equisparse.training.dataset import FrameDataset
 from equisparse.training.fit import FitResult, fit
 from equisparse.training.options import TrainingOptions
 from equisparse.training.predict import Evaluation, evaluate
+from equisparse.training.replay import Replay
 from equisparse.workflow.inputs import Splits
 
 Metrics = dict[str, dict[str, float | None]]
@@ -97,6 +98,7 @@ def train_adapter(
     options: TrainingOptions,
     folder: Path,
     *,
+    replay: Replay | None = None,
     resume: bool = False,
     console: Console | None = None,
 ) -> tuple[Adapter, FitResult]:
@@ -105,26 +107,38 @@ def train_adapter(
     Parameters
     ----------
     backbone : AbstractBackbone
-        The base is untouched afterwards.
+        The base is untouched afterwards, also after an error.
     method, layout
         From `equisparse.workflow.inputs.choose_method`.
     datasets : mapping of str to FrameDataset
         ``train`` and ``valid``, both with the shifts of the reference energies, which the adapter gets.
     options : TrainingOptions
         Resolved.
-    folder, resume, console
+    folder, replay, resume, console
         As in `equisparse.training.fit.fit`.
     """
     train = datasets["train"]
     attachment = attach(backbone.model, method, layout, seed=options.seed)
-    fitted = fit(backbone, attachment, train, datasets["valid"], options, folder, resume=resume, console=console)
-    adapter = adapter_of(
-        attachment,
-        base=asdict(backbone.identity),
-        dtype=backbone.dtype,
-        shifts=train.shifts,
-        elements=tuple(sorted(train.shifts)),
-        modality=backbone.modality,
-    )
-    attachment.detach()
+    try:
+        fitted = fit(
+            backbone,
+            attachment,
+            train,
+            datasets["valid"],
+            options,
+            folder,
+            replay=replay,
+            resume=resume,
+            console=console,
+        )
+        adapter = adapter_of(
+            attachment,
+            base=asdict(backbone.identity),
+            dtype=backbone.dtype,
+            shifts=train.shifts,
+            elements=tuple(sorted(train.shifts)),
+            modality=backbone.modality,
+        )
+    finally:
+        attachment.detach()
     return adapter, fitted

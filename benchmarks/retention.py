@@ -1,0 +1,169 @@
+"""Accuracy on new data against drift from the base elsewhere; resumable, one JSON line a cell.
+
+    python benchmarks/structures.py --out .
+    python benchmarks/retention.py --folder ../shared/data/rmd17/ethanol --name ethanol --method full
+    python benchmarks/retention.py --folder ../shared/data/rmd17/ethanol --name ethanol --replay-weight 0.1
+
+The folder holds ``train`` and ``valid`` as ``.xyz.gz``. Drift is measured on structures that no training sees. Without
+``--replay-weight`` there is no replay. A cell that is in the results already is skipped.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from equisparse.adapters.adapter import count_changes
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.registry import load_backbone
+from equisparse.config.finetune import FinetuneConfig
+from equisparse.data.read import read_frames
+from equisparse.training.dataset import FrameDataset
+from equisparse.training.predict import evaluate
+from equisparse.training.replay import labelled_by, replay_of
+from equisparse.units import GPA_PER_EV_PER_ANG3
+from equisparse.workflow.inputs import choose_method, read_splits, small_pieces
+from equisparse.workflow.results import versions
+from equisparse.workflow.stages import fit_references, train_adapter
+
+RESULTS = Path(__file__).parent / "results" / "retention.jsonl"
+QUANTILES = (0.5, 0.9)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--name", required=True, help="data set, as it appears in the results")
+    parser.add_argument("--base", default="7net-0")
+    parser.add_argument("--method")
+    parser.add_argument("--changed", type=float)
+    parser.add_argument("--lr", type=float)
+    parser.add_argument("--anchor", type=float, default=0.0)
+    parser.add_argument("--replay-weight", type=float, default=0.0)
+    parser.add_argument("--replay-batch-size", type=int, default=8)
+    parser.add_argument("--drift-weight", type=float)
+    parser.add_argument("--steps", type=int, default=100, help="optimiser steps, rounded up to whole epochs")
+    parser.add_argument("--batch-size", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--replay", type=Path, default=Path("replay.extxyz"), help="structures to learn from")
+    parser.add_argument(
+        "--measure", type=Path, default=Path("measure.extxyz"), help="other structures, to measure the drift on"
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    return parser.parse_args()
+
+
+def cell_of(arguments: argparse.Namespace) -> dict[str, object]:
+    """What identifies a cell: everything that changes its result."""
+    left_out = {"folder", "results", "device"}
+    named = {key: value for key, value in vars(arguments).items() if key not in left_out}
+    return named | {
+        "base": Path(arguments.base).name,
+        "replay": arguments.replay.name,
+        "measure": arguments.measure.name,
+    }
+
+
+def drift(backbone: AbstractBackbone, dataset: FrameDataset) -> dict[str, list[float]]:
+    """Quantiles over structures of the mean absolute difference from the base.
+
+    Parameters
+    ----------
+    dataset : FrameDataset
+        Labelled by the base.
+    """
+    now, (energy, _, stress) = evaluate(backbone, dataset), dataset.labels()
+    per_frame = {
+        "energy_mev_per_atom": [
+            1e3 * abs(a - b) / frame.n_atoms for a, b, frame in zip(now.energy, energy, dataset.frames, strict=True)
+        ],
+        "force_mev_per_ang": [
+            1e3 * np.abs(forces - frame.forces).mean() for forces, frame in zip(now.forces, dataset.frames, strict=True)
+        ],
+        "stress_gpa": GPA_PER_EV_PER_ANG3 * np.abs(now.stress - stress).mean(axis=(1, 2)),
+    }
+    return {name: [float(f"{q:.4g}") for q in np.nanquantile(found, QUANTILES)] for name, found in per_frame.items()}
+
+
+def config_of(arguments: argparse.Namespace, folder: Path, n_train: int) -> FinetuneConfig:
+    """Configuration of the run."""
+    steps_per_epoch = -(-n_train // arguments.batch_size)
+    return FinetuneConfig(
+        train=[str(arguments.folder / "train.xyz.gz")],
+        valid=[str(arguments.folder / "valid.xyz.gz")],
+        base=arguments.base,
+        method=arguments.method,
+        changed=arguments.changed,
+        lr=arguments.lr,
+        anchor=arguments.anchor,
+        replay_weight=arguments.replay_weight,
+        replay_batch_size=arguments.replay_batch_size,
+        drift_weight=arguments.drift_weight,
+        epochs=-(-arguments.steps // steps_per_epoch),
+        batch_size=arguments.batch_size,
+        seed=arguments.seed,
+        device=arguments.device,
+        out=str(folder),
+    )
+
+
+def run(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Fine-tune one cell; judge it on the validation frames, and on the structures to measure on."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        splits = read_splits(config_of(arguments, folder, 1))
+        config = config_of(arguments, folder, len(splits.train))
+        backbone = load_backbone(config.base, device=config.device)
+        backbone.accelerate(small_pieces(splits.train))
+        train = FrameDataset(backbone, splits.train, {})
+        shifts = fit_references(backbone, splits, evaluate(backbone, train)).shifts
+        datasets = {"train": train.with_shifts(shifts), "valid": FrameDataset(backbone, splits.valid, shifts)}
+        measured = labelled_by(backbone, read_frames(arguments.measure))
+        replay = replay_of(backbone, read_frames(arguments.replay), seed=config.seed) if config.replay_weight else None
+        method, layout = choose_method(config, backbone.layout())
+        options = config.training.resolved(len(train), method.learning_rate)
+        adapter, fitted = train_adapter(
+            backbone, method, layout, datasets, options, folder, replay=replay, console=Console(stderr=True)
+        )
+        with adapter.merged(backbone.model):
+            valid = evaluate(backbone, datasets["valid"]).metrics(datasets["valid"])
+            found = drift(backbone, measured)
+        return {
+            "cell": cell_of(arguments),
+            "resolved": {"method": method.name, "options": method.options(), "lr": options.lr},
+            "valid": valid,
+            "drift": found,
+            "drift_quantiles": QUANTILES,
+            "changed_fraction_model": count_changes(adapter, backbone.model).of_model,
+            "steps": fitted.steps,
+            "seconds": round(fitted.seconds, 1),
+            "versions": versions(backbone),
+        }
+
+
+def main() -> None:
+    """Run the cell unless it is done."""
+    arguments = parse_arguments()
+    arguments.results.parent.mkdir(parents=True, exist_ok=True)
+    done = (
+        [json.loads(line) for line in arguments.results.read_text().splitlines()] if arguments.results.exists() else []
+    )
+    cell = json.loads(json.dumps(cell_of(arguments)))
+    for row in done:
+        if row["cell"] == cell:
+            print(json.dumps(row))
+            return
+    row = run(arguments)
+    with arguments.results.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    print(json.dumps(row))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Pseudo-label replay: structures on which a fine-tune is to go on saying what the base says."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.data.frames import LabelledFrame
+from equisparse.data.split import split_off
+from equisparse.training.dataset import FrameDataset, Targets
+from equisparse.training.predict import evaluate
+
+_HELD_FRACTION, _HELD_FRAMES = 0.2, 20
+"""At most this part, and about this many, of the structures are held out."""
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Structures with the base's predictions as labels, in the base's own reference energies.
+
+    Parameters
+    ----------
+    learned : FrameDataset
+        Trained on, beside the target data.
+    held : FrameDataset
+        Held out: the drift on them is reported, and counts in the choice of the best epoch.
+    seed : int
+        Of the order.
+    """
+
+    learned: FrameDataset
+    held: FrameDataset
+    seed: int
+
+    def batch(self, backbone: AbstractBackbone, size: int, number: int) -> tuple[Any, Targets]:
+        """Batch `number`, from 0, of an endless sequence in which all structures come once before any comes again.
+
+        It depends on the arguments and the seed alone, so that a resumed run goes on with the same batches.
+        """
+        members = [self._place(number * size + member) for member in range(size)]
+        return next(self.learned.part(members).batches(backbone, size))
+
+    def _place(self, position: int) -> int:
+        """Which structure comes at a position of the sequence."""
+        turn, place = divmod(position, len(self.learned))
+        return int(np.random.default_rng((self.seed, turn)).permutation(len(self.learned))[place])
+
+
+def replay_of(backbone: AbstractBackbone, frames: Sequence[LabelledFrame], *, seed: int) -> Replay:
+    """Replay of structures, labelled by the present weights of `backbone`; labels of their own are not used.
+
+    Parameters
+    ----------
+    backbone : AbstractBackbone
+        Nothing attached.
+    frames : sequence of LabelledFrame
+        At least two.
+    seed : int
+        Of the part that is held out, and of the order.
+    """
+    whole = labelled_by(backbone, frames)
+    rest, held = split_off(frames, min(_HELD_FRACTION, _HELD_FRAMES / len(frames)), seed=seed)
+    return Replay(whole.part(rest), whole.part(held), seed)
+
+
+def labelled_by(backbone: AbstractBackbone, frames: Sequence[LabelledFrame]) -> FrameDataset:
+    """Frames with the predictions of the present weights in place of labels; a molecule has no stress."""
+    found = evaluate(backbone, FrameDataset(backbone, frames, {}))
+    labelled = [
+        replace(frame, energy=float(energy), forces=forces, stress=stress if frame.pbc.all() else None)
+        for frame, energy, forces, stress in zip(frames, found.energy, found.forces, found.stress, strict=True)
+    ]
+    return FrameDataset(backbone, labelled, {})

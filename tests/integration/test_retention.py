@@ -1,0 +1,170 @@
+"""Staying close to the base: replay, anchor and the joint choice of the best epoch, on a real foundation model."""
+
+import csv
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from rich.console import Console
+
+from equisparse.adapters.adapter import Adapter
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.registry import load_backbone
+from equisparse.cli import main
+from equisparse.data.read import read_frames
+from equisparse.methods.full import Full
+from equisparse.methods.select import select
+from equisparse.methods.sparse import Sparse
+from equisparse.training.dataset import FrameDataset
+from equisparse.training.fit import FitResult
+from equisparse.training.options import TrainingOptions
+from equisparse.training.replay import Replay, replay_of
+from equisparse.workflow.stages import train_adapter
+
+pytestmark = pytest.mark.filterwarnings("ignore:No tensor product accelerator")
+Train = Callable[..., tuple[Adapter, FitResult]]
+
+
+def disturbed(atoms: Atoms, generator: np.random.Generator) -> Atoms:
+    """Strained and rattled."""
+    atoms.set_cell(atoms.cell.array @ (np.eye(3) + generator.normal(0, 0.03, (3, 3))), scale_atoms=True)
+    atoms.positions += generator.normal(0, 0.08, atoms.positions.shape)
+    return atoms
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Copper with the labels of another theory, and structures of other elements without labels."""
+    generator = np.random.default_rng(0)
+    copper = [disturbed(bulk("Cu") * (2, 1, 1), generator) for _ in range(6)]
+    for atoms in copper:
+        atoms.calc = EMT()
+        atoms.info["REF_energy"] = atoms.get_potential_energy()
+        atoms.arrays["REF_forces"] = atoms.get_forces()
+        atoms.calc = None
+    others = [disturbed(bulk(symbol) * (2, 1, 1), generator) for symbol in ("Li", "Mg", "Al", "Si", "Fe", "Mo", "W")]
+    folder = tmp_path_factory.mktemp("frames")
+    written = {"train": copper[:4], "valid": copper[4:], "replay": others}
+    for name, frames in written.items():
+        ase.io.write(folder / f"{name}.extxyz", frames)
+    return {name: str(folder / f"{name}.extxyz") for name in written}
+
+
+@pytest.fixture(scope="module")
+def backbone() -> AbstractBackbone:
+    return load_backbone("7net-0", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def replay(backbone: AbstractBackbone, files: Mapping[str, str]) -> Replay:
+    return replay_of(backbone, read_frames(files["replay"]), seed=0)
+
+
+@pytest.fixture(scope="module")
+def train(backbone: AbstractBackbone, files: Mapping[str, str]) -> Train:
+    """A short training with given options."""
+    # energies are left out, and with them the reference energies
+    frames = {name: [replace(f, energy=None) for f in read_frames(files[name])] for name in ("train", "valid")}
+    datasets = {name: FrameDataset(backbone, found, {}) for name, found in frames.items()}
+
+    def run(
+        folder: Path, method: Full | Sparse | None = None, console: Console | None = None, **options: Any
+    ) -> tuple[Adapter, FitResult]:
+        folder.mkdir(exist_ok=True)
+        method = method or Full()
+        layout = select(backbone.layout(), method.default_targets)
+        arguments = {name: options.pop(name) for name in ("replay", "resume") if name in options}
+        settings = TrainingOptions(
+            **({"epochs": 3, "batch_size": 2, "warmup_steps": 2, "seed": 1, "replay_batch_size": 2} | options)
+        )
+        resolved = settings.resolved(4, method.learning_rate)
+        return train_adapter(backbone, method, layout, datasets, resolved, folder, console=console, **arguments)
+
+    return run
+
+
+def equal(first: Adapter, second: Adapter) -> bool:
+    """Whether two adapters store the same bits."""
+    return all(
+        torch.equal(part, second.stored[tensor][name])
+        for tensor, parts in first.stored.items()
+        for name, part in parts.items()
+    )
+
+
+def test_labels_are_the_bases_own_and_molecules_have_no_stress(backbone: AbstractBackbone, files: Any) -> None:
+    frames = read_frames(files["replay"])
+    frames[0].atoms.pbc = False
+    whole = replay_of(backbone, frames, seed=0)
+    assert (len(whole.learned), len(whole.held)) == (6, 1)
+    for part in (whole.learned, whole.held):
+        for batch, targets in part.batches(backbone, 1):
+            prediction = backbone.predict(batch)
+            torch.testing.assert_close(targets.energy, prediction.energy, rtol=0, atol=1e-4)
+            torch.testing.assert_close(targets.forces, prediction.forces, rtol=0, atol=1e-4)
+    stresses = np.concatenate([part.labels()[2] for part in (whole.learned, whole.held)])
+    assert np.isnan(stresses).all(axis=(1, 2)).sum() == 1
+
+
+def test_all_structures_come_once_before_any_comes_again(backbone: AbstractBackbone, replay: Replay) -> None:
+    n = len(replay.learned)
+    energies = [float(replay.batch(backbone, 1, number)[1].energy) for number in range(2 * n)]
+    assert len(set(energies[:n])) == len(set(energies[n:])) == n
+    assert energies[:n] != energies[n:]
+    pair = replay.batch(backbone, 2, 1)[1].energy.tolist()
+    assert pair == energies[2:4]
+
+
+def test_what_has_no_weight_changes_no_bit(train: Train, replay: Replay, tmp_path: Path) -> None:
+    plain, _ = train(tmp_path / "plain")
+    idle, _ = train(tmp_path / "idle", replay=replay, replay_weight=0.0, drift_weight=0.0)
+    assert equal(plain, idle)
+
+
+@pytest.mark.parametrize(
+    "option", [{"anchor": 1e4}, {"replay_weight": 0.1, "replay_batch_size": 6}], ids=["anchor", "replay"]
+)
+def test_each_option_cuts_the_drift(train: Train, replay: Replay, tmp_path: Path, option: dict[str, float]) -> None:
+    error = "drift_force_rmse_mev_per_ang"
+    _, free = train(tmp_path / "free", replay=replay, replay_weight=0.0, epochs=8)
+    _, kept = train(tmp_path / "kept", replay=replay, epochs=8, **({"replay_weight": 0.0} | option))
+    assert kept.curve[-1][error] < 0.8 * free.curve[-1][error]
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "schedulefree"])
+@pytest.mark.parametrize("method", [Full(), Sparse(changed=0.02)], ids=["full", "sparse"])
+def test_a_broken_off_run_resumes_to_the_same_bits(
+    train: Train, replay: Replay, tmp_path: Path, method: Full | Sparse, optimizer: str
+) -> None:
+    class Broken(Console):
+        """Fails when the second epoch is told."""
+
+        def print(self, *args: Any, **kwargs: Any) -> None:
+            if str(args[0]).startswith("epoch 2"):
+                raise OSError
+
+    options = {"method": method, "optimizer": optimizer, "replay": replay, "anchor": 0.1, "replay_batch_size": 3}
+    whole, _ = train(tmp_path / "whole", **options)
+    with pytest.raises(OSError):  # noqa: PT011 - it has no message
+        train(tmp_path / "cut", console=Broken(quiet=True), **options)
+    resumed, fitted = train(tmp_path / "cut", resume=True, **options)
+    assert [row["epoch"] for row in fitted.curve] == [1, 2, 3]
+    assert equal(whole, resumed)
+
+
+def test_command_line(files: Mapping[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["finetune", files["train"], "--valid", files["valid"], "--epochs", "1", "--batch-size", "2"]
+    words += ["--device", "cpu", "--out", str(tmp_path / "run"), "--replay", files["replay"], "--anchor", "0.1"]
+    assert main(words) == 0
+    assert "replay   6 structures, 8 a step, weight 0.1; 1 held out" in capsys.readouterr().out
+    with (tmp_path / "run" / "metrics.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["drift_force_mae_mev_per_ang"]) > 0
