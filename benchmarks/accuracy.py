@@ -102,7 +102,7 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
         )
         test = FrameDataset(backbone, splits.test, shifts)
         refit = evaluate(backbone, test).metrics(test)
-        with adapter.merged(backbone.model):
+        with adapter.applied(backbone.model):
             final = evaluate(backbone, test, batch_size=25).metrics(test)
         changes = count_changes(adapter, backbone.model)
         return {

@@ -17,6 +17,9 @@ from torch import Tensor
 ROLES = ("embedding", "linear", "self_connection", "radial", "contraction", "readout")
 """What a tensor does in the network; every backbone uses these words."""
 
+GATE = "equisparse_gate"
+"""Name under which a module holds what changes its output, where a method does so."""
+
 _OUTPUT = re.compile(r"->(\d+)([eo])$")
 
 

@@ -5,7 +5,8 @@ import copy
 import pytest
 import torch
 
-from equisparse.adapters.attach import attach, is_attached, merged_weights, owner_of, write, written
+from equisparse.adapters.attach import attach, is_attached, merged_weights, write, written
+from equisparse.adapters.owners import owner_of
 from equisparse.blocks import Layout, column_blocks, matrix_blocks
 from equisparse.errors import InputError, StateError
 from equisparse.methods.scale import Scale

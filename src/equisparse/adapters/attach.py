@@ -7,15 +7,26 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
+from torch.utils.hooks import RemovableHandle
 
-from equisparse.blocks import Layout
+from equisparse.adapters.gates import build_gates, place_gates, remove_gates
+from equisparse.adapters.owners import owner_of
+from equisparse.blocks import GATE, Layout
 from equisparse.errors import StateError
-from equisparse.methods.base import AbstractDelta, AbstractMethod, Controller, Stored
+from equisparse.methods.base import (
+    AbstractChange,
+    AbstractDelta,
+    AbstractGateMethod,
+    AbstractMethod,
+    AbstractWeightMethod,
+    Controller,
+    Stored,
+)
 
 
 @dataclass
 class Attachment:
-    """A method attached to a model: the base is frozen, the deltas train.
+    """A method attached to a model: the base is frozen, the deltas or gates train.
 
     Made by `attach`; ended by `detach`.
     """
@@ -23,8 +34,9 @@ class Attachment:
     model: nn.Module
     method: AbstractMethod
     layout: Layout
-    deltas: dict[str, AbstractDelta]
+    deltas: dict[str, AbstractChange]
     _trainable_before: dict[str, bool] = field(repr=False)
+    _hooks: list[RemovableHandle] = field(default_factory=list, repr=False)
 
     def stored(self) -> dict[str, Stored]:
         """Per tensor name, the few plain tensors that describe its change."""
@@ -34,7 +46,7 @@ class Attachment:
     def changed_count(self) -> int:
         """Number of weights that are not the base's now."""
         count = 0
-        for name, delta in self.deltas.items():
+        for name, delta in self._weight_deltas().items():
             owner, leaf = owner_of(self.model, name)
             base = owner.parametrizations[leaf].original  # type: ignore[index,union-attr]
             count += int((delta(base) != base).sum())
@@ -53,18 +65,26 @@ class Attachment:
             What `stored` gave just before.
         """
         stored = self.stored()
-        for name in self.deltas:
+        touched = self._weight_deltas()
+        for name in touched:
             owner, leaf = owner_of(self.model, name)
             parametrize.remove_parametrizations(owner, leaf, leave_parametrized=False)
-        _restore_order(self.model, self._trainable_before, touched=self.deltas)
+        _restore_order(self.model, self._trainable_before, touched)
+        remove_gates(self.model, self.deltas.keys() - touched, self._hooks)
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(self._trainable_before[name])
         self.deltas = {}
         return stored
 
+    def _weight_deltas(self) -> dict[str, AbstractDelta]:
+        """The deltas that change weights."""
+        return {name: delta for name, delta in self.deltas.items() if isinstance(delta, AbstractDelta)}
+
 
 def attach(model: nn.Module, method: AbstractMethod, layout: Layout, *, seed: int = 0) -> Attachment:
-    """Freeze `model` and let `method` change the tensors of `layout` through torch parametrizations.
+    """Freeze `model` and let `method` change the tensors of `layout`, or the outputs of the modules that own them.
+
+    Weights are changed by torch parametrizations, outputs by forward hooks.
 
     Parameters
     ----------
@@ -73,7 +93,7 @@ def attach(model: nn.Module, method: AbstractMethod, layout: Layout, *, seed: in
     method : AbstractMethod
         How weights may change.
     layout : Layout
-        Which tensors; every name must be a parameter of `model`.
+        Which tensors; every name must be a parameter of `model`. The attachment has those of them that carry a change.
     seed : int
         Seed of the deltas' start; the global generator is not touched.
 
@@ -81,15 +101,21 @@ def attach(model: nn.Module, method: AbstractMethod, layout: Layout, *, seed: in
     ------
     StateError
         If something is attached to the model already.
+    SelectionError
+        If the method changes outputs, and no owner of a tensor takes and gives rows of irreps.
     """
     if is_attached(model):
         raise StateError("A method is attached to this model already.", next_step="call `detach()` first")
     method = method.resolve(layout)
     before = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
     generator = torch.Generator().manual_seed(seed)
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
-    deltas: dict[str, AbstractDelta] = {}
+    if isinstance(method, AbstractGateMethod):
+        gates = build_gates(model, method, layout, generator)
+        model.requires_grad_(False)
+        return Attachment(model, method, layout.restrict(gates), dict(gates), before, place_gates(model, gates))
+    assert isinstance(method, AbstractWeightMethod)
+    model.requires_grad_(False)
+    deltas: dict[str, AbstractChange] = {}
     for name in layout.tensors:
         owner, leaf = owner_of(model, name)
         weight = owner.get_parameter(leaf)
@@ -102,7 +128,9 @@ def attach(model: nn.Module, method: AbstractMethod, layout: Layout, *, seed: in
 def merged_weights(
     model: nn.Module, method: AbstractMethod, layout: Layout, stored: Mapping[str, Mapping[str, Tensor]]
 ) -> dict[str, Tensor]:
-    """Changed weights by tensor name, from an untouched base `model` and stored tensors."""
+    """Changed weights by tensor name, from an untouched base `model` and stored tensors; none if outputs change."""
+    if not isinstance(method, AbstractWeightMethod):
+        return {}
     weights = dict(model.named_parameters())
     return {name: method.apply(weights[name].detach(), parts, layout.of(name)) for name, parts in stored.items()}
 
@@ -137,11 +165,5 @@ def _restore_order(model: nn.Module, names: Iterable[str], touched: Iterable[str
 
 
 def is_attached(model: nn.Module) -> bool:
-    """Whether any tensor of `model` is parametrized."""
-    return any(parametrize.is_parametrized(module) for module in model.modules())
-
-
-def owner_of(model: nn.Module, name: str) -> tuple[nn.Module, str]:
-    """Module that holds a parameter, and the parameter's name in it."""
-    path, _, leaf = name.rpartition(".")
-    return model.get_submodule(path), leaf
+    """Whether any tensor of `model` is parametrized, or any module has a gate."""
+    return any(parametrize.is_parametrized(module) or hasattr(module, GATE) for module in model.modules())

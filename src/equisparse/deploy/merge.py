@@ -75,10 +75,11 @@ def merge(backbone: AbstractBackbone, adapter: Adapter, path: Path, frames: Sequ
     AdapterMismatchError
         If the adapter belongs to another base.
     StateError
-        If the file does not give what the adapter gives; the file is kept under the name ``<path>.rejected``.
+        If the adapter changes no weights, or the file does not give what the adapter gives; then the file is kept under the name ``<path>.rejected``.
     """
     check_adapter(backbone, adapter)
-    with adapter.merged(backbone.model):
+    adapter.check_mergeable()
+    with adapter.applied(backbone.model):
         backbone.save_native(path, adapter.shifts)
         check = compare(AdaptedCalculator(backbone, adapter.shifts), backbone, path, frames)
     if not check.equal:

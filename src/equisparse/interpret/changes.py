@@ -9,7 +9,7 @@ from torch import Tensor
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.blocks import Block
-from equisparse.methods.base import AbstractMethod
+from equisparse.methods.base import AbstractMethod, AbstractWeightMethod
 from equisparse.methods.registry import make_method
 
 
@@ -76,11 +76,11 @@ def aggregate(rows: Iterable[ChangeRow], by: Sequence[str] = ("layer",)) -> list
 
 
 def _change(adapter: Adapter, method: AbstractMethod, tensor: str) -> Tensor | None:
-    """Change of every weight of a tensor, float64; None if nothing is stored for it.
+    """Change of every weight of a tensor, float64; None if nothing is stored for it, or no weight changes.
 
     A weight of zero shows what is added, exactly; a weight of one shows what multiplies.
     """
-    if tensor not in adapter.stored:
+    if tensor not in adapter.stored or not isinstance(method, AbstractWeightMethod):
         return None
     zero = torch.zeros(adapter.layout.tensor_shapes[tensor], dtype=torch.float64)
     stored, blocks = adapter.stored[tensor], adapter.layout.of(tensor)

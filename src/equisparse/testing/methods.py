@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from equisparse.adapters.adapter import Adapter, adapter_of, count_changes
-from equisparse.adapters.attach import Attachment, attach, owner_of, written
+from equisparse.adapters.attach import Attachment, attach, written
 from equisparse.adapters.file import load_adapter, save_adapter
+from equisparse.adapters.owners import owner_of
 from equisparse.blocks import Block, Layout
 from equisparse.methods.base import AbstractMethod
 from equisparse.methods.registry import make_method

@@ -89,7 +89,7 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
     )
     if not leads:
         return FinetuneResult(folder, adapter, {})
-    with adapter.merged(backbone.model):
+    with adapter.applied(backbone.model):
         final = evaluate_all(backbone, datasets)
 
     stages = {"base": base, "refit": judged(base.evaluations, datasets), "final": final}
