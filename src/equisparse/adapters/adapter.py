@@ -15,8 +15,8 @@ from equisparse.errors import AdapterMismatchError, StateError
 from equisparse.methods.base import AbstractGate, AbstractGateMethod, Stored
 from equisparse.methods.registry import METHODS, make_method
 
-NOT_MERGEABLE = "this method changes the outputs of modules and no weights: no checkpoint of the upstream can hold it"
-"""Why some adapters leave no merged checkpoint."""
+NOT_MERGEABLE = "the method changes outputs of layers and no weights: no checkpoint of the upstream can hold that"
+"""Why some adapters cannot be merged."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -113,16 +114,23 @@ def attach(model: nn.Module, method: AbstractMethod, layout: Layout, *, seed: in
         gates = build_gates(model, method, layout, generator)
         model.requires_grad_(False)
         return Attachment(model, method, layout.restrict(gates), dict(gates), before, place_gates(model, gates))
-    assert isinstance(method, AbstractWeightMethod)
     model.requires_grad_(False)
-    deltas: dict[str, AbstractChange] = {}
+    deltas = _place_deltas(model, cast(AbstractWeightMethod, method), layout, generator)
+    return Attachment(model, method, layout, dict(deltas), before)
+
+
+def _place_deltas(
+    model: nn.Module, method: AbstractWeightMethod, layout: Layout, generator: torch.Generator
+) -> dict[str, AbstractDelta]:
+    """Put a delta at its start on every tensor of `layout`."""
+    deltas: dict[str, AbstractDelta] = {}
     for name in layout.tensors:
         owner, leaf = owner_of(model, name)
         weight = owner.get_parameter(leaf)
         deltas[name] = method.build(weight.detach(), layout.of(name), generator).to(weight.device)
         parametrize.register_parametrization(owner, leaf, deltas[name])
         owner.parametrizations[leaf].original.requires_grad_(False)  # type: ignore[index,union-attr]
-    return Attachment(model, method, layout, deltas, before)
+    return deltas
 
 
 def merged_weights(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from torch import Generator, Tensor, nn
 from torch.utils.hooks import RemovableHandle
@@ -88,9 +88,7 @@ def _through_gate(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) ->
     return changed
 
 
-def _restored(
-    model: nn.Module, method: AbstractGateMethod, name: str, parts: Mapping[str, Tensor]
-) -> AbstractGate:
+def _restored(model: nn.Module, method: AbstractGateMethod, name: str, parts: Mapping[str, Tensor]) -> AbstractGate:
     """Gate of the module that owns one tensor, with the stored parameters."""
     irreps = _irreps(owner_of(model, name)[0])
     gate = method.build(*irreps, Generator()) if irreps else None
@@ -107,11 +105,10 @@ def _restored(
 
 def _irreps(module: nn.Module) -> tuple[Irreps, Irreps] | None:
     """Irreps of input and output of a module that says them as e3nn's Linear does; None if it does not."""
-    sides = getattr(module, "irreps_in", None), getattr(module, "irreps_out", None)
-    if any(side is None or isinstance(side, Mapping) for side in sides):
+    inputs, outputs = getattr(module, "irreps_in", None), getattr(module, "irreps_out", None)
+    if any(side is None or isinstance(side, Mapping) for side in (inputs, outputs)):
         return None
-    inputs, outputs = (_channels(side) for side in sides)
-    return inputs, outputs
+    return _channels(cast(Any, inputs)), _channels(cast(Any, outputs))
 
 
 def _channels(irreps: Iterable[Any]) -> Irreps:

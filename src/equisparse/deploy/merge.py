@@ -75,7 +75,8 @@ def merge(backbone: AbstractBackbone, adapter: Adapter, path: Path, frames: Sequ
     AdapterMismatchError
         If the adapter belongs to another base.
     StateError
-        If the adapter changes no weights, or the file does not give what the adapter gives; then the file is kept under the name ``<path>.rejected``.
+        If the adapter changes no weights, or the file does not give what the adapter gives; such a file is kept under
+        the name ``<path>.rejected``.
     """
     check_adapter(backbone, adapter)
     adapter.check_mergeable()

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from equisparse.adapters.adapter import Adapter
+from equisparse.adapters.adapter import NOT_MERGEABLE, Adapter
 from equisparse.blocks import Block
+from equisparse.errors import InputError
 from equisparse.methods.base import AbstractMethod, AbstractWeightMethod
 from equisparse.methods.registry import make_method
 
@@ -59,6 +60,18 @@ def block_changes(adapter: Adapter) -> Iterator[tuple[Block, Tensor | None]]:
         change = _change(adapter, method, tensor)
         for block in adapter.layout.of(tensor):
             yield block, None if change is None else block.view(change)
+
+
+def check_changes_weights(adapter: Adapter) -> None:
+    """Raise InputError if the method of an adapter changes no weights, so that there are none to look at."""
+    if not adapter.mergeable:
+        raise InputError(
+            "This adapter changes no weights.",
+            given=f"an adapter of the method {adapter.method}",
+            expected="a method that changes weights",
+            cause=NOT_MERGEABLE,
+            next_step="look at how far the outputs of the layers move, in the report of its run",
+        )
 
 
 def aggregate(rows: Iterable[ChangeRow], by: Sequence[str] = ("layer",)) -> list[dict[str, Any]]:

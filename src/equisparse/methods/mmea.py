@@ -32,9 +32,7 @@ class MagnitudeGate(AbstractGate):
         For A.
     """
 
-    def __init__(
-        self, inputs: Irreps, outputs: Irreps, *, rank: int, residual: bool, generator: Generator
-    ) -> None:
+    def __init__(self, inputs: Irreps, outputs: Irreps, *, rank: int, residual: bool, generator: Generator) -> None:
         super().__init__()
         self._inputs, self._outputs, self._residual = inputs, outputs, residual
         scalars = sum(channels.multiplicity for channels in inputs if channels.invariant)
@@ -106,6 +104,4 @@ class MMEA(AbstractGateMethod):
     def build(self, inputs: Irreps, outputs: Irreps, generator: Generator) -> AbstractGate | None:
         if not any(channels.invariant for channels in inputs):
             return None
-        return MagnitudeGate(
-            inputs, outputs, rank=self.rank, residual=self.gate == "residual", generator=generator
-        )
+        return MagnitudeGate(inputs, outputs, rank=self.rank, residual=self.gate == "residual", generator=generator)

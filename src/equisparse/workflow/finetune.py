@@ -28,9 +28,9 @@ class FinetuneResult:
     Parameters
     ----------
     folder : Path
-        With ``adapter.safetensors``, the merged checkpoint, ``metrics.json``, ``metrics.csv``, ``config.yaml``,
-        ``report.html``, the tables it is made from (``predictions/``, ``interpretation/``, ``findings.json``),
-        ``figures/`` and ``checkpoints/``.
+        With ``adapter.safetensors``, the merged checkpoint if the method changes weights, ``metrics.json``,
+        ``metrics.csv``, ``config.yaml``, ``report.html``, the tables it is made from (``predictions/``,
+        ``interpretation/``, ``findings.json``), ``figures/`` and ``checkpoints/``.
     adapter : Adapter
     metrics : dict
         Contents of ``metrics.json``; empty in all but the first of several processes.
