@@ -22,6 +22,7 @@ from equisparse.backbones.registry import guess, load_backbone
 from equisparse.cli import main
 from equisparse.data.demo import demo_files
 from equisparse.errors import BackboneError, StateError
+from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
 from equisparse.methods.sparse import Sparse
 from equisparse.testing import backbones as laws
@@ -161,6 +162,9 @@ class TestEveryModel:
         laws.check_batching(backbone, oxides)
         laws.check_symmetry_of_changes(backbone, oxides[1])
         laws.check_permutation(backbone, oxides[1])
+
+    def test_gates(self, backbone, oxides):
+        laws.check_gates(backbone, MMEA(), oxides[1])
 
     def test_derivatives(self, backbone, oxides):
         laws.check_forces(backbone, oxides[0])

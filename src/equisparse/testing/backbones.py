@@ -21,8 +21,8 @@ from equisparse.backbones.base import AbstractBackbone, Prediction
 from equisparse.deploy.merge import merge
 from equisparse.interpret.signatures import element_parts, largest_entries, signature_table
 from equisparse.methods.base import AbstractGateMethod, AbstractMethod
-from equisparse.methods.select import select
 from equisparse.methods.entries import pack
+from equisparse.methods.select import select
 from equisparse.testing.tolerances import ENERGY, FINITE_DIFFERENCE, FORCES, STRESS
 
 _STEP = 2e-4

@@ -415,10 +415,10 @@ def _mix(weight: Tensor, block: Block, x: Tensor, attributes: Tensor) -> Tensor:
 
 
 def _is_linear(tensor: str, layout: Layout) -> bool:
-    """Whether a tensor is a Linear's: alone in its module, with a matrix for every path."""
+    """Whether a tensor is a Linear's: alone in its module, with one matrix after the other, one for every path."""
     path = tensor.rpartition(".")[0]
     alone = [name.rpartition(".")[0] for name in layout.tensors].count(path) == 1
-    return alone and bool(path) and all(len(block.shape) == 2 for block in layout.of(tensor))
+    return alone and bool(path) and all(len(block.shape) == 2 and not block.strides for block in layout.of(tensor))
 
 
 def _components(row: Tensor, irreps: Sequence[tuple[int, Irrep]]) -> list[Tensor]:
