@@ -163,8 +163,9 @@ def test_gates_are_evaluated_by_the_command_and_by_the_calculator(
     test_evaluate_gives_the_numbers_of_the_run(gated, frames, tmp_path)
     metrics = json.loads((gated / "metrics.json").read_text())["final"]["test"]
     ours = equisparse.calculator("7net-0", gated / "adapter.safetensors", device="cpu")
-    atoms = ase.io.read(frames["test"], ":")
-    errors = [np.abs(ours.get_forces(frame) - frame.get_forces()).ravel() for frame in atoms]
+    errors = [
+        np.abs(ours.get_forces(frame.atoms) - frame.forces).ravel() for frame in equisparse.read_frames(frames["test"])
+    ]
     assert 1e3 * np.concatenate(errors).mean() == pytest.approx(metrics["force_mae_mev_per_ang"], rel=1e-3)
 
 
