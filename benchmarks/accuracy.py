@@ -115,7 +115,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         )
         test = FrameDataset(backbone, splits.test, shifts)
         refit = evaluate(backbone, test).metrics(test)
-        with adapter.merged(backbone.model):
+        with adapter.applied(backbone.model):
             final = evaluate(backbone, test, batch_size=25).metrics(test)
             others = {
                 path.name.removesuffix(".xyz.gz").removeprefix("test_"): metrics_of(backbone, path, shifts)

@@ -23,7 +23,8 @@ from ase import Atoms
 from torch import Tensor, nn
 
 from equisparse.adapters.adapter import adapter_of
-from equisparse.adapters.attach import attach, owner_of
+from equisparse.adapters.attach import attach
+from equisparse.adapters.owners import owner_of
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.registry import load_backbone
 from equisparse.data.read import read_frames

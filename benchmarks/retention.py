@@ -131,7 +131,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         adapter, fitted = train_adapter(
             backbone, method, layout, datasets, options, folder, replay=replay, console=Console(stderr=True)
         )
-        with adapter.merged(backbone.model):
+        with adapter.applied(backbone.model):
             valid = evaluate(backbone, datasets["valid"]).metrics(datasets["valid"])
             found = drift(backbone, measured)
         return {

@@ -23,12 +23,13 @@ METHODS = {
     "sparse 3 %": "--method sparse --changed 0.03",
     "scale": "--method scale",
     "elora": "--method elora",
+    "mmea": "--method mmea",
     "full": "--method full",
     "readout": "--method readout",
     "scratch": "--method scratch",
 }
 """Name in the tables -> options of `accuracy.py`."""
-MAIN = ("sparse", "sparse 3 %", "elora", "full", "scale")
+MAIN = ("sparse", "sparse 3 %", "elora", "full", "scale", "mmea")
 REST = ("sparse H", "readout", "scratch")
 
 CHOSEN: dict[tuple[str, str], str] = {}

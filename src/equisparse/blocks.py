@@ -22,6 +22,9 @@ ROLES = ("embedding", "linear", "self_connection", "radial", "contraction", "rea
 MOST_WEIGHTS = 2**26
 """Most weights that the layout in a file may claim: more than published models have, few enough to be held at once."""
 
+GATE = "equisparse_gate"
+"""Name under which a module holds what changes its output, where a method does so."""
+
 _MOST_AXES = 8
 _OUTPUT = re.compile(r"->([0-9]{1,2})([eo])$")
 

@@ -7,6 +7,7 @@ from e3nn import o3
 from equisparse.adapters.attach import attach
 from equisparse.blocks import Layout, matrix_blocks
 from equisparse.methods.base import AbstractMethod
+from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
 from equisparse.methods.sparse import Sparse
 
@@ -31,7 +32,10 @@ def test_blocks_are_the_views_of_e3nn():
         assert torch.equal(block.view(linear.weight), view), f"path {number}"
 
 
-@pytest.mark.parametrize("method", [Sparse(), Sparse(changed=0.2), Sparse(tau_per="path"), Scale()], ids=repr)
+METHODS = [Sparse(), Sparse(changed=0.2), Sparse(tau_per="path"), Scale(), MMEA(), MMEA(gate="residual")]
+
+
+@pytest.mark.parametrize("method", METHODS, ids=repr)
 def test_linear_stays_equivariant(method: AbstractMethod):
     linear = o3.Linear(IRREPS_IN, IRREPS_OUT)
     attachment = attach(linear, method, layout_of(linear))

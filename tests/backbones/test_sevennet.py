@@ -22,6 +22,7 @@ from equisparse.backbones.registry import backbone_class, guess, load_backbone
 from equisparse.backbones.speed import agree
 from equisparse.errors import BackboneError, MissingPackageError, StateError
 from equisparse.methods.full import Full
+from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
 from equisparse.methods.sparse import Sparse
 from equisparse.testing import backbones as laws
@@ -112,16 +113,19 @@ class TestFasterForm:
         ]
         assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
 
-    def test_methods_train_on_it(self, own_model, load, oxides):
+    @pytest.mark.parametrize("method", [Full(), MMEA()], ids=repr)
+    def test_methods_train_on_it(self, own_model, load, oxides, method):
         gradients = []
         for backbone in (load(str(own_model), dtype="float64"), load_backbone(str(own_model), dtype="float64")):
             if gradients:
                 assert backbone.accelerate(oxides[:1])
-            attachment = attach(backbone.model, Full(), backbone.layout())
+            attachment = attach(backbone.model, method, backbone.layout())
             batch = backbone.collate([backbone.graph(atoms) for atoms in oxides])
             backbone.predict(batch, training=True).forces.square().sum().backward()
-            gradients.append({name: delta.delta.grad.clone() for name, delta in attachment.deltas.items()})
+            trained = torch.nn.ModuleList(attachment.deltas.values()).named_parameters()
+            gradients.append({name: p.grad for name, p in trained if p.grad is not None})
             attachment.detach()
+        assert gradients[0].keys() == gradients[1].keys() != set()
         for name, gradient in gradients[0].items():
             torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-9, atol=1e-12)
 
@@ -182,6 +186,10 @@ class TestSymmetriesAndDerivatives:
     def test_symmetry_of_changes(self, backbone, oxides):
         laws.check_symmetry_of_changes(backbone, oxides[0], improper=False)
 
+    @pytest.mark.parametrize("method", [MMEA(), MMEA(rank=4, gate="residual")], ids=repr)
+    def test_gates(self, backbone, oxides, method):
+        laws.check_gates(backbone, method, oxides[0], improper=False)
+
     def test_slab_periodic_in_two_directions(self, backbone, oxides):
         slab = oxides[0].copy()
         slab.pbc = (True, True, False)
@@ -223,6 +231,9 @@ class TestOwnModels:
         laws.check_symmetry_of_changes(backbone, oxides[1], improper=improper)
         laws.check_permutation(backbone, oxides[1])
 
+    def test_gates(self, backbone, oxides, improper):
+        laws.check_gates(backbone, MMEA(), oxides[1], improper=improper)
+
     def test_derivatives(self, backbone, oxides):
         laws.check_forces(backbone, oxides[0])
         laws.check_stress(backbone, oxides[0])
@@ -263,9 +274,10 @@ def test_a_missing_or_needless_modality_is_refused():
         load_backbone("7net-0_22May2024", modality="PBE")
 
 
-def test_saving_an_attached_model_is_refused(load, own_model, tmp_path):
+@pytest.mark.parametrize("method", [Scale(), MMEA()], ids=repr)
+def test_saving_an_attached_model_is_refused(load, own_model, tmp_path, method):
     backbone = load(str(own_model))
-    attachment = attach(backbone.model, Scale(), backbone.layout())
+    attachment = attach(backbone.model, method, backbone.layout())
     with pytest.raises(StateError, match="detach first"):
         backbone.save_native(tmp_path / "m.pth", {})
     attachment.detach()

@@ -276,7 +276,7 @@ def accepted(path: Path, model: PathNetwork) -> bool:
             Console(file=io.TextIOWrapper(io.BytesIO(), "utf-8"), width=100).print(table)
     fits = adapter.layout.tensor_shapes == LAYOUT.tensor_shapes
     try:
-        with adapter.merged(model):
+        with adapter.applied(model):
             return True
     except EquisparseError:
         assert not fits, "an adapter of the model's own layout has to be merged"

@@ -143,6 +143,58 @@ def test_merge_command_and_wrong_base(run: Path, tmp_path: Path, capsys: pytest.
     assert "another base model" in capsys.readouterr().err
 
 
+@pytest.fixture(scope="module")
+def gated(frames: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a finished run of a method that changes no weights."""
+    out = tmp_path_factory.mktemp("runs") / "gated"
+    assert main(command(frames, out, "--epochs", "2", "--method", "mmea", "--method-options.rank", "4")) == 0
+    return out
+
+
+def test_gates_leave_no_merged_checkpoint_and_the_run_says_so(gated: Path) -> None:
+    metrics = json.loads((gated / "metrics.json").read_text())
+    stored = load_adapter(gated / "adapter.safetensors").stored
+    assert metrics["stored_values"] == sum(part.numel() for parts in stored.values() for part in parts.values()) > 0
+    assert metrics["changed_count"] == 0
+    assert not list(gated.glob("merged*"))
+    assert "merged_check" not in metrics
+    assert metrics["not_merged"] in (gated / "report.html").read_text()
+
+
+def test_gates_are_evaluated_by_the_command_and_by_the_calculator(
+    gated: Path, frames: dict[str, str], tmp_path: Path
+) -> None:
+    test_evaluate_gives_the_numbers_of_the_run(gated, frames, tmp_path)
+    metrics = json.loads((gated / "metrics.json").read_text())["final"]["test"]
+    ours = equisparse.calculator("7net-0", gated / "adapter.safetensors", device="cpu")
+    errors = [
+        np.abs(ours.get_forces(frame.atoms) - frame.forces).ravel() for frame in equisparse.read_frames(frames["test"])
+    ]
+    assert 1e3 * np.concatenate(errors).mean() == pytest.approx(metrics["force_mae_mev_per_ang"], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("merge", "{}/adapter.safetensors", "--base", "7net-0", "--out", "{}/m.pth"), ("attribute", "{}")],
+    ids=lambda words: words[0],
+)
+def test_what_needs_changed_weights_refuses_gates(
+    gated: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    assert main([*(word.format(gated) for word in words), "--device", "cpu"]) == 2
+    assert "an adapter of the method mmea" in capsys.readouterr().err
+    assert not list(gated.glob("m.pth*"))
+
+
+def test_gates_are_inspected_and_compared(
+    run: Path, gated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["inspect", str(gated / "adapter.safetensors")]) == 0
+    values = json.loads((gated / "metrics.json").read_text())["stored_values"]
+    assert f"{values:,} stored values" in capsys.readouterr().out
+    assert main(["compare", str(run), str(gated), "--out", str(tmp_path / "c.html")]) == 0
+
+
 def test_the_config_file_runs_again_to_the_same_adapter(run: Path, tmp_path: Path) -> None:
     words = ["finetune", "--config", str(run / "config.yaml"), "--out", str(tmp_path / "again")]
     assert main(words) == 0

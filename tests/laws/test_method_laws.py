@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import given
+from hypothesis import strategies as st
 
 from equisparse.blocks import Layout
 from equisparse.methods.registry import METHODS, make_method
-from equisparse.testing.layouts import DTYPES, SEEDS, layouts
+from equisparse.testing.layouts import DTYPES, SEEDS, layouts, linear_layouts
 from equisparse.testing.methods import METHOD_LAWS, MethodCase, MethodLaw
 from equisparse.testing.tolerances import Tolerance
 
@@ -43,6 +44,8 @@ VARIANTS: dict[str, Variant] = {
     "readout": ("readout", lambda layout: {}, 0.0),
     "scratch": ("scratch", lambda layout: {}, 12.0),  # 6 standard deviations of fresh weights, and the base's own
     "elora": ("elora", lambda layout: {"rank": 2}, 0.0),
+    "mmea": ("mmea", lambda layout: {"rank": 3}, 0.0),
+    "mmea-residual": ("mmea", lambda layout: {"rank": 1, "gate": "residual"}, 0.0),
     "elora-alpha": ("elora", lambda layout: {"rank": 16, "alpha": 4.0}, 0.0),
 }
 
@@ -61,8 +64,14 @@ def test_every_method_has_a_variant():
     assert {name for name, *_ in VARIANTS.values()} == set(METHODS)
 
 
+def layouts_for(variant: str) -> st.SearchStrategy[Layout]:
+    """Layouts that a method can act on: gates need modules that take and give rows of irreps."""
+    return layouts() if METHODS[VARIANTS[variant][0]].mergeable else linear_layouts()
+
+
 @pytest.mark.parametrize("law", METHOD_LAWS, ids=lambda law: law.__name__)
 @pytest.mark.parametrize("variant", VARIANTS)
-@given(layout=layouts(), dtype=DTYPES, seed=SEEDS)
-def test_law(variant: str, law: MethodLaw, layout: Layout, dtype: torch.dtype, seed: int):
+@given(data=st.data(), dtype=DTYPES, seed=SEEDS)
+def test_law(variant: str, law: MethodLaw, data: st.DataObject, dtype: torch.dtype, seed: int):
+    layout = data.draw(layouts_for(variant))
     law(case(variant, layout), layout, dtype, seed)

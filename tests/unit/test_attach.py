@@ -5,9 +5,11 @@ import copy
 import pytest
 import torch
 
-from equisparse.adapters.attach import attach, is_attached, merged_weights, owner_of, write, written
+from equisparse.adapters.attach import attach, is_attached, merged_weights, write, written
+from equisparse.adapters.owners import owner_of
 from equisparse.blocks import Layout, column_blocks, matrix_blocks
-from equisparse.errors import InputError, StateError
+from equisparse.errors import InputError, SelectionError, StateError
+from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
 from equisparse.methods.sparse import Sparse
 from equisparse.testing.methods import PathNetwork
@@ -49,6 +51,33 @@ def test_only_the_selected_tensors_are_touched(model):
     assert list(attachment.deltas) == ["second.weight"]
     assert not hasattr(model.get_submodule("first.mix"), "parametrizations")
     assert not any(p.requires_grad for name, p in model.named_parameters() if not name.startswith("second.param"))
+
+
+def test_gates_sit_on_modules_that_take_invariants_only(model):
+    attachment = attach(model, MMEA(), LAYOUT)
+    assert list(attachment.deltas) == list(attachment.layout.tensors) == ["first.mix.weight"]
+    assert is_attached(model)
+    attachment.detach()
+    assert not is_attached(model)
+
+
+def test_gates_without_a_place_are_refused_and_leave_the_model_untouched(model):
+    flags = [parameter.requires_grad for parameter in model.parameters()]
+    with pytest.raises(SelectionError, match="no module to act on"):
+        attach(model, MMEA(), LAYOUT.restrict(["second.weight"]))
+    assert not is_attached(model)
+    assert [parameter.requires_grad for parameter in model.parameters()] == flags
+
+
+def test_a_copy_of_a_gated_model_uses_its_own_gates(model):
+    attachment = attach(model, MMEA(), LAYOUT)
+    twin = copy.deepcopy(model)
+    with torch.no_grad():
+        attachment.deltas["first.mix.weight"].get_parameter("up_bias").add_(1.0)
+    before = twin(twin.features)
+    attachment.detach()
+    assert all(map(torch.equal, twin(twin.features), before))
+    assert all(map(torch.equal, model(model.features), before))
 
 
 def test_detach_can_be_followed_by_another_attach(model):

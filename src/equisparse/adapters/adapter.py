@@ -1,4 +1,4 @@
-"""The result of a fine-tune: plain tensors that say how the weights of one base model change."""
+"""The result of a fine-tune: plain tensors that say how one base model changes."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,10 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from equisparse.adapters.attach import Attachment, merged_weights, write, written
+from equisparse.adapters.gates import gated, place_gates, restored_gates
 from equisparse.blocks import Layout
-from equisparse.errors import AdapterMismatchError
-from equisparse.methods.base import Stored
-from equisparse.methods.registry import make_method
+from equisparse.errors import AdapterMismatchError, StateError
+from equisparse.methods.base import AbstractGate, AbstractGateMethod, Stored
+from equisparse.methods.registry import METHODS, make_method
+
+NOT_MERGEABLE = "the method changes outputs of layers and no weights: no checkpoint of the upstream can hold that"
+"""Why some adapters cannot be merged."""
 
 
 @dataclass(frozen=True)
@@ -61,19 +65,52 @@ class Adapter:
             part.numel() for parts in self.stored.values() for part in parts.values() if part.is_floating_point()
         )
 
+    @property
+    def mergeable(self) -> bool:
+        """Whether the adapted model is the base with other weights."""
+        return METHODS[self.method].mergeable
+
+    def check_mergeable(self) -> None:
+        """Raise StateError unless the adapted model is the base with other weights."""
+        if not self.mergeable:
+            raise StateError(
+                "This adapter cannot be merged into a checkpoint.",
+                given=f"an adapter of the method {self.method}",
+                expected="a method that changes weights",
+                cause=NOT_MERGEABLE,
+                next_step="use the adapter file on its base: `equisparse.calculator` or `equisparse evaluate`",
+            )
+
     def weights(self, model: nn.Module) -> dict[str, Tensor]:
-        """Changed weights by tensor name, from the untouched base `model`."""
+        """Changed weights by tensor name, from the untouched base `model`; none if the method changes outputs."""
         return merged_weights(model, make_method(self.method, self.options), self.layout, self.stored)
 
     def merge_into(self, model: nn.Module) -> None:
-        """Write the changed weights into the untouched base `model`, in place."""
+        """Write the changed weights into the untouched base `model`, in place.
+
+        Raises
+        ------
+        StateError
+            If the method changes outputs and no weights.
+        """
+        self.check_mergeable()
         write(model, self.weights(model))
 
+    def apply_to(self, model: nn.Module) -> None:
+        """Change the untouched base `model` for good: its weights, or with gates its outputs."""
+        write(model, self.weights(model))
+        place_gates(model, self._gates(model))
+
     @contextmanager
-    def merged(self, model: nn.Module) -> Iterator[None]:
-        """Within the block `model` has the changed weights; afterwards its own, bit for bit."""
-        with written(model, self.weights(model)):
+    def applied(self, model: nn.Module) -> Iterator[None]:
+        """Within the block `model` is changed; afterwards it is the base again, bit for bit."""
+        with written(model, self.weights(model)), gated(model, self._gates(model)):
             yield
+
+    def _gates(self, model: nn.Module) -> dict[str, AbstractGate]:
+        """Gates by tensor name; none if the method changes weights."""
+        method = make_method(self.method, self.options)
+        return restored_gates(model, method, self.stored) if isinstance(method, AbstractGateMethod) else {}
 
     def check_base(self, identity: Mapping[str, str]) -> None:
         """Raise AdapterMismatchError unless `identity` is the base that this adapter was made for."""

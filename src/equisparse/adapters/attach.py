@@ -3,19 +3,31 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
+from torch.utils.hooks import RemovableHandle
 
-from equisparse.blocks import Layout
+from equisparse.adapters.gates import build_gates, place_gates, remove_gates
+from equisparse.adapters.owners import owner_of
+from equisparse.blocks import GATE, Layout
 from equisparse.errors import AdapterMismatchError, StateError
-from equisparse.methods.base import AbstractDelta, AbstractMethod, Controller, Stored
+from equisparse.methods.base import (
+    AbstractChange,
+    AbstractDelta,
+    AbstractGateMethod,
+    AbstractMethod,
+    AbstractWeightMethod,
+    Controller,
+    Stored,
+)
 
 
 @dataclass
 class Attachment:
-    """A method attached to a model: the base is frozen, the deltas train.
+    """A method attached to a model: the base is frozen, the deltas or gates train.
 
     Made by `attach`; ended by `detach`.
     """
@@ -23,16 +35,17 @@ class Attachment:
     model: nn.Module
     method: AbstractMethod
     layout: Layout
-    deltas: dict[str, AbstractDelta]
+    deltas: dict[str, AbstractChange]
     _trainable_before: dict[str, bool] = field(repr=False)
+    _hooks: list[RemovableHandle] = field(default_factory=list, repr=False)
 
     def stored(self) -> dict[str, Stored]:
         """Per tensor name, the few plain tensors that describe its change."""
         return {name: delta.stored() for name, delta in self.deltas.items()}
 
     def weights(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Base weight and present weight of every tensor, the latter with its graph."""
-        for name, delta in self.deltas.items():
+        """Base weight and present weight of every tensor that a delta changes, the latter with its graph."""
+        for name, delta in self._weight_deltas().items():
             owner, leaf = owner_of(self.model, name)
             base: Tensor = owner.parametrizations[leaf].original  # type: ignore[index,union-attr]
             yield base, delta(base)
@@ -55,18 +68,26 @@ class Attachment:
             What `stored` gave just before.
         """
         stored = self.stored()
-        for name in self.deltas:
+        touched = self._weight_deltas()
+        for name in touched:
             owner, leaf = owner_of(self.model, name)
             parametrize.remove_parametrizations(owner, leaf, leave_parametrized=False)
-        _restore_order(self.model, self._trainable_before, touched=self.deltas)
+        _restore_order(self.model, self._trainable_before, touched)
+        remove_gates(self.model, self.deltas.keys() - touched, self._hooks)
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(self._trainable_before[name])
         self.deltas = {}
         return stored
 
+    def _weight_deltas(self) -> dict[str, AbstractDelta]:
+        """The deltas that change weights."""
+        return {name: delta for name, delta in self.deltas.items() if isinstance(delta, AbstractDelta)}
+
 
 def attach(model: nn.Module, method: AbstractMethod, layout: Layout, *, seed: int = 0) -> Attachment:
-    """Freeze `model` and let `method` change the tensors of `layout` through torch parametrizations.
+    """Freeze `model` and let `method` change the tensors of `layout`, or the outputs of the modules that own them.
+
+    Weights are changed by torch parametrizations, outputs by forward hooks.
 
     Parameters
     ----------
@@ -75,7 +96,7 @@ def attach(model: nn.Module, method: AbstractMethod, layout: Layout, *, seed: in
     method : AbstractMethod
         How weights may change.
     layout : Layout
-        Which tensors; every name must be a parameter of `model`.
+        Which tensors; every name must be a parameter of `model`. The attachment has those of them that carry a change.
     seed : int
         Seed of the deltas' start; the global generator is not touched.
 
@@ -83,14 +104,27 @@ def attach(model: nn.Module, method: AbstractMethod, layout: Layout, *, seed: in
     ------
     StateError
         If something is attached to the model already.
+    SelectionError
+        If the method changes outputs, and no owner of a tensor takes and gives rows of irreps.
     """
     if is_attached(model):
         raise StateError("A method is attached to this model already.", next_step="call `detach()` first")
     method = method.resolve(layout)
     before = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
     generator = torch.Generator().manual_seed(seed)
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
+    if isinstance(method, AbstractGateMethod):
+        gates = build_gates(model, method, layout, generator)
+        model.requires_grad_(False)
+        return Attachment(model, method, layout.restrict(gates), dict(gates), before, place_gates(model, gates))
+    model.requires_grad_(False)
+    deltas = _place_deltas(model, cast(AbstractWeightMethod, method), layout, generator)
+    return Attachment(model, method, layout, dict(deltas), before)
+
+
+def _place_deltas(
+    model: nn.Module, method: AbstractWeightMethod, layout: Layout, generator: torch.Generator
+) -> dict[str, AbstractDelta]:
+    """Put a delta at its start on every tensor of `layout`."""
     deltas: dict[str, AbstractDelta] = {}
     for name in layout.tensors:
         owner, leaf = owner_of(model, name)
@@ -98,19 +132,21 @@ def attach(model: nn.Module, method: AbstractMethod, layout: Layout, *, seed: in
         deltas[name] = method.build(weight.detach(), layout.of(name), generator).to(weight.device)
         parametrize.register_parametrization(owner, leaf, deltas[name])
         owner.parametrizations[leaf].original.requires_grad_(False)  # type: ignore[index,union-attr]
-    return Attachment(model, method, layout, deltas, before)
+    return deltas
 
 
 def merged_weights(
     model: nn.Module, method: AbstractMethod, layout: Layout, stored: Mapping[str, Mapping[str, Tensor]]
 ) -> dict[str, Tensor]:
-    """Changed weights by tensor name, from an untouched base `model` and stored tensors.
+    """Changed weights by tensor name, from an untouched base `model` and stored tensors; none if outputs change.
 
     Raises
     ------
     AdapterMismatchError
         If the model lacks a tensor of the layout, or has it in another shape.
     """
+    if not isinstance(method, AbstractWeightMethod):
+        return {}
     weights = dict(model.named_parameters())
     for name, shape in layout.tensor_shapes.items():
         if name not in weights or tuple(weights[name].shape) != shape:
@@ -153,11 +189,5 @@ def _restore_order(model: nn.Module, names: Iterable[str], touched: Iterable[str
 
 
 def is_attached(model: nn.Module) -> bool:
-    """Whether any tensor of `model` is parametrized."""
-    return any(parametrize.is_parametrized(module) for module in model.modules())
-
-
-def owner_of(model: nn.Module, name: str) -> tuple[nn.Module, str]:
-    """Module that holds a parameter, and the parameter's name in it."""
-    path, _, leaf = name.rpartition(".")
-    return model.get_submodule(path), leaf
+    """Whether any tensor of `model` is parametrized, or any module has a gate."""
+    return any(parametrize.is_parametrized(module) or hasattr(module, GATE) for module in model.modules())

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from equisparse.blocks import Layout
+from equisparse.blocks import GATE, Layout
 from equisparse.errors import BackboneError, StateError
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -242,7 +242,7 @@ def told(message: str, *, given: str, expected: str = "", next_step: str = "") -
 
 def check_detached(model: nn.Module, upstream: str) -> None:
     """Raise StateError if a method is attached to `model`, whose native file would then not be the upstream's."""
-    if any(parametrize.is_parametrized(module) for module in model.modules()):
+    if any(parametrize.is_parametrized(module) or hasattr(module, GATE) for module in model.modules()):
         raise StateError(f"A method is attached: the native file would not be {upstream}'s.", next_step="detach first")
 
 

@@ -50,7 +50,7 @@ class AdaptedCalculator(Calculator):
 
 
 def adapted_calculator(backbone: AbstractBackbone, adapter: Adapter | None = None) -> AdaptedCalculator:
-    """Calculator of `backbone`; with an adapter, the backbone's weights are replaced by the merged ones for good.
+    """Calculator of `backbone`; with an adapter, the backbone's model is changed for good.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def adapted_calculator(backbone: AbstractBackbone, adapter: Adapter | None = Non
     if adapter is None:
         return AdaptedCalculator(backbone)
     check_adapter(backbone, adapter)
-    adapter.merge_into(backbone.model)
+    adapter.apply_to(backbone.model)
     return AdaptedCalculator(backbone, adapter.shifts)
 
 

@@ -75,11 +75,13 @@ def merge(backbone: AbstractBackbone, adapter: Adapter, path: Path, frames: Sequ
     AdapterMismatchError
         If the adapter belongs to another base.
     StateError
-        If the file does not give what the adapter gives; the file is kept under the name ``<path>.rejected``.
+        If the adapter changes no weights, or the file does not give what the adapter gives; such a file is kept under
+        the name ``<path>.rejected``.
     """
     check_adapter(backbone, adapter)
+    adapter.check_mergeable()
     unchecked = path.with_name(f"unchecked-{path.name}")
-    with adapter.merged(backbone.model):
+    with adapter.applied(backbone.model):
         backbone.save_native(unchecked, adapter.shifts)
         check = compare(AdaptedCalculator(backbone, adapter.shifts), backbone, unchecked, frames)
     if not check.equal:

@@ -14,6 +14,7 @@ from equisparse.adapters.attach import written
 from equisparse.blocks import Block, Layout
 from equisparse.errors import InputError
 from equisparse.interpret.bootstrap import resampled_interval
+from equisparse.interpret.changes import check_changes_weights
 from equisparse.interpret.signatures import element_parts
 
 Floats = NDArray[np.float64]
@@ -141,7 +142,13 @@ def attribute(
     -------
     list of AttributionRow
         One a group that has changed weights, in the order of the groups.
+
+    Raises
+    ------
+    InputError
+        If the method of the adapter changes no weights.
     """
+    check_changes_weights(adapter)
     base = {name: model.get_parameter(name).detach().clone() for name in adapter.layout.tensors}
     changed = base | adapter.weights(model)
     untouched = errors()

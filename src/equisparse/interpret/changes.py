@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from equisparse.adapters.adapter import Adapter
+from equisparse.adapters.adapter import NOT_MERGEABLE, Adapter
 from equisparse.blocks import Block
-from equisparse.methods.base import AbstractMethod
+from equisparse.errors import InputError
+from equisparse.methods.base import AbstractMethod, AbstractWeightMethod
 from equisparse.methods.registry import make_method
 
 
@@ -61,6 +62,18 @@ def block_changes(adapter: Adapter) -> Iterator[tuple[Block, Tensor | None]]:
             yield block, None if change is None else block.view(change)
 
 
+def check_changes_weights(adapter: Adapter) -> None:
+    """Raise InputError if the method of an adapter changes no weights, so that there are none to look at."""
+    if not adapter.mergeable:
+        raise InputError(
+            "This adapter changes no weights.",
+            given=f"an adapter of the method {adapter.method}",
+            expected="a method that changes weights",
+            cause=NOT_MERGEABLE,
+            next_step="look at how far the outputs of the layers move, in the report of its run",
+        )
+
+
 def aggregate(rows: Iterable[ChangeRow], by: Sequence[str] = ("layer",)) -> list[dict[str, Any]]:
     """Rows with equal fields `by` taken together, sorted by them.
 
@@ -76,11 +89,11 @@ def aggregate(rows: Iterable[ChangeRow], by: Sequence[str] = ("layer",)) -> list
 
 
 def _change(adapter: Adapter, method: AbstractMethod, tensor: str) -> Tensor | None:
-    """Change of every weight of a tensor, float64; None if nothing is stored for it.
+    """Change of every weight of a tensor, float64; None if nothing is stored for it, or no weight changes.
 
     A weight of zero shows what is added, exactly; a weight of one shows what multiplies.
     """
-    if tensor not in adapter.stored:
+    if tensor not in adapter.stored or not isinstance(method, AbstractWeightMethod):
         return None
     zero = torch.zeros(adapter.layout.tensor_shapes[tensor], dtype=torch.float64)
     stored, blocks = adapter.stored[tensor], adapter.layout.of(tensor)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from equisparse.adapters.adapter import Adapter
-from equisparse.adapters.attach import owner_of
+from equisparse.adapters.owners import owner_of
 from equisparse.blocks import Block
 
 
@@ -58,7 +58,7 @@ def functional_table(
     """
     with recorded(adapter, model) as before:
         predict()
-    with adapter.merged(model), recorded(adapter, model) as after:
+    with adapter.applied(model), recorded(adapter, model) as after:
         predict()
     rows = []
     for tensor in adapter.layout.tensors:

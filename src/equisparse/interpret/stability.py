@@ -12,7 +12,7 @@ from torch import Tensor
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.errors import InputError
-from equisparse.interpret.changes import block_changes
+from equisparse.interpret.changes import block_changes, check_changes_weights
 
 _SHUFFLES = 1000
 _UPPER = 97.5
@@ -58,7 +58,7 @@ def stability_table(adapters: Mapping[str, Adapter], *, seed: int = 0) -> list[S
     Raises
     ------
     InputError
-        If the adapters do not change the same tensors, or belong to different bases.
+        If the adapters do not change weights, or not the same tensors, or belong to different bases.
     """
     rng = np.random.default_rng(seed)
     changes = {name: _changes(adapter) for name, adapter in adapters.items()}
@@ -103,7 +103,9 @@ def _jaccard(first: list[Tensor], second: list[Tensor], rng: np.random.Generator
 
 
 def _require_comparable(first: Adapter, second: Adapter) -> None:
-    """Raise InputError unless two adapters have the same base and the same layout."""
+    """Raise InputError unless two adapters change weights, of the same base and with the same layout."""
+    for adapter in (first, second):
+        check_changes_weights(adapter)
     if first.base["sha256"] != second.base["sha256"] or first.layout != second.layout:
         raise InputError(
             "The changes of these adapters cannot be compared weight by weight.",

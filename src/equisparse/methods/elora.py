@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 
 from equisparse.blocks import Block
 from equisparse.errors import InputError
-from equisparse.methods.base import AbstractDelta, AbstractMethod, ParameterGroup, Stored
+from equisparse.methods.base import AbstractDelta, AbstractWeightMethod, ParameterGroup, Stored
 
 
 class LowRankDelta(AbstractDelta):
@@ -56,7 +56,7 @@ class LowRankDelta(AbstractDelta):
 
 
 @dataclass(frozen=True)
-class ELoRA(AbstractMethod):
+class ELoRA(AbstractWeightMethod):
     """Low-rank adaptation of every path by itself, so that irreps are never mixed (Wang et al., ELoRA, ICML 2025).
 
     A block of shape (mul_in, mul_out) stores ``rank * (mul_in + mul_out)`` values; one with an element axis is taken as

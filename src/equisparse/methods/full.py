@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from equisparse.blocks import Block
-from equisparse.methods.base import AbstractDelta, AbstractMethod, ParameterGroup, Stored
+from equisparse.methods.base import AbstractDelta, AbstractWeightMethod, ParameterGroup, Stored
 
 
 class FullDelta(AbstractDelta):
@@ -35,7 +35,7 @@ class FullDelta(AbstractDelta):
 
 
 @dataclass(frozen=True)
-class Full(AbstractMethod):
+class Full(AbstractWeightMethod):
     """``W' = W + dW`` with nothing held back; stores one value per weight of the selected tensors."""
 
     name: ClassVar[str] = "full"

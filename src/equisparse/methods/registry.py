@@ -8,6 +8,7 @@ from equisparse.errors import InputError
 from equisparse.methods.base import AbstractMethod
 from equisparse.methods.elora import ELoRA
 from equisparse.methods.full import Full
+from equisparse.methods.mmea import MMEA
 from equisparse.methods.readout import Readout
 from equisparse.methods.scale import Scale, half_precision_bytes
 from equisparse.methods.scratch import Scratch
@@ -17,7 +18,7 @@ _ENTRIES_WIN = 3.0
 """Room, as a multiple of that of the scales, from which single entries fit better."""
 
 METHODS: dict[str, type[AbstractMethod]] = {
-    method.name: method for method in (Sparse, Scale, Full, ELoRA, Readout, Scratch)
+    method.name: method for method in (Sparse, Scale, Full, ELoRA, MMEA, Readout, Scratch)
 }
 
 

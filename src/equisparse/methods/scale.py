@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 
 from equisparse.blocks import Block, Layout
 from equisparse.errors import InputError
-from equisparse.methods.base import AbstractDelta, AbstractMethod, ParameterGroup, Stored
+from equisparse.methods.base import AbstractDelta, AbstractWeightMethod, ParameterGroup, Stored
 
 
 class ScaleDelta(AbstractDelta):
@@ -49,7 +49,7 @@ class ScaleDelta(AbstractDelta):
 
 
 @dataclass(frozen=True)
-class Scale(AbstractMethod):
+class Scale(AbstractWeightMethod):
     """``W' = diag(1 + a) W diag(1 + b)`` for every block W of shape (mul_in, mul_out).
 
     Stores ``mul_in + mul_out`` values per block and starts exactly at the base. Every weight of a scaled channel

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from equisparse.blocks import Block, Layout
 from equisparse.errors import InputError
 from equisparse.methods import entries
-from equisparse.methods.base import AbstractDelta, AbstractMethod, Controller
+from equisparse.methods.base import AbstractChange, AbstractDelta, AbstractWeightMethod, Controller
 from equisparse.methods.pruned import GradualPruning, PrunedDelta
 from equisparse.methods.threshold import GradientWatch, SoftThresholdDelta
 
@@ -22,7 +22,7 @@ TAU_DECAY = {"L": 0.01, "H": 0.3}
 
 
 @dataclass(frozen=True)
-class Sparse(AbstractMethod):
+class Sparse(AbstractWeightMethod):
     """``W' = W + S(dW, sigmoid(tau))`` as published, or with a stated number of changed entries.
 
     Stores an index and a value per changed entry. As published the start changes every weight by about
@@ -123,7 +123,7 @@ class Sparse(AbstractMethod):
     def apply(self, weight: Tensor, stored: Mapping[str, Tensor], blocks: tuple[Block, ...]) -> Tensor:
         return entries.add(weight, stored)
 
-    def controller(self, deltas: Mapping[str, AbstractDelta], layout: Layout) -> Controller:
+    def controller(self, deltas: Mapping[str, AbstractChange], layout: Layout) -> Controller:
         if not self.has_target:
             return GradientWatch(cast(list[SoftThresholdDelta], list(deltas.values())))
         return GradualPruning(

@@ -20,8 +20,9 @@ from equisparse.adapters.attach import attach, written
 from equisparse.backbones.base import AbstractBackbone, Prediction
 from equisparse.deploy.merge import merge
 from equisparse.interpret.signatures import element_parts, largest_entries, signature_table
-from equisparse.methods.base import AbstractMethod
+from equisparse.methods.base import AbstractGateMethod, AbstractMethod
 from equisparse.methods.entries import pack
+from equisparse.methods.select import select
 from equisparse.testing.tolerances import ENERGY, FINITE_DIFFERENCE, FORCES, STRESS
 
 _STEP = 2e-4
@@ -320,6 +321,39 @@ def check_merged_is_attached(
     for quantity, merged in vars(_settled(again, frames)).items():
         assert torch.equal(merged, getattr(attached, quantity)), f"{quantity}: merged is not attached"
     assert not torch.equal(predict(backbone, frames).energy, attached.energy), "nothing changed: an empty check"
+
+
+def check_gates(backbone: AbstractBackbone, method: AbstractGateMethod, atoms: Atoms, *, improper: bool = True) -> None:
+    """Gates start as nothing, keep the symmetries and the gradients whatever their values, and go without a trace.
+
+    Parameters
+    ----------
+    backbone : AbstractBackbone
+        With nothing attached; left as it is.
+    method : AbstractGateMethod
+    atoms : Atoms
+    improper : bool
+        As in `check_rotation`.
+    """
+    before = predict(backbone, [atoms])
+    attachment = attach(backbone.model, method, select(backbone.layout(), method.default_targets))
+    assert torch.equal(predict(backbone, [atoms]).energy, before.energy), "gates do not start as nothing"
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in (p for gate in attachment.deltas.values() for p in gate.parameters()):
+            parameter.add_(0.02 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
+    attached = _settled(backbone, [atoms])
+    assert float((attached.energy - before.energy).abs()) > 1e-3, "nothing changed: an empty check"
+    check_rotation(backbone, atoms, improper=improper)
+    check_translation(backbone, atoms)
+    check_forces(backbone, atoms)
+    elements = tuple(sorted(backbone.elements))
+    adapter = adapter_of(attachment, base=vars(backbone.identity), dtype=backbone.dtype, shifts={}, elements=elements)
+    attachment.detach()
+    with adapter.applied(backbone.model):
+        for quantity, applied in vars(_settled(backbone, [atoms])).items():
+            assert torch.equal(applied, getattr(attached, quantity)), f"{quantity}: applied is not attached"
+    assert torch.equal(predict(backbone, [atoms]).energy, before.energy), "the base was not restored"
 
 
 def _settled(backbone: AbstractBackbone, frames: Sequence[Atoms]) -> Prediction:

@@ -36,6 +36,26 @@ def layouts(draw: st.DrawFn, max_tensors: int = 3, max_channels: int = 5, max_pa
 
 
 @st.composite
+def linear_layouts(draw: st.DrawFn, max_tensors: int = 3, max_channels: int = 5, max_paths: int = 4) -> Layout:
+    """Layouts of Linears, each alone in its module, of which the first has invariant inputs.
+
+    Parameters
+    ----------
+    draw, max_tensors, max_channels, max_paths
+        As in `layouts`.
+    """
+    blocks: list[Block] = []
+    shapes: dict[str, tuple[int, ...]] = {}
+    for number in range(draw(st.integers(1, max_tensors))):
+        name, first = f"layer_{number}.linear.weight", [] if number else [(0, 1)]
+        paths = draw(st.permutations(first + draw(st.lists(irreps(), min_size=1, max_size=max_paths))))
+        parts = [(_path(ir), *ir, draw(st.tuples(*[st.integers(1, max_channels)] * 2))) for ir in paths]
+        tensor = matrix_blocks(name, parts, "linear", number)
+        blocks, shapes[name] = [*blocks, *tensor], (sum(block.numel for block in tensor),)
+    return Layout(tuple(blocks), shapes, sum(block.numel for block in blocks) + draw(st.integers(0, 100)))
+
+
+@st.composite
 def tensor_blocks(
     draw: st.DrawFn, name: str, layer: int, max_channels: int, max_paths: int
 ) -> tuple[tuple[Block, ...], tuple[int, ...]]:
@@ -44,7 +64,7 @@ def tensor_blocks(
     paths = draw(st.lists(irreps(), min_size=1, max_size=max_paths))
     match draw(st.sampled_from(["linear", "self_connection", "radial", "columns"])):
         case "linear":
-            parts = [(f"{_name(ir)}->{_name(ir)}", *ir, (draw(channels), draw(channels))) for ir in paths]
+            parts = [(_path(ir), *ir, (draw(channels), draw(channels))) for ir in paths]
             blocks = matrix_blocks(name, parts, "linear", layer)
         case "self_connection":
             elements = draw(channels)
@@ -65,6 +85,11 @@ def tensor_blocks(
 def irreps() -> st.SearchStrategy[tuple[int, int]]:
     """Order and parity."""
     return st.tuples(st.integers(0, _LARGEST_ORDER), st.sampled_from([1, -1]))
+
+
+def _path(irrep: tuple[int, int]) -> str:
+    """Such as ``1o->1o``."""
+    return f"{_name(irrep)}->{_name(irrep)}"
 
 
 def _name(irrep: tuple[int, int]) -> str:

@@ -7,16 +7,20 @@ to be tested. Each raises AssertionError where the law is broken.
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from equisparse.adapters.adapter import Adapter, adapter_of, count_changes
-from equisparse.adapters.attach import Attachment, attach, owner_of, written
+from equisparse.adapters.attach import Attachment, attach
 from equisparse.adapters.file import load_adapter, save_adapter
+from equisparse.adapters.owners import owner_of
 from equisparse.blocks import Block, Layout
+from equisparse.errors import StateError
 from equisparse.methods.base import AbstractMethod
 from equisparse.methods.registry import make_method
 from equisparse.testing.tolerances import ALGEBRA, Tolerance
@@ -51,10 +55,40 @@ MethodLaw = Callable[[MethodCase, Layout, torch.dtype, int], None]
 """A check of one case on one layout, in one precision, with one seed."""
 
 
+class Irrep(NamedTuple):
+    """Order and parity, under the names that e3nn gives them."""
+
+    l: int  # noqa: E741
+    p: int
+
+
+class PathModule(nn.Module):
+    """Owner of one weight that mixes the channels of each irrep, as e3nn's Linear does; each block is a path.
+
+    Parameters
+    ----------
+    blocks : tuple of Block
+        Of the weight, each (mul_in, mul_out).
+    """
+
+    def __init__(self, blocks: tuple[Block, ...]) -> None:
+        super().__init__()
+        self._blocks, self._leaf = blocks, blocks[0].tensor.rpartition(".")[2]
+        self.irreps_in = [(block.shape[0], Irrep(block.l, block.parity)) for block in blocks]
+        self.irreps_out = [(block.shape[1], Irrep(block.l, block.parity)) for block in blocks]
+
+    def forward(self, row: Tensor) -> Tensor:
+        """Row of output irreps, shape (batch, columns), from a row of input irreps."""
+        weight, features = getattr(self, self._leaf), _components(row, self.irreps_in)
+        mixed = [_mix(weight, block, x, x) for block, x in zip(self._blocks, features, strict=True)]
+        return torch.cat([y.flatten(1) for y in mixed], -1)
+
+
 class PathNetwork(nn.Module):
     """The obvious model of a layout: each block mixes the channels of random features of its irrep.
 
     Beside each weight there is a parameter that no method may touch, and one of the model is frozen from the beginning.
+    A weight that stands alone in its module and has a matrix for every irrep is used by a `PathModule`.
 
     Parameters
     ----------
@@ -72,7 +106,7 @@ class PathNetwork(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         for name, shape in layout.tensor_shapes.items():
             path, _, leaf = name.rpartition(".")
-            owner = _submodule(self, path)
+            owner = _submodule(self, path, PathModule(layout.of(name)) if _is_linear(name, layout) else nn.Module())
             owner.register_parameter(leaf, _parameter(shape, dtype, generator))
             owner.register_parameter(f"{leaf}_bystander", _parameter((3,), dtype, generator))
         self.frozen = _parameter((2,), dtype, generator).requires_grad_(False)
@@ -91,10 +125,26 @@ class PathNetwork(nn.Module):
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
         """Output of each block, shape (batch, mul_out, 2l + 1)."""
+        outputs: list[Tensor] = []
+        for tensor in self._layout.tensors:
+            places = [place for place, block in enumerate(self._layout) if block.tensor == tensor]
+            outputs += self._outputs(tensor, [features[place] for place in places], places)
+        return outputs
+
+    def _outputs(self, tensor: str, features: Sequence[Tensor], places: Sequence[int]) -> list[Tensor]:
+        """Outputs of the blocks of one tensor, which stand at some places of the layout."""
+        module = owner_of(self, tensor)[0]
+        if isinstance(module, PathModule):
+            return _components(module(torch.cat([x.flatten(1) for x in features], -1)), module.irreps_out)
+        weight, blocks = self.weight(tensor), self._layout.blocks
         return [
-            _mix(self.weight(block.tensor), block, x, attributes)
-            for block, x, attributes in zip(self._layout, features, self.attributes, strict=True)
+            _mix(weight, blocks[place], x, self.attributes[place]) for place, x in zip(places, features, strict=True)
         ]
+
+    def behaviour(self) -> dict[str, Tensor]:
+        """All that a method may change: present weights, and outputs by number."""
+        outputs = {f"output {number}": output.detach() for number, output in enumerate(self(self.features))}
+        return self.weights() | outputs
 
     def loss(self) -> Tensor:
         """A scalar in which every weight has a part, and that does not rest at the base."""
@@ -138,9 +188,10 @@ def train(attachment: Attachment, steps: int) -> None:
 def law_start(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -> None:
     """Just attached, a method changes nothing, or at most what it declares."""
     model, base, _ = _attached(case, layout, dtype, seed)
-    for name, weight in model.weights().items():
-        change = float((weight - base[name]).abs().max())
-        assert change <= case.start_change, f"{name} starts {change:.3g} away from the base"
+    for name, value in model.behaviour().items():
+        change = float((value - base[name]).abs().max())
+        if case.start_change == 0 or name in layout.tensors:
+            assert change <= case.start_change, f"{name} starts {change:.3g} away from the base"
 
 
 def law_seed(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -> None:
@@ -149,7 +200,8 @@ def law_seed(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) ->
     first, _, _ = _attached(case, layout, dtype, seed)
     second, _, _ = _attached(case, layout, dtype, seed)
     assert torch.equal(before, torch.random.get_rng_state()), "the global generator was used"
-    _assert_same(first.weights(), second.weights(), "two starts with one seed")
+    _assert_same(first.state_dict(), second.state_dict(), "two starts with one seed")
+    _assert_same(first.behaviour(), second.behaviour(), "two starts with one seed")
 
 
 def law_gradient(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -> None:
@@ -173,35 +225,54 @@ def law_groups(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) 
 
 
 def law_equivariance(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -> None:
-    """After any change, orthogonal maps of the components of each irrep pass through every block."""
+    """After any change, orthogonal maps of the components of each irrep pass through; invariants stay as they are."""
     model, _, attachment = _attached(case, layout, dtype, seed)
     _shake(attachment, seed)
     generator = torch.Generator().manual_seed(seed)
-    maps = [_orthogonal(2 * block.l + 1, dtype, generator) for block in layout]
+    maps = [
+        torch.ones(1, 1, dtype=dtype)
+        if block.l == 0 and block.parity == 1
+        else _orthogonal(2 * block.l + 1, dtype, generator)
+        for block in layout
+    ]
     turned_first = model([x @ q for x, q in zip(model.features, maps, strict=True)])
     turned_last = [y @ q for y, q in zip(model(model.features), maps, strict=True)]
     for block, first, last in zip(layout, turned_first, turned_last, strict=True):
         ALGEBRA[dtype].check(f"{block.tensor} {block.path}", first, last)
 
 
-def law_merge(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -> None:
-    """Weights from base and stored tensors are those attached, after random changes and after training."""
+def law_applied(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -> None:
+    """A base with the adapter applied is the model attached, after random changes and after training."""
     for change in (_shake, _train):
         model, base, attachment = _attached(case, layout, dtype, seed)
         change(attachment, seed)
         model.eval()
-        attached, outputs = model.weights(), model(model.features)
-        moved = any(not torch.equal(base[name], attached[name]) for name in base)
+        attached = model.behaviour()
+        moved = any(not torch.equal(base[name], value) for name, value in attached.items())
         assert moved or layout.numel < _ENOUGH, "nothing changed: an empty check"
         adapter = _adapter(attachment)
         attachment.detach()
-        _assert_same(model.weights(), base, "base after detach")
-        merged = base | adapter.weights(model)
-        _assert_same(model.weights(), base, "base after computing merged weights")
-        _assert_stored(merged, attached, case.storage)
-        if case.storage is None:
-            with written(model, merged):
-                assert all(map(torch.equal, model(model.features), outputs)), "merged outputs differ from attached ones"
+        _assert_same(model.behaviour(), base, "base after detach")
+        with adapter.applied(model):
+            if case.storage is None:
+                _assert_same(model.behaviour(), attached, "the adapter applied")
+        _assert_same(model.behaviour(), base, "base after the adapter was applied")
+        _assert_merged(case, adapter, model, attached)
+
+
+def _assert_merged(case: MethodCase, adapter: Adapter, model: PathNetwork, attached: Mapping[str, Tensor]) -> None:
+    """Merged weights are those attached; merging for good gives them, or is refused where no weight changes."""
+    base = model.weights()
+    merged = base | adapter.weights(model)
+    _assert_stored(merged, {name: attached[name] for name in base}, case.storage)
+    if case.method.mergeable:
+        adapter.merge_into(model)
+        _assert_same(model.weights(), merged, "weights merged for good")
+    else:
+        _assert_same(merged, base, "weights under a method that changes none")
+        with suppress(StateError):
+            adapter.merge_into(model)
+            raise AssertionError("a method that changes no weights was merged")
 
 
 def law_detach(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -> None:
@@ -232,8 +303,8 @@ def law_frozen(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) 
 
 
 def law_file(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -> None:
-    """A saved and loaded adapter gives bitwise the same weights; the method must be in the registry."""
-    model, base, attachment = _attached(case, layout, dtype, seed)
+    """A saved and loaded adapter does bitwise the same; the method must be in the registry."""
+    model, _, attachment = _attached(case, layout, dtype, seed)
     _train(attachment, seed)
     adapter = _adapter(attachment)
     attachment.detach()
@@ -241,8 +312,12 @@ def law_file(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) ->
         path = Path(folder, "adapter.safetensors")
         save_adapter(adapter, path)
         loaded = load_adapter(path)
-    _assert_same(base | loaded.weights(model), base | adapter.weights(model), "weights from the file")
-    assert loaded.layout == layout, "the layout in the file differs"
+    behaviours = []
+    for one in (adapter, loaded):
+        with one.applied(model):
+            behaviours.append(model.behaviour())
+    _assert_same(behaviours[1], behaviours[0], "what the file does")
+    assert loaded.layout == adapter.layout, "the layout in the file differs"
     assert loaded.shifts == adapter.shifts, "the reference energies in the file differ"
     assert loaded.stored_values == adapter.stored_values, "the file holds another number of values"
 
@@ -256,20 +331,23 @@ def law_counts(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) 
     values = sum(p.numel() for parts in stored.values() for p in parts.values() if p.is_floating_point())
     assert adapter.stored_values == values, f"{adapter.stored_values} values reported, {values} stored"
     if case.storage is None:
-        changed = sum(int((attached[name] != base[name]).sum()) for name in base)
+        changed = sum(int((weight != base[name]).sum()) for name, weight in attached.items())
         reported = count_changes(adapter, model)
         assert reported.count == changed, f"{reported.count} changes reported, {changed} made"
         assert reported.of_model == changed / layout.total_parameters, "fraction of the model"
-        assert reported.of_selected == changed / layout.numel, "fraction of the selected tensors"
+        assert reported.of_selected == changed / adapter.layout.numel, "fraction of the selected tensors"
 
 
 def law_checkpoint(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -> None:
-    """The state dict of an attached model, loaded into a freshly attached one, gives bitwise the same weights."""
+    """The state dict of an attached model, loaded into a freshly attached one, gives bitwise the same."""
     model, _, attachment = _attached(case, layout, dtype, seed)
     _train(attachment, seed)
     again, _, _ = _attached(case, layout, dtype, seed + 1)
     again.load_state_dict(model.state_dict())
-    _assert_same(again.weights(), model.weights(), "weights from a checkpoint")
+    again.features, again.attributes = model.features, model.attributes
+    for one in (again, model):
+        one.eval()
+    _assert_same(again.behaviour(), model.behaviour(), "a model from a checkpoint")
 
 
 def law_options(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -> None:
@@ -287,7 +365,7 @@ METHOD_LAWS: tuple[MethodLaw, ...] = (
     law_gradient,
     law_groups,
     law_equivariance,
-    law_merge,
+    law_applied,
     law_detach,
     law_frozen,
     law_file,
@@ -301,9 +379,9 @@ METHOD_LAWS: tuple[MethodLaw, ...] = (
 def _attached(
     case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int
 ) -> tuple[PathNetwork, dict[str, Tensor], Attachment]:
-    """A model with the method attached, and its base weights."""
+    """A model with the method attached, and the behaviour of its base."""
     model = PathNetwork(layout, dtype, seed % 1000)
-    base = model.weights()
+    base = model.behaviour()
     return model, base, attach(model, case.method, layout, seed=seed)
 
 
@@ -336,13 +414,30 @@ def _mix(weight: Tensor, block: Block, x: Tensor, attributes: Tensor) -> Tensor:
     return torch.einsum("bim,be,ieo->bom", x, attributes, part)
 
 
-def _submodule(model: nn.Module, path: str) -> nn.Module:
-    """Submodule at a path, made where it is missing."""
-    for step in filter(None, path.split(".")):
+def _is_linear(tensor: str, layout: Layout) -> bool:
+    """Whether a tensor is a Linear's: alone in its module, with one matrix after the other, one for every path."""
+    path = tensor.rpartition(".")[0]
+    alone = [name.rpartition(".")[0] for name in layout.tensors].count(path) == 1
+    return alone and bool(path) and all(len(block.shape) == 2 and not block.strides for block in layout.of(tensor))
+
+
+def _components(row: Tensor, irreps: Sequence[tuple[int, Irrep]]) -> list[Tensor]:
+    """Parts of a row of irreps, shape (batch, columns), each as (batch, multiplicity, 2l + 1)."""
+    shapes = [(multiplicity, 2 * irrep.l + 1) for multiplicity, irrep in irreps]
+    parts = row.split([channels * components for channels, components in shapes], -1)
+    return [part.unflatten(-1, shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def _submodule(model: nn.Module, path: str, last: nn.Module) -> nn.Module:
+    """Submodule at a path; where it is missing, `last`, in plain modules."""
+    *steps, name = path.split(".")
+    for step in steps:
         if not hasattr(model, step):
             model.add_module(step, nn.Module())
         model = model.get_submodule(step)
-    return model
+    if name and not hasattr(model, name):
+        model.add_module(name, last)
+    return model.get_submodule(name)
 
 
 def _parameter(shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator) -> nn.Parameter:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from equisparse.adapters.attach import Attachment
+from equisparse.errors import InputError
 
 
 class Anchor:
@@ -18,10 +19,21 @@ class Anchor:
     ----------
     attachment : Attachment
     weight : float
+
+    Raises
+    ------
+    InputError
+        If the attached method changes no weights.
     """
 
     def __init__(self, attachment: Attachment, weight: float) -> None:
         self._attachment, self._weight = attachment, weight
+        if not attachment.method.mergeable:
+            raise InputError(
+                f"The method {attachment.method.name} changes no weights that an anchor could hold.",
+                given=f"--anchor {weight:g}",
+                next_step="leave --anchor out, or hold the model back with --replay",
+            )
         sizes = torch.stack([base.square().sum() for base, _ in attachment.weights()])
         self._sizes = sizes.masked_fill(sizes == 0, float("inf"))
 

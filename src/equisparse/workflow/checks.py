@@ -55,7 +55,7 @@ def evaluate_files(
     else:
         adapter = load_adapter(adapter_file)
         check_adapter(backbone, adapter)
-        shifts, weights = dict(adapter.shifts), adapter.merged(backbone.model)
+        shifts, weights = dict(adapter.shifts), adapter.applied(backbone.model)
     dataset = FrameDataset(backbone, frames, shifts)
     with weights:
         return evaluate(backbone, dataset).metrics(dataset)
@@ -64,6 +64,7 @@ def evaluate_files(
 def merge_files(backbone: AbstractBackbone, adapter_file: str, out: Path, frames_file: str | None) -> MergeCheck:
     """Native checkpoint of a base with an adapter file, compared on frames of a file or of the demo data."""
     adapter = load_adapter(adapter_file)
+    adapter.check_mergeable()
     frames = read_frames(frames_file or str(demo_files().valid))
     check_elements(backbone, [frame.atoms for frame in frames])
     make_folder(out.parent)

@@ -29,9 +29,9 @@ class FinetuneResult:
     Parameters
     ----------
     folder : Path
-        With ``adapter.safetensors``, the merged checkpoint, ``metrics.json``, ``metrics.csv``, ``config.yaml``,
-        ``report.html``, the tables it is made from (``predictions/``, ``interpretation/``, ``findings.json``),
-        ``figures/`` and ``checkpoints/``.
+        With ``adapter.safetensors``, the merged checkpoint if the method changes weights, ``metrics.json``,
+        ``metrics.csv``, ``config.yaml``, ``report.html``, the tables it is made from (``predictions/``,
+        ``interpretation/``, ``findings.json``), ``figures/`` and ``checkpoints/``.
     adapter : Adapter
     metrics : dict
         Contents of ``metrics.json``; empty in all but the first of several processes.
@@ -91,7 +91,7 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
     )
     if not leads:
         return FinetuneResult(folder, adapter, {})
-    with adapter.merged(backbone.model):
+    with adapter.applied(backbone.model):
         final = evaluate_all(backbone, datasets)
 
     stages = {"base": base, "refit": judged(base.evaluations, datasets), "final": final}

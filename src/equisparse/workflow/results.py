@@ -11,12 +11,12 @@ from typing import Any
 
 from rich.console import Console
 
-from equisparse.adapters.adapter import Adapter, count_changes
+from equisparse.adapters.adapter import NOT_MERGEABLE, Adapter, count_changes
 from equisparse.adapters.file import save_adapter
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.data.audit.finding import Finding
 from equisparse.data.references import ReferenceFit
-from equisparse.deploy.merge import merge
+from equisparse.deploy.merge import MergeCheck, merge
 from equisparse.files import write_text
 from equisparse.report.document import write_report
 from equisparse.report.export import write_figures
@@ -61,7 +61,7 @@ class Outcome:
 
 
 def write_results(folder: Path, backbone: AbstractBackbone, outcome: Outcome, console: Console) -> dict[str, Any]:
-    """Write adapter, native checkpoint, metrics, figures, tables and report; print the errors.
+    """Write adapter, native checkpoint if there can be one, metrics, figures, tables and report; print the errors.
 
     Returns
     -------
@@ -76,13 +76,12 @@ def write_results(folder: Path, backbone: AbstractBackbone, outcome: Outcome, co
     metrics = _measured(backbone, outcome)
     adapter = replace(outcome.adapter, metrics={key: _rounded(metrics[key]) for key in _IN_HEADER})
     metrics["adapter_bytes"] = save_adapter(adapter, folder / ADAPTER)
-    merged = folder / f"merged{backbone.native_suffix}"
-    check = merge(backbone, adapter, merged, [frame.atoms for frame in outcome.splits.valid[:_COMPARED_FRAMES]])
-    metrics |= {
-        "base_bytes": backbone.native_bytes,
-        "merged_check": asdict(check),
-        "deployment": backbone.deployment_notes(Path(merged.name)),
-    }
+    metrics["base_bytes"], merged = backbone.native_bytes, folder / f"merged{backbone.native_suffix}"
+    check = _merged(backbone, adapter, merged, outcome.splits)
+    if check is None:
+        metrics["not_merged"] = NOT_MERGEABLE
+    else:
+        metrics |= {"merged_check": asdict(check), "deployment": backbone.deployment_notes(Path(merged.name))}
     stages = {name: stage.evaluations for name, stage in outcome.stages.items()}
     write_findings(folder, outcome.findings)
     write_predictions(folder, outcome.splits, stages["base"], stages["final"], adapter)
@@ -94,13 +93,20 @@ def write_results(folder: Path, backbone: AbstractBackbone, outcome: Outcome, co
     console.print(error_table({name: stage.metrics for name, stage in outcome.stages.items()}))
     closing = (
         *_closing_lines(metrics),
-        f"merged   {check}",
+        *([f"merged   no: {NOT_MERGEABLE}"] if check is None else [f"merged   {check}"]),
         f"results  {folder}",
         f"report   {report}",
-        backbone.deployment_notes(merged),
+        *([] if check is None else [backbone.deployment_notes(merged)]),
     )
     console.print("\n".join(closing), markup=False, highlight=False, soft_wrap=True)
     return metrics
+
+
+def _merged(backbone: AbstractBackbone, adapter: Adapter, path: Path, splits: Splits) -> MergeCheck | None:
+    """Write and check the native checkpoint; None where the method leaves none."""
+    if not adapter.mergeable:
+        return None
+    return merge(backbone, adapter, path, [frame.atoms for frame in splits.valid[:_COMPARED_FRAMES]])
 
 
 def versions(backbone: AbstractBackbone) -> dict[str, str]:

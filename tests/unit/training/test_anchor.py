@@ -6,9 +6,11 @@ from torch import nn
 
 from equisparse.adapters.attach import Attachment, attach
 from equisparse.blocks import Layout, matrix_blocks
+from equisparse.errors import InputError
 from equisparse.methods.base import AbstractMethod
 from equisparse.methods.elora import ELoRA
 from equisparse.methods.full import Full
+from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
 from equisparse.methods.sparse import Sparse
 from equisparse.testing.methods import PathNetwork
@@ -92,3 +94,8 @@ def test_a_restraint_adds_its_gradient_only_where_the_loss_has_one() -> None:
     add_gradient((parameter.square() + idle).sum(), [parameter, idle], lambda gradient: gradient / 2)
     torch.testing.assert_close(parameter.grad, torch.tensor([0.5 + 1.0, 0.0]))
     assert idle.grad is None
+
+
+def test_an_anchor_needs_weights_that_change() -> None:
+    with pytest.raises(InputError, match="mmea changes no weights"):
+        Anchor(attached(MMEA()), 1.0)

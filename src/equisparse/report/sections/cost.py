@@ -18,6 +18,8 @@ def cost(run: Run) -> Markup:
         "base checkpoint": f"{metrics['base_bytes']:,} bytes",
         "training": f"{metrics['steps']:,} steps in {metrics['seconds']:,.0f} s",
         "machine": metrics["versions"]["machine"],
-        "at run time": "none: the merged checkpoint has the size and speed of the base",
+        "at run time": "the change runs beside the layers of the base, in this package's calculator"
+        if "not_merged" in metrics
+        else "none: the merged checkpoint has the size and speed of the base",
     }
     return html.definitions(values)

@@ -98,6 +98,8 @@ def checks(run: Run, ratios: dict[str, RatioInterval]) -> Iterator[tuple[Mark, s
         state: Mark = "good" if merged["equal"] else "bad"
         difference = number(1e3 * merged["forces"], 2)
         yield state, f"The merged checkpoint gives what the adapter gives (forces within {difference} meV/Angstrom)."
+    if reason := run.metrics.get("not_merged"):
+        yield "caution", f"There is no merged checkpoint, and the upstream's own tools cannot run this model: {reason}."
     yield from _audit_check(run)
     yield from _overfit_check(run)
     for name, ratio in ratios.items():

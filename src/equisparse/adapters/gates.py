@@ -1,0 +1,116 @@
+"""Gates on modules: which modules can carry one, how it is put on, and how it is taken off."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, cast
+
+from torch import Generator, Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from equisparse.adapters.owners import owner_of
+from equisparse.blocks import GATE, Layout
+from equisparse.errors import AdapterError, SelectionError
+from equisparse.methods.base import AbstractGate, AbstractGateMethod, Channels, Irreps
+
+
+def build_gates(
+    model: nn.Module, method: AbstractGateMethod, layout: Layout, generator: Generator
+) -> dict[str, AbstractGate]:
+    """Gates at their start by tensor name, for the modules of `layout` that can carry one; nothing is changed yet.
+
+    Raises
+    ------
+    SelectionError
+        If there is no such module.
+    """
+    gates: dict[str, AbstractGate] = {}
+    seen: set[nn.Module] = set()
+    for name in layout.tensors:
+        module = owner_of(model, name)[0]
+        irreps = _irreps(module)
+        if irreps and module not in seen and (gate := method.build(*irreps, generator)):
+            seen.add(module)
+            gates[name] = gate.to(model.get_parameter(name))
+    if not gates:
+        raise SelectionError(
+            f"The method {method.name} finds no module to act on.",
+            given=f"{len(layout.tensors)} selected tensors, such as {layout.tensors[0]}",
+            expected="weights of modules that take and give rows of irreps, with scalars among their inputs",
+            next_step="select tensors of another role, such as `--targets linear`",
+        )
+    return gates
+
+
+def restored_gates(
+    model: nn.Module, method: AbstractGateMethod, stored: Mapping[str, Mapping[str, Tensor]]
+) -> dict[str, AbstractGate]:
+    """Gates by tensor name, from what they stored.
+
+    Raises
+    ------
+    AdapterError
+        If a stored gate does not fit its module.
+    """
+    return {name: _restored(model, method, name, parts) for name, parts in stored.items()}
+
+
+def place_gates(model: nn.Module, gates: Mapping[str, AbstractGate]) -> list[RemovableHandle]:
+    """Put each gate on the module that owns its tensor; gives what `remove_gates` needs."""
+    handles = []
+    for name, gate in gates.items():
+        module = owner_of(model, name)[0]
+        module.add_module(GATE, gate)
+        handles.append(module.register_forward_hook(_through_gate))
+    return handles
+
+
+def remove_gates(model: nn.Module, names: Iterable[str], handles: Iterable[RemovableHandle]) -> None:
+    """Take gates off, so that nothing of them is left."""
+    for handle in handles:
+        handle.remove()
+    for name in names:
+        delattr(owner_of(model, name)[0], GATE)
+
+
+@contextmanager
+def gated(model: nn.Module, gates: Mapping[str, AbstractGate]) -> Iterator[None]:
+    """Within the block the gates act on `model`; afterwards nothing of them is left."""
+    handles = place_gates(model, gates)
+    try:
+        yield
+    finally:
+        remove_gates(model, gates, handles)
+
+
+def _through_gate(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+    """Forward hook; it finds the gate in the module, so that a copy of the model uses its own."""
+    changed: Tensor = module.get_submodule(GATE)(inputs[0], output)
+    return changed
+
+
+def _restored(model: nn.Module, method: AbstractGateMethod, name: str, parts: Mapping[str, Tensor]) -> AbstractGate:
+    """Gate of the module that owns one tensor, with the stored parameters."""
+    irreps = _irreps(owner_of(model, name)[0])
+    gate = method.build(*irreps, Generator()) if irreps else None
+    shapes = {part: value.shape for part, value in parts.items()}
+    if gate is None or shapes != {part: value.shape for part, value in gate.named_parameters()}:
+        raise AdapterError(
+            "A stored gate does not fit its module.",
+            given=f"{name}: " + ", ".join(f"{part} {tuple(shape)}" for part, shape in shapes.items()),
+            cause="a damaged file, or another version of the upstream package",
+        )
+    gate.load_state_dict(dict(parts))
+    return gate.to(model.get_parameter(name)).requires_grad_(False)
+
+
+def _irreps(module: nn.Module) -> tuple[Irreps, Irreps] | None:
+    """Irreps of input and output of a module that says them as e3nn's Linear does; None if it does not."""
+    inputs, outputs = getattr(module, "irreps_in", None), getattr(module, "irreps_out", None)
+    if any(side is None or isinstance(side, Mapping) for side in (inputs, outputs)):
+        return None
+    return _channels(cast(Any, inputs)), _channels(cast(Any, outputs))
+
+
+def _channels(irreps: Iterable[Any]) -> Irreps:
+    """Channels of an ``e3nn.o3.Irreps``."""
+    return tuple(Channels(multiplicity, irrep.l, irrep.p) for multiplicity, irrep in irreps)
