@@ -35,6 +35,7 @@ from equisparse.data.demo import demo_files
 from equisparse.errors import BackboneError, StateError
 from equisparse.methods.scale import Scale
 from equisparse.methods.sparse import Sparse
+from equisparse.testing import attached
 from equisparse.testing import backbones as laws
 
 TYPES = ["Al", "Mg", "O"]
@@ -264,7 +265,7 @@ class TestEveryModel:
 
     @pytest.mark.parametrize("method", [Sparse(), Scale()], ids=repr)
     def test_merged_equals_attached_bitwise(self, backbone, oxides, tmp_path, method):
-        laws.check_merged_is_attached(backbone, method, tmp_path / "merged.ckpt", oxides)
+        attached.check_merged_is_attached(backbone, method, tmp_path / "merged.ckpt", oxides)
 
 
 @pytest.mark.skipif(not find_spec("allegro"), reason="nequip-allegro is not installed")

@@ -12,7 +12,7 @@ from equisparse.errors import InputError, SelectionError, StateError
 from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
 from equisparse.methods.sparse import Sparse
-from equisparse.testing.methods import PathNetwork
+from equisparse.testing.networks import PathNetwork
 
 LAYOUT = Layout(
     (
