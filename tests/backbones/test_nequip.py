@@ -33,6 +33,7 @@ from equisparse.backbones.registry import guess, load_backbone
 from equisparse.cli import main
 from equisparse.data.demo import demo_files
 from equisparse.errors import BackboneError, StateError
+from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
 from equisparse.methods.sparse import Sparse
 from equisparse.testing import attached
@@ -256,6 +257,9 @@ class TestEveryModel:
 
     def test_symmetry_of_changes(self, backbone, oxides):
         laws.check_symmetry_of_changes(backbone, oxides[1])
+
+    def test_gates(self, backbone, oxides):
+        attached.check_gates(backbone, MMEA(), oxides[1])
 
     def test_native_file(self, backbone, oxides, tmp_path):
         shared = len(set(backbone.reference_slots.values())) == 1
