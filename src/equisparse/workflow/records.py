@@ -40,7 +40,7 @@ def write_predictions(
 
 
 def write_signatures(folder: Path, adapter: Adapter, backbone: AbstractBackbone) -> None:
-    """Write signatures, largest entries and maps of the change, from the untouched base; nothing if no weight changes."""
+    """Write signatures, largest entries and maps of a change of the untouched base; nothing if no weights change."""
     if not adapter.mergeable:
         return
     (folder / SIGNATURES).parent.mkdir(exist_ok=True)
