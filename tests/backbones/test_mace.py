@@ -26,6 +26,7 @@ from equisparse.methods.elora import ELoRA
 from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
 from equisparse.methods.sparse import Sparse
+from equisparse.testing import attached
 from equisparse.testing import backbones as laws
 
 pytestmark = pytest.mark.filterwarnings("ignore:The TorchScript type system:UserWarning")
@@ -166,7 +167,7 @@ class TestEveryModel:
         laws.check_permutation(backbone, oxides[1])
 
     def test_gates(self, backbone, oxides):
-        laws.check_gates(backbone, MMEA(), oxides[1])
+        attached.check_gates(backbone, MMEA(), oxides[1])
 
     def test_derivatives(self, backbone, oxides):
         laws.check_forces(backbone, oxides[0])
@@ -191,18 +192,17 @@ class TestEveryModel:
 
     @pytest.mark.parametrize("method", [Sparse(), Scale()], ids=repr)
     def test_merged_equals_attached_bitwise(self, backbone, oxides, tmp_path, method):
-        laws.check_merged_is_attached(backbone, method, tmp_path / "merged.model", oxides)
+        attached.check_merged_is_attached(backbone, method, tmp_path / "merged.model", oxides)
 
 
 class TestLoRAOfMACE:
     """Our `elora` against MACE's own LoRA, which gives the same change of weights for the same factors.
 
     The change of a block of weights is ``alpha / rank * c * A B`` with c = 1 in ours. In MACE's, c = 1 in radial
-    networks. In an o3.Linear it is ``p_A p_B / p``, the path weights of the two factors and of the base. All that
-    goes into an irrep goes into one bottleneck of `rank` channels, so p_A = p and p_B = 1 / sqrt(rank): c = 1 /
-    sqrt(rank). Paths into one output share their B there and have one each here. Self-connections by tensor
-    product and contractions stay as they are in MACE's; blocks smaller than the rank have smaller factors in
-    ours.
+    networks. In an o3.Linear it is ``p_A p_B / p``, the path weights of the two factors and of the base. All that goes
+    into an irrep goes into one bottleneck of `rank` channels, so p_A = p and p_B = 1 / sqrt(rank): c = 1 / sqrt(rank).
+    Paths into one output share their B there and have one each here. Self-connections by tensor product and
+    contractions stay as they are in MACE's; blocks smaller than the rank have smaller factors in ours.
     """
 
     RANK, ALPHA = 2, 3.0

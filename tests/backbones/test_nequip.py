@@ -33,8 +33,10 @@ from equisparse.backbones.registry import guess, load_backbone
 from equisparse.cli import main
 from equisparse.data.demo import demo_files
 from equisparse.errors import BackboneError, StateError
+from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
 from equisparse.methods.sparse import Sparse
+from equisparse.testing import attached
 from equisparse.testing import backbones as laws
 
 TYPES = ["Al", "Mg", "O"]
@@ -256,6 +258,9 @@ class TestEveryModel:
     def test_symmetry_of_changes(self, backbone, oxides):
         laws.check_symmetry_of_changes(backbone, oxides[1])
 
+    def test_gates(self, backbone, oxides):
+        attached.check_gates(backbone, MMEA(), oxides[1])
+
     def test_native_file(self, backbone, oxides, tmp_path):
         shared = len(set(backbone.reference_slots.values())) == 1
         path = tmp_path / "native.ckpt"
@@ -264,7 +269,7 @@ class TestEveryModel:
 
     @pytest.mark.parametrize("method", [Sparse(), Scale()], ids=repr)
     def test_merged_equals_attached_bitwise(self, backbone, oxides, tmp_path, method):
-        laws.check_merged_is_attached(backbone, method, tmp_path / "merged.ckpt", oxides)
+        attached.check_merged_is_attached(backbone, method, tmp_path / "merged.ckpt", oxides)
 
 
 @pytest.mark.skipif(not find_spec("allegro"), reason="nequip-allegro is not installed")

@@ -25,6 +25,7 @@ from equisparse.methods.full import Full
 from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
 from equisparse.methods.sparse import Sparse
+from equisparse.testing import attached
 from equisparse.testing import backbones as laws
 
 PRETRAINED = [("7net-0", None), ("7net-0_22May2024", None), ("7net-l3i5", None), ("7net-mf-0", "R2SCAN")]
@@ -188,7 +189,7 @@ class TestSymmetriesAndDerivatives:
 
     @pytest.mark.parametrize("method", [MMEA(), MMEA(rank=4, gate="residual")], ids=repr)
     def test_gates(self, backbone, oxides, method):
-        laws.check_gates(backbone, method, oxides[0], improper=False)
+        attached.check_gates(backbone, method, oxides[0], improper=False)
 
     def test_slab_periodic_in_two_directions(self, backbone, oxides):
         slab = oxides[0].copy()
@@ -232,7 +233,7 @@ class TestOwnModels:
         laws.check_permutation(backbone, oxides[1])
 
     def test_gates(self, backbone, oxides, improper):
-        laws.check_gates(backbone, MMEA(), oxides[1], improper=improper)
+        attached.check_gates(backbone, MMEA(), oxides[1], improper=improper)
 
     def test_derivatives(self, backbone, oxides):
         laws.check_forces(backbone, oxides[0])
@@ -251,7 +252,7 @@ class TestOwnModels:
 
 @pytest.mark.parametrize("method", [Sparse(), Scale()], ids=repr)
 def test_merged_equals_attached_bitwise(own_model, load, oxides, tmp_path, method):
-    laws.check_merged_is_attached(load(str(own_model)), method, tmp_path / "merged.pth", oxides)
+    attached.check_merged_is_attached(load(str(own_model)), method, tmp_path / "merged.pth", oxides)
 
 
 def test_modalities_differ(load, oxides):

@@ -158,7 +158,10 @@ def test_gates_leave_no_merged_checkpoint_and_the_run_says_so(gated: Path) -> No
     assert metrics["changed_count"] == 0
     assert not list(gated.glob("merged*"))
     assert "merged_check" not in metrics
-    assert metrics["not_merged"] in (gated / "report.html").read_text()
+    report = (gated / "report.html").read_text()
+    assert metrics["not_merged"] in report
+    assert "What the layers now give" in report
+    assert "selected weights changed" not in report
 
 
 def test_gates_are_evaluated_by_the_command_and_by_the_calculator(

@@ -6,13 +6,14 @@ import pytest
 import torch
 
 from equisparse.adapters.attach import attach, is_attached, merged_weights, write, written
+from equisparse.adapters.gates import place_gates, restored_gates
 from equisparse.adapters.owners import owner_of
 from equisparse.blocks import Layout, column_blocks, matrix_blocks
-from equisparse.errors import InputError, SelectionError, StateError
+from equisparse.errors import AdapterError, InputError, SelectionError, StateError
 from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
 from equisparse.methods.sparse import Sparse
-from equisparse.testing.methods import PathNetwork
+from equisparse.testing.networks import PathNetwork
 
 LAYOUT = Layout(
     (
@@ -78,6 +79,19 @@ def test_a_copy_of_a_gated_model_uses_its_own_gates(model):
     attachment.detach()
     assert all(map(torch.equal, twin(twin.features), before))
     assert all(map(torch.equal, model(model.features), before))
+
+
+def test_gates_on_gates_are_refused(model):
+    gates = attach(model, MMEA(), LAYOUT).deltas
+    with pytest.raises(StateError, match="has gates already"):
+        place_gates(model, gates)
+
+
+@pytest.mark.parametrize("rank", [2, 4])
+def test_stored_gates_that_do_not_fit_are_refused(model, rank):
+    stored = attach(model, MMEA(rank=3), LAYOUT).detach()
+    with pytest.raises(AdapterError, match=r"first.mix.weight: down \(3, 3\)"):
+        restored_gates(model, MMEA(rank=rank), stored)
 
 
 def test_detach_can_be_followed_by_another_attach(model):

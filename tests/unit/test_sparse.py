@@ -7,7 +7,8 @@ from equisparse.adapters.attach import Attachment, attach
 from equisparse.blocks import Layout, column_blocks, matrix_blocks
 from equisparse.errors import InputError
 from equisparse.methods.sparse import Sparse
-from equisparse.testing.methods import PathNetwork, train
+from equisparse.testing.methods import train
+from equisparse.testing.networks import PathNetwork
 
 LAYOUT = Layout(
     (

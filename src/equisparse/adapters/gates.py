@@ -9,7 +9,7 @@ from torch.utils.hooks import RemovableHandle
 
 from equisparse.adapters.owners import owner_of
 from equisparse.blocks import GATE, Layout
-from equisparse.errors import AdapterError, SelectionError
+from equisparse.errors import AdapterError, SelectionError, StateError
 from equisparse.methods.base import AbstractGate, AbstractGateMethod, Channels, Irreps
 
 
@@ -55,7 +55,15 @@ def restored_gates(
 
 
 def place_gates(model: nn.Module, gates: Mapping[str, AbstractGate]) -> list[RemovableHandle]:
-    """Put each gate on the module that owns its tensor; gives what `remove_gates` needs."""
+    """Put each gate on the module that owns its tensor; gives what `remove_gates` needs.
+
+    Raises
+    ------
+    StateError
+        If a module has a gate already.
+    """
+    if any(hasattr(owner_of(model, name)[0], GATE) for name in gates):
+        raise StateError("This model has gates already.", next_step="load the base model again")
     handles = []
     for name, gate in gates.items():
         module = owner_of(model, name)[0]

@@ -40,7 +40,9 @@ def write_predictions(
 
 
 def write_signatures(folder: Path, adapter: Adapter, backbone: AbstractBackbone) -> None:
-    """Write signatures, largest entries and maps of the change, from the untouched base."""
+    """Write signatures, largest entries and maps of a change of the untouched base; nothing if no weights change."""
+    if not adapter.mergeable:
+        return
     make_folder((folder / SIGNATURES).parent)
     rows = signature_table(adapter, backbone.model, backbone.element_order)
     write_rows(folder / SIGNATURES, [asdict(row) for row in rows])
@@ -61,6 +63,7 @@ def write_functional(folder: Path, adapter: Adapter, backbone: AbstractBackbone,
     numbers = np.concatenate([frame.numbers for frame in chosen])
     rows = functional_table(adapter, backbone.model, numbers, lambda: backbone.predict(backbone.collate(graphs)))
     if rows:
+        (folder / FUNCTIONAL).parent.mkdir(exist_ok=True)
         write_rows(folder / FUNCTIONAL, [asdict(row) for row in rows])
 
 

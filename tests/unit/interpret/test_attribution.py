@@ -8,7 +8,7 @@ from equisparse.adapters.adapter import Adapter
 from equisparse.blocks import Block, Layout
 from equisparse.errors import InputError
 from equisparse.interpret.attribution import FrameErrors, attribute, group_blocks
-from equisparse.testing.methods import PathNetwork
+from equisparse.testing.networks import PathNetwork
 
 TOTALS = {"linear": 0.5, "readout": 0.25 - 0.125}
 """Sums of what the fixture plants."""

@@ -6,7 +6,7 @@ import torch
 
 from equisparse.adapters.adapter import Adapter, count_changes
 from equisparse.interpret.changes import aggregate, change_table
-from equisparse.testing.methods import PathNetwork
+from equisparse.testing.networks import PathNetwork
 
 
 def test_sparse_change_is_found_in_its_blocks(planted: Adapter) -> None:

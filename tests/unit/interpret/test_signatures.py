@@ -12,7 +12,7 @@ from equisparse.blocks import Block, Layout, matrix_blocks
 from equisparse.interpret.signatures import largest_entries, pooled_maps, signature_table
 from equisparse.methods.entries import pack
 from equisparse.testing.layouts import SEEDS, layouts
-from equisparse.testing.methods import PathNetwork
+from equisparse.testing.networks import PathNetwork
 
 BASE = {"backbone": "none", "source": "path network", "sha256": "0" * 64, "version": "0"}
 

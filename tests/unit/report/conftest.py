@@ -15,7 +15,7 @@ from equisparse.files import write_rows
 from equisparse.interpret.signatures import largest_entries, pooled_maps, signature_table
 from equisparse.report.predictions import SplitPredictions, save_predictions
 from equisparse.report.run import ENTRIES, FINDINGS, MAPS, PREDICTIONS, SIGNATURES
-from equisparse.testing.methods import PathNetwork
+from equisparse.testing.networks import PathNetwork
 from equisparse.training.errors import METRICS
 
 MakeRun = Callable[..., Path]
