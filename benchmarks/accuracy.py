@@ -24,6 +24,7 @@ from equisparse.backbones.registry import load_backbone
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.data.read import read_frames
 from equisparse.training.dataset import FrameDataset
+from equisparse.training.options import TrainingOptions
 from equisparse.training.predict import evaluate
 from equisparse.workflow.inputs import choose_method, read_splits, small_pieces
 from equisparse.workflow.results import versions
@@ -44,7 +45,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--changed", type=float)
     parser.add_argument("--budget")
     parser.add_argument("--targets", nargs="+")
-    parser.add_argument("--optimizer", default="adamw")
+    parser.add_argument("--optimizer", default=TrainingOptions.optimizer)
     parser.add_argument("--lr", type=float)
     parser.add_argument("--steps", type=int, default=600, help="optimiser steps, rounded up to whole epochs")
     parser.add_argument("--batch-size", type=int, default=10)

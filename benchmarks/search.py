@@ -22,6 +22,7 @@ from optuna.trial import TrialState
 from equisparse.backbones.registry import load_backbone
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.training.dataset import FrameDataset
+from equisparse.training.options import TrainingOptions
 from equisparse.training.predict import evaluate
 from equisparse.workflow.inputs import choose_method, read_splits, small_pieces
 from equisparse.workflow.stages import fit_references, train_adapter
@@ -39,6 +40,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--base", default="7net-0")
     parser.add_argument("--method", default="sparse")
     parser.add_argument("--changed", type=float)
+    parser.add_argument("--optimizer", default=TrainingOptions.optimizer)
     parser.add_argument("--span", type=float, default=5.0, help="learning rates from default / SPAN to default * SPAN")
     parser.add_argument("--option", action="append", default=[], help="NAME=VALUE,VALUE,... of the method")
     parser.add_argument("--steps", type=int, default=600, help="optimiser steps of a trial")
@@ -62,6 +64,7 @@ def main() -> None:
                 Path(arguments.base).name,
                 arguments.method,
                 arguments.changed,
+                arguments.optimizer,
                 arguments.steps,
             )
             if part is not None
@@ -110,6 +113,7 @@ def objective(trial: optuna.Trial, arguments: argparse.Namespace) -> float:
             method=arguments.method,
             method_options=options,
             changed=arguments.changed,
+            optimizer=arguments.optimizer,
             batch_size=arguments.batch_size,
             seed=arguments.seed,
             device=arguments.device,

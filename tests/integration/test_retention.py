@@ -25,7 +25,7 @@ from equisparse.methods.select import select
 from equisparse.methods.sparse import Sparse
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.fit import FitResult
-from equisparse.training.options import TrainingOptions
+from equisparse.training.options import OPTIMIZERS, TrainingOptions
 from equisparse.training.replay import Replay, replay_of
 from equisparse.workflow.stages import train_adapter
 
@@ -134,12 +134,12 @@ def test_what_has_no_weight_changes_no_bit(train: Train, replay: Replay, tmp_pat
 )
 def test_each_option_cuts_the_drift(train: Train, replay: Replay, tmp_path: Path, option: dict[str, float]) -> None:
     error = "drift_force_rmse_mev_per_ang"
-    _, free = train(tmp_path / "free", replay=replay, replay_weight=0.0, epochs=8)
-    _, kept = train(tmp_path / "kept", replay=replay, epochs=8, **({"replay_weight": 0.0} | option))
+    _, free = train(tmp_path / "free", replay=replay, replay_weight=0.0, epochs=8, lr=5e-3)
+    _, kept = train(tmp_path / "kept", replay=replay, epochs=8, lr=5e-3, **({"replay_weight": 0.0} | option))
     assert kept.curve[-1][error] < 0.8 * free.curve[-1][error]
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "schedulefree"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("method", [Full(), Sparse(changed=0.02)], ids=["full", "sparse"])
 def test_a_broken_off_run_resumes_to_the_same_bits(
     train: Train, replay: Replay, tmp_path: Path, method: Full | Sparse, optimizer: str

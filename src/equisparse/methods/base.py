@@ -6,13 +6,14 @@ Most methods change weights: an `AbstractWeightMethod` builds an `AbstractDelta`
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 from torch import Generator, Tensor, nn
 
 from equisparse.blocks import Block, Layout
 from equisparse.errors import InputError
+from equisparse.methods.matrices import Matrices
 
 Stored = dict[str, Tensor]
 """Named tensors that describe the change at one weight tensor; what an adapter file holds."""
@@ -56,6 +57,8 @@ class ParameterGroup:
         Decoupled weight decay.
     lr : float or None
         A learning rate of its own, which is not annealed.
+    matrices : mapping of Parameter to tuple of Matrices
+        The matrices that tile a member; members without any may be left out.
     """
 
     name: str
@@ -63,6 +66,7 @@ class ParameterGroup:
     lr_factor: float = 1.0
     weight_decay: float = 1e-8
     lr: float | None = None
+    matrices: Mapping[nn.Parameter, tuple[Matrices, ...]] = field(default_factory=dict, hash=False)
 
 
 class AbstractChange(nn.Module, ABC):
@@ -136,7 +140,7 @@ class AbstractMethod(ABC):
     @property
     def learning_rate(self) -> float:
         """Default learning rate of the run, as measured (docs/benchmarks.md)."""
-        return 1e-2
+        return 3e-2
 
     @property
     def default_targets(self) -> tuple[str, ...]:

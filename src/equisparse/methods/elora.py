@@ -11,6 +11,7 @@ from torch import Generator, Tensor, nn
 from equisparse.blocks import Block
 from equisparse.errors import InputError
 from equisparse.methods.base import AbstractDelta, AbstractWeightMethod, ParameterGroup, Stored
+from equisparse.methods.matrices import consecutive_matrices
 
 
 class LowRankDelta(AbstractDelta):
@@ -52,7 +53,9 @@ class LowRankDelta(AbstractDelta):
         return {name: factor.detach().cpu().clone() for name, factor in (("down", self.down), ("up", self.up))}
 
     def groups(self) -> list[ParameterGroup]:
-        return [ParameterGroup("factors", (self.down, self.up))]
+        downs, ups = zip(*self._shapes, strict=True)
+        matrices = {self.down: consecutive_matrices(downs), self.up: consecutive_matrices(ups)}
+        return [ParameterGroup("factors", (self.down, self.up), matrices=matrices)]
 
 
 @dataclass(frozen=True)

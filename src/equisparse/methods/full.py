@@ -9,6 +9,7 @@ from torch import Generator, Tensor, nn
 
 from equisparse.blocks import Block
 from equisparse.methods.base import AbstractDelta, AbstractWeightMethod, ParameterGroup, Stored
+from equisparse.methods.matrices import matrices_of_blocks
 
 
 class FullDelta(AbstractDelta):
@@ -18,10 +19,13 @@ class FullDelta(AbstractDelta):
     ----------
     weight : Tensor
         Base weight, any shape.
+    blocks : tuple of Block
+        Tile the weight.
     """
 
-    def __init__(self, weight: Tensor) -> None:
+    def __init__(self, weight: Tensor, blocks: tuple[Block, ...]) -> None:
         super().__init__()
+        self._matrices = matrices_of_blocks(blocks)
         self.delta = nn.Parameter(torch.zeros_like(weight))
 
     def forward(self, weight: Tensor) -> Tensor:
@@ -31,7 +35,7 @@ class FullDelta(AbstractDelta):
         return {"change": self.delta.detach().cpu().clone()}
 
     def groups(self) -> list[ParameterGroup]:
-        return [ParameterGroup("delta", (self.delta,))]
+        return [ParameterGroup("delta", (self.delta,), matrices={self.delta: self._matrices})]
 
 
 @dataclass(frozen=True)
@@ -43,14 +47,14 @@ class Full(AbstractWeightMethod):
 
     @property
     def learning_rate(self) -> float:
-        return 5e-3
+        return 2e-2
 
     @property
     def default_targets(self) -> tuple[str, ...]:
         return ("all",)
 
     def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:
-        return FullDelta(weight)
+        return FullDelta(weight, blocks)
 
     def part_shapes(self, shape: tuple[int, ...], blocks: tuple[Block, ...]) -> Mapping[str, tuple[int, ...]]:
         return {"change": shape}

@@ -10,6 +10,7 @@ from torch import Generator, Tensor, nn
 
 from equisparse.errors import InputError
 from equisparse.methods.base import AbstractGate, AbstractGateMethod, Irreps, ParameterGroup
+from equisparse.methods.matrices import consecutive_matrices
 
 GATES = ("exp", "residual")
 """How a modulation s becomes a factor: ``exp(s)`` or ``1 + s``."""
@@ -47,7 +48,8 @@ class MagnitudeGate(AbstractGate):
         return torch.cat(list(self._modulated(hidden @ self.up + self.up_bias, output)), -1)
 
     def groups(self) -> list[ParameterGroup]:
-        return [ParameterGroup("gates", tuple(self.parameters()))]
+        matrices = {factor: consecutive_matrices([(len(factor), factor.shape[1])]) for factor in (self.down, self.up)}
+        return [ParameterGroup("gates", tuple(self.parameters()), matrices=matrices)]
 
     def _invariant(self, features: Tensor) -> Tensor:
         """Invariant inputs, shape (..., scalars)."""
@@ -99,7 +101,7 @@ class MMEA(AbstractGateMethod):
 
     @property
     def learning_rate(self) -> float:
-        return 5e-3
+        return 2e-2
 
     def build(self, inputs: Irreps, outputs: Irreps, generator: Generator) -> AbstractGate | None:
         if not any(channels.invariant for channels in inputs):

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from equisparse.blocks import Block
 from equisparse.methods import entries
 from equisparse.methods.base import AbstractDelta, Controller, ParameterGroup, Stored
+from equisparse.methods.matrices import matrices_of_blocks
 
 
 class PrunedDelta(AbstractDelta):
@@ -25,6 +27,8 @@ class PrunedDelta(AbstractDelta):
     ----------
     weight : Tensor
         Base weight, any shape.
+    blocks : tuple of Block
+        Tile the weight.
     storage : torch.dtype or None
         Of the stored values; that of the weight if None.
     """
@@ -32,10 +36,10 @@ class PrunedDelta(AbstractDelta):
     mask: Tensor
     squared_gradient: Tensor
 
-    def __init__(self, weight: Tensor, storage: torch.dtype | None) -> None:
+    def __init__(self, weight: Tensor, blocks: tuple[Block, ...], storage: torch.dtype | None) -> None:
         super().__init__()
         self.delta = nn.Parameter(torch.zeros_like(weight))
-        self._storage = storage
+        self._storage, self._matrices = storage, matrices_of_blocks(blocks)
         self.register_buffer("mask", torch.ones_like(weight))
         self.register_buffer("squared_gradient", torch.zeros_like(weight))
         self._size = min(1.0, float(weight.double().square().mean().sqrt()))
@@ -47,7 +51,7 @@ class PrunedDelta(AbstractDelta):
         return entries.pack(self.delta, self._storage)
 
     def groups(self) -> list[ParameterGroup]:
-        return [ParameterGroup("delta", (self.delta,), lr_factor=self._size)]
+        return [ParameterGroup("delta", (self.delta,), lr_factor=self._size, matrices={self.delta: self._matrices})]
 
     def saliency(self) -> Tensor:
         """Estimated loss increase of setting an entry back to the base, shape of the weight."""

@@ -24,7 +24,7 @@ class Scratch(Full):
         fresh = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
         if blocks[0].role == "contraction":
             fresh /= blocks[0].shape[0]  # MACE divides by the number of paths
-        delta = FullDelta(weight)
+        delta = FullDelta(weight, blocks)
         with torch.no_grad():
             delta.delta.copy_(fresh.to(weight) - weight)
         return delta

@@ -82,7 +82,7 @@ class Sparse(AbstractWeightMethod):
 
     @property
     def learning_rate(self) -> float:
-        return 8e-2 if self.has_target else 1e-2
+        return 8e-2 if self.has_target else 3e-2
 
     def fit_into(self, value_bytes: int, layout: Layout) -> "Sparse":
         return replace(self, value_bytes=value_bytes, changed=None)
@@ -101,7 +101,7 @@ class Sparse(AbstractWeightMethod):
 
     def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:
         if self.has_target:
-            return PrunedDelta(weight, None if self.value_bytes is None else _COMPACT)
+            return PrunedDelta(weight, blocks, None if self.value_bytes is None else _COMPACT)
         return SoftThresholdDelta(
             weight,
             blocks,

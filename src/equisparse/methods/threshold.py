@@ -10,6 +10,7 @@ from torch import Generator, Tensor, nn
 from equisparse.blocks import Block
 from equisparse.methods import entries
 from equisparse.methods.base import AbstractDelta, Controller, ParameterGroup, Stored
+from equisparse.methods.matrices import matrices_of_blocks
 
 
 def soft_threshold(x: Tensor, threshold: Tensor) -> Tensor:
@@ -29,7 +30,7 @@ class SoftThresholdDelta(AbstractDelta):
     weight : Tensor
         Base weight, any shape.
     blocks : tuple of Block
-        Its paths; used if `per_path`.
+        Its paths; they tile the weight.
     start_width : float
         Standard deviation of dW at the start. At zero no gradient would pass the threshold.
     start_threshold : float
@@ -63,6 +64,7 @@ class SoftThresholdDelta(AbstractDelta):
         self.register_buffer("path_of_entry", _path_of_entry(weight, blocks) if per_path else None, persistent=False)
         self.register_buffer("seen", torch.zeros_like(weight, dtype=torch.bool))
         self.tau_decay, self.tau_lr = tau_decay, tau_lr
+        self._matrices = matrices_of_blocks(blocks)
 
     def change(self) -> Tensor:
         """``S(dW, sigmoid(tau))``, shape of the weight.
@@ -85,7 +87,7 @@ class SoftThresholdDelta(AbstractDelta):
 
     def groups(self) -> list[ParameterGroup]:
         return [
-            ParameterGroup("delta", (self.delta,)),
+            ParameterGroup("delta", (self.delta,), matrices={self.delta: self._matrices}),
             ParameterGroup("threshold", (self.tau,), weight_decay=self.tau_decay, lr=self.tau_lr),
         ]
 

@@ -9,24 +9,27 @@ from schedulefree import AdamWScheduleFree
 from torch.optim.lr_scheduler import LambdaLR
 
 from equisparse.methods.base import AbstractDelta, Controller, ParameterGroup
+from equisparse.training.muon import Muon
 from equisparse.training.options import TrainingOptions
 
 
 def build_optimizer(deltas: Iterable[AbstractDelta], options: TrainingOptions) -> torch.optim.Optimizer:
-    """AdamW or schedule-free AdamW over the groups of all deltas; groups of the same settings are joined."""
-    optimizer: torch.optim.Optimizer
-    groups = _joined([group for delta in deltas for group in delta.groups()], options.lr or 0.0)
+    """The optimiser that the options name, over the groups of all deltas; groups of the same settings are joined."""
+    wished, lr = [group for delta in deltas for group in delta.groups()], options.lr or 0.0
+    groups = _joined(wished, lr)
     if options.optimizer == "schedulefree":
-        optimizer = AdamWScheduleFree(groups, lr=options.lr or 0.0, warmup_steps=options.warmup_steps)
-    else:
-        optimizer = torch.optim.AdamW(groups, lr=options.lr or 0.0)
-    return optimizer
+        schedule_free: torch.optim.Optimizer = AdamWScheduleFree(groups, lr=lr, warmup_steps=options.warmup_steps)
+        return schedule_free
+    if options.optimizer == "muon":
+        matrices = {member: where for group in wished for member, where in group.matrices.items() if where}
+        return Muon(groups, lr=lr, matrices=matrices)
+    return torch.optim.AdamW(groups, lr=lr)
 
 
 def build_schedule(
     optimizer: torch.optim.Optimizer, options: TrainingOptions, controller: Controller, total_steps: int
 ) -> LambdaLR | None:
-    """Warm-up and cosine to zero for AdamW, times what the controller wants; None if schedule-free.
+    """Warm-up and cosine to zero, times what the controller wants; None if schedule-free.
 
     Groups with a learning rate of their own keep it.
     """

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from equisparse.errors import InputError
 
-OPTIMIZERS = ("adamw", "schedulefree")
+OPTIMIZERS = ("adamw", "muon", "schedulefree")
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class TrainingOptions:
     lr : float or None
         Learning rate; by default that of the method.
     optimizer : str
-        ``adamw`` (cosine annealed to zero) or ``schedulefree`` (as in the paper).
+        ``adamw`` or ``muon`` (see `equisparse.training.muon`), both cosine annealed to zero, or ``schedulefree`` (as in
+        the paper).
     warmup_steps : int
         Steps over which the learning rate rises from zero.
     gradient_clip : float
