@@ -48,8 +48,8 @@ def add_gradient(
 ) -> None:
     """Add the gradient of what holds a model at its base to that of the loss, where the loss has any.
 
-    A parameter that the data do not reach, such as the embedding of an absent element, has not moved: there a restraint
-    could only add the noise of its own batches. Methods, too, tell such parameters by their gradient being zero.
+    A parameter that the data do not reach, such as the embedding of an absent element, stays at the base by itself, and
+    methods tell such parameters by their gradient being zero.
 
     Parameters
     ----------
