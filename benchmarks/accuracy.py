@@ -159,14 +159,18 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+def row_of(arguments: argparse.Namespace) -> dict[str, Any] | None:
+    """Row of a cell, if it is in the results."""
+    cell = cell_of(arguments)
+    return next((row for row in rows_of(arguments.results) if row["cell"] == cell), None)
+
+
 def ensure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Row of a cell; run now unless it is in the results."""
-    cell = cell_of(arguments)
-    for row in rows_of(arguments.results):
-        if row["cell"] == cell:
-            return row
-    row = run(arguments)
-    add_row(arguments.results, row)
+    row = row_of(arguments)
+    if row is None:
+        row = run(arguments)
+        add_row(arguments.results, row)
     return row
 
 

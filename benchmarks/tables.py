@@ -14,8 +14,9 @@ import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-from accuracy import RESULTS, cell_of, ensure, parse_arguments, rows_of
+from accuracy import RESULTS, ensure, parse_arguments, row_of
 
 METHODS = {
     "sparse": "--method sparse",
@@ -38,7 +39,15 @@ CHOSEN: dict[tuple[str, str], str] = {}
 SIZES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 
 
-def molecules() -> Iterator[str]:
+class Cell(NamedTuple):
+    """One cell: data set with its training frames, label in the table, options of `accuracy.py`."""
+
+    data: str
+    label: str
+    options: str
+
+
+def molecules() -> Iterator[Cell]:
     """rMD17 with 100 and with 50 training frames."""
     for name in ("ethanol", "aspirin", "toluene"):
         for method in MAIN + (REST if name == "ethanol" else ()):
@@ -47,13 +56,13 @@ def molecules() -> Iterator[str]:
         yield cell("molecules", "ethanol", method, "--steps 600 --train-frames 50")
 
 
-def acac() -> Iterator[str]:
+def acac() -> Iterator[Cell]:
     """Acetylacetone trained at 300 K, tested at 300 K, at 600 K, on a proton transfer and a dihedral scan."""
     for method in MAIN:
         yield cell("molecules", "acac", method, "--steps 600")
 
 
-def crystals() -> Iterator[str]:
+def crystals() -> Iterator[Cell]:
     """Metals and an oxide with stress, few frames."""
     for frames in (20, 50, 100):
         for name in ("mo", "hfo2", "cu"):
@@ -61,33 +70,47 @@ def crystals() -> Iterator[str]:
                 yield cell("crystals", name, method, f"--steps 150 --batch-size 2 --train-frames {frames}")
 
 
-def ablation() -> Iterator[str]:
-    """Which tensors change, one threshold per tensor or per path, and the decay of tau."""
-    for options in (
-        "--targets linear self_connection readout",
-        "--targets embedding",
-        "--targets all",
-        """--options '{"tau_per": "path"}'""",
-        """--options '{"tau_lr": 0.1}'""",
-        "--regime H",
-        "--regime H --optimizer schedulefree",
-        "--optimizer schedulefree",
-    ):
-        yield f"{cell('molecules', 'ethanol', 'sparse', '--steps 600')} {options}"
+def ablation() -> Iterator[Cell]:
+    """Which tensors change, one threshold per tensor or per path, the decay of tau, the optimiser."""
+    for label, options in {
+        "default": "",
+        "channel mixing alone": "--targets linear self_connection readout",
+        "embedding alone": "--targets embedding",
+        "all tensors": "--targets all",
+        "one tau per path": """--options '{"tau_per": "path"}'""",
+        "ten times the lr of tau": """--options '{"tau_lr": 0.1}'""",
+        "regime H": "--regime H",
+        "AdamW": "--optimizer adamw --lr 0.05",
+        "schedule-free (paper)": "--optimizer schedulefree --lr 0.01",
+        "schedule-free (paper), regime H": "--regime H --optimizer schedulefree --lr 0.01",
+    }.items():
+        _, _, words = cell("molecules", "ethanol", "sparse", "--steps 600")
+        yield Cell("ethanol", label, f"{words} {options}")
 
 
-def sizes() -> Iterator[str]:
-    """Error against the changed fraction."""
+def sizes() -> Iterator[Cell]:
+    """Error against the changed fraction and the size of the adapter."""
+    for method in MAIN:
+        if method != "sparse 3 %":
+            yield cell("molecules", "ethanol", method, "--steps 600")
     for fraction in SIZES:
-        yield cell("molecules", "ethanol", "sparse 3 %", "--steps 600").replace("0.03", str(fraction))
+        _, _, words = cell("molecules", "ethanol", "sparse 3 %", "--steps 600")
+        yield Cell("ethanol", f"sparse {100 * fraction:g} %", words.replace("0.03", str(fraction)))
 
 
 TABLES = {"molecules": molecules, "acac": acac, "crystals": crystals, "ablation": ablation, "sizes": sizes}
 
 
-def cell(family: str, name: str, method: str, options: str) -> str:
-    """Options of `accuracy.py` for one cell."""
-    return f"--name {name} {METHODS[method]} {CHOSEN.get((family, method), '')} {options}"
+def cell(family: str, name: str, method: str, options: str) -> Cell:
+    """The cell of a method of `METHODS` on a set."""
+    words = f"--name {name} {METHODS[method]} {CHOSEN.get((family, method), '')} {options}"
+    frames = options.partition("--train-frames ")[2]
+    return Cell(f"{name}, {frames} frames" if frames else name, method, words)
+
+
+def arguments_of(cell: Cell, seed: int) -> argparse.Namespace:
+    """Arguments of `accuracy.py` for a cell."""
+    return parse_arguments(["--folder", "", "--seed", str(seed), *shlex.split(cell.options)])
 
 
 def main() -> None:
@@ -97,20 +120,21 @@ def main() -> None:
     parser.add_argument("--sets", type=Path, default=Path("build/sets"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--only", nargs="+", default=[], help="words that a cell's options must all hold")
+    parser.add_argument("--labels", nargs="+", help="cells with these labels alone, such as 'sparse 3 %%'")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--keep", type=Path, help="folder that gets the adapters")
     parser.add_argument("--list", action="store_true", help="say which cells are missing, run nothing")
     wishes = parser.parse_args()
     for seed in wishes.seeds:
-        for options in TABLES[wishes.table]():
-            if not all(word in options for word in wishes.only):
+        for cell in TABLES[wishes.table]():
+            if not set(wishes.only) <= set(cell.options.split()) or cell.label not in (wishes.labels or [cell.label]):
                 continue
-            arguments = parse_arguments(["--folder", "", "--seed", str(seed), *shlex.split(options)])
+            arguments = arguments_of(cell, seed)
             arguments.folder = wishes.sets / arguments.name
             arguments.device, arguments.results, arguments.keep = wishes.device, wishes.results, wishes.keep
-            found = cell_of(arguments) in [row["cell"] for row in rows_of(arguments.results)]
-            print(time.strftime("%H:%M:%S"), "done   " if found else "missing", f"seed {seed}", options, flush=True)
+            found = row_of(arguments) is not None
+            print(time.strftime("%H:%M:%S"), "done   " if found else "missing", seed, cell.options, flush=True)
             if not found and not wishes.list:
                 row = ensure(arguments)
                 print({name: row["test"][name] for name in row["test"] if "mae" in name}, flush=True)

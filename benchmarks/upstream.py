@@ -25,7 +25,7 @@ from typing import Any
 import ase.io
 import torch
 import yaml
-from accuracy import RESULTS, add_row, cell_of, rows_of
+from accuracy import RESULTS, add_row, cell_of, row_of
 from accuracy import parse_arguments as accuracy_arguments
 from ase.calculators.singlepoint import SinglePointCalculator
 
@@ -66,11 +66,12 @@ def main() -> None:
     else:
         words = ["--folder", str(arguments.folder), "--name", arguments.name, "--method", "upstream"]
         words += ["--steps", str(arguments.steps), "--batch-size", str(arguments.batch_size)]
-        cell = cell_of(accuracy_arguments([*words, "--seed", str(arguments.seed)]))
-        if cell in [row["cell"] for row in rows_of(RESULTS)]:
+        words += ["--seed", str(arguments.seed), "--optimizer", "upstream"]
+        wished = accuracy_arguments(words)
+        if row_of(wished) is not None:
             print("done already")
             return
-        row = {"cell": cell, **accuracy_row(arguments)}
+        row = {"cell": cell_of(wished), **accuracy_row(arguments)}
         add_row(RESULTS, row)
     print(json.dumps(row))
 

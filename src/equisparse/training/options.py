@@ -54,7 +54,7 @@ class TrainingOptions:
     epochs: int | None = None
     batch_size: int = 10
     lr: float | None = None
-    optimizer: str = "adamw"
+    optimizer: str = "muon"
     warmup_steps: int = 20
     gradient_clip: float = 100.0
     energy_weight: float = 1.0
