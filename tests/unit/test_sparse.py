@@ -77,8 +77,18 @@ def test_an_option_out_of_range_is_refused(options):
 
 
 def test_entries_without_a_gradient_go_back_to_the_base():
-    attachment = attach(PathNetwork(LAYOUT, torch.float32, seed=0), Sparse(), LAYOUT)
+    attachment = attach(PathNetwork(LAYOUT, torch.float32, seed=0), Sparse(rank=None), LAYOUT)
     watch, delta = attachment.controller(), attachment.deltas["mix.weight"]
-    delta.get_parameter("delta").grad = torch.zeros(100).index_fill(0, torch.tensor([3, 50]), 1.0)
+    delta.get_parameter("raw.entries").grad = torch.zeros(100).index_fill(0, torch.tensor([3, 50]), 1.0)
     watch.before_step(0, 1)
     assert set(delta.stored()["index"].tolist()) <= {3, 50}
+
+
+def test_rows_and_columns_of_a_product_without_a_gradient_go_back_to_the_base():
+    attachment = attach(PathNetwork(LAYOUT, torch.float32, seed=0), Sparse(rank=2), LAYOUT)
+    watch, delta = attachment.controller(), attachment.deltas["mix.weight"]
+    down, up = (delta.get_parameter(f"raw.{name}") for name in ("down", "up"))
+    down.grad = torch.zeros_like(down).index_fill(0, torch.tensor([2, 3]), 1.0)  # second row of the first block
+    up.grad = torch.zeros_like(up).index_fill(0, torch.tensor([5]), 1.0)  # its sixth column
+    watch.before_step(0, 1)
+    assert set(delta.stored()["index"].tolist()) <= {8 + 5}

@@ -1,17 +1,16 @@
 """Method `elora`: a change of low rank per path, the equivariant form of LoRA; a peer of the sparse methods."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from equisparse.blocks import Block
 from equisparse.errors import InputError
 from equisparse.methods.base import AbstractDelta, AbstractWeightMethod, ParameterGroup, Stored
-from equisparse.methods.matrices import consecutive_matrices
+from equisparse.methods.parametrization import Product, factor_shapes, order_of_entries, product
 
 
 class LowRankDelta(AbstractDelta):
@@ -31,31 +30,21 @@ class LowRankDelta(AbstractDelta):
         For A.
     """
 
-    order: Tensor
-
     def __init__(
         self, weight: Tensor, blocks: tuple[Block, ...], *, rank: int, factor: float, generator: Generator
     ) -> None:
         super().__init__()
-        self._shapes, self._factor = [factor_shapes(block, rank) for block in blocks], factor
-        self.register_buffer("order", order_of_entries(blocks), persistent=False)
-        starts = [
-            torch.randn(down, generator=generator, dtype=torch.float64).reshape(-1) / down[0] ** 0.5
-            for down, _ in self._shapes
-        ]
-        self.down = nn.Parameter(torch.cat(starts).to(weight))
-        self.up = nn.Parameter(weight.new_zeros(sum(r * columns for _, (r, columns) in self._shapes)))
+        self.product, self._factor = Product(weight, blocks, rank=rank, width=0.0, generator=generator), factor
 
     def forward(self, weight: Tensor) -> Tensor:
-        return weight + low_rank(self.down, self.up, self._shapes, self.order, self._factor).view_as(weight)
+        change: Tensor = self._factor * self.product()
+        return weight + change
 
     def stored(self) -> Stored:
-        return {name: factor.detach().cpu().clone() for name, factor in (("down", self.down), ("up", self.up))}
+        return {name: factor.detach().cpu().clone() for name, factor in self.product.named_parameters()}
 
     def groups(self) -> list[ParameterGroup]:
-        downs, ups = zip(*self._shapes, strict=True)
-        matrices = {self.down: consecutive_matrices(downs), self.up: consecutive_matrices(ups)}
-        return [ParameterGroup("factors", (self.down, self.up), matrices=matrices)]
+        return [self.product.group()]
 
 
 @dataclass(frozen=True)
@@ -94,35 +83,9 @@ class ELoRA(AbstractWeightMethod):
         down, up = (stored[part].to(weight) for part in self.parts)
         shapes = [factor_shapes(block, self.rank) for block in blocks]
         order = order_of_entries(blocks).to(weight.device)
-        return weight.detach() + low_rank(down, up, shapes, order, self._factor).view_as(weight)
+        return weight.detach() + self._factor * product(down, up, shapes, order).view_as(weight)
 
     @property
     def _factor(self) -> float:
         """What multiplies the product of the factors."""
         return 1.0 if self.alpha is None else self.alpha / self.rank
-
-
-Shapes = tuple[tuple[int, int], tuple[int, int]]
-"""Of the two factors of one block."""
-
-
-def factor_shapes(block: Block, rank: int) -> Shapes:
-    """Shapes (mul_in, r) and (r, columns) of the factors of a block, with r no larger than the block."""
-    inputs, columns = block.shape[0], block.numel // block.shape[0]
-    r = min(rank, inputs, columns)
-    return (inputs, r), (r, columns)
-
-
-def order_of_entries(blocks: Sequence[Block]) -> Tensor:
-    """Where each entry of a flattened tensor stands among the entries of its blocks, one block after the other."""
-    return torch.cat([block.indices().reshape(-1) for block in blocks]).argsort()
-
-
-def low_rank(down: Tensor, up: Tensor, shapes: Sequence[Shapes], order: Tensor, factor: float) -> Tensor:
-    """Change of a flattened tensor from the flattened factors of all its blocks."""
-    downs = down.split([rows * r for (rows, r), _ in shapes])
-    ups = up.split([r * columns for _, (r, columns) in shapes])
-    products = [
-        (a.view(first) @ b.view(second)).reshape(-1) for a, b, (first, second) in zip(downs, ups, shapes, strict=True)
-    ]
-    return factor * torch.cat(products)[order]

@@ -9,67 +9,79 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed
 
-from equisparse.blocks import Block
 from equisparse.methods import entries
 from equisparse.methods.base import AbstractDelta, Controller, ParameterGroup, Stored
-from equisparse.methods.matrices import matrices_of_blocks
+from equisparse.methods.parametrization import AbstractParametrization
 
 
 class PrunedDelta(AbstractDelta):
-    """``W' = W + dW`` with dW kept at zero outside of a mask; starts exactly at the base.
+    """``W' = W + mask * size * R``, where R is what is trained.
 
-    The learning rate is relative to the root mean square of the weight where that is below one, so that tensors of
-    small weights move as far, for their size, as others.
+    The size is the root mean square of the weight where that is below one, so that tensors of small weights move as
+    far, for their size, as others.
 
     Parameters
     ----------
     weight : Tensor
         Base weight, any shape.
-    blocks : tuple of Block
-        Tile the weight.
+    raw : AbstractParametrization
+        R.
     storage : torch.dtype or None
         Of the stored values; that of the weight if None.
     """
 
+    size: Tensor
     mask: Tensor
     squared_gradient: Tensor
+    gradient: Tensor
 
-    def __init__(self, weight: Tensor, blocks: tuple[Block, ...], storage: torch.dtype | None) -> None:
+    def __init__(self, weight: Tensor, raw: AbstractParametrization, storage: torch.dtype | None) -> None:
         super().__init__()
-        self.delta = nn.Parameter(torch.zeros_like(weight))
-        self._storage, self._matrices = storage, matrices_of_blocks(blocks)
+        self.raw, self._storage = raw, storage
+        self.register_buffer("size", weight.double().square().mean().sqrt().clamp_max(1.0).to(weight))
         self.register_buffer("mask", torch.ones_like(weight))
         self.register_buffer("squared_gradient", torch.zeros_like(weight))
-        self._size = min(1.0, float(weight.double().square().mean().sqrt()))
+        self.register_buffer("gradient", torch.zeros_like(weight), persistent=False)
+
+    def change(self) -> Tensor:
+        """DW, shape of the weight."""
+        dense: Tensor = self.size * self.raw()
+        if dense.requires_grad:
+            dense.register_hook(self.gradient.add_)
+        return dense * self.mask
 
     def forward(self, weight: Tensor) -> Tensor:
-        return weight + self.delta
+        return weight + self.change()
 
     def stored(self) -> Stored:
-        return entries.pack(self.delta, self._storage)
+        return entries.pack(self.change(), self._storage)
 
     def groups(self) -> list[ParameterGroup]:
-        return [ParameterGroup("delta", (self.delta,), lr_factor=self._size, matrices={self.delta: self._matrices})]
+        return [self.raw.group()]
 
+    @torch.no_grad()
     def saliency(self) -> Tensor:
         """Estimated loss increase of setting an entry back to the base, shape of the weight."""
-        return self.delta.detach() ** 2 * self.squared_gradient
+        return self.change() ** 2 * self.squared_gradient
 
-    @torch.no_grad()
     def observe_gradient(self, memory: float) -> None:
-        """Take the present gradient into the running mean square, and leave of it only what the mask lets through."""
-        if self.delta.grad is not None:
-            self.delta.grad.mul_(self.mask)
-            self.squared_gradient.lerp_(self.delta.grad.square(), 1 - memory)
+        """Take the gradient of dW since the last call into the running mean square."""
+        self.squared_gradient.lerp_(mean_over_processes(self.gradient).square(), 1 - memory)
+        self.gradient.zero_()
 
-    @torch.no_grad()
-    def restrict(self, mask: Tensor | None = None) -> None:
-        """Set the delta to zero outside of the mask, which is first replaced if one is given."""
-        if mask is not None:
-            self.mask.copy_(mask.reshape(self.mask.shape))
-        self.delta.mul_(self.mask)
+    def restrict(self, mask: Tensor) -> None:
+        """Hold dW at zero where `mask` is zero; flat, or of the shape of the weight."""
+        self.mask.copy_(mask.reshape(self.mask.shape))
+
+
+def mean_over_processes(x: Tensor) -> Tensor:
+    """Mean of a tensor over the processes that train together, so that all of them prune the same entries."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return x
+    distributed.all_reduce(x)
+    return x.div_(distributed.get_world_size())
 
 
 class GradualPruning(Controller):
@@ -123,8 +135,6 @@ class GradualPruning(Controller):
         first, last = self._span(total)
         if first <= step <= last and ((step - first) % self._interval == 0 or step == last):
             self._select(self._capacity_at(step, total))
-        for delta in self._deltas:
-            delta.restrict()
 
     def ready(self, step: int, total: int) -> bool:
         return step > self._span(total)[1]

@@ -12,6 +12,7 @@ from equisparse.blocks import Block, Layout
 from equisparse.errors import InputError
 from equisparse.methods import entries
 from equisparse.methods.base import AbstractChange, AbstractDelta, AbstractWeightMethod, Controller
+from equisparse.methods.parametrization import AbstractParametrization, EntryByEntry, Product
 from equisparse.methods.pruned import GradualPruning, PrunedDelta
 from equisparse.methods.threshold import GradientWatch, SoftThresholdDelta
 
@@ -36,6 +37,8 @@ class Sparse(AbstractWeightMethod):
         Target: changed entries as a fraction of all parameters of the base model.
     value_bytes : int or None
         Target: bytes of the stored indices and values together; values are then stored in half precision.
+    rank : int or None
+        dW is trained as a product of two factors of this rank per path, or entry by entry (as published) if None.
     tau_per : {"tensor", "path"}
         One threshold per weight tensor, or one per path of it.
     start_width, start_threshold, tau_lr : float
@@ -54,6 +57,7 @@ class Sparse(AbstractWeightMethod):
     regime: str = "L"
     changed: float | None = None
     value_bytes: int | None = None
+    rank: int | None = 128
     tau_per: str = "tensor"
     start_width: float = 1e-2
     start_threshold: float = 1e-3
@@ -67,7 +71,8 @@ class Sparse(AbstractWeightMethod):
         _check_choice("regime", self.regime, tuple(TAU_DECAY))
         _check_choice("tau_per", self.tau_per, ("tensor", "path"))
         ordered = 0 <= self.prune_start <= self.prune_end <= 1
-        positive = self.prune_interval >= 1 and self.start_width > 0 and self.tau_lr > 0 and self.dense_lr > 0
+        rank = 1 if self.rank is None else self.rank
+        positive = min(self.prune_interval, self.start_width, self.tau_lr, self.dense_lr, rank) > 0
         if not (ordered and positive and 0 < self.start_threshold < 1):
             raise InputError(
                 "An option of the method sparse is out of range.",
@@ -82,7 +87,7 @@ class Sparse(AbstractWeightMethod):
 
     @property
     def learning_rate(self) -> float:
-        return 8e-2 if self.has_target else 5e-2
+        return 8e-2 if self.has_target else 6e-2
 
     def fit_into(self, value_bytes: int, layout: Layout) -> "Sparse":
         return replace(self, value_bytes=value_bytes, changed=None)
@@ -100,17 +105,17 @@ class Sparse(AbstractWeightMethod):
         return self
 
     def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:
+        raw = self._raw(weight, blocks, generator)
         if self.has_target:
-            return PrunedDelta(weight, blocks, None if self.value_bytes is None else _COMPACT)
+            return PrunedDelta(weight, raw, None if self.value_bytes is None else _COMPACT)
         return SoftThresholdDelta(
             weight,
             blocks,
+            raw,
             per_path=self.tau_per == "path",
-            start_width=self.start_width,
             start_threshold=self.start_threshold,
             tau_decay=TAU_DECAY[self.regime],
             tau_lr=self.tau_lr,
-            generator=generator,
         )
 
     def part_shapes(self, shape: tuple[int, ...], blocks: tuple[Block, ...]) -> Mapping[str, tuple[int, ...]]:
@@ -135,6 +140,13 @@ class Sparse(AbstractWeightMethod):
             interval=self.prune_interval,
             dense_lr=self.dense_lr,
         )
+
+    def _raw(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractParametrization:
+        """DW at its start: small where a threshold has to let gradients pass, otherwise zero."""
+        width = 0.0 if self.has_target else self.start_width
+        if self.rank is None:
+            return EntryByEntry(weight, blocks, width=width, generator=generator)
+        return Product(weight, blocks, rank=self.rank, width=width, generator=generator)
 
     def _capacity(self, layout: Layout) -> int:
         """What may be spent on entries, in the unit of `_cost`."""

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from equisparse.blocks import Block
 from equisparse.methods import entries
 from equisparse.methods.base import AbstractDelta, Controller, ParameterGroup, Stored
-from equisparse.methods.matrices import matrices_of_blocks
+from equisparse.methods.parametrization import AbstractParametrization
 
 
 def soft_threshold(x: Tensor, threshold: Tensor) -> Tensor:
@@ -31,14 +31,12 @@ class SoftThresholdDelta(AbstractDelta):
         Base weight, any shape.
     blocks : tuple of Block
         Its paths; they tile the weight.
-    start_width : float
-        Standard deviation of dW at the start. At zero no gradient would pass the threshold.
+    raw : AbstractParametrization
+        dW. At the start it must not be zero, or no gradient would pass the threshold.
     start_threshold : float
         ``sigmoid(tau)`` at the start.
     tau_decay, tau_lr : float
         Weight decay and learning rate of tau. Decay pulls tau to 0, that is the threshold to 0.5: it creates sparsity.
-    generator : Generator
-        For dW.
     """
 
     path_of_entry: Tensor | None
@@ -48,23 +46,20 @@ class SoftThresholdDelta(AbstractDelta):
         self,
         weight: Tensor,
         blocks: tuple[Block, ...],
+        raw: AbstractParametrization,
         *,
         per_path: bool,
-        start_width: float,
         start_threshold: float,
         tau_decay: float,
         tau_lr: float,
-        generator: Generator,
     ) -> None:
         super().__init__()
-        start = torch.randn(weight.shape, generator=generator, dtype=torch.float64) * start_width
-        self.delta = nn.Parameter(start.to(weight))
+        self.raw = raw
         tau = math.log(start_threshold / (1 - start_threshold))
         self.tau = nn.Parameter(torch.full((len(blocks) if per_path else 1,), tau).to(weight))
         self.register_buffer("path_of_entry", _path_of_entry(weight, blocks) if per_path else None, persistent=False)
         self.register_buffer("seen", torch.zeros_like(weight, dtype=torch.bool))
         self.tau_decay, self.tau_lr = tau_decay, tau_lr
-        self._matrices = matrices_of_blocks(blocks)
 
     def change(self) -> Tensor:
         """``S(dW, sigmoid(tau))``, shape of the weight.
@@ -73,7 +68,7 @@ class SoftThresholdDelta(AbstractDelta):
         that the data do not use, such as the embeddings of elements that are not in the data.
         """
         threshold = torch.sigmoid(self.tau)
-        change = soft_threshold(self.delta, threshold if self.path_of_entry is None else threshold[self.path_of_entry])
+        change = soft_threshold(self.raw(), threshold if self.path_of_entry is None else threshold[self.path_of_entry])
         return change if self.training or not bool(self.seen.any()) else change * self.seen
 
     def forward(self, weight: Tensor) -> Tensor:
@@ -87,7 +82,7 @@ class SoftThresholdDelta(AbstractDelta):
 
     def groups(self) -> list[ParameterGroup]:
         return [
-            ParameterGroup("delta", (self.delta,), matrices={self.delta: self._matrices}),
+            self.raw.group(),
             ParameterGroup("threshold", (self.tau,), weight_decay=self.tau_decay, lr=self.tau_lr),
         ]
 
@@ -105,8 +100,7 @@ class GradientWatch(Controller):
 
     def before_step(self, step: int, total: int) -> None:
         for delta in self._deltas:
-            if delta.delta.grad is not None:
-                delta.seen |= delta.delta.grad != 0
+            delta.seen |= delta.raw.reached()
 
 
 def _path_of_entry(weight: Tensor, blocks: tuple[Block, ...]) -> Tensor:

@@ -82,7 +82,7 @@ def test_following_the_gradient_leads_to_the_base(method: AbstractMethod) -> Non
     anchor = Anchor(attachment, 1.0)
     parameters = [p for delta in attachment.deltas.values() for p in delta.parameters()]
     start = anchor.penalty().item()
-    for _ in range(200):
+    for _ in range(1000):
         for parameter, gradient in zip(parameters, torch.autograd.grad(anchor.penalty(), parameters), strict=True):
             parameter.data.sub_(gradient, alpha=0.2)
     assert 0 <= anchor.penalty().item() < 0.05 * start
