@@ -42,6 +42,8 @@ VARIANTS: dict[str, Variant] = {
     "sparse-bytes": ("sparse", lambda layout: {"value_bytes": 4 * ((layout.numel + 1) // 2)}, 0.0),
     "scale": ("scale", lambda layout: {}, 0.0),
     "scale-half-precision": ("scale", lambda layout: {"half_precision": True}, 0.0),
+    "lowrank": ("lowrank", lambda layout: {"rank": 4}, 0.0),
+    "lowrank-bytes": ("lowrank", lambda layout: {"rank": 4, "value_bytes": layout.numel}, 0.0),
     "full": ("full", lambda layout: {}, 0.0),
     "readout": ("readout", lambda layout: {}, 0.0),
     "scratch": ("scratch", lambda layout: {}, 12.0),  # 6 standard deviations of fresh weights, and the base's own
@@ -53,7 +55,7 @@ VARIANTS: dict[str, Variant] = {
 
 
 _HALF = Tolerance(2e-3, 4e-3, "float16 values: 11 bits of a scale, or of a change that may be larger than the weight")
-STORAGE = {"sparse-bytes": _HALF, "scale-half-precision": _HALF}
+STORAGE = dict.fromkeys(("sparse-bytes", "scale-half-precision", "lowrank", "lowrank-bytes"), _HALF)
 """Variants that round what they store."""
 
 

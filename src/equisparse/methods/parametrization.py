@@ -102,7 +102,7 @@ class Product(AbstractParametrization):
     def reached(self) -> Tensor:
         if self.down.grad is None or self.up.grad is None:
             return torch.zeros(self._shape, dtype=torch.bool, device=self.down.device)
-        gradients = _factors(self.down.grad, self.up.grad, self._shapes)
+        gradients = factors(self.down.grad, self.up.grad, self._shapes)
         return _tiled((a.any(1)[:, None] & b.any(0) for a, b in gradients), self.order).view(self._shape)
 
     def group(self) -> ParameterGroup:
@@ -132,10 +132,10 @@ def order_of_entries(blocks: Sequence[Block]) -> Tensor:
 
 def product(down: Tensor, up: Tensor, shapes: Sequence[Shapes], order: Tensor) -> Tensor:
     """Flattened tensor from the flattened factors of all its blocks."""
-    return _tiled((a @ b for a, b in _factors(down, up, shapes)), order)
+    return _tiled((a @ b for a, b in factors(down, up, shapes)), order)
 
 
-def _factors(down: Tensor, up: Tensor, shapes: Sequence[Shapes]) -> Iterable[tuple[Tensor, Tensor]]:
+def factors(down: Tensor, up: Tensor, shapes: Sequence[Shapes]) -> Iterable[tuple[Tensor, Tensor]]:
     """The two matrices of every block."""
     return zip(*(_matrices(*each) for each in zip((down, up), zip(*shapes, strict=True), strict=True)), strict=True)
 

@@ -1,11 +1,12 @@
-"""A change with a stated number of entries: train dense, prune the least useful entries step by step, train the rest.
+"""Changes of a stated size: train all of it, prune the least useful parts step by step, train what is left.
 
-The soft threshold shrinks what it keeps, and the size of a delta early in an Adam run says little about its use: every
-entry has moved by about the learning rate. Here nothing is shrunk, and an entry's use is what the loss would lose
-without it, to second order with the squared gradient as curvature: ``dW^2 * E[g^2]`` (optimal brain damage).
+Parts are single entries, or components of a product. A part's use is what the loss would lose without it, to second
+order with the squared gradient as curvature: ``E[g^2]``, g the gradient by a factor of 1 on the part (optimal brain
+damage). The size of a change early in an Adam run says little: every entry has moved by about the learning rate.
 """
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -16,7 +17,37 @@ from equisparse.methods.base import AbstractDelta, Controller, ParameterGroup, S
 from equisparse.methods.parametrization import AbstractParametrization
 
 
-class PrunedDelta(AbstractDelta):
+class AbstractPrunable(AbstractDelta):
+    """A change of parts that can be taken out one by one.
+
+    Parameters
+    ----------
+    costs : Tensor
+        What each part costs, int32; `mask` has its shape.
+    """
+
+    mask: Tensor
+    costs: Tensor
+
+    def __init__(self, costs: Tensor, weight: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("costs", costs.to(weight.device, torch.int32), persistent=False)
+        self.register_buffer("mask", torch.ones(costs.shape, dtype=weight.dtype, device=weight.device))
+
+    @abstractmethod
+    def saliency(self) -> Tensor:
+        """Estimated loss increase of taking a part out, shape of the mask."""
+
+    @abstractmethod
+    def observe_gradient(self, memory: float) -> None:
+        """Take the present gradients into the running mean squares."""
+
+    def restrict(self, mask: Tensor) -> None:
+        """Take out the parts where `mask` is zero; flat, or of the shape of the mask."""
+        self.mask.copy_(mask.reshape(self.mask.shape))
+
+
+class PrunedDelta(AbstractPrunable):
     """``W' = W + mask * size * R``, where R is what is trained.
 
     The size is the root mean square of the weight where that is below one, so that tensors of small weights move as
@@ -30,18 +61,18 @@ class PrunedDelta(AbstractDelta):
         R.
     storage : torch.dtype or None
         Of the stored values; that of the weight if None.
+    cost : int
+        Of an entry.
     """
 
     size: Tensor
-    mask: Tensor
     squared_gradient: Tensor
     gradient: Tensor
 
-    def __init__(self, weight: Tensor, raw: AbstractParametrization, storage: torch.dtype | None) -> None:
-        super().__init__()
+    def __init__(self, weight: Tensor, raw: AbstractParametrization, storage: torch.dtype | None, cost: int) -> None:
+        super().__init__(torch.full(weight.shape, cost), weight)
         self.raw, self._storage = raw, storage
         self.register_buffer("size", weight.double().square().mean().sqrt().clamp_max(1.0).to(weight))
-        self.register_buffer("mask", torch.ones_like(weight))
         self.register_buffer("squared_gradient", torch.zeros_like(weight))
         self.register_buffer("gradient", torch.zeros_like(weight), persistent=False)
 
@@ -63,17 +94,11 @@ class PrunedDelta(AbstractDelta):
 
     @torch.no_grad()
     def saliency(self) -> Tensor:
-        """Estimated loss increase of setting an entry back to the base, shape of the weight."""
         return self.change() ** 2 * self.squared_gradient
 
     def observe_gradient(self, memory: float) -> None:
-        """Take the gradient of dW since the last call into the running mean square."""
         self.squared_gradient.lerp_(mean_over_processes(self.gradient).square(), 1 - memory)
         self.gradient.zero_()
-
-    def restrict(self, mask: Tensor) -> None:
-        """Hold dW at zero where `mask` is zero; flat, or of the shape of the weight."""
-        self.mask.copy_(mask.reshape(self.mask.shape))
 
 
 def mean_over_processes(x: Tensor) -> Tensor:
@@ -91,10 +116,8 @@ class GradualPruning(Controller):
 
     Parameters
     ----------
-    deltas : sequence of PrunedDelta
-        Ranked against one another.
-    costs : sequence of int
-        Cost of one entry of each delta: 1 to count entries, or its stored bytes.
+    deltas : sequence of AbstractPrunable
+        Their parts are ranked against one another, by saliency per cost.
     capacity : int
         Total cost that remains.
     start, end : float
@@ -109,8 +132,7 @@ class GradualPruning(Controller):
 
     def __init__(
         self,
-        deltas: Sequence[PrunedDelta],
-        costs: Sequence[int],
+        deltas: Sequence[AbstractPrunable],
         capacity: int,
         *,
         start: float,
@@ -122,9 +144,7 @@ class GradualPruning(Controller):
         self._deltas, self._capacity, self._memory = deltas, capacity, memory
         self._start, self._end, self._interval, self._dense_lr = start, end, interval, dense_lr
         self._sizes = [delta.mask.numel() for delta in deltas]
-        self._costs = torch.cat(
-            [torch.full((size,), cost, dtype=torch.int32) for size, cost in zip(self._sizes, costs, strict=True)]
-        )
+        self._costs = torch.cat([delta.costs.reshape(-1) for delta in deltas])
         self._everything = int(self._costs.sum())
 
     def before_step(self, step: int, total: int) -> None:
@@ -157,10 +177,10 @@ class GradualPruning(Controller):
         return self._capacity + round((self._everything - self._capacity) * (1 - progress) ** 3)
 
     def _select(self, capacity: int) -> None:
-        """Keep the entries of largest saliency as far as their cost goes."""
+        """Keep the parts of largest saliency per cost as far as their cost goes."""
         saliency = torch.cat([delta.saliency().reshape(-1) for delta in self._deltas])
-        order = saliency.argsort(descending=True)
-        affordable = self._costs.to(order.device)[order].cumsum(0) <= capacity
+        order = (saliency / self._costs).argsort(descending=True)
+        affordable = self._costs[order].cumsum(0) <= capacity
         kept = torch.zeros_like(saliency)
         kept[order[affordable]] = 1
         for delta, mask in zip(self._deltas, kept.split(self._sizes), strict=True):

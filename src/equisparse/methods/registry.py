@@ -8,6 +8,7 @@ from equisparse.errors import InputError
 from equisparse.methods.base import AbstractMethod
 from equisparse.methods.elora import ELoRA
 from equisparse.methods.full import Full
+from equisparse.methods.lowrank import LowRank
 from equisparse.methods.mmea import MMEA
 from equisparse.methods.readout import Readout
 from equisparse.methods.scale import Scale, half_precision_bytes
@@ -18,7 +19,7 @@ _ENTRIES_WIN = 3.0
 """Room, as a multiple of that of the scales, from which single entries fit better."""
 
 METHODS: dict[str, type[AbstractMethod]] = {
-    method.name: method for method in (Sparse, Scale, Full, ELoRA, MMEA, Readout, Scratch)
+    method.name: method for method in (Sparse, Scale, LowRank, Full, ELoRA, MMEA, Readout, Scratch)
 }
 
 

@@ -95,7 +95,9 @@ class Sparse(AbstractWeightMethod):
     def resolve(self, layout: Layout) -> "Sparse":
         if math.isnan(self.changed or 0.0):
             raise InputError("The changed fraction is no number.", given=str(self.changed))
-        if self.has_target and not min(self._costs(layout)) <= self._capacity(layout) <= sum(self._totals(layout)):
+        sizes = [layout.size_of(name) for name in layout.tensors]
+        least, most = min(map(self._cost, sizes)), sum(size * self._cost(size) for size in sizes)
+        if self.has_target and not least <= self._capacity(layout) <= most:
             raise InputError(
                 "The asked number of changed entries is out of reach.",
                 given=f"changed = {self.changed}" if self.value_bytes is None else f"{self.value_bytes} bytes",
@@ -107,7 +109,8 @@ class Sparse(AbstractWeightMethod):
     def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:
         raw = self._raw(weight, blocks, generator)
         if self.has_target:
-            return PrunedDelta(weight, raw, None if self.value_bytes is None else _COMPACT)
+            storage = None if self.value_bytes is None else _COMPACT
+            return PrunedDelta(weight, raw, storage, self._cost(weight.numel()))
         return SoftThresholdDelta(
             weight,
             blocks,
@@ -133,7 +136,6 @@ class Sparse(AbstractWeightMethod):
             return GradientWatch(cast(list[SoftThresholdDelta], list(deltas.values())))
         return GradualPruning(
             cast(list[PrunedDelta], list(deltas.values())),
-            [self._cost(layout, name) for name in deltas],
             self._capacity(layout),
             start=self.prune_start,
             end=self.prune_end,
@@ -154,17 +156,9 @@ class Sparse(AbstractWeightMethod):
             self.value_bytes if self.value_bytes is not None else round((self.changed or 0) * layout.total_parameters)
         )
 
-    def _cost(self, layout: Layout, tensor: str) -> int:
-        """Cost of one entry of a tensor: its stored bytes, or 1 where entries are counted."""
-        return 1 if self.value_bytes is None else entries.bytes_per_entry(layout.size_of(tensor), _COMPACT.itemsize)
-
-    def _costs(self, layout: Layout) -> list[int]:
-        """Cost of one entry, per tensor."""
-        return [self._cost(layout, name) for name in layout.tensors]
-
-    def _totals(self, layout: Layout) -> list[int]:
-        """Cost of all entries, per tensor."""
-        return [layout.size_of(name) * self._cost(layout, name) for name in layout.tensors]
+    def _cost(self, numel: int) -> int:
+        """Cost of one entry of a tensor of `numel` entries: its stored bytes, or 1 where entries are counted."""
+        return 1 if self.value_bytes is None else entries.bytes_per_entry(numel, _COMPACT.itemsize)
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
