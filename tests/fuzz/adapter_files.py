@@ -37,6 +37,7 @@ METHODS = {
     "sparse": {},
     "scale": {"half_precision": True},
     "elora": {"rank": 2},
+    "lowrank": {"rank": 2},
     "full": {},
 }
 LAYOUT = Layout(
