@@ -55,7 +55,10 @@ VARIANTS: dict[str, Variant] = {
 
 
 _HALF = Tolerance(2e-3, 4e-3, "float16 values: 11 bits of a scale, or of a change that may be larger than the weight")
-STORAGE = dict.fromkeys(("sparse-bytes", "scale-half-precision", "lowrank", "lowrank-bytes"), _HALF)
+_BYTE = Tolerance(1e-2, 1e-2, "factors in 255 levels: each product is within two steps of one half in 127")
+STORAGE = dict.fromkeys(("sparse-bytes", "scale-half-precision"), _HALF) | dict.fromkeys(
+    ("lowrank", "lowrank-bytes"), _BYTE
+)
 """Variants that round what they store."""
 
 

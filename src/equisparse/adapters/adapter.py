@@ -12,7 +12,7 @@ from equisparse.adapters.attach import Attachment, merged_weights, write, writte
 from equisparse.adapters.gates import gated, place_gates, restored_gates
 from equisparse.blocks import Layout
 from equisparse.errors import AdapterMismatchError, StateError
-from equisparse.methods.base import AbstractGate, AbstractGateMethod, Stored
+from equisparse.methods.base import AbstractGate, AbstractGateMethod, Stored, holds_values
 from equisparse.methods.registry import METHODS, make_method
 
 NOT_MERGEABLE = "the method changes outputs of layers and no weights: no checkpoint of the upstream can hold that"
@@ -60,10 +60,8 @@ class Adapter:
 
     @property
     def stored_values(self) -> int:
-        """Number of stored floating-point values, reference energies not counted."""
-        return sum(
-            part.numel() for parts in self.stored.values() for part in parts.values() if part.is_floating_point()
-        )
+        """Number of stored values; indices and reference energies are not counted."""
+        return sum(part.numel() for parts in self.stored.values() for part in parts.values() if holds_values(part))
 
     @property
     def mergeable(self) -> bool:

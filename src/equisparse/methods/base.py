@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
+import torch
 from torch import Generator, Tensor, nn
 
 from equisparse.blocks import Block, Layout
@@ -17,6 +18,11 @@ from equisparse.methods.matrices import Matrices
 
 Stored = dict[str, Tensor]
 """Named tensors that describe the change at one weight tensor; what an adapter file holds."""
+
+
+def holds_values(part: Tensor) -> bool:
+    """Whether a stored part is counted as values: numbers of full, half or one byte's precision; not indices, ranks."""
+    return part.is_floating_point() or part.dtype == torch.int8
 
 
 class Channels(NamedTuple):

@@ -22,7 +22,7 @@ from equisparse.methods.matrices import consecutive_matrices
 from equisparse.methods.parametrization import Shapes, factor_shapes, factors, order_of_entries, product
 from equisparse.methods.pruned import AbstractPrunable, GradualPruning
 
-_STORAGE = torch.float16
+_LEVELS = 127
 
 
 class ComponentsDelta(AbstractPrunable):
@@ -63,11 +63,12 @@ class ComponentsDelta(AbstractPrunable):
 
     def stored(self) -> Stored:
         pairs = zip(self._masks(), factors(self.down.detach(), self.up.detach(), self._shapes), strict=True)
-        downs, ups = zip(*(balanced(a[:, m > 0], b[m > 0]) for m, (a, b) in pairs), strict=True)
+        kept = [(whole_numbers(a.T[m > 0]), whole_numbers(b[m > 0])) for m, (a, b) in pairs]
         return {
-            "ranks": torch.tensor([len(up) for up in ups], dtype=torch.int16),
-            "down": torch.cat([down.reshape(-1) for down in downs]).to("cpu", _STORAGE),
-            "up": torch.cat([up.reshape(-1) for up in ups]).to("cpu", _STORAGE),
+            "ranks": torch.tensor([len(up) for _, (up, _) in kept], dtype=torch.int16),
+            "down": torch.cat([down.T.reshape(-1) for (down, _), _ in kept]).cpu(),
+            "up": torch.cat([up.reshape(-1) for _, (up, _) in kept]).cpu(),
+            "size": torch.cat([a * b for (_, a), (_, b) in kept]).to("cpu", torch.float32),
         }
 
     def groups(self) -> list[ParameterGroup]:
@@ -95,7 +96,7 @@ class LowRank(AbstractWeightMethod):
 
     All blocks start at the same rank. Their components ``a_k b_k^T`` are then pruned together, on a schedule, by what
     the loss would lose without them per stored byte, until what is left fits (in kind: Zhang et al., AdaLoRA, arXiv
-    2303.10512). Stores ``mul_in + columns`` values per component, in half precision, and a rank per block.
+    2303.10512). Stores ``mul_in + columns`` whole numbers of one byte and one size per component, and a rank per block.
 
     Parameters
     ----------
@@ -110,7 +111,7 @@ class LowRank(AbstractWeightMethod):
     """
 
     name: ClassVar[str] = "lowrank"
-    parts: ClassVar[tuple[str, ...]] = ("ranks", "down", "up")
+    parts: ClassVar[tuple[str, ...]] = ("ranks", "down", "up", "size")
 
     value_bytes: int | None = None
     rank: int = 32
@@ -163,25 +164,29 @@ class LowRank(AbstractWeightMethod):
     def check_stored(self, stored: Mapping[str, Tensor], shape: tuple[int, ...], blocks: tuple[Block, ...]) -> None:
         super().check_stored(stored, shape, blocks)
         ranks, largest = stored["ranks"], [factor_shapes(block, block.numel)[1][0] for block in blocks]
-        if ranks.is_floating_point() or ranks.shape != (len(blocks),):
+        if ranks.dtype != torch.int16 or ranks.shape != (len(blocks),):
             raise ValueError(f"ranks have the shape {tuple(ranks.shape)}, not {(len(blocks),)}")
         if not all(0 <= rank <= most for rank, most in zip(ranks.tolist(), largest, strict=True)):
             raise ValueError("ranks that the blocks do not have")
         sizes = zip(*([math.prod(part) for part in each] for each in stored_shapes(blocks, ranks)), strict=True)
-        for part, size in zip(("down", "up"), map(sum, sizes), strict=True):
-            if stored[part].shape != (size,) or not stored[part].is_floating_point():
-                raise ValueError(f"{part} has the shape {tuple(stored[part].shape)}, not {(size,)}")
+        numbers = [*map(sum, sizes), int(ranks.sum())]
+        for part, number in zip(("down", "up", "size"), numbers, strict=True):
+            is_value = stored[part].is_floating_point() if part == "size" else stored[part].dtype == torch.int8
+            if stored[part].shape != (number,) or not is_value:
+                raise ValueError(f"{part} has the shape {tuple(stored[part].shape)}, not {(number,)}")
 
     def apply(self, weight: Tensor, stored: Mapping[str, Tensor], blocks: tuple[Block, ...]) -> Tensor:
-        down, up = (stored[part].to(weight) for part in ("down", "up"))
+        down, up, size = (stored[part].to(weight) for part in ("down", "up", "size"))
         shapes, order = stored_shapes(blocks, stored["ranks"]), order_of_entries(blocks).to(weight.device)
-        return weight.detach() + product(down, up, shapes, order).view_as(weight)
+        sizes = torch.split(size, [rank for _, (rank, _) in shapes])
+        scaled = [(each.expand(shape)).reshape(-1) for each, (shape, _) in zip(sizes, shapes, strict=True)]
+        return weight.detach() + product(down * torch.cat(scaled), up, shapes, order).view_as(weight)
 
 
 def component_bytes(shapes: Shapes) -> int:
-    """Stored bytes of one component of a block whose factors have these shapes."""
+    """Stored bytes of one component of a block whose factors have these shapes: a byte a value, and its size."""
     (inputs, _), (_, columns) = shapes
-    return _STORAGE.itemsize * (inputs + columns)
+    return inputs + columns + 4
 
 
 def stored_shapes(blocks: Sequence[Block], ranks: Tensor) -> list[Shapes]:
@@ -190,8 +195,7 @@ def stored_shapes(blocks: Sequence[Block], ranks: Tensor) -> list[Shapes]:
     return [((inputs, r), (r, columns)) for ((inputs, _), (_, columns)), r in zip(whole, ranks.tolist(), strict=True)]
 
 
-def balanced(down: Tensor, up: Tensor) -> tuple[Tensor, Tensor]:
-    """The same product with columns of the first factor as long as rows of the second: best in half precision."""
-    ratio = (up.norm(dim=1) / down.norm(dim=0)).sqrt().nan_to_num(1.0, 1.0, 1.0)
-    ratio = torch.where(ratio > 0, ratio, 1.0)
-    return down * ratio, up / ratio[:, None]
+def whole_numbers(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows as whole numbers from -127 to 127, int8, and what each row has to be multiplied by."""
+    size = rows.abs().amax(1) / _LEVELS
+    return (rows / torch.where(size > 0, size, 1.0)[:, None]).round().to(torch.int8), size
