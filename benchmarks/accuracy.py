@@ -12,18 +12,21 @@ import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from rich.console import Console
 
-from equisparse.adapters.adapter import count_changes
+from equisparse.adapters.adapter import Adapter, count_changes
 from equisparse.adapters.file import save_adapter
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.registry import load_backbone
 from equisparse.config.finetune import FinetuneConfig
+from equisparse.data.frames import LabelledFrame
 from equisparse.data.read import read_frames
+from equisparse.methods.base import AbstractMethod
 from equisparse.training.dataset import FrameDataset
+from equisparse.training.fit import FitResult
 from equisparse.training.options import TrainingOptions
 from equisparse.training.predict import evaluate
 from equisparse.workflow.inputs import choose_method, read_splits, small_pieces
@@ -96,25 +99,40 @@ def config_of(arguments: argparse.Namespace, folder: Path, n_train: int) -> Fine
     )
 
 
+class Trained(NamedTuple):
+    """A fine-tune of one cell, not judged on test frames yet."""
+
+    backbone: AbstractBackbone
+    method: AbstractMethod
+    options: TrainingOptions
+    shifts: dict[int, float]
+    test: list[LabelledFrame]
+    adapter: Adapter
+    fitted: FitResult
+
+
+def train(arguments: argparse.Namespace, folder: Path) -> Trained:
+    """Fine-tune one cell."""
+    splits = read_splits(config_of(arguments, folder, 1))
+    del splits.train[arguments.train_frames or len(splits.train) :]
+    config = config_of(arguments, folder, len(splits.train))
+    backbone = load_backbone(config.base, device=config.device)
+    backbone.accelerate(small_pieces(splits.train))
+    frames = FrameDataset(backbone, splits.train, {})
+    shifts = fit_references(backbone, splits, evaluate(backbone, frames)).shifts
+    datasets = {"train": frames.with_shifts(shifts), "valid": FrameDataset(backbone, splits.valid, shifts)}
+    method, layout = choose_method(config, backbone.layout())
+    options = config.training.resolved(len(frames), method.learning_rate)
+    trained = train_adapter(backbone, method, layout, datasets, options, folder, console=Console(stderr=True))
+    return Trained(backbone, method, options, shifts, splits.test[:: arguments.test_stride], *trained)
+
+
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Fine-tune and evaluate one cell."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        splits = read_splits(config_of(arguments, folder, 1))
-        del splits.train[arguments.train_frames or len(splits.train) :]
-        splits.test[:] = splits.test[:: arguments.test_stride]
-        config = config_of(arguments, folder, len(splits.train))
-        backbone = load_backbone(config.base, device=config.device)
-        backbone.accelerate(small_pieces(splits.train))
-        train = FrameDataset(backbone, splits.train, {})
-        shifts = fit_references(backbone, splits, evaluate(backbone, train)).shifts
-        datasets = {"train": train.with_shifts(shifts), "valid": FrameDataset(backbone, splits.valid, shifts)}
-        method, layout = choose_method(config, backbone.layout())
-        options = config.training.resolved(len(train), method.learning_rate)
-        adapter, fitted = train_adapter(
-            backbone, method, layout, datasets, options, folder, console=Console(stderr=True)
-        )
-        test = FrameDataset(backbone, splits.test, shifts)
+        backbone, method, options, shifts, frames, adapter, fitted = train(arguments, folder)
+        test = FrameDataset(backbone, frames, shifts)
         refit = evaluate(backbone, test).metrics(test)
         with adapter.applied(backbone.model):
             final = evaluate(backbone, test, batch_size=25).metrics(test)

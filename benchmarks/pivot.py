@@ -16,6 +16,8 @@ COLUMNS = {
     "rmse": ("force_rmse_mev_per_ang", "energy_rmse_mev_per_atom", "stress_rmse_gpa"),
 }
 """Kind of error -> its names in the results: force, energy, stress."""
+ZERO_SHOT = "zero-shot"
+"""Column of the base with refitted reference energies."""
 
 
 def rows_of_cell(cell: Cell) -> list[dict[str, Any]]:
@@ -31,13 +33,15 @@ def rows_of_cell(cell: Cell) -> list[dict[str, Any]]:
 def pivot_lines(table: str, kind: str = "mae") -> Iterator[str]:
     """Lines of a Markdown table of errors; the least force error of a line in bold."""
     cells = [(cell, rows_of_cell(cell)) for cell in TABLES[table]()]
-    labels = list(dict.fromkeys(cell.label for cell, rows in cells if rows))
+    labels = [*dict.fromkeys(cell.label for cell, rows in cells if rows), ZERO_SHOT]
     yield f"| set | {' | '.join(labels)} |"
     yield "|---" * (len(labels) + 1) + "|"
     for data in dict.fromkeys(cell.data for cell, rows in cells if rows):
         rows = {cell.label: rows for cell, rows in cells if cell.data == data}
         for test in tests_of(rows):
             errors = {label: mean_errors(found, test, kind) for label, found in rows.items() if found}
+            if test == "test":
+                errors |= {ZERO_SHOT: mean_errors(next(found for found in rows.values() if found), ZERO_SHOT, kind)}
             name = data if test == "test" else f"{data}, {test}"
             yield f"| {name} | {' | '.join(marked(errors).get(label, '') for label in labels)} |"
 
@@ -50,7 +54,8 @@ def tests_of(rows: Mapping[str, Sequence[dict[str, Any]]]) -> list[str]:
 
 def mean_errors(rows: Sequence[dict[str, Any]], test: str, kind: str) -> list[float]:
     """Mean errors over seeds: force (meV/A), energy (meV/atom) and, where there are labels, stress (GPa)."""
-    metrics: list[Metrics] = [row["test"] if test == "test" else row["other_tests"][test] for row in rows]
+    named = [row["other_tests"] | {"test": row["test"], ZERO_SHOT: row["refit_test"]} for row in rows]
+    metrics: list[Metrics] = [each[test] for each in named]
     columns = [[each.get(name) for each in metrics] for name in COLUMNS[kind]]
     return [statistics.fmean(values) for values in columns if None not in values]  # type: ignore[arg-type]
 

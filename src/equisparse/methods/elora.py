@@ -65,12 +65,16 @@ class ELoRA(AbstractWeightMethod):
     name: ClassVar[str] = "elora"
     parts: ClassVar[tuple[str, ...]] = ("down", "up")
 
-    rank: int = 16
+    rank: int = 64
     alpha: float | None = None
 
     def __post_init__(self) -> None:
         if self.rank < 1 or not math.isfinite(self._factor):
             raise InputError("The rank has to be positive, and alpha a number.", given=f"{self.rank}, {self.alpha}")
+
+    @property
+    def learning_rate(self) -> float:
+        return 5e-2
 
     def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:
         return LowRankDelta(weight, blocks, rank=self.rank, factor=self._factor, generator=generator)

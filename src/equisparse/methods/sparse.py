@@ -59,8 +59,8 @@ class Sparse(AbstractWeightMethod):
     value_bytes: int | None = None
     rank: int | None = 128
     tau_per: str = "tensor"
-    start_width: float = 1e-2
-    start_threshold: float = 1e-3
+    start_width: float = 1e-3
+    start_threshold: float = 1e-4
     tau_lr: float = 1e-2
     prune_start: float = 0.1
     prune_end: float = 0.5
@@ -87,7 +87,7 @@ class Sparse(AbstractWeightMethod):
 
     @property
     def learning_rate(self) -> float:
-        return 8e-2 if self.has_target else 6e-2
+        return 8e-2 if self.has_target else 5e-2
 
     def fit_into(self, value_bytes: int, layout: Layout) -> "Sparse":
         return replace(self, value_bytes=value_bytes, changed=None)
