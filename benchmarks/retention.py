@@ -1,11 +1,10 @@
 """Accuracy on new data against drift from the base elsewhere; resumable, one JSON line a cell.
 
-    python benchmarks/structures.py --out .
     python benchmarks/retention.py --folder ../shared/data/rmd17/ethanol --name ethanol --method full
     python benchmarks/retention.py --folder ../shared/data/rmd17/ethanol --name ethanol --replay-weight 0.1
 
 The folder holds ``train`` and ``valid`` as ``.xyz.gz``. Drift is measured on structures that no training sees. Without
-``--replay-weight`` there is no replay. A cell that is in the results already is skipped.
+``--replay-weight`` there is no replay, without ``--anchor`` no anchor. A cell that is in the results already is skipped.
 """
 
 import argparse
@@ -21,7 +20,9 @@ from equisparse.adapters.adapter import count_changes
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.registry import load_backbone
 from equisparse.config.finetune import FinetuneConfig
-from equisparse.data.read import read_frames
+from equisparse.data.frames import unlabelled
+from equisparse.robustness.structures import probe_structures
+from equisparse.training.anchor import layer_rows
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.predict import evaluate
 from equisparse.training.replay import labelled_by, replay_of
@@ -51,10 +52,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--replay", type=Path, default=Path("replay.extxyz"), help="structures to learn from")
-    parser.add_argument(
-        "--measure", type=Path, default=Path("measure.extxyz"), help="other structures, to measure the drift on"
-    )
     parser.add_argument("--results", type=Path, default=RESULTS)
     return parser.parse_args()
 
@@ -63,11 +60,7 @@ def cell_of(arguments: argparse.Namespace) -> dict[str, object]:
     """What identifies a cell: everything that changes its result."""
     left_out = {"folder", "results", "device"}
     named = {key: value for key, value in vars(arguments).items() if key not in left_out}
-    return named | {
-        "base": Path(arguments.base).name,
-        "replay": arguments.replay.name,
-        "measure": arguments.measure.name,
-    }
+    return named | {"base": Path(arguments.base).name}
 
 
 def drift(backbone: AbstractBackbone, dataset: FrameDataset) -> dict[str, list[float]]:
@@ -124,12 +117,22 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         train = FrameDataset(backbone, splits.train, {})
         shifts = fit_references(backbone, splits, evaluate(backbone, train)).shifts
         datasets = {"train": train.with_shifts(shifts), "valid": FrameDataset(backbone, splits.valid, shifts)}
-        measured = labelled_by(backbone, read_frames(arguments.measure))
-        replay = replay_of(backbone, read_frames(arguments.replay), seed=config.seed) if config.replay_weight else None
+        measured = labelled_by(backbone, unlabelled(probe_structures(backbone.elements, "measure"), "measure"))
+        kept = FrameDataset(backbone, unlabelled(probe_structures(backbone.elements, "learn"), "learn"), {})
+        replay = replay_of(backbone, kept.frames, seed=config.seed) if config.replay_weight else None
         method, layout = choose_method(config, backbone.layout())
         options = config.training.resolved(len(train), method.learning_rate)
+        layers = layer_rows(backbone.model, layout, lambda: evaluate(backbone, kept)) if options.anchor else None
         adapter, fitted = train_adapter(
-            backbone, method, layout, datasets, options, folder, replay=replay, console=Console(stderr=True)
+            backbone,
+            method,
+            layout,
+            datasets,
+            options,
+            folder,
+            replay=replay,
+            layers=layers,
+            console=Console(stderr=True),
         )
         with adapter.applied(backbone.model):
             valid = evaluate(backbone, datasets["valid"]).metrics(datasets["valid"])

@@ -1,5 +1,6 @@
 """One labelled structure: the unit that reading gives and that audit, split and training take."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,3 +75,11 @@ class LabelledFrame:
     def where(self) -> str:
         """File and frame number, for messages."""
         return f"{self.source} frame {self.index}"
+
+
+def unlabelled(structures: Sequence[Atoms], source: str) -> list[LabelledFrame]:
+    """Structures that nothing is known about; `source` is their name in messages."""
+    return [
+        LabelledFrame(atoms, None, None, None, source, index, np.zeros(len(atoms), dtype=np.bool_))
+        for index, atoms in enumerate(structures)
+    ]

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from rich.console import Console
 from equisparse.adapters.attach import Attachment
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.errors import StateError
+from equisparse.training.anchor import LayerRows
 from equisparse.training.checkpoints import WholeCheckpoints
 from equisparse.training.curve import LearningCurve
 from equisparse.training.dataset import FrameDataset
@@ -61,6 +62,7 @@ def fit(
     folder: Path,
     *,
     replay: Replay | None = None,
+    layers: Mapping[str, LayerRows] | None = None,
     resume: bool = False,
     console: Console | None = None,
 ) -> FitResult:
@@ -77,6 +79,8 @@ def fit(
         Gets ``metrics.csv`` and ``checkpoints/``.
     replay : Replay, optional
         Structures on which the model is to stay with the base.
+    layers : mapping of str to LayerRows, optional
+        What the base's layers take and give there, for the anchor.
     resume : bool
         Go on from the last checkpoint in `folder`, to the same end as a run that was never cut off.
     console : Console, optional
@@ -92,7 +96,7 @@ def fit(
     if resume and not last.exists():
         raise StateError("There is no checkpoint to resume from.", expected=str(last), next_step="leave --resume out")
     total = options.steps_per_epoch(len(train)) * (options.epochs or 0)
-    task = FinetuneTask(backbone, attachment, options, total, replay)
+    task = FinetuneTask(backbone, attachment, options, total, replay, layers)
     curve = LearningCurve(folder / "metrics.csv")
     best = ModelCheckpoint(
         checkpoints,

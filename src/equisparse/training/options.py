@@ -32,7 +32,8 @@ class TrainingOptions:
     huber_delta : float
         Error, in the same units, above which the losses grow linearly.
     anchor : float
-        Weight of the penalty on the mean squared relative change of the weight tensors, which pulls them to the base.
+        Weight of the penalty on what the layers give elsewhere (`equisparse.training.anchor`): their mean squared
+        relative change on structures to stay with the base on. 0 leaves it out.
     replay_weight : float
         Weight of the loss against the base's own predictions on replay structures, where there are any.
     replay_batch_size : int
@@ -61,7 +62,7 @@ class TrainingOptions:
     force_weight: float = 10.0
     stress_weight: float = 100.0
     huber_delta: float = 0.01
-    anchor: float = 0.0
+    anchor: float = 0.3
     replay_weight: float = 0.1
     replay_batch_size: int = 8
     drift_weight: float | None = None

@@ -1,6 +1,6 @@
 """The Lightning task: one backbone with one method attached."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from equisparse.adapters.attach import Attachment
 from equisparse.backbones.base import AbstractBackbone
-from equisparse.training.anchor import Anchor, add_gradient
+from equisparse.training.anchor import Anchor, LayerRows, add_gradient
 from equisparse.training.dataset import Targets
 from equisparse.training.errors import ErrorSums
 from equisparse.training.loss import Loss
@@ -35,6 +35,8 @@ class FinetuneTask(LightningModule):
     total_steps : int
         Optimiser steps of the whole run.
     replay : Replay, optional
+    layers : mapping of str to LayerRows, optional
+        For the anchor.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class FinetuneTask(LightningModule):
         options: TrainingOptions,
         total_steps: int,
         replay: Replay | None = None,
+        layers: Mapping[str, LayerRows] | None = None,
     ) -> None:
         super().__init__()
         self.deltas = nn.ModuleList(attachment.deltas.values())
@@ -51,7 +54,7 @@ class FinetuneTask(LightningModule):
         self._controller = attachment.controller()
         self._options, self._total_steps = options, total_steps
         self._loss = Loss(options.energy_weight, options.force_weight, options.stress_weight, options.huber_delta)
-        self._anchor = Anchor(attachment, options.anchor) if options.anchor else None
+        self._anchor = Anchor(attachment, layers, options.anchor, options.seed) if options.anchor and layers else None
         self._replay = replay if options.replay_weight else None
         self.train_errors = ErrorSums()
         self._start_judging()
@@ -115,7 +118,7 @@ class FinetuneTask(LightningModule):
     def _restraints(self) -> Iterator[Tensor]:
         """What holds the model at the base in this step: the anchor, and the loss on this process's replay batch."""
         if self._anchor is not None:
-            yield self._anchor.penalty()
+            yield self._anchor.penalty(self.global_step)
         if self._replay is not None:
             number = self.global_step * self.trainer.world_size + self.global_rank
             graphs, targets = self._replay.batch(self._backbone, self._options.replay_batch_size, number)

@@ -9,15 +9,18 @@ from rich.console import Console
 from equisparse.adapters.adapter import Adapter
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.registry import load_backbone
+from equisparse.blocks import Layout
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.errors import InputError
 from equisparse.files import make_folder, write_text
 from equisparse.methods.base import AbstractMethod
+from equisparse.training.anchor import LayerRows, layer_rows
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.fit import CHECKPOINTS, LAST, environment_rank
 from equisparse.training.options import TrainingOptions
+from equisparse.training.predict import evaluate
 from equisparse.training.replay import Replay, replay_of
-from equisparse.workflow.inputs import Splits, choose_method, read_replay, read_splits, small_pieces
+from equisparse.workflow.inputs import Splits, choose_method, read_kept, read_splits, small_pieces
 from equisparse.workflow.results import ADAPTER, Outcome, write_results
 from equisparse.workflow.stages import check_frames, evaluate_all, fit_references, judged, train_adapter
 
@@ -77,7 +80,9 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
         console.print("speed    the base's faster form, equal in a self-check", highlight=False)
     unshifted = {name: FrameDataset(backbone, frames, {}) for name, frames in splits.items()}
     base = evaluate_all(backbone, unshifted)
-    replay = _replay(config, options, backbone, console)
+    kept = FrameDataset(backbone, read_kept(config, backbone), {})
+    replay = _replay(config, options, backbone, kept, console)
+    layers = _layers(options, method, layout, backbone, kept)
     findings = check_frames(splits, base.evaluations["train"], backbone, console, force=config.force)
     references = fit_references(backbone, splits, base.evaluations["train"])
     datasets = {name: dataset.with_shifts(references.shifts) for name, dataset in unshifted.items()}
@@ -87,7 +92,16 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
             folder / "config.yaml", replace(config, epochs=options.epochs, lr=options.lr, resume=False).to_yaml()
         )
     adapter, fitted = train_adapter(
-        backbone, method, layout, datasets, options, folder, replay=replay, resume=config.resume, console=console
+        backbone,
+        method,
+        layout,
+        datasets,
+        options,
+        folder,
+        replay=replay,
+        layers=layers,
+        resume=config.resume,
+        console=console,
     )
     if not leads:
         return FinetuneResult(folder, adapter, {})
@@ -119,14 +133,22 @@ def prepare_folder(config: FinetuneConfig) -> Path:
     return make_folder(folder)
 
 
-def _replay(
-    config: FinetuneConfig, options: TrainingOptions, backbone: AbstractBackbone, console: Console
-) -> Replay | None:
-    """Structures to stay with the base on, if any were asked for, and a line about them."""
-    frames = read_replay(config, backbone)
-    if not frames:
+def _layers(
+    options: TrainingOptions, method: AbstractMethod, layout: Layout, backbone: AbstractBackbone, kept: FrameDataset
+) -> dict[str, LayerRows] | None:
+    """What the layers of the base give on structures to stay with it on, where the anchor asks for that."""
+    if not options.anchor or not method.keeps_base:
         return None
-    replay = replay_of(backbone, frames, seed=options.seed)
+    return layer_rows(backbone.model, layout, lambda: evaluate(backbone, kept), options.seed)
+
+
+def _replay(
+    config: FinetuneConfig, options: TrainingOptions, backbone: AbstractBackbone, kept: FrameDataset, console: Console
+) -> Replay | None:
+    """Structures to replay, if any were asked for, and a line about them."""
+    if not config.replay:
+        return None
+    replay = replay_of(backbone, kept.frames, seed=options.seed)
     console.print(
         f"replay   {len(replay.learned)} structures, {options.replay_batch_size} a step, weight "
         f"{options.replay_weight:g}; {len(replay.held)} held out, weight {options.drift_weight:g} in the best epoch",

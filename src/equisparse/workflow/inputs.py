@@ -11,7 +11,7 @@ from equisparse.backbones.base import AbstractBackbone, check_elements
 from equisparse.blocks import Layout
 from equisparse.config.finetune import FinetuneConfig, parse_size
 from equisparse.data.demo import demo_files
-from equisparse.data.frames import LabelledFrame
+from equisparse.data.frames import LabelledFrame, unlabelled
 from equisparse.data.read import read_frames
 from equisparse.data.split import split_off
 from equisparse.errors import InputError
@@ -19,9 +19,13 @@ from equisparse.methods.base import AbstractMethod
 from equisparse.methods.registry import make_method, method_for_size
 from equisparse.methods.select import select
 from equisparse.methods.sparse import Sparse
+from equisparse.robustness.structures import probe_structures
 
 DEMO = "demo"
 """Name of the packaged data set in place of a file."""
+
+PROBE = "probe"
+"""Name of the package's structures in place of a file to replay."""
 
 _FILE_OVERHEAD = 1400
 """Bytes kept free for what a header says besides the layout: base, options, metrics, reference energies."""
@@ -57,17 +61,20 @@ def read_splits(config: FinetuneConfig) -> Splits:
     return Splits(frames, valid_frames, test_frames)
 
 
-def read_replay(config: FinetuneConfig, backbone: AbstractBackbone) -> list[LabelledFrame]:
-    """Structures to replay that a configuration names; labels in the files are not used.
+def read_kept(config: FinetuneConfig, backbone: AbstractBackbone) -> list[LabelledFrame]:
+    """Structures to stay with the base on: those that a configuration names, or the package's own.
+
+    Labels in files are not used.
 
     Raises
     ------
     EquisparseError
         If a file cannot be read, or the base does not know an element.
     """
-    frames = read_frames(config.replay) if config.replay else []
-    if frames:
-        check_elements(backbone, [frame.atoms for frame in frames])
+    if config.replay in (None, [PROBE]):
+        return unlabelled(probe_structures(backbone.elements, "learn"), PROBE)
+    frames = read_frames(config.replay or [])
+    check_elements(backbone, [frame.atoms for frame in frames])
     return frames
 
 

@@ -16,6 +16,7 @@ from equisparse.data.audit.finding import Finding
 from equisparse.data.references import ReferenceFit, composition_matrix, fit_reference_shifts
 from equisparse.errors import DataError
 from equisparse.methods.base import AbstractMethod
+from equisparse.training.anchor import LayerRows
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.fit import FitResult, fit
 from equisparse.training.options import TrainingOptions
@@ -99,6 +100,7 @@ def train_adapter(
     folder: Path,
     *,
     replay: Replay | None = None,
+    layers: Mapping[str, LayerRows] | None = None,
     resume: bool = False,
     console: Console | None = None,
 ) -> tuple[Adapter, FitResult]:
@@ -114,7 +116,7 @@ def train_adapter(
         ``train`` and ``valid``, both with the shifts of the reference energies, which the adapter gets.
     options : TrainingOptions
         Resolved.
-    folder, replay, resume, console
+    folder, replay, layers, resume, console
         As in `equisparse.training.fit.fit`.
     """
     train = datasets["train"]
@@ -128,6 +130,7 @@ def train_adapter(
             options,
             folder,
             replay=replay,
+            layers=layers,
             resume=resume,
             console=console,
         )
