@@ -4,7 +4,7 @@
     python benchmarks/retention.py --folder ../shared/data/rmd17/ethanol --name ethanol --replay-weight 0.1
 
 The folder holds ``train`` and ``valid`` as ``.xyz.gz``. Drift is measured on structures that no training sees. Without
-``--replay-weight`` there is no replay, without ``--anchor`` no anchor. A cell that is in the results already is skipped.
+``--replay-weight`` there is no replay, without ``--anchor`` no anchor. A cell that is in the results is skipped.
 """
 
 import argparse
