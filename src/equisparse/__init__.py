@@ -16,6 +16,8 @@ _NAMES = {
     "attach": "equisparse.adapters.attach",
     "load_adapter": "equisparse.adapters.file",
     "save_adapter": "equisparse.adapters.file",
+    "AdapterBank": "equisparse.adapters.bank",
+    "combine": "equisparse.adapters.arithmetic",
     "FinetuneConfig": "equisparse.config.finetune",
     "finetune": "equisparse.workflow.finetune",
     "calculator": "equisparse.workflow.python",

@@ -15,8 +15,12 @@ from equisparse.errors import EquisparseError
 from equisparse.files import write_text
 
 _PIPE_WIDTH = 110
-_LISTS = ("train", "valid", "test", "replay", "targets", "data", "runs")
+_POSITIONAL = {"finetune": "train", "audit": "data", "evaluate": "data", "compare": "runs", "combine": "adapters"}
+"""Command -> the option that its leading words are."""
+_LISTS = ("train", "valid", "test", "replay", "targets", "data", "runs", "adapters")
 """Options that take several values."""
+_NUMBERS = ("weights",)
+"""Options that take several numbers."""
 _FLAGS = ("resume", "force")
 """Options that may stand without a value."""
 
@@ -64,6 +68,8 @@ def build_parser() -> ArgumentParser:
     commands.add_subcommand("compare", _compare_parser(), help="one page about several finished runs, side by side")
     commands.add_subcommand("export", _export_parser(), help="figures as PNG and SVG, tables as CSV and LaTeX")
     commands.add_subcommand("merge", _merge_parser(), help="write and check the native checkpoint")
+    commands.add_subcommand("combine", _combine_parser(), help="add, subtract and scale adapters into a new one")
+    commands.add_subcommand("diff", _diff_parser(), help="how two adapters differ; needs no backbone")
     return parser
 
 
@@ -76,7 +82,7 @@ def normalised(words: list[str]) -> list[str]:
     if not words or words[0].startswith("-"):
         return words
     command, rest = words[0], words[1:]
-    positional = {"finetune": "train", "audit": "data", "evaluate": "data", "compare": "runs"}.get(command)
+    positional = _POSITIONAL.get(command)
     if positional and rest and not rest[0].startswith("-"):
         rest = [f"--{positional}", *rest]
     result = [command]
@@ -88,10 +94,10 @@ def normalised(words: list[str]) -> list[str]:
         name, _, value = word[2:].partition("=")
         name = name.replace("-", "_")
         values = [value] if value else []
-        if name in _LISTS:
+        if name in (*_LISTS, *_NUMBERS):
             while not value and rest and not rest[0].startswith("--"):
                 values.append(rest.pop(0))
-            result += [f"--{name}", json.dumps(values)]
+            result += [f"--{name}", json.dumps(values) if name in _LISTS else f"[{', '.join(values)}]"]
         elif name in _FLAGS and not value and (not rest or rest[0].startswith("--")):
             result.append(f"--{name}=true")
         else:
@@ -169,6 +175,23 @@ def _merge_parser() -> ArgumentParser:
     parser.add_argument("--out", type=str, required=True)
     parser.add_argument("--frames", type=str | None, default=None, help="file of frames to compare on; demo by default")
     _add_base_options(parser)
+    return parser
+
+
+def _combine_parser() -> ArgumentParser:
+    parser = ArgumentParser(description="Weighted sum of adapters: equisparse combine FILE ... --weights W ... --out F")
+    parser.add_argument("--adapters", type=list[str], required=True, help="files; the leading words by default")
+    parser.add_argument("--weights", type=list[float], required=True, help="one an adapter, such as 1 -1 to subtract")
+    parser.add_argument("--out", type=str, required=True)
+    parser.add_argument("--base", type=str | None, default=None, help="needed for the method scale alone")
+    _add_base_options(parser)
+    return parser
+
+
+def _diff_parser() -> ArgumentParser:
+    parser = ArgumentParser(description="How two adapters of one base differ: equisparse diff ADAPTER ADAPTER")
+    parser.add_argument("first", type=str)
+    parser.add_argument("second", type=str)
     return parser
 
 
@@ -280,6 +303,23 @@ def _merge(options: Namespace, console: Console) -> int:
     return 0
 
 
+def _combine(options: Namespace, console: Console) -> int:
+    from equisparse.workflow.adapters import combine_files
+
+    base = (lambda: _load(options)) if options.base else None
+    text = combine_files(options.adapters, options.weights, Path(options.out), base)
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def _diff(options: Namespace, console: Console) -> int:
+    from equisparse.workflow.adapters import diff_files
+
+    for part in diff_files(options.first, options.second):
+        console.print(part, highlight=False)
+    return 0
+
+
 def _load(options: Namespace) -> Any:
     """The base model of a command's options."""
     from equisparse.backbones.registry import load_backbone
@@ -310,6 +350,8 @@ _COMMANDS = {
     "compare": _compare,
     "export": _export,
     "merge": _merge,
+    "combine": _combine,
+    "diff": _diff,
 }
 
 if __name__ == "__main__":

@@ -56,6 +56,8 @@ def adapted_calculator(backbone: AbstractBackbone, adapter: Adapter | None = Non
     ------
     AdapterMismatchError
         If the adapter belongs to another base.
+    StateError
+        If the base is not untouched, such as one that has an adapter applied already.
     """
     if adapter is None:
         return AdaptedCalculator(backbone)
@@ -65,5 +67,6 @@ def adapted_calculator(backbone: AbstractBackbone, adapter: Adapter | None = Non
 
 
 def check_adapter(backbone: AbstractBackbone, adapter: Adapter) -> None:
-    """Raise AdapterMismatchError unless `adapter` was made for this base."""
-    adapter.check_base({"source": backbone.identity.source, "sha256": backbone.identity.sha256})
+    """Raise AdapterMismatchError unless `adapter` was made for this base, StateError unless it is untouched."""
+    adapter.check_base(vars(backbone.identity))
+    backbone.check_untouched()
