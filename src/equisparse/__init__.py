@@ -21,6 +21,9 @@ _NAMES = {
     "FinetuneConfig": "equisparse.config.finetune",
     "finetune": "equisparse.workflow.finetune",
     "calculator": "equisparse.workflow.python",
+    "bank": "equisparse.workflow.python",
+    "EnsembleConfig": "equisparse.config.finetune",
+    "train_ensemble": "equisparse.workflow.ensemble",
     "merge": "equisparse.deploy.merge",
 }
 

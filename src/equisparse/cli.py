@@ -9,19 +9,26 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 
-from equisparse.config.finetune import FinetuneConfig
+from equisparse.config.finetune import EnsembleConfig, FinetuneConfig
 from equisparse.data.labels import LabelKeys, LabelUnits
 from equisparse.errors import EquisparseError
 from equisparse.files import write_text
 
 _PIPE_WIDTH = 110
-_POSITIONAL = {"finetune": "train", "audit": "data", "evaluate": "data", "compare": "runs", "combine": "adapters"}
+_POSITIONAL = {
+    "finetune": "train",
+    "audit": "data",
+    "evaluate": "data",
+    "compare": "runs",
+    "combine": "adapters",
+    "ensemble": "train",
+}
 """Command -> the option that its leading words are."""
 _LISTS = ("train", "valid", "test", "replay", "targets", "data", "runs", "adapters")
 """Options that take several values."""
 _NUMBERS = ("weights",)
 """Options that take several numbers."""
-_FLAGS = ("resume", "force")
+_FLAGS = ("resume", "force", "bootstrap")
 """Options that may stand without a value."""
 
 
@@ -56,6 +63,7 @@ def build_parser() -> ArgumentParser:
     parser = ArgumentParser(prog="equisparse", description="Sparse fine-tuning of equivariant materials models.")
     commands = parser.add_subcommands(title="commands")
     commands.add_subcommand("finetune", _finetune_parser(), help="frames in; adapter, native checkpoint and proof out")
+    commands.add_subcommand("ensemble", _ensemble_parser(), help="several fine-tunes whose spread is an uncertainty")
     commands.add_subcommand("audit", _audit_parser(), help="check frames and labels before any training")
     commands.add_subcommand("evaluate", _evaluate_parser(), help="errors of a base, or of a base with an adapter")
     commands.add_subcommand("inspect", _inspect_parser(), help="what an adapter changes; needs no backbone")
@@ -109,6 +117,13 @@ def _finetune_parser() -> ArgumentParser:
     parser = ArgumentParser(description="Fine-tune a base model on frames: equisparse finetune TRAIN [options]")
     parser.add_argument("--config", action="config", help="YAML file of options, such as the config.yaml of a run")
     parser.add_class_arguments(FinetuneConfig)
+    return parser
+
+
+def _ensemble_parser() -> ArgumentParser:
+    parser = ArgumentParser(description="Fine-tune several members: equisparse ensemble TRAIN --members N [options]")
+    parser.add_argument("--config", action="config", help="YAML file of options")
+    parser.add_class_arguments(EnsembleConfig)
     return parser
 
 
@@ -229,6 +244,14 @@ def _finetune(options: Namespace, console: Console) -> int:
     return 0
 
 
+def _ensemble(options: Namespace, console: Console) -> int:
+    from equisparse.workflow.ensemble import train_ensemble
+
+    values = {name: value for name, value in options.as_dict().items() if name != "config"}
+    train_ensemble(EnsembleConfig(**values), console)
+    return 0
+
+
 def _audit(options: Namespace, console: Console) -> int:
     from equisparse.workflow.checks import audit_files
 
@@ -342,6 +365,7 @@ def _console() -> Console:
 
 _COMMANDS = {
     "finetune": _finetune,
+    "ensemble": _ensemble,
     "audit": _audit,
     "evaluate": _evaluate,
     "inspect": _inspect,

@@ -109,8 +109,8 @@ def fit(
         replicas = {"replicas": options.devices * options.num_nodes, "rank": environment_rank()}
         trainer.fit(
             task,
-            train.train_loader(backbone, options.batch_size, seed=options.seed, **replicas),
-            [judged.eval_loader(backbone, options.batch_size, **replicas) for judged in judged_on],
+            train.train_loader(options.batch_size, seed=options.seed, **replicas),
+            [judged.eval_loader(options.batch_size, **replicas) for judged in judged_on],
             ckpt_path=last if resume else None,
             weights_only=True,
         )

@@ -86,8 +86,17 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
         write_text(
             folder / "config.yaml", replace(config, epochs=options.epochs, lr=options.lr, resume=False).to_yaml()
         )
+    drawn = {"train": datasets["train"].bootstrapped(config.seed)} if config.bootstrap else {}
     adapter, fitted = train_adapter(
-        backbone, method, layout, datasets, options, folder, replay=replay, resume=config.resume, console=console
+        backbone,
+        method,
+        layout,
+        datasets | drawn,
+        options,
+        folder,
+        replay=replay,
+        resume=config.resume,
+        console=console,
     )
     if not leads:
         return FinetuneResult(folder, adapter, {})
