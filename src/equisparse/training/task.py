@@ -21,6 +21,8 @@ from equisparse.training.options import TrainingOptions
 from equisparse.training.predict import predict
 from equisparse.training.replay import Replay
 
+BASE = "base_sha256"
+"""Name of the base's fingerprint in a checkpoint."""
 CRITERION = "criterion"
 """Name of the metric of which the best epoch has the least: the validation loss, and the drift as far as it counts."""
 
@@ -66,6 +68,9 @@ class FinetuneTask(LightningModule):
         if schedule is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint[BASE] = self._backbone.identity.sha256
 
     def on_fit_start(self) -> None:
         self._room = Room(alone=self.trainer.world_size == 1)

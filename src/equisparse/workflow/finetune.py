@@ -14,7 +14,7 @@ from equisparse.errors import InputError
 from equisparse.files import make_folder, write_text
 from equisparse.methods.base import AbstractMethod
 from equisparse.training.dataset import FrameDataset
-from equisparse.training.fit import CHECKPOINTS, LAST, environment_rank
+from equisparse.training.fit import CHECKPOINTS, LAST, check_resumable, environment_rank
 from equisparse.training.options import TrainingOptions
 from equisparse.training.replay import Replay, replay_of
 from equisparse.workflow.inputs import Splits, choose_method, read_replay, read_splits, small_pieces
@@ -68,6 +68,8 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
         modality=config.modality,
         sha256=config.sha256,
     )
+    if config.resume:
+        check_resumable(folder, backbone)
     method, layout = choose_method(config, backbone.layout())
     options = config.training.resolved(len(splits.train), method.learning_rate)
     _announce(console, config, splits, backbone, method, options)
