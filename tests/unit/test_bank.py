@@ -137,6 +137,29 @@ def test_an_error_within_the_block_restores_what_was_in_use() -> None:
     base.check_untouched()
 
 
+@pytest.mark.parametrize("writes", range(1, 4))
+def test_a_switch_that_is_interrupted_leaves_the_base(writes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = path_backbone(LAYOUT)
+    bank = AdapterBank(base)
+    for number, name in enumerate("ab"):
+        bank.add(name, random_adapter(base, LAYOUT, "sparse", number))
+    bank.use("a")
+    write, written = torch.Tensor.index_copy_, []
+
+    def interrupted(*arguments: Any) -> torch.Tensor:
+        written.append(arguments)
+        if len(written) == writes:
+            raise KeyboardInterrupt
+        return write(*arguments)
+
+    monkeypatch.setattr(torch.Tensor, "index_copy_", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        bank.use("b")
+    assert bank.in_use is None
+    base.check_untouched()
+    bank.use("b")
+
+
 def test_names() -> None:
     base = path_backbone(LAYOUT)
     bank = AdapterBank(base)
@@ -201,10 +224,18 @@ def one_bystander(base: Any, adapter: Adapter) -> None:
         base.model.get_parameter("first.mix.weight_bystander")[1] += 1
 
 
+def one_of_the_adapters(base: Any, adapter: Adapter) -> None:
+    """The first entry of the adapter that the bank has: it is only noticed by what the entry should be."""
+    name, parts = next(iter(random_adapter(path_backbone(LAYOUT), LAYOUT, "sparse", 1).stored.items()))
+    with torch.no_grad():
+        base.model.get_parameter(name)[int(parts["index"][0])] += 1
+
+
 FOREIGN: dict[str, Callable[[Any, Adapter], object]] = {
     "merged": lambda base, adapter: adapter.merge_into(base.model),
     "trained": train,
     "one entry": one_bystander,
+    "one entry of the adapter": one_of_the_adapters,
     "attached": lambda base, adapter: attach(base.model, make_method("full"), LAYOUT),
     "gated": lambda base, adapter: attach(base.model, make_method("mmea"), LAYOUT),
     "moved": lambda base, adapter: base.model.double(),
@@ -213,13 +244,14 @@ FOREIGN: dict[str, Callable[[Any, Adapter], object]] = {
 """What else can happen to a model."""
 
 
-@pytest.mark.parametrize("in_use", [None, "a"])
+@pytest.mark.parametrize("in_use", [None, "a", "dense"])
 @pytest.mark.parametrize("what", FOREIGN)
 def test_a_model_that_something_else_changed_is_noticed(what: str, in_use: str | None) -> None:
     base = path_backbone(LAYOUT)
     adapter, other = random_adapter(base, LAYOUT, "sparse", 1), random_adapter(base, LAYOUT, "sparse", 2)
     bank = AdapterBank(base)
     bank.add("a", adapter)
+    bank.add("dense", random_adapter(base, LAYOUT, "full", 3))
     bank.use(in_use)
     FOREIGN[what](base, other)
     for switch in (lambda: bank.use("a"), lambda: bank.use(None), lambda: bank.add("b", other)):

@@ -18,6 +18,8 @@ from equisparse.errors import InputError, StateError
 from equisparse.methods.base import AbstractGate
 
 _INTEGERS = {4: torch.int32, 8: torch.int64}
+_UNKNOWN = -1
+"""Version that no parameter has."""
 _DENSE = 0.5
 """Part of a tensor from which on it is written as a whole."""
 
@@ -29,6 +31,10 @@ class _Entries:
     index: Tensor | None
     changed: Tensor
     base: Tensor
+
+    def of(self, flat: Tensor) -> Tensor:
+        """Present values of these entries."""
+        return flat if self.index is None else flat[self.index]
 
 
 @dataclass(frozen=True)
@@ -144,11 +150,16 @@ class AdapterBank:
         self._check_untouched()
         if name == self._name:
             return
-        if self._name is not None:
-            self._take_off(self._prepared[self._name])
+        before = None if self._name is None else self._prepared[self._name]
         self._name = None
-        if wanted is not None:
-            self._put_on(wanted)
+        try:
+            if before is not None:
+                self._take_off(before)
+            if wanted is not None:
+                self._put_on(wanted)
+        except BaseException:  # such as a user's interruption
+            self._give_up(before, wanted)
+            raise
         self._name = name
 
     @contextmanager
@@ -184,6 +195,13 @@ class AdapterBank:
         remove_gates(self.backbone.model, prepared.gates, self._handles)
         self._handles = []
 
+    def _give_up(self, *prepared: _Prepared | None) -> None:
+        """After a switch that was cut off: the base's weights again; what is left of it is looked for at the next."""
+        for each in filter(None, prepared):
+            self._write({key: (part.index, part.base) for key, part in each.entries.items()})
+        for watched in self._watched.values():
+            watched.version = _UNKNOWN
+
     @torch.no_grad()
     def _write(self, values: Mapping[str, tuple[Tensor | None, Tensor]]) -> None:
         """Write entries of tensors, in place."""
@@ -202,7 +220,7 @@ class AdapterBank:
         if any(each.flat.data_ptr() != each.parameter.data_ptr() for each in self._watched.values()):
             raise _changed("it was moved to another device or precision", "make a new bank")
         moved = [each for each in self._watched.values() if each.version != each.parameter._version]
-        if not self._gates_are_ours() or (moved and self._fingerprint(self._base_entries()) != self._digest):
+        if not self._gates_are_ours() or (moved and not self._weights_are_ours()):
             raise _changed("an adapter was merged into it, or it was trained or gated", "load the base again")
         for each in moved:
             each.version = each.parameter._version
@@ -213,9 +231,11 @@ class AdapterBank:
         present = [module._modules[GATE] for module in self._modules if GATE in module._modules]
         return set(map(id, present)) == set(map(id, ours.values()))
 
-    def _base_entries(self) -> Mapping[str, _Entries]:
-        """Entries that the adapter in use has changed."""
-        return {} if self._name is None else self._prepared[self._name].entries
+    def _weights_are_ours(self) -> bool:
+        """Whether the model has, bit for bit, the entries of the adapter in use, and elsewhere those of the base."""
+        entries = {} if self._name is None else self._prepared[self._name].entries
+        in_place = all(_same_bits(part.of(self._watched[name].flat), part.changed) for name, part in entries.items())
+        return in_place and self._fingerprint(entries) == self._digest
 
     def _fingerprint(self, undone: Mapping[str, _Entries]) -> str:
         """Fingerprint of the watched parameters with the entries of an adapter put back to those of the base."""
@@ -235,13 +255,22 @@ def _watch(model: nn.Module, name: str) -> _Watched:
 def _entries(base: Tensor, changed: Tensor) -> _Entries | None:
     """Entries of a flattened tensor whose bits differ; None if none do."""
     changed = changed.detach().reshape(-1)
-    bits = _INTEGERS[base.element_size()]
-    index = (base.view(bits) != changed.view(bits)).nonzero().reshape(-1)
+    index = (_bits(base) != _bits(changed)).nonzero().reshape(-1)
     if not len(index):
         return None
     if len(index) > _DENSE * len(base):
         return _Entries(None, changed.clone(), base.clone())
     return _Entries(index, changed[index], base[index])
+
+
+def _same_bits(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors of one type and shape have the same bits."""
+    return torch.equal(_bits(one), _bits(other))
+
+
+def _bits(values: Tensor) -> Tensor:
+    """The same bits as whole numbers, so that -0 is not 0."""
+    return values.view(_INTEGERS[values.element_size()])
 
 
 def _changed(cause: str, next_step: str) -> StateError:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import torch
+from torch import Tensor
 
 from equisparse.adapters.adapter import Adapter, adapter_of
 from equisparse.adapters.attach import attach
@@ -56,14 +57,17 @@ def random_adapter(
     options = quarter if method == "sparse" else _OPTIONS.get(method)
     attachment = attach(base.model, make_method(method, options), layout, seed=seed)
     generator = torch.Generator().manual_seed(seed)
-    parameters = [parameter for delta in attachment.deltas.values() for parameter in delta.parameters()]
+
+    def noise(values: Tensor) -> Tensor:
+        return torch.randn(values.shape, generator=generator, dtype=torch.float64).to(values)
+
     with torch.no_grad():
-        for parameter in parameters:
-            values = torch.randn(parameter.shape, generator=generator, dtype=torch.float64).to(parameter)
-            parameter.add_(values)
-            parameter.grad = values  # where a method prunes, the larger half of them stays
+        for parameter in (parameter for delta in attachment.deltas.values() for parameter in delta.parameters()):
+            parameter.add_(noise(parameter))
     controller = attachment.controller()
     for step in range(_STEPS):
+        for _, present in attachment.weights():
+            (present * noise(present)).sum().backward()  # what pruning ranks by
         controller.before_step(step, _STEPS)
         controller.after_step(step, _STEPS)
     adapter = adapter_of(
