@@ -128,6 +128,7 @@ def test_a_bank_and_its_calculators_share_one_base(folder: Path, base: str) -> N
         equisparse.calculator(bank, "2")
 
 
+@pytest.mark.slow
 def test_finished_members_are_kept_when_an_ensemble_is_resumed(
     folder: Path, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -156,7 +157,7 @@ def test_a_member_that_is_not_the_calibrated_one_is_refused(folder: Path, tmp_pa
 @pytest.fixture
 def altered(base: str, tmp_path: Path) -> str:
     """The base's file with one weight changed, under the same name."""
-    contents = torch.load(base, weights_only=False)
+    contents = torch.load(base, weights_only=False, map_location="cpu")
     weight = next(value for name, value in contents["model_state_dict"].items() if name.endswith("linear.weight"))
     weight.view(-1)[0] += 1e-3
     torch.save(contents, tmp_path / "base.pth")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from equisparse.adapters.ensemble import Ensemble, Scales, read_ensemble, write_ensemble
+from equisparse.adapters.ensemble import Scales, write_ensemble
 from equisparse.config.finetune import EnsembleConfig, FinetuneConfig
 from equisparse.errors import InputError
 from equisparse.interpret.calibration import Floats, bins, judge, spread_scale
@@ -38,24 +38,25 @@ class Deviations:
     spreads: Floats
 
 
-def train_ensemble(config: EnsembleConfig, console: Console | None = None) -> Ensemble:
+def train_ensemble(config: EnsembleConfig, console: Console | None = None) -> Path:
     """Fine-tune all members, one after the other, and calibrate their spread.
 
     With ``config.resume`` finished members are kept and the one that was cut off goes on.
 
     Returns
     -------
-    Ensemble
-        Read again from the folder that was written.
+    Path
+        The folder, for `equisparse.calculator`.
 
     Raises
     ------
     EquisparseError
         If any input cannot be used; before the first training starts.
     """
-    shown = console or Console(quiet=True)
+    leads = environment_rank() == 0
+    shown = console if console and leads else Console(quiet=True)
     members = [config.member(number) for number in range(config.members)]
-    for member in members:
+    for member in members if leads else ():
         prepare_folder(member)
     for number, member in enumerate(members):
         title = f"member {number + 1} of {len(members)}, seed {member.seed}"
@@ -65,9 +66,9 @@ def train_ensemble(config: EnsembleConfig, console: Console | None = None) -> En
             shown.rule(title, align="left")
             finetune(_continued(member), console)
     folder = Path(config.out)
-    if environment_rank() == 0:
+    if leads:
         calibrate(folder, [Path(member.out).name for member in members], shown)
-    return read_ensemble(folder)
+    return folder
 
 
 def _continued(member: FinetuneConfig) -> FinetuneConfig:
@@ -87,16 +88,17 @@ def calibrate(folder: Path, members: Sequence[str], console: Console) -> None:
     names = [path.stem for path in sorted((folder / members[0] / PREDICTIONS).glob("*.npz")) if path.stem != "train"]
     splits = {name: deviations([folder / member / PREDICTIONS / f"{name}.npz" for member in members]) for name in names}
     scales = {quantity: spread_scale(found.errors, found.spreads) for quantity, found in splits[FITTED_ON].items()}
-    numbers = {
-        name: {
-            quantity: asdict(judge(part.errors, scales[quantity] * part.spreads)) for quantity, part in found.items()
-        }
-        for name, found in splits.items()
-    }
+    numbers = {name: _judged(found, scales) for name, found in splits.items()}
     judged = "test" if "test" in splits else FITTED_ON
     save(reliability(list(_panels(splits[judged], scales, numbers[judged])), label=judged), folder / RELIABILITY)
     write_ensemble(folder, list(members), Scales(**scales), {"fitted_on": FITTED_ON, "splits": numbers})
     console.print("\n".join(_lines(folder, scales, numbers)), markup=False, highlight=False, soft_wrap=True)
+
+
+def _judged(found: Mapping[str, Deviations], scales: Mapping[str, float]) -> dict[str, dict[str, Any]]:
+    """How well scaled spreads fit, by quantity, as plain values; only of quantities that have a scale."""
+    parts = {name: found[name] for name in scales if name in found}
+    return {name: asdict(judge(part.errors, scales[name] * part.spreads)) for name, part in parts.items()}
 
 
 def deviations(files: Sequence[Path]) -> dict[str, Deviations]:
@@ -136,10 +138,9 @@ def _panels(
     found: Mapping[str, Deviations], scales: Mapping[str, float], numbers: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, list[tuple[float, float]], list[tuple[float, float]], str]]:
     """Panels of the reliability figure."""
-    for quantity, part in found.items():
-        unit, factor = _UNITS[quantity]
+    for quantity, row in numbers.items():
+        (unit, factor), part = _UNITS[quantity], found[quantity]
         raw, scaled = (bins(factor * part.errors, factor * scale * part.spreads) for scale in (1.0, scales[quantity]))
-        row = numbers[quantity]
         text = (
             f"scale {scales[quantity]:.2f}\nSpearman {row['spearman']:.2f}\nmiscalibration {row['miscalibration']:.3f}"
         )
