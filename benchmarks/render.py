@@ -68,6 +68,16 @@ memory of a process of its own per variant. `-fast` is the base's faster form, w
 | set | base | batch | threads | variant | step / full step | peak memory / full |
 |---|---|---|---|---|---|---|
 """
+BANK = """
+## Several adapters on one base
+
+`python benchmarks/ensemble.py --frames FILE --name NAME`; medians over interleaved rounds, with quartiles of ratios, on
+the CPU. A switch goes from one adapter of a bank to another; `applied` is the way without a bank. The ensemble is
+the ASE calculator of all members, with the spread, on one frame; the single model is that of one merged adapter.
+
+| set | base | changed | threads | switch, ms | switch / applied | members | one model, ms | ensemble / one model |
+|---|---|---|---|---|---|---|---|---|
+"""
 PHYSICS = """
 ## Which orders change
 
@@ -125,12 +135,34 @@ def cost_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
     for row in rows:
         place = f"| {row['data']} | {row.get('base', '7net-0')} | {row['batch_size']} | {row['threads']} |"
         for variant, ratio in row["step_over_full"].items():
-            spread = f"{ratio['median']:.3f} ({ratio['q25']:.3f} to {ratio['q75']:.3f})"
+            spread = spread_of(ratio)
             memory = row.get("peak_memory_over_full", {}).get(variant)
             yield f"{place} {variant} | {spread} | {'' if memory is None else f'{memory:.3f}'} |"
         if "merged_inference_over_base" in row:
             merged = row["merged_inference_over_base"]["merged"]
             yield f"{place} merged inference / base inference | {merged['median']:.3f} | |"
+
+
+def bank_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
+    """One table line a measurement."""
+    for row in rows:
+        columns = (
+            row["data"],
+            row["base"],
+            f"{row['changed']:.1%}",
+            row["threads"],
+            f"{row['switch_ms']:.3f}",
+            spread_of(row["switch_over_applied"]),
+            row["members"],
+            f"{row['single_ms']:.1f}",
+            spread_of(row["ensemble_over_single"]),
+        )
+        yield f"| {' | '.join(map(str, columns))} |"
+
+
+def spread_of(ratio: dict[str, float]) -> str:
+    """Median and quartiles of a ratio."""
+    return f"{ratio['median']:.3f} ({ratio['q25']:.3f} to {ratio['q75']:.3f})"
 
 
 def physics_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
@@ -178,7 +210,8 @@ def main() -> None:
     accuracy, cost = accuracy_lines(rows_of("accuracy.jsonl")), cost_lines(rows_of("cost.jsonl"))
     physics = physics_lines(rows_of("physics.jsonl"))
     searches = search_lines(storage_of(None))
-    parts = (*tables, (SEARCH, searches), (COST, cost), (PHYSICS, physics), (ACCURACY, accuracy))
+    bank = bank_lines(rows_of("ensemble.jsonl"))
+    parts = (*tables, (SEARCH, searches), (COST, cost), (BANK, bank), (PHYSICS, physics), (ACCURACY, accuracy))
     PAGE.write_text(HEAD + "".join(f"{head}{chr(10).join(lines)}\n" for head, lines in parts))
 
 

@@ -16,9 +16,14 @@ _NAMES = {
     "attach": "equisparse.adapters.attach",
     "load_adapter": "equisparse.adapters.file",
     "save_adapter": "equisparse.adapters.file",
+    "AdapterBank": "equisparse.adapters.bank",
+    "combine": "equisparse.adapters.arithmetic",
     "FinetuneConfig": "equisparse.config.finetune",
     "finetune": "equisparse.workflow.finetune",
     "calculator": "equisparse.workflow.python",
+    "bank": "equisparse.workflow.python",
+    "EnsembleConfig": "equisparse.config.finetune",
+    "train_ensemble": "equisparse.workflow.ensemble",
     "merge": "equisparse.deploy.merge",
 }
 

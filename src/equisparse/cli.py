@@ -9,15 +9,26 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 
-from equisparse.config.finetune import FinetuneConfig
+from equisparse.config.finetune import EnsembleConfig, FinetuneConfig
 from equisparse.data.labels import LabelKeys, LabelUnits
 from equisparse.errors import EquisparseError
 from equisparse.files import write_text
 
 _PIPE_WIDTH = 110
-_LISTS = ("train", "valid", "test", "replay", "targets", "data", "runs")
+_POSITIONAL = {
+    "finetune": "train",
+    "audit": "data",
+    "evaluate": "data",
+    "compare": "runs",
+    "combine": "adapters",
+    "ensemble": "train",
+}
+"""Command -> the option that its leading words are."""
+_LISTS = ("train", "valid", "test", "replay", "targets", "data", "runs", "adapters")
 """Options that take several values."""
-_FLAGS = ("resume", "force")
+_NUMBERS = ("weights",)
+"""Options that take several numbers."""
+_FLAGS = ("resume", "force", "bootstrap")
 """Options that may stand without a value."""
 
 
@@ -52,6 +63,7 @@ def build_parser() -> ArgumentParser:
     parser = ArgumentParser(prog="equisparse", description="Sparse fine-tuning of equivariant materials models.")
     commands = parser.add_subcommands(title="commands")
     commands.add_subcommand("finetune", _finetune_parser(), help="frames in; adapter, native checkpoint and proof out")
+    commands.add_subcommand("ensemble", _ensemble_parser(), help="several fine-tunes whose spread is an uncertainty")
     commands.add_subcommand("audit", _audit_parser(), help="check frames and labels before any training")
     commands.add_subcommand("evaluate", _evaluate_parser(), help="errors of a base, or of a base with an adapter")
     commands.add_subcommand("inspect", _inspect_parser(), help="what an adapter changes; needs no backbone")
@@ -64,6 +76,8 @@ def build_parser() -> ArgumentParser:
     commands.add_subcommand("compare", _compare_parser(), help="one page about several finished runs, side by side")
     commands.add_subcommand("export", _export_parser(), help="figures as PNG and SVG, tables as CSV and LaTeX")
     commands.add_subcommand("merge", _merge_parser(), help="write and check the native checkpoint")
+    commands.add_subcommand("combine", _combine_parser(), help="add, subtract and scale adapters into a new one")
+    commands.add_subcommand("diff", _diff_parser(), help="how two adapters differ; needs no backbone")
     return parser
 
 
@@ -76,7 +90,7 @@ def normalised(words: list[str]) -> list[str]:
     if not words or words[0].startswith("-"):
         return words
     command, rest = words[0], words[1:]
-    positional = {"finetune": "train", "audit": "data", "evaluate": "data", "compare": "runs"}.get(command)
+    positional = _POSITIONAL.get(command)
     if positional and rest and not rest[0].startswith("-"):
         rest = [f"--{positional}", *rest]
     result = [command]
@@ -88,10 +102,10 @@ def normalised(words: list[str]) -> list[str]:
         name, _, value = word[2:].partition("=")
         name = name.replace("-", "_")
         values = [value] if value else []
-        if name in _LISTS:
+        if name in (*_LISTS, *_NUMBERS):
             while not value and rest and not rest[0].startswith("--"):
                 values.append(rest.pop(0))
-            result += [f"--{name}", json.dumps(values)]
+            result += [f"--{name}", json.dumps(values) if name in _LISTS else f"[{', '.join(values)}]"]
         elif name in _FLAGS and not value and (not rest or rest[0].startswith("--")):
             result.append(f"--{name}=true")
         else:
@@ -103,6 +117,13 @@ def _finetune_parser() -> ArgumentParser:
     parser = ArgumentParser(description="Fine-tune a base model on frames: equisparse finetune TRAIN [options]")
     parser.add_argument("--config", action="config", help="YAML file of options, such as the config.yaml of a run")
     parser.add_class_arguments(FinetuneConfig)
+    return parser
+
+
+def _ensemble_parser() -> ArgumentParser:
+    parser = ArgumentParser(description="Fine-tune several members: equisparse ensemble TRAIN --members N [options]")
+    parser.add_argument("--config", action="config", help="YAML file of options")
+    parser.add_class_arguments(EnsembleConfig)
     return parser
 
 
@@ -172,6 +193,23 @@ def _merge_parser() -> ArgumentParser:
     return parser
 
 
+def _combine_parser() -> ArgumentParser:
+    parser = ArgumentParser(description="Weighted sum of adapters: equisparse combine FILE ... --weights W ... --out F")
+    parser.add_argument("--adapters", type=list[str], required=True, help="files; the leading words by default")
+    parser.add_argument("--weights", type=list[float], required=True, help="one an adapter, such as 1 -1 to subtract")
+    parser.add_argument("--out", type=str, required=True)
+    parser.add_argument("--base", type=str | None, default=None, help="needed for the method scale alone")
+    _add_base_options(parser)
+    return parser
+
+
+def _diff_parser() -> ArgumentParser:
+    parser = ArgumentParser(description="How two adapters of one base differ: equisparse diff ADAPTER ADAPTER")
+    parser.add_argument("first", type=str)
+    parser.add_argument("second", type=str)
+    return parser
+
+
 def _add_base_options(parser: ArgumentParser) -> None:
     parser.add_argument("--backbone", type=str | None, default=None)
     parser.add_argument("--device", type=str, default="auto")
@@ -203,6 +241,14 @@ def _finetune(options: Namespace, console: Console) -> int:
 
     values = {name: value for name, value in options.as_dict().items() if name != "config"}
     finetune(FinetuneConfig(**values), console)
+    return 0
+
+
+def _ensemble(options: Namespace, console: Console) -> int:
+    from equisparse.workflow.ensemble import train_ensemble
+
+    values = {name: value for name, value in options.as_dict().items() if name != "config"}
+    train_ensemble(EnsembleConfig(**values), console)
     return 0
 
 
@@ -280,6 +326,23 @@ def _merge(options: Namespace, console: Console) -> int:
     return 0
 
 
+def _combine(options: Namespace, console: Console) -> int:
+    from equisparse.workflow.adapters import combine_files
+
+    base = (lambda: _load(options)) if options.base else None
+    text = combine_files(options.adapters, options.weights, Path(options.out), base)
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def _diff(options: Namespace, console: Console) -> int:
+    from equisparse.workflow.adapters import diff_files
+
+    for part in diff_files(options.first, options.second):
+        console.print(part, highlight=False)
+    return 0
+
+
 def _load(options: Namespace) -> Any:
     """The base model of a command's options."""
     from equisparse.backbones.registry import load_backbone
@@ -302,6 +365,7 @@ def _console() -> Console:
 
 _COMMANDS = {
     "finetune": _finetune,
+    "ensemble": _ensemble,
     "audit": _audit,
     "evaluate": _evaluate,
     "inspect": _inspect,
@@ -310,6 +374,8 @@ _COMMANDS = {
     "compare": _compare,
     "export": _export,
     "merge": _merge,
+    "combine": _combine,
+    "diff": _diff,
 }
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from equisparse.cli import build_parser, main, normalised
-from equisparse.config.finetune import FinetuneConfig, parse_size, read_config
+from equisparse.config.finetune import EnsembleConfig, FinetuneConfig, parse_size, read_config
 from equisparse.errors import InputError
 
 
@@ -25,6 +25,28 @@ def test_words_become_options() -> None:
 def test_values_after_an_equals_sign() -> None:
     config = parsed("finetune", "a.xyz", "--valid=v.xyz", "--lr=0.02", "--force")
     assert (config.valid, config.lr, config.force) == (["v.xyz"], 0.02, True)
+
+
+def test_members_of_an_ensemble_differ_in_seed_and_folder_alone() -> None:
+    words = ["ensemble", "a.xyz", "--members", "3", "--bootstrap", "--seed", "4", "--out", "many"]
+    values = build_parser().parse_args(normalised(words)).ensemble.as_dict()
+    config = EnsembleConfig(**{name: value for name, value in values.items() if name != "config"})
+    members = [config.member(number) for number in range(config.members)]
+    assert [(member.seed, member.out) for member in members] == [
+        (4, "many/member-0"),
+        (5, "many/member-1"),
+        (6, "many/member-2"),
+    ]
+    assert all((member.split_seed, member.bootstrap, member.train) == (4, True, ["a.xyz"]) for member in members)
+    with pytest.raises(InputError, match="no spread"):
+        EnsembleConfig(train=["a.xyz"], members=1)
+
+
+def test_numbers_may_be_negative() -> None:
+    options = (
+        build_parser().parse_args(normalised(["combine", "a", "b", "--weights", "0.5", "-1", "--out", "c"])).combine
+    )
+    assert (options.adapters, options.weights) == (["a", "b"], [0.5, -1.0])
 
 
 def test_yaml_round_trip_and_override(tmp_path: Path) -> None:

@@ -97,16 +97,16 @@ class Adapter:
     def apply_to(self, model: nn.Module) -> None:
         """Change the untouched base `model` for good: its weights, or with gates its outputs."""
         write(model, self.weights(model))
-        place_gates(model, self._gates(model))
+        place_gates(model, self.gates(model))
 
     @contextmanager
     def applied(self, model: nn.Module) -> Iterator[None]:
         """Within the block `model` is changed; afterwards it is the base again, bit for bit."""
-        with written(model, self.weights(model)), gated(model, self._gates(model)):
+        with written(model, self.weights(model)), gated(model, self.gates(model)):
             yield
 
-    def _gates(self, model: nn.Module) -> dict[str, AbstractGate]:
-        """Gates by tensor name; none if the method changes weights."""
+    def gates(self, model: nn.Module) -> dict[str, AbstractGate]:
+        """Gates by tensor name, not placed yet, for the base `model`; none if the method changes weights."""
         method = make_method(self.method, self.options)
         return restored_gates(model, method, self.stored) if isinstance(method, AbstractGateMethod) else {}
 
@@ -120,6 +120,18 @@ class Adapter:
                 cause="another checkpoint or version, or a base that was itself fine-tuned or merged",
                 next_step="give the base that the adapter names",
             )
+
+    def check_fits(self, base: Mapping[str, str], modality: str | None, dtype: str) -> None:
+        """Raise AdapterMismatchError unless this adapter was made for a base in this modality and precision."""
+        self.check_base(base)
+        for what, its, expected in (("modality", self.modality, modality), ("dtype", self.dtype, dtype)):
+            if its != expected:
+                raise AdapterMismatchError(
+                    f"The adapter was trained with another {what}.",
+                    given=f"an adapter of {what} {its}",
+                    expected=f"{what} {expected}, as of the base in memory or of the other adapters",
+                    next_step=f"load the base with {what}={its!r} for this adapter, or take adapters of one {what}",
+                )
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ from equisparse.errors import AdapterError
 from equisparse.files import replacing
 from equisparse.methods.registry import METHODS, make_method
 
+ADAPTER = "adapter.safetensors"
+"""Name of the adapter in the folder of a run."""
 FORMAT_VERSION = 1
 """Version that this package writes; older ones are read, newer ones refused."""
 

@@ -78,6 +78,8 @@ class AbstractBackbone(ABC):
         Of the model.
     modality : str or None
         The chosen task of a multi-task model.
+    loaded : str
+        `fingerprint` of the model's parameters just after loading, in `dtype`.
     """
 
     name: ClassVar[str]
@@ -90,6 +92,7 @@ class AbstractBackbone(ABC):
     dtype: torch.dtype
     device: torch.device
     modality: str | None
+    loaded: str
 
     @classmethod
     @abstractmethod
@@ -153,6 +156,17 @@ class AbstractBackbone(ABC):
             Whether it was done. It is not where there is no faster form, or any doubt that it is equal.
         """
         return False
+
+    def check_untouched(self) -> None:
+        """Raise StateError unless the parameters of the model are, bit for bit, those that were loaded."""
+        if fingerprint(dict(self.model.named_parameters())) != self.loaded:
+            raise StateError(
+                "The base in memory is not as it was loaded.",
+                given=f"{self.identity.source} with changed weights or gates",
+                expected="the untouched base",
+                cause="an adapter is applied to it or merged into it, or a method is attached or was trained",
+                next_step="load the base again, or use an AdapterBank to have several adapters on one base",
+            )
 
     @property
     @abstractmethod

@@ -53,6 +53,7 @@ class MACEBackbone(AbstractBackbone):
         self.identity = BaseId(self.name, Path(source).name, fingerprint(weights), mace.__version__)
         self.dtype, self.device = DTYPES[dtype], device
         self.model = model.to(device=device, dtype=self.dtype).eval()
+        self.loaded = fingerprint(dict(self.model.named_parameters()))
         numbers = [int(z) for z in model.atomic_numbers]  # type: ignore[union-attr]
         self._table, self.elements = AtomicNumberTable(numbers), frozenset(numbers)
         self.cutoff = float(model.r_max)  # type: ignore[arg-type]

@@ -55,6 +55,7 @@ class NequIPBackbone(AbstractBackbone):
         if model.model_dtype != self.dtype:
             model = self._file.rebuilt(model, dtype)
         self.model = model.to(device).eval()
+        self.loaded = fingerprint(dict(self.model.named_parameters()))
         metadata: dict[str, str] = model.metadata  # type: ignore[assignment]
         names = metadata["type_names"].split()
         self._types = {atomic_numbers[name]: number for number, name in enumerate(names) if name in atomic_numbers}

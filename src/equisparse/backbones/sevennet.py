@@ -73,6 +73,7 @@ class SevenNetBackbone(AbstractBackbone):
         self.model = model.to(device=device, dtype=self.dtype).eval()
         if self.dtype is not torch.float32:
             _cast_one_hot(self.model, self.dtype)
+        self.loaded = fingerprint(dict(self.model.named_parameters()))
         self.cutoff = float(model.cutoff)
         self.elements = frozenset(int(z) for z in model.type_map)
         self.modality = checked_modality(model.modal_map or (), modality, source)

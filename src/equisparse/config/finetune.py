@@ -56,6 +56,10 @@ class FinetuneConfig(TrainingOptions):
         Train with faster forms of the base's inner computations, where they pass a self-check.
     valid_fraction : float
         Part that is split off without `valid`.
+    split_seed : int or None
+        Of that split; `seed` by default.
+    bootstrap : bool
+        Train on as many frames drawn with replacement from the training frames, by `seed`.
     resume : bool
         Go on with a run that was cut off, in the same folder.
     force : bool
@@ -85,6 +89,8 @@ class FinetuneConfig(TrainingOptions):
     dtype: str = "float32"
     fast: bool = True
     valid_fraction: float = 0.1
+    split_seed: int | None = None
+    bootstrap: bool = False
     resume: bool = False
     force: bool = False
     energy_key: str | None = None
@@ -115,6 +121,31 @@ class FinetuneConfig(TrainingOptions):
     def to_yaml(self) -> str:
         """Complete and re-runnable with ``equisparse finetune --config FILE``."""
         return yaml.safe_dump(asdict(self), sort_keys=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnsembleConfig(FinetuneConfig):
+    """Several fine-tunes that differ in their seed: `seed`, ``seed + 1`` and so on; all split the frames alike.
+
+    Parameters
+    ----------
+    members : int
+        How many, at least two.
+    """
+
+    members: int = 5
+    out: str = "equisparse-ensemble"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.members < 2:
+            raise InputError("One model has no spread.", given=f"--members {self.members}", expected="two or more")
+
+    def member(self, number: int) -> FinetuneConfig:
+        """Configuration of one member, a whole run in a folder of its own."""
+        values = {field.name: getattr(self, field.name) for field in fields(FinetuneConfig)}
+        values["split_seed"] = self.seed if self.split_seed is None else self.split_seed
+        return FinetuneConfig(**values | {"seed": self.seed + number, "out": str(Path(self.out, f"member-{number}"))})
 
 
 def read_config(path: str | Path) -> FinetuneConfig:

@@ -8,6 +8,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
 from equisparse.adapters.adapter import Adapter
+from equisparse.adapters.bank import AdapterBank
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.units import matrix_to_voigt
 
@@ -37,16 +38,58 @@ class AdaptedCalculator(Calculator):
         """Fill `results`; called by ASE."""
         super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
         frame = Atoms(self.atoms)  # a copy, so that nothing upstream does to a frame reaches the user
-        prediction = self.backbone.predict(self.backbone.collate([self.backbone.graph(frame)]))
-        energy = float(prediction.energy[0]) + sum(self.shifts.get(z, 0.0) for z in frame.numbers.tolist())
-        self.results = {
-            "energy": energy,
-            "free_energy": energy,
-            "forces": prediction.forces.double().cpu().numpy(),
-        }
-        if frame.cell.rank == 3 and frame.pbc.any():
-            stress = prediction.stress[0].double().cpu().numpy()
-            self.results["stress"] = matrix_to_voigt(np.asarray(stress))
+        self.results = results(self.backbone, self.backbone.graph(frame), frame, self.shifts)
+        self.results["free_energy"] = self.results["energy"]
+
+
+class BankCalculator(AdaptedCalculator):
+    """Calculator of one adapter of a bank; several such calculators share the one base.
+
+    Parameters
+    ----------
+    bank : AdapterBank
+        After every call it has in use what it had before.
+    name : str
+        Of an adapter of the bank.
+
+    Raises
+    ------
+    InputError
+        If the bank has no such adapter.
+    """
+
+    def __init__(self, bank: AdapterBank, name: str, **kwargs: Any) -> None:
+        super().__init__(bank.backbone, bank[name].shifts, **kwargs)
+        self.bank, self.adapter_name = bank, name
+
+    def calculate(
+        self, atoms: Atoms | None = None, properties: Any = ("energy",), system_changes: Any = all_changes
+    ) -> None:
+        """Fill `results`; called by ASE."""
+        with self.bank.using(self.adapter_name):
+            super().calculate(atoms, properties, system_changes)
+
+
+def results(backbone: AbstractBackbone, graph: Any, frame: Atoms, shifts: Mapping[int, float]) -> dict[str, Any]:
+    """Energy with shifts, forces, and stress if the frame is periodic, of the present weights, as ASE has them.
+
+    Parameters
+    ----------
+    backbone : AbstractBackbone
+    graph
+        Of the frame, from `backbone.graph`; can be used again.
+    frame : Atoms
+    shifts : mapping of int to float
+        Atomic number -> eV.
+    """
+    prediction = backbone.predict(backbone.collate([graph]))
+    found: dict[str, Any] = {
+        "energy": float(prediction.energy[0]) + sum(shifts.get(z, 0.0) for z in frame.numbers.tolist()),
+        "forces": prediction.forces.double().cpu().numpy(),
+    }
+    if frame.cell.rank == 3 and frame.pbc.any():
+        found["stress"] = matrix_to_voigt(np.asarray(prediction.stress[0].double().cpu().numpy()))
+    return found
 
 
 def adapted_calculator(backbone: AbstractBackbone, adapter: Adapter | None = None) -> AdaptedCalculator:
@@ -56,6 +99,8 @@ def adapted_calculator(backbone: AbstractBackbone, adapter: Adapter | None = Non
     ------
     AdapterMismatchError
         If the adapter belongs to another base.
+    StateError
+        If the base is not untouched, such as one that has an adapter applied already.
     """
     if adapter is None:
         return AdaptedCalculator(backbone)
@@ -65,5 +110,6 @@ def adapted_calculator(backbone: AbstractBackbone, adapter: Adapter | None = Non
 
 
 def check_adapter(backbone: AbstractBackbone, adapter: Adapter) -> None:
-    """Raise AdapterMismatchError unless `adapter` was made for this base."""
-    adapter.check_base({"source": backbone.identity.source, "sha256": backbone.identity.sha256})
+    """Raise AdapterMismatchError unless `adapter` was made for this base, StateError unless it is untouched."""
+    adapter.check_base(vars(backbone.identity))
+    backbone.check_untouched()

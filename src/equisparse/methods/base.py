@@ -194,6 +194,8 @@ class AbstractWeightMethod(AbstractMethod):
     """A method that changes weights."""
 
     mergeable: ClassVar[bool] = True
+    additive: ClassVar[bool] = True
+    """Whether what is added to a weight does not depend on the weight."""
 
     @abstractmethod
     def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:

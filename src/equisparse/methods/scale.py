@@ -64,6 +64,7 @@ class Scale(AbstractWeightMethod):
 
     name: ClassVar[str] = "scale"
     parts: ClassVar[tuple[str, ...]] = ("input_scale", "output_scale")
+    additive: ClassVar[bool] = False
 
     half_precision: bool = False
 

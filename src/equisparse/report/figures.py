@@ -15,6 +15,7 @@ from equisparse.files import replacing
 from equisparse.report.text import layer_name, layer_order
 
 Floats = NDArray[np.float64]
+Pair = tuple[float, float]
 
 BEFORE, AFTER, GREY = "#D55E00", "#0072B2", "#666666"
 """Okabe and Ito's colours, which stay apart for colour-blind readers."""
@@ -132,6 +133,31 @@ def before_after_bars(groups: Sequence[tuple[str, float, float]], unit: str) -> 
     axis.set_xticks(places, [group[0] for group in groups])
     axis.set_ylabel(unit)
     axis.legend(frameon=False)
+    return _clean(figure)
+
+
+def reliability(panels: Sequence[tuple[str, Sequence[Pair], Sequence[Pair], str]], *, label: str) -> Figure:
+    """Errors of an ensemble against its spread, before and after scaling.
+
+    Parameters
+    ----------
+    panels : sequence of (unit, raw, scaled, text)
+        Quantity with its unit; root mean square spread and error of each bin, of the raw and of the scaled spread; and
+        lines to be shown.
+    label : str
+        Name of the split.
+    """
+    figure = Figure(figsize=(4.2 * len(panels), 4), layout="constrained")
+    for axis, (unit, raw, scaled, text) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        values = np.array([*raw, *scaled])
+        low, high = 0.8 * float(values[values > 0].min()), 1.25 * float(values.max())
+        axis.plot([low, high], [low, high], color=GREY, linewidth=0.8)
+        for points, color, name in ((raw, BEFORE, "as it is"), (scaled, AFTER, "scaled")):
+            axis.plot(*np.array(points).T, ".-", color=color, linewidth=0.8, label=name)
+        axis.set(xscale="log", yscale="log", xlabel=f"spread of {unit}", ylabel="RMSE", aspect="equal", title=label)
+        axis.set(xlim=(low, high), ylim=(low, high))
+        axis.text(0.97, 0.03, text, transform=axis.transAxes, va="bottom", ha="right", fontsize=8)
+        axis.legend(frameon=False, loc="upper left")
     return _clean(figure)
 
 

@@ -81,6 +81,11 @@ class FrameDataset(Dataset[Sample]):
         """The frames of these numbers, in this order, with their graphs."""
         return self._with([self.frames[i] for i in numbers], [self._samples[i] for i in numbers], self.shifts)
 
+    def bootstrapped(self, seed: int) -> "FrameDataset":
+        """As many frames drawn with replacement."""
+        drawn = np.random.default_rng(seed).integers(len(self), size=len(self))
+        return self.part(np.sort(drawn).tolist())
+
     def __len__(self) -> int:
         return len(self._samples)
 
@@ -96,24 +101,24 @@ class FrameDataset(Dataset[Sample]):
             np.stack([sample.stress for sample in samples]),
         )
 
+    def samples(self, size: int) -> Iterator[list[Sample]]:
+        """All samples in order, `size` at a time."""
+        for first in range(0, len(self), size):
+            yield self._samples[first : first + size]
+
     def batches(self, backbone: AbstractBackbone, size: int) -> Iterator[tuple[Any, Targets]]:
         """All samples in order, collated."""
-        for first in range(0, len(self), size):
-            yield collate(backbone, self._samples[first : first + size])
+        for samples in self.samples(size):
+            yield collate(backbone, samples)
 
-    def train_loader(
-        self, backbone: AbstractBackbone, size: int, *, seed: int, replicas: int = 1, rank: int = 0
-    ) -> DataLoader[Sample]:
-        """Shuffled batches; the order depends on the seed and the epoch alone."""
+    def train_loader(self, size: int, *, seed: int, replicas: int = 1, rank: int = 0) -> DataLoader[Sample]:
+        """Shuffled batches, not collated yet; the order depends on the seed and the epoch alone."""
         sampler: DistributedSampler[Sample] = DistributedSampler(self, replicas, rank, shuffle=True, seed=seed)
-        return DataLoader(self, size, sampler=sampler, collate_fn=lambda samples: collate(backbone, samples))
+        return DataLoader(self, size, sampler=sampler, collate_fn=list)
 
-    def eval_loader(
-        self, backbone: AbstractBackbone, size: int, *, replicas: int = 1, rank: int = 0
-    ) -> DataLoader[Sample]:
-        """Batches in order; every process sees its own share."""
-        share = list(range(rank, len(self), replicas))
-        return DataLoader(self, size, sampler=share, collate_fn=lambda samples: collate(backbone, samples))
+    def eval_loader(self, size: int, *, replicas: int = 1, rank: int = 0) -> DataLoader[Sample]:
+        """Batches in order, not collated yet; every process sees its own share."""
+        return DataLoader(self, size, sampler=list(range(rank, len(self), replicas)), collate_fn=list)
 
     @classmethod
     def _with(
@@ -133,14 +138,17 @@ def reference_energy(atoms: Atoms, shifts: dict[int, float]) -> float:
 
 def collate(backbone: AbstractBackbone, samples: Sequence[Sample]) -> tuple[Any, Targets]:
     """Batch of the backbone, and the targets."""
-    sizes = torch.tensor([len(sample.forces) for sample in samples])
-    targets = Targets(
-        torch.tensor([sample.energy for sample in samples], dtype=backbone.dtype),
-        torch.from_numpy(np.concatenate([sample.forces for sample in samples])).to(backbone.dtype),
-        torch.from_numpy(np.stack([sample.stress for sample in samples])).to(backbone.dtype),
-        sizes,
+    return backbone.collate([sample.graph for sample in samples]), targets_of(samples, backbone.dtype)
+
+
+def targets_of(samples: Sequence[Sample], dtype: torch.dtype) -> Targets:
+    """Labels of a batch in a precision."""
+    return Targets(
+        torch.tensor([sample.energy for sample in samples], dtype=dtype),
+        torch.from_numpy(np.concatenate([sample.forces for sample in samples])).to(dtype),
+        torch.from_numpy(np.stack([sample.stress for sample in samples])).to(dtype),
+        torch.tensor([len(sample.forces) for sample in samples]),
     )
-    return backbone.collate([sample.graph for sample in samples]), targets
 
 
 def _sample(backbone: AbstractBackbone, frame: LabelledFrame, shifts: dict[int, float]) -> Sample:

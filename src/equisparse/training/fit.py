@@ -23,7 +23,7 @@ from equisparse.training.dataset import FrameDataset
 from equisparse.training.options import TrainingOptions
 from equisparse.training.progress import Progress
 from equisparse.training.replay import Replay
-from equisparse.training.task import CRITERION, FinetuneTask
+from equisparse.training.task import BASE, CRITERION, FinetuneTask
 
 CHECKPOINTS = "checkpoints"
 """Folder of the checkpoints, in the folder of a run."""
@@ -89,12 +89,12 @@ def fit(
     Raises
     ------
     StateError
-        If there is nothing to resume.
+        If there is nothing to resume, or it was begun on another base.
     """
     checkpoints = folder / CHECKPOINTS
     last = checkpoints / LAST
-    if resume and not last.exists():
-        raise StateError("There is no checkpoint to resume from.", expected=str(last), next_step="leave --resume out")
+    if resume:
+        check_resumable(folder, backbone)
     total = options.steps_per_epoch(len(train)) * (options.epochs or 0)
     task = FinetuneTask(backbone, attachment, options, total, replay, layers)
     curve = LearningCurve(folder / "metrics.csv")
@@ -113,8 +113,8 @@ def fit(
         replicas = {"replicas": options.devices * options.num_nodes, "rank": environment_rank()}
         trainer.fit(
             task,
-            train.train_loader(backbone, options.batch_size, seed=options.seed, **replicas),
-            [judged.eval_loader(backbone, options.batch_size, **replicas) for judged in judged_on],
+            train.train_loader(options.batch_size, seed=options.seed, **replicas),
+            [judged.eval_loader(options.batch_size, **replicas) for judged in judged_on],
             ckpt_path=last if resume else None,
             weights_only=True,
         )
@@ -122,6 +122,22 @@ def fit(
         torch.load(best.best_model_path, weights_only=True, map_location=backbone.device)["state_dict"]
     )
     return FitResult(trainer.global_step, curve.seconds, float(best.best_model_score or float("nan")), curve.rows)
+
+
+def check_resumable(folder: Path, backbone: AbstractBackbone) -> None:
+    """Raise StateError unless the folder of a run has a checkpoint that was made on this base."""
+    last, identity = folder / CHECKPOINTS / LAST, backbone.identity
+    if not last.exists():
+        raise StateError("There is no checkpoint to resume from.", expected=str(last), next_step="leave --resume out")
+    begun_on = torch.load(last, weights_only=True, mmap=True, map_location="cpu").get(BASE, identity.sha256)
+    if begun_on != identity.sha256:
+        raise StateError(
+            "The run that is to be resumed was begun on another base model.",
+            given=f"{identity.source} (sha256 {identity.sha256[:12]}...)",
+            expected=f"sha256 {begun_on[:12]}...",
+            cause="the file of the base was replaced or changed since, or another --base was given",
+            next_step="give the base that the run was begun on, or begin a new run in another --out",
+        )
 
 
 def _extra_callbacks(options: TrainingOptions, curve: LearningCurve, console: Console | None) -> Iterator[Callback]:

@@ -1,14 +1,17 @@
 """Predictions and errors of a model on frames, without training."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from equisparse.backbones.base import AbstractBackbone, Prediction
-from equisparse.training.dataset import FrameDataset, Targets
+from equisparse.training.dataset import FrameDataset, Sample, Targets, collate
 from equisparse.training.errors import ErrorSums
+from equisparse.training.memory import Room, in_pieces
 
 
 @dataclass(frozen=True)
@@ -38,14 +41,23 @@ class Evaluation:
         return sums.metrics()
 
 
+def predict(
+    backbone: AbstractBackbone, samples: Sequence[Sample], *, training: bool = False
+) -> tuple[Prediction, Targets]:
+    """What the present weights say about some frames, and the labels, both on the backbone's device."""
+    graphs, targets = collate(backbone, samples)
+    return backbone.predict(graphs, training=training), targets.to(backbone.device)
+
+
 def evaluate(backbone: AbstractBackbone, dataset: FrameDataset, batch_size: int = 10) -> Evaluation:
-    """Run the present weights of `backbone` over a data set."""
+    """Run the present weights of `backbone` over a data set, in smaller batches where the memory is short."""
     energies: list[torch.Tensor] = []
     forces: list[NDArray[np.float64]] = []
     stresses: list[torch.Tensor] = []
-    for graphs, targets in dataset.batches(backbone, batch_size):
-        prediction = backbone.predict(graphs)
-        energies.append(prediction.energy.double().cpu())
-        forces.extend(part.double().cpu().numpy() for part in prediction.forces.split(targets.n_atoms.tolist()))
-        stresses.append(prediction.stress.double().cpu())
+    room = Room()
+    for samples in dataset.samples(batch_size):
+        for prediction, targets in in_pieces(samples, partial(predict, backbone), room):
+            energies.append(prediction.energy.double().cpu())
+            forces.extend(part.double().cpu().numpy() for part in prediction.forces.split(targets.n_atoms.tolist()))
+            stresses.append(prediction.stress.double().cpu())
     return Evaluation(torch.cat(energies).numpy(), forces, torch.cat(stresses).numpy())

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.data.frames import LabelledFrame
 from equisparse.data.split import split_off
-from equisparse.training.dataset import FrameDataset, Targets
+from equisparse.training.dataset import FrameDataset, Sample
 from equisparse.training.predict import evaluate
 
 _HELD_FRACTION, _HELD_FRAMES = 0.2, 20
@@ -34,13 +33,13 @@ class Replay:
     held: FrameDataset
     seed: int
 
-    def batch(self, backbone: AbstractBackbone, size: int, number: int) -> tuple[Any, Targets]:
+    def batch(self, size: int, number: int) -> list[Sample]:
         """Batch `number`, from 0, of an endless sequence in which all structures come once before any comes again.
 
         It depends on the arguments and the seed alone, so that a resumed run goes on with the same batches.
         """
         members = [self._place(number * size + member) for member in range(size)]
-        return next(self.learned.part(members).batches(backbone, size))
+        return [self.learned[member] for member in members]
 
     def _place(self, position: int) -> int:
         """Which structure comes at a position of the sequence."""

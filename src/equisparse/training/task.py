@@ -1,6 +1,7 @@
 """The Lightning task: one backbone with one method attached."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,13 +12,17 @@ from torch import Tensor, nn
 from equisparse.adapters.attach import Attachment
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.training.anchor import Anchor, LayerRows, add_gradient
-from equisparse.training.dataset import Targets
+from equisparse.training.dataset import Sample, Targets, targets_of
 from equisparse.training.errors import ErrorSums
 from equisparse.training.loss import Loss
+from equisparse.training.memory import Room, in_pieces
 from equisparse.training.optim import build_optimizer, build_schedule
 from equisparse.training.options import TrainingOptions
+from equisparse.training.predict import predict
 from equisparse.training.replay import Replay
 
+BASE = "base_sha256"
+"""Name of the base's fingerprint in a checkpoint."""
 CRITERION = "criterion"
 """Name of the metric of which the best epoch has the least: the validation loss, and the drift as far as it counts."""
 
@@ -57,6 +62,7 @@ class FinetuneTask(LightningModule):
         self._anchor = Anchor(attachment, layers, options.anchor, options.seed) if options.anchor and layers else None
         self._replay = replay if options.replay_weight else None
         self.train_errors = ErrorSums()
+        self._room, self._judging_room = Room(), Room()
         self._start_judging()
 
     def configure_optimizers(self) -> Any:
@@ -66,26 +72,45 @@ class FinetuneTask(LightningModule):
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def training_step(self, batch: tuple[Any, Targets], _: int) -> Tensor:
-        graphs, targets = batch[0], batch[1].to(self._backbone.device)
-        prediction = self._backbone.predict(graphs, training=True)
-        self.train_errors.update(prediction, targets)
-        return self._loss(prediction, targets)
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint[BASE] = self._backbone.identity.sha256
+
+    def on_fit_start(self) -> None:
+        self._room = Room(alone=self.trainer.world_size == 1)
+
+    def training_step(self, batch: Sequence[Sample], _: int) -> Tensor:
+        if self.trainer.world_size > 1:  # `backward` averages over processes
+            (loss,) = in_pieces(batch, self._judged_loss, self._room)
+            return loss
+        pieces = in_pieces(batch, lambda piece: self._loss_and_gradient(piece, batch), self._room)
+        self._gradients = [_sum(parts) for parts in zip(*(gradient for _, gradient in pieces), strict=True)]
+        return torch.stack([loss for loss, _ in pieces]).sum()
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        if loss.requires_grad:
+            super().backward(loss, *args, **kwargs)
+            return
+        for parameter, gradient in zip(self.deltas.parameters(), self._gradients, strict=True):
+            parameter.grad = gradient
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         self._controller.before_step(self.global_step, self._total_steps)
-        restraints = list(self._restraints())
-        if restraints:
-            add_gradient(torch.stack(restraints).sum(), list(self.deltas.parameters()), self._mean_of_processes)
+        if self._anchor is not None:
+            self._restrain(self._anchor.penalty(self.global_step))
+        if self._replay is not None:
+            number = self.global_step * self.trainer.world_size + self.global_rank
+            batch = self._replay.batch(self._options.replay_batch_size, number)
+            in_pieces(batch, lambda piece: self._add_replay(piece, batch), self._room)
 
     def on_train_batch_end(self, *_: Any) -> None:
         self._controller.after_step(self.global_step - 1, self._total_steps)
 
-    def validation_step(self, batch: tuple[Any, Targets], _: int, dataloader_idx: int = 0) -> None:
-        graphs, targets = batch[0], batch[1].to(self._backbone.device)
-        prediction = self._backbone.predict(graphs)
-        (self.valid_errors, self.drift_errors)[dataloader_idx].update(prediction, targets)
-        self._losses[dataloader_idx].append((float(self._loss(prediction, targets)), len(targets.n_atoms)))
+    def validation_step(self, batch: Sequence[Sample], _: int, dataloader_idx: int = 0) -> None:
+        whole = targets_of(batch, self._backbone.dtype).to(self._backbone.device)
+        for prediction, targets in in_pieces(batch, partial(predict, self._backbone), self._judging_room):
+            (self.valid_errors, self.drift_errors)[dataloader_idx].update(prediction, targets)
+            share = len(batch) * float(self._loss(prediction, targets, whole))
+            self._losses[dataloader_idx].append((share, len(targets.n_atoms)))
 
     def on_train_epoch_start(self) -> None:
         self.train_errors = ErrorSums()
@@ -115,15 +140,37 @@ class FinetuneTask(LightningModule):
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         return batch  # the backbone moves its own batches
 
-    def _restraints(self) -> Iterator[Tensor]:
-        """What holds the model at the base in this step: the anchor, and the loss on this process's replay batch."""
-        if self._anchor is not None:
-            yield self._anchor.penalty(self.global_step)
-        if self._replay is not None:
-            number = self.global_step * self.trainer.world_size + self.global_rank
-            graphs, targets = self._replay.batch(self._backbone, self._options.replay_batch_size, number)
-            prediction = self._backbone.predict(graphs, training=True)
-            yield self._options.replay_weight * self._loss(prediction, targets.to(self._backbone.device))
+    def _judged_loss(self, frames: Sequence[Sample]) -> Tensor:
+        """Loss of a whole batch, with its graph; its errors are counted."""
+        prediction, targets = predict(self._backbone, frames, training=True)
+        self.train_errors.update(prediction, targets)
+        return self._loss(prediction, targets)
+
+    def _loss_and_gradient(
+        self, frames: Sequence[Sample], batch: Sequence[Sample]
+    ) -> tuple[Tensor, tuple[Tensor | None, ...]]:
+        """Part that frames have in the loss of their batch, and its gradient; their errors are counted if that fits."""
+        prediction, targets = predict(self._backbone, frames, training=True)
+        loss = self._loss(prediction, targets, self._whole(frames, batch))
+        gradient = torch.autograd.grad(loss, list(self.deltas.parameters()), allow_unused=True)
+        self.train_errors.update(prediction, targets)
+        return loss.detach(), gradient
+
+    def _restrain(self, restraint: Tensor) -> None:
+        """Add the gradient of what holds the model at the base."""
+        add_gradient(restraint, list(self.deltas.parameters()), self._mean_of_processes)
+
+    def _add_replay(self, frames: Sequence[Sample], batch: Sequence[Sample]) -> None:
+        """Add the gradient of the part that replay structures have in the loss of their batch."""
+        prediction, targets = predict(self._backbone, frames, training=True)
+        loss = self._loss(prediction, targets, self._whole(frames, batch))
+        self._restrain(self._options.replay_weight * loss)
+
+    def _whole(self, frames: Sequence[Sample], batch: Sequence[Sample]) -> Targets | None:
+        """Labels of the batch that some frames are a piece of; None if they are all of it."""
+        if len(frames) == len(batch):
+            return None
+        return targets_of(batch, self._backbone.dtype).to(self._backbone.device)
 
     def _mean_of_processes(self, gradient: Tensor) -> Tensor:
         """Mean over all processes, which is what they take of the gradients of the loss."""
@@ -136,8 +183,8 @@ class FinetuneTask(LightningModule):
         self._losses: tuple[list[tuple[float, int]], ...] = ([], [])
 
     def _mean(self, losses: list[tuple[float, int]]) -> float:
-        """Mean over the frames of all processes, from losses and numbers of frames of batches; 0 if there are none."""
-        weighted = [(0.0, 0.0), *((loss * n, float(n)) for loss, n in losses)]
+        """Mean over the frames of all processes, from sums and numbers of frames of batches; 0 if there are none."""
+        weighted = [(0.0, 0.0), *((total, float(n)) for total, n in losses)]
         total = self._summed(torch.tensor(weighted, dtype=torch.float64).sum(0))
         return float(total[0] / total[1].clamp_min(1.0))
 
@@ -153,3 +200,9 @@ class FinetuneTask(LightningModule):
         optimizer = self.optimizers(use_pl_optimizer=False)
         if isinstance(optimizer, AdamWScheduleFree):
             optimizer.eval() if on else optimizer.train()
+
+
+def _sum(parts: Sequence[Tensor | None]) -> Tensor | None:
+    """Sum of the gradients of pieces; None if no piece has one."""
+    found = [part for part in parts if part is not None]
+    return torch.stack(found).sum(0) if len(found) > 1 else next(iter(found), None)

@@ -16,7 +16,7 @@ from equisparse.files import make_folder, write_text
 from equisparse.methods.base import AbstractMethod
 from equisparse.training.anchor import LayerRows, layer_rows
 from equisparse.training.dataset import FrameDataset
-from equisparse.training.fit import CHECKPOINTS, LAST, environment_rank
+from equisparse.training.fit import CHECKPOINTS, LAST, check_resumable, environment_rank
 from equisparse.training.options import TrainingOptions
 from equisparse.training.predict import evaluate
 from equisparse.training.replay import Replay, replay_of
@@ -71,6 +71,8 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
         modality=config.modality,
         sha256=config.sha256,
     )
+    if config.resume:
+        check_resumable(folder, backbone)
     method, layout = choose_method(config, backbone.layout())
     options = config.training.resolved(len(splits.train), method.learning_rate)
     _announce(console, config, splits, backbone, method, options)
@@ -91,11 +93,12 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
         write_text(
             folder / "config.yaml", replace(config, epochs=options.epochs, lr=options.lr, resume=False).to_yaml()
         )
+    drawn = {"train": datasets["train"].bootstrapped(config.seed)} if config.bootstrap else {}
     adapter, fitted = train_adapter(
         backbone,
         method,
         layout,
-        datasets,
+        datasets | drawn,
         options,
         folder,
         replay=replay,

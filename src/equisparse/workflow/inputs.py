@@ -56,7 +56,8 @@ def read_splits(config: FinetuneConfig) -> Splits:
         train, valid, test = config.train, config.valid or [], config.test or []
     frames, valid_frames, test_frames = (_read(files, config) for files in (train, valid, test))
     if not valid_frames:
-        rest, part = split_off(frames, config.valid_fraction, seed=config.seed)
+        seed = config.seed if config.split_seed is None else config.split_seed
+        rest, part = split_off(frames, config.valid_fraction, seed=seed)
         frames, valid_frames = [frames[i] for i in rest], [frames[i] for i in part]
     return Splits(frames, valid_frames, test_frames)
 

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from equisparse.adapters.adapter import NOT_MERGEABLE, Adapter, count_changes
+from equisparse.adapters.file import ADAPTER as ADAPTER
 from equisparse.adapters.file import save_adapter
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.data.audit.finding import Finding
@@ -27,7 +28,6 @@ from equisparse.workflow.inputs import Splits
 from equisparse.workflow.records import write_findings, write_functional, write_predictions, write_signatures
 from equisparse.workflow.stages import Stage
 
-ADAPTER = "adapter.safetensors"
 METRICS = "metrics.json"
 _COMPARED_FRAMES = 5
 _PACKAGES = ("equisparse", "torch", "e3nn", "ase", "numpy", "lightning", "schedulefree", "safetensors")

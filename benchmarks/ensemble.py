@@ -1,0 +1,135 @@
+"""Cost of several adapters on one base: a switch, and an ensemble against one model, interleaved in one run.
+
+    python benchmarks/ensemble.py --frames ../shared/data/rmd17/ethanol/test.xyz.gz --name ethanol
+
+The members are adapters of random entries: what a switch costs depends on their number alone. Every variant takes its
+turn, round after round; what is reported are medians, and medians of the ratios within a round. `single` is the
+calculator of one merged adapter, `ensemble` that of all members; `applied` is the way without a bank, which computes,
+writes and restores whole tensors.
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms
+from cost import interleaved, ratios, synchronize
+
+from equisparse.adapters.adapter import Adapter
+from equisparse.adapters.bank import AdapterBank
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.registry import load_backbone
+from equisparse.data.read import read_frames
+from equisparse.deploy.calculator import adapted_calculator
+from equisparse.deploy.ensemble import EnsembleCalculator
+from equisparse.methods.entries import pack
+from equisparse.methods.select import select
+from equisparse.methods.sparse import Sparse
+from equisparse.workflow.results import versions
+
+RESULTS = Path(__file__).parent / "results" / "ensemble.jsonl"
+SWITCHES = 50
+"""Switches a round, so that a round of them is long enough to be timed."""
+
+
+def random_entries(backbone: AbstractBackbone, changed: float, seed: int) -> Adapter:
+    """Adapter that changes a fraction of the model's parameters, anywhere among the default targets."""
+    layout = select(backbone.layout(), Sparse().default_targets)
+    generator = torch.Generator().manual_seed(seed)
+    share, stored = changed * layout.total_parameters / layout.numel, {}
+    for name, shape in layout.tensor_shapes.items():
+        chosen = torch.rand(shape, generator=generator) < share
+        stored[name] = pack(chosen * 1e-3 * torch.randn(shape, generator=generator))
+    dtype = str(backbone.dtype).removeprefix("torch.")
+    return Adapter("sparse", {}, layout, stored, {}, vars(backbone.identity), dtype, (1,), backbone.modality)
+
+
+def make_switches(arguments: argparse.Namespace) -> dict[str, Callable[[], None]]:
+    """Fifty switches between two adapters of a bank, and fifty times the way without one."""
+    backbone = load_backbone(arguments.base, device=arguments.device)
+    bank = AdapterBank(backbone)
+    adapters = [random_entries(backbone, arguments.changed, seed) for seed in range(2)]
+    for number, adapter in enumerate(adapters):
+        bank.add(str(number), adapter)
+
+    def switch() -> None:
+        for number in range(SWITCHES):
+            bank.use(str(number % 2))
+        bank.use(None)
+        synchronize(backbone)
+
+    def apply() -> None:
+        for number in range(SWITCHES):
+            with adapters[number % 2].applied(backbone.model):
+                pass
+        synchronize(backbone)
+
+    return {"bank": switch, "applied": apply}
+
+
+def make_inference(arguments: argparse.Namespace) -> dict[str, Callable[[], None]]:
+    """Energy, forces and stress of one frame by the ensemble, and by a model of one merged adapter."""
+    single = load_backbone(arguments.base, device=arguments.device)
+    backbone = load_backbone(arguments.base, device=arguments.device)
+    frame = read_frames(str(arguments.frames))[0].atoms
+    bank = AdapterBank(backbone)
+    for seed in range(arguments.members):
+        bank.add(str(seed), random_entries(backbone, arguments.changed, seed))
+    calculators = {
+        "single": adapted_calculator(single, random_entries(single, arguments.changed, 0)),
+        "ensemble": EnsembleCalculator(bank, bank.names),
+    }
+
+    def run(calculator: Any) -> None:
+        calculator.calculate(Atoms(frame))
+        synchronize(backbone)
+
+    return {name: lambda calculator=calculator: run(calculator) for name, calculator in calculators.items()}
+
+
+def milliseconds(times: list[float], per: int) -> float:
+    """Median time of one of `per` calls, ms."""
+    return round(1e3 * float(np.median(times)) / per, 4)
+
+
+def main() -> None:
+    """Measure, print and append one JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=Path, required=True)
+    parser.add_argument("--name", required=True, help="data set, as it appears in the results")
+    parser.add_argument("--base", default="7net-0")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--changed", type=float, default=0.01, help="changed entries as a fraction of the model")
+    parser.add_argument("--members", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    torch.manual_seed(0)
+    switches = interleaved(make_switches(arguments), arguments.rounds)
+    inference = interleaved(make_inference(arguments), arguments.rounds)
+    row = {
+        "data": arguments.name,
+        "base": Path(arguments.base).name,
+        "changed": arguments.changed,
+        "members": arguments.members,
+        "rounds": arguments.rounds,
+        "threads": torch.get_num_threads(),
+        "switch_ms": milliseconds(switches["bank"], SWITCHES + 1),
+        "applied_ms": milliseconds(switches["applied"], SWITCHES),
+        "switch_over_applied": ratios(switches, "applied")["bank"],
+        "single_ms": milliseconds(inference["single"], 1),
+        "ensemble_over_single": ratios(inference, "single")["ensemble"],
+        "versions": versions(load_backbone(arguments.base, device=arguments.device)),
+    }
+    arguments.results.parent.mkdir(parents=True, exist_ok=True)
+    with arguments.results.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    print(json.dumps(row, indent=2))
+
+
+if __name__ == "__main__":
+    main()

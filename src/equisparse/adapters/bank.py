@@ -1,0 +1,284 @@
+"""Many adapters on one base in memory, switched in place by writing only the entries that differ."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from equisparse.adapters.adapter import Adapter
+from equisparse.adapters.gates import place_gates, remove_gates
+from equisparse.adapters.owners import owner_of
+from equisparse.backbones.base import AbstractBackbone, fingerprint
+from equisparse.blocks import GATE
+from equisparse.errors import InputError, StateError
+from equisparse.methods.base import AbstractGate
+
+_INTEGERS = {4: torch.int32, 8: torch.int64}
+_UNKNOWN = -1
+"""Version that no parameter has."""
+_DENSE = 0.5
+"""Part of a tensor from which on it is written as a whole."""
+
+
+@dataclass(frozen=True)
+class _Entries:
+    """Values of one tensor that an adapter changes: at `index` of the flattened tensor, or all if that is None."""
+
+    index: Tensor | None
+    changed: Tensor
+    base: Tensor
+
+    def of(self, flat: Tensor) -> Tensor:
+        """Present values of these entries."""
+        return flat if self.index is None else flat[self.index]
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """An adapter, ready to be written."""
+
+    adapter: Adapter
+    entries: Mapping[str, _Entries]
+    gates: Mapping[str, AbstractGate]
+
+
+@dataclass
+class _Watched:
+    """A parameter of the model, and what it was when the bank last wrote to it or looked at it."""
+
+    owner: nn.Module
+    leaf: str
+    parameter: nn.Parameter
+    flat: Tensor
+    version: int
+
+
+class AdapterBank:
+    """Adapters by name on one base model, of which one or none is in use.
+
+    A switch writes the changed entries of the old and the new adapter and nothing else; entries of the base are
+    restored bit for bit. Tensors that change in more than half of their entries are written whole, and the gates of a
+    method that changes outputs are put on and taken off.
+
+    Parameters
+    ----------
+    backbone : AbstractBackbone
+        Its model is the untouched base, and from now on only the bank changes it.
+
+    Raises
+    ------
+    StateError
+        If something is attached to the model, merged into it or otherwise changed in it.
+    """
+
+    def __init__(self, backbone: AbstractBackbone) -> None:
+        backbone.check_untouched()
+        self.backbone = backbone
+        self._watched = {name: _watch(backbone.model, name) for name, _ in backbone.model.named_parameters()}
+        self._modules = list(backbone.model.modules())
+        self._digest = self._fingerprint({})
+        self._prepared: dict[str, _Prepared] = {}
+        self._name: str | None = None
+        self._handles: list[RemovableHandle] = []
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the adapters, in the order in which they were added."""
+        return tuple(self._prepared)
+
+    @property
+    def in_use(self) -> str | None:
+        """Name of the adapter that is in use; None if the model is the base."""
+        return self._name
+
+    @property
+    def shifts(self) -> Mapping[int, float]:
+        """Atomic number -> eV: shifts of the reference energies of the adapter in use; none for the base."""
+        return {} if self._name is None else self._prepared[self._name].adapter.shifts
+
+    def __getitem__(self, name: str) -> Adapter:
+        """The adapter of a name."""
+        return self._known(name).adapter
+
+    def __len__(self) -> int:
+        return len(self._prepared)
+
+    def add(self, name: str, adapter: Adapter) -> None:
+        """Prepare an adapter; what is in use stays in use.
+
+        Raises
+        ------
+        InputError
+            If there is an adapter of that name.
+        AdapterMismatchError
+            If it belongs to another base, modality or precision, or does not fit the model.
+        StateError
+            If the model is not the base with what is in use.
+        """
+        if name in self._prepared:
+            raise InputError("The bank has an adapter of this name.", given=name, next_step="choose another name")
+        precision = str(self.backbone.dtype).removeprefix("torch.")
+        adapter.check_fits(vars(self.backbone.identity), self.backbone.modality, precision)
+        with self.using(None):
+            weights = adapter.weights(self.backbone.model)
+            entries = {key: _entries(self._watched[key].flat, weight) for key, weight in weights.items()}
+            gates = adapter.gates(self.backbone.model)
+        self._prepared[name] = _Prepared(adapter, {key: part for key, part in entries.items() if part}, gates)
+
+    def remove(self, name: str) -> None:
+        """Forget an adapter; if it is in use, the model is the base afterwards."""
+        self._known(name)
+        if name == self._name:
+            self.use(None)
+        del self._prepared[name]
+
+    def use(self, name: str | None) -> None:
+        """Make the model that of an adapter, or with None the base.
+
+        Raises
+        ------
+        InputError
+            If there is no such adapter.
+        StateError
+            If the model was changed by anything but this bank; it is then left as it is.
+        """
+        wanted = None if name is None else self._known(name)
+        self._check_untouched()
+        if name == self._name:
+            return
+        before = None if self._name is None else self._prepared[self._name]
+        self._name = None
+        try:
+            if before is not None:
+                self._take_off(before)
+            if wanted is not None:
+                self._put_on(wanted)
+        except BaseException:  # such as a user's interruption
+            self._give_up(before, wanted)
+            raise
+        self._name = name
+
+    @contextmanager
+    def using(self, name: str | None) -> Iterator[None]:
+        """Within the block an adapter is in use; afterwards what was in use before."""
+        before = self._name
+        self.use(name)
+        try:
+            yield
+        finally:
+            self.use(before)
+
+    def _known(self, name: str) -> _Prepared:
+        """Prepared adapter of a name; InputError if there is none."""
+        if name not in self._prepared:
+            near = difflib.get_close_matches(name, self._prepared, n=1)
+            raise InputError(
+                "The bank has no adapter of this name.",
+                given=repr(name),
+                expected=", ".join(self._prepared) or "nothing: it is empty",
+                next_step=f"did you mean {near[0]!r}?" if near else "add it with `add(name, adapter)`",
+            )
+        return self._prepared[name]
+
+    def _put_on(self, prepared: _Prepared) -> None:
+        """Write the changed entries of an adapter and place its gates; the model is the base."""
+        self._handles = place_gates(self.backbone.model, prepared.gates)
+        self._write({key: (part.index, part.changed) for key, part in prepared.entries.items()})
+
+    def _take_off(self, prepared: _Prepared) -> None:
+        """Write the base's entries and remove the gates of the adapter in use."""
+        self._write({key: (part.index, part.base) for key, part in prepared.entries.items()})
+        remove_gates(self.backbone.model, prepared.gates, self._handles)
+        self._handles = []
+
+    def _give_up(self, *prepared: _Prepared | None) -> None:
+        """After a switch that was cut off: the base's weights again; what is left of it is looked for at the next."""
+        for each in filter(None, prepared):
+            self._write({key: (part.index, part.base) for key, part in each.entries.items()})
+        for watched in self._watched.values():
+            watched.version = _UNKNOWN
+
+    @torch.no_grad()
+    def _write(self, values: Mapping[str, tuple[Tensor | None, Tensor]]) -> None:
+        """Write entries of tensors, in place."""
+        for key, (index, value) in values.items():
+            watched = self._watched[key]
+            if index is None:
+                watched.flat.copy_(value)
+            else:
+                watched.flat.index_copy_(0, index, value)
+            watched.version = watched.parameter._version
+
+    def _check_untouched(self) -> None:
+        """Raise StateError unless the model is what this bank made it; a look at counters unless one has moved."""
+        if any(each.owner._parameters.get(each.leaf) is not each.parameter for each in self._watched.values()):
+            raise _changed("a method is attached to it, or its parameters were replaced", "detach the method first")
+        if any(each.flat.data_ptr() != each.parameter.data_ptr() for each in self._watched.values()):
+            raise _changed("it was moved to another device or precision", "make a new bank")
+        moved = [each for each in self._watched.values() if each.version != each.parameter._version]
+        if not self._gates_are_ours() or (moved and not self._weights_are_ours()):
+            raise _changed("an adapter was merged into it, or it was trained or gated", "load the base again")
+        for each in moved:
+            each.version = each.parameter._version
+
+    def _gates_are_ours(self) -> bool:
+        """Whether the model has gates only where the adapter in use has put them."""
+        ours = {} if self._name is None else self._prepared[self._name].gates
+        present = [module._modules[GATE] for module in self._modules if GATE in module._modules]
+        return set(map(id, present)) == set(map(id, ours.values()))
+
+    def _weights_are_ours(self) -> bool:
+        """Whether the model has, bit for bit, the entries of the adapter in use, and elsewhere those of the base."""
+        entries = {} if self._name is None else self._prepared[self._name].entries
+        in_place = all(_same_bits(part.of(self._watched[name].flat), part.changed) for name, part in entries.items())
+        return in_place and self._fingerprint(entries) == self._digest
+
+    def _fingerprint(self, undone: Mapping[str, _Entries]) -> str:
+        """Fingerprint of the watched parameters with the entries of an adapter put back to those of the base."""
+        values = {name: each.flat for name, each in self._watched.items()}
+        for name, part in undone.items():
+            values[name] = part.base if part.index is None else values[name].index_copy(0, part.index, part.base)
+        return fingerprint(values)
+
+
+def _watch(model: nn.Module, name: str) -> _Watched:
+    """Parameter of a model by name, to be watched from now on."""
+    owner, leaf = owner_of(model, name)
+    parameter = owner.get_parameter(leaf)
+    return _Watched(owner, leaf, parameter, parameter.detach().view(-1), parameter._version)
+
+
+def _entries(base: Tensor, changed: Tensor) -> _Entries | None:
+    """Entries of a flattened tensor whose bits differ; None if none do."""
+    changed = changed.detach().reshape(-1)
+    index = (_bits(base) != _bits(changed)).nonzero().reshape(-1)
+    if not len(index):
+        return None
+    if len(index) > _DENSE * len(base):
+        return _Entries(None, changed.clone(), base.clone())
+    return _Entries(index, changed[index], base[index])
+
+
+def _same_bits(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors of one type and shape have the same bits."""
+    return torch.equal(_bits(one), _bits(other))
+
+
+def _bits(values: Tensor) -> Tensor:
+    """The same bits as whole numbers, so that -0 is not 0."""
+    return values.view(_INTEGERS[values.element_size()])
+
+
+def _changed(cause: str, next_step: str) -> StateError:
+    """The model is not what the bank made it."""
+    return StateError(
+        "The model is not the base of this bank any more.",
+        given="a model that something else has changed",
+        expected="the base, or the base with the adapter in use",
+        cause=cause,
+        next_step=next_step,
+    )

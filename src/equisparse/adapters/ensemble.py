@@ -1,0 +1,155 @@
+"""Ensembles of adapters: several fine-tunes of one base, whose spread says how far to trust their mean.
+
+A folder holds one folder a member, each with ``adapter.safetensors``, and ``ensemble.json`` (docs/adapters.md).
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from equisparse.adapters.adapter import Adapter
+from equisparse.adapters.file import ADAPTER, load_adapter
+from equisparse.errors import AdapterError, AdapterMismatchError, InputError
+from equisparse.files import write_text
+
+ENSEMBLE = "ensemble.json"
+"""File that makes a folder an ensemble."""
+FORMAT_VERSION = 1
+"""Version that this package writes; newer ones are refused."""
+FEWEST = 2
+"""Members from which on there is a spread."""
+
+_DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError)
+"""What a wrong file can raise while it is read."""
+
+
+@dataclass(frozen=True)
+class Scales:
+    """What spreads are multiplied by to be of the size of errors; 1 where that was not measured.
+
+    Parameters
+    ----------
+    energy, forces, stress : float
+    """
+
+    energy: float = 1.0
+    forces: float = 1.0
+    stress: float = 1.0
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Members and the scales of their spreads.
+
+    Parameters
+    ----------
+    adapters : mapping of str to Adapter
+        Name of a member -> its adapter; of one base, modality and precision, trained on the same elements.
+    scales : Scales
+    numbers : mapping
+        How well the scaled spreads fit, plain values.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two members.
+    AdapterMismatchError
+        If the members do not belong together.
+    """
+
+    adapters: Mapping[str, Adapter]
+    scales: Scales = field(default_factory=Scales)
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.adapters) < FEWEST:
+            raise InputError("One model has no spread.", given=f"{len(self.adapters)} members", expected="two or more")
+        first, *others = self.adapters.values()
+        for other in others:
+            other.check_fits(first.base, first.modality, first.dtype)
+            if other.elements != first.elements:
+                raise AdapterMismatchError(
+                    "The members of an ensemble were trained on different elements.",
+                    given=f"atomic numbers {other.elements}",
+                    expected=f"{first.elements}",
+                    cause="fine-tunes on different data",
+                )
+
+
+def write_ensemble(folder: Path, members: list[str], scales: Scales, numbers: Mapping[str, Any]) -> None:
+    """Make a folder of members an ensemble."""
+    digests = {name: _digest(folder / name / ADAPTER) for name in members}
+    values = {"version": FORMAT_VERSION, "members": digests, "scales": asdict(scales), "numbers": dict(numbers)}
+    write_text(folder / ENSEMBLE, json.dumps(values, indent=2) + "\n")
+
+
+def read_ensemble(folder: str | Path) -> Ensemble:
+    """Ensemble of a folder.
+
+    Raises
+    ------
+    AdapterError
+        If the folder holds none, or one that is damaged, too new, or with a member that is not the calibrated one.
+    """
+    folder = Path(folder)
+    if not (folder / ENSEMBLE).is_file():
+        raise AdapterError(
+            "There is no ensemble in this folder.",
+            given=str(folder),
+            expected=f"a folder with {ENSEMBLE}",
+            next_step="make one with equisparse ensemble, or let it end with --resume",
+        )
+    try:
+        values = json.loads((folder / ENSEMBLE).read_text())
+        version = values["version"]
+        if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
+            raise ValueError(f"version {version!r:.20}, at most {FORMAT_VERSION} is known here")
+        members = {_name(name): str(digest) for name, digest in values["members"].items()}
+        scales = Scales(**{name: _positive(value) for name, value in values["scales"].items()})
+        numbers = dict(values["numbers"])
+    except _DAMAGE as error:
+        raise AdapterError(
+            "The file of this ensemble cannot be used.",
+            given=str(folder / ENSEMBLE),
+            cause=f"{type(error).__name__}: {str(error)[:200]}",
+            next_step="make it again with equisparse ensemble ... --resume",
+        ) from error
+    return Ensemble(
+        {name: _member(folder / name / ADAPTER, digest) for name, digest in members.items()}, scales, numbers
+    )
+
+
+def _member(path: Path, digest: str) -> Adapter:
+    """Adapter of a member, which has to be the one that was calibrated."""
+    adapter = load_adapter(path)
+    if _digest(path) != digest:
+        raise AdapterError(
+            "A member of the ensemble is not the one that was calibrated.",
+            given=str(path),
+            cause="the member was trained again or its file was replaced",
+            next_step="calibrate again with equisparse ensemble ... --resume",
+        )
+    return adapter
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _name(value: str) -> str:
+    """The same name; ValueError unless it is that of a folder right here."""
+    if Path(value).name != value or not value.isprintable():
+        raise ValueError(f"{value!r:.80} is no name of a member")
+    return value
+
+
+def _positive(value: Any) -> float:
+    """The same number; ValueError unless it is one and positive."""
+    if type(value) not in (int, float) or not 0 < value < math.inf:
+        raise ValueError(f"{value!r:.20} where a positive number has to be")
+    return float(value)

@@ -1,0 +1,77 @@
+"""An ASE calculator of an ensemble: mean and spread of several adapters on one base in memory."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+
+from equisparse.adapters.bank import AdapterBank
+from equisparse.adapters.ensemble import Ensemble, Scales
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.deploy.calculator import results
+
+
+class EnsembleCalculator(Calculator):
+    """Mean energy, forces and stress of the members, and their scaled standard deviations.
+
+    Beside ASE's own, `results` has ``energy_std`` (eV), ``forces_std`` (eV/Angstrom, shape (n_atoms, 3)) and, for
+    periodic structures, ``stress_std`` (eV/Angstrom^3, ASE order): sample standard deviations over the members
+    (divided by M - 1) times the scales of the ensemble. The mean forces are the derivative of the mean energy.
+    The neighbour list is made once a structure, and members are switched in place.
+
+    Parameters
+    ----------
+    bank : AdapterBank
+        With all members; after every call it has in use what it had before.
+    names : sequence of str
+        Members.
+    scales : Scales
+        From a calibration; 1 by default.
+    """
+
+    implemented_properties = [  # noqa: RUF012  as ASE declares it
+        "energy", "free_energy", "forces", "stress", "energy_std", "forces_std", "stress_std",
+    ]  # fmt: skip
+
+    def __init__(self, bank: AdapterBank, names: tuple[str, ...], scales: Scales | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
+        self.bank, self.names, self.scales = bank, tuple(names), scales or Scales()
+
+    def calculate(
+        self, atoms: Atoms | None = None, properties: Any = ("energy",), system_changes: Any = all_changes
+    ) -> None:
+        """Fill `results`; called by ASE."""
+        super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
+        members = self._members(Atoms(self.atoms))
+        self.results = {name: np.mean(values, axis=0) for name, values in members.items()}
+        for name, values in members.items():
+            self.results[f"{name}_std"] = getattr(self.scales, name) * np.std(values, axis=0, ddof=1)
+        self.results |= {name: float(self.results[name]) for name in ("energy", "energy_std")}
+        self.results["free_energy"] = self.results["energy"]
+
+    def _members(self, frame: Atoms) -> Mapping[str, Any]:
+        """Energy, forces and stress of all members, first axis the members."""
+        graph, rows = self.bank.backbone.graph(frame), []
+        with self.bank.using(self.bank.in_use):
+            for name in self.names:
+                self.bank.use(name)
+                rows.append(results(self.bank.backbone, graph, frame, self.bank.shifts))
+        return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def ensemble_calculator(backbone: AbstractBackbone, ensemble: Ensemble) -> EnsembleCalculator:
+    """Calculator of an ensemble on an untouched base, which belongs to it from now on.
+
+    Raises
+    ------
+    AdapterMismatchError
+        If the members belong to another base, modality or precision.
+    StateError
+        If the base is not untouched.
+    """
+    bank = AdapterBank(backbone)
+    for name, adapter in ensemble.adapters.items():
+        bank.add(name, adapter)
+    return EnsembleCalculator(bank, bank.names, ensemble.scales)

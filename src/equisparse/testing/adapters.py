@@ -1,0 +1,77 @@
+"""Adapters with random values on the smallest model, to try on them what is done with adapters."""
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from equisparse.adapters.adapter import Adapter, adapter_of
+from equisparse.adapters.attach import attach
+from equisparse.backbones.base import AbstractBackbone, BaseId, fingerprint
+from equisparse.blocks import Layout
+from equisparse.methods.registry import make_method
+from equisparse.testing.networks import PathNetwork
+
+IDENTITY = BaseId("none", "path network", "0" * 64, "0")
+"""Of a base that does not exist."""
+
+_OPTIONS: Mapping[str, Mapping[str, Any]] = {"elora": {"rank": 2}, "mmea": {"rank": 2}}
+
+_STEPS = 4
+
+
+class _PathBackbone(SimpleNamespace):
+    """The part of a backbone that is no upstream's."""
+
+    check_untouched = AbstractBackbone.check_untouched
+
+
+def path_backbone(layout: Layout, dtype: torch.dtype = torch.float32, seed: int = 0) -> AbstractBackbone:
+    """A `PathNetwork` as a base model; it predicts nothing."""
+    model = PathNetwork(layout, dtype, seed)
+    loaded = fingerprint(dict(model.named_parameters()))
+    made = _PathBackbone(model=model, identity=IDENTITY, dtype=dtype, modality=None, loaded=loaded)
+    return cast(AbstractBackbone, made)
+
+
+def random_adapter(
+    base: AbstractBackbone, layout: Layout, method: str, seed: int, shifts: Mapping[int, float] | None = None
+) -> Adapter:
+    """Adapter of `base` with random values in everything that its method trains; the base is untouched afterwards.
+
+    Parameters
+    ----------
+    base : AbstractBackbone
+    layout : Layout
+        Which tensors.
+    method : str
+        Name of the method; `sparse` changes a quarter of the weights.
+    seed : int
+        Of the values.
+    shifts : mapping of int to float, optional
+        Atomic number -> eV.
+    """
+    quarter = {"changed": (layout.numel + 3) // 4 / layout.total_parameters}
+    options = quarter if method == "sparse" else _OPTIONS.get(method)
+    attachment = attach(base.model, make_method(method, options), layout, seed=seed)
+    generator = torch.Generator().manual_seed(seed)
+
+    def noise(values: Tensor) -> Tensor:
+        return torch.randn(values.shape, generator=generator, dtype=torch.float64).to(values)
+
+    with torch.no_grad():
+        for parameter in (parameter for delta in attachment.deltas.values() for parameter in delta.parameters()):
+            parameter.add_(noise(parameter))
+    controller = attachment.controller()
+    for step in range(_STEPS):
+        for _, present in attachment.weights():
+            (present * noise(present)).sum().backward()  # what pruning ranks by
+        controller.before_step(step, _STEPS)
+        controller.after_step(step, _STEPS)
+    adapter = adapter_of(
+        attachment, base=vars(base.identity), dtype=base.dtype, shifts=shifts or {}, elements=tuple(shifts or (1,))
+    )
+    attachment.detach()
+    return adapter
