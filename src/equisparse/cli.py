@@ -17,7 +17,9 @@ from equisparse.files import write_text
 _PIPE_WIDTH = 110
 _LISTS = ("train", "valid", "test", "replay", "targets", "data", "runs")
 """Options that take several values."""
-_FLAGS = ("resume", "force")
+_KEYS = tuple(f"{name}_key" for name in ("energy", "forces", "stress", "spins", "moments", "magnetic_forces"))
+"""Options that name labels."""
+_FLAGS = ("resume", "force", "spin", "spin_orbit")
 """Options that may stand without a value."""
 
 
@@ -181,7 +183,7 @@ def _add_base_options(parser: ArgumentParser) -> None:
 
 
 def _add_label_options(parser: ArgumentParser) -> None:
-    for name in ("energy_key", "forces_key", "stress_key"):
+    for name in _KEYS:
         parser.add_argument(f"--{name}", type=str | None, default=None, help="name of the label in the files")
     units = LabelUnits()
     parser.add_argument("--energy_unit", type=str, default=units.energy)
@@ -193,7 +195,7 @@ def _add_label_options(parser: ArgumentParser) -> None:
 def _labels(options: Namespace) -> tuple[LabelKeys, LabelUnits]:
     """Names and units of the labels from options."""
     return (
-        LabelKeys(options.energy_key, options.forces_key, options.stress_key),
+        LabelKeys(*(options[name] for name in _KEYS)),
         LabelUnits(options.energy_unit, options.length_unit, options.stress_unit, options.stress_sign),
     )
 

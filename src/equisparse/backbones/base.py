@@ -100,6 +100,8 @@ class Predictor(Protocol):
 
     dtype: torch.dtype
     device: torch.device
+    flips: bool
+    """Whether the moments of a frame may as well all be turned round; see `equisparse.training.errors.best_flip`."""
 
     def graph(self, atoms: Atoms) -> Any:
         """One frame, ready to be collated many times."""
@@ -147,9 +149,12 @@ class AbstractBackbone(ABC):
         Of the model.
     modality : str or None
         The chosen task of a multi-task model.
+    cutoff : float
+        Length of the longest edge, Angstrom, of a backbone that gives its final features away.
     """
 
     name: ClassVar[str]
+    flips: bool = False
     native_suffix: str
     """Ending of the upstream's checkpoint files."""
 
@@ -159,6 +164,7 @@ class AbstractBackbone(ABC):
     dtype: torch.dtype
     device: torch.device
     modality: str | None
+    cutoff: float
 
     @classmethod
     @abstractmethod

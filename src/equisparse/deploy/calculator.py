@@ -8,7 +8,9 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
 from equisparse.adapters.adapter import Adapter
-from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.base import AbstractBackbone, Prediction, Predictor
+from equisparse.magnetism.layer import SpinLayer
+from equisparse.magnetism.model import SpinModel
 from equisparse.units import matrix_to_voigt
 
 
@@ -19,7 +21,7 @@ class AdaptedCalculator(Calculator):
 
     Parameters
     ----------
-    backbone : AbstractBackbone
+    backbone : Predictor
         Its weights are used as they are at every call.
     shifts : mapping of int to float, optional
         Atomic number -> eV.
@@ -27,7 +29,7 @@ class AdaptedCalculator(Calculator):
 
     implemented_properties = ["energy", "free_energy", "forces", "stress"]  # noqa: RUF012  as ASE declares it
 
-    def __init__(self, backbone: AbstractBackbone, shifts: Mapping[int, float] | None = None, **kwargs: Any) -> None:
+    def __init__(self, backbone: Predictor, shifts: Mapping[int, float] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]
         self.backbone, self.shifts = backbone, dict(shifts or {})
 
@@ -47,6 +49,33 @@ class AdaptedCalculator(Calculator):
         if frame.cell.rank == 3 and frame.pbc.any():
             stress = prediction.stress[0].double().cpu().numpy()
             self.results["stress"] = matrix_to_voigt(np.asarray(stress))
+        self.results |= self._magnetic(frame, prediction)
+
+    def _magnetic(self, frame: Atoms, prediction: Prediction) -> dict[str, Any]:
+        """Results of models that know spins."""
+        return {}
+
+
+class SpinCalculator(AdaptedCalculator):
+    """As `AdaptedCalculator`, with magnetic moments (muB) and magnetic forces (eV/muB) from the input spins.
+
+    The input spins are the initial magnetic moments of the atoms, see `equisparse.magnetism.model.SpinModel`: numbers
+    give numbers, vectors give vectors. Magnetic forces, shape (n_atoms, 3), are ``results["magnetic_forces"]``.
+    """
+
+    implemented_properties = [*AdaptedCalculator.implemented_properties, "magmom", "magmoms"]  # noqa: RUF012
+
+    def _magnetic(self, frame: Atoms, prediction: Prediction) -> dict[str, Any]:
+        moments, forces = (
+            None if values is None else values.double().cpu().numpy()
+            for values in (prediction.moments, prediction.magnetic_forces)
+        )
+        if moments is None:
+            return {}
+        if frame.get_initial_magnetic_moments().ndim == 1:
+            moments = moments[:, 2]
+        found = {"magmoms": moments, "magmom": moments.sum(axis=0)}
+        return found if forces is None else found | {"magnetic_forces": forces}
 
 
 def adapted_calculator(backbone: AbstractBackbone, adapter: Adapter | None = None) -> AdaptedCalculator:
@@ -60,8 +89,22 @@ def adapted_calculator(backbone: AbstractBackbone, adapter: Adapter | None = Non
     if adapter is None:
         return AdaptedCalculator(backbone)
     check_adapter(backbone, adapter)
+    model = spin_model(backbone, adapter)
     adapter.apply_to(backbone.model)
-    return AdaptedCalculator(backbone, adapter.shifts)
+    return AdaptedCalculator(backbone, adapter.shifts) if model is None else SpinCalculator(model, adapter.shifts)
+
+
+def spin_model(backbone: AbstractBackbone, adapter: Adapter) -> SpinModel | None:
+    """The spin layer that an adapter carries, on its base, whose weights are used as they are; None if there is none.
+
+    Raises
+    ------
+    AdapterError
+        If the layer is damaged.
+    """
+    if adapter.spins is None:
+        return None
+    return SpinModel(backbone, SpinLayer.restored(adapter.spins.options, adapter.spins.tensors))
 
 
 def check_adapter(backbone: AbstractBackbone, adapter: Adapter) -> None:

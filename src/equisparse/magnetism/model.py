@@ -56,6 +56,7 @@ class SpinModel:
             )
         self.backbone, self.magnetic_forces = backbone, magnetic_forces
         self.dtype, self.device = backbone.dtype, backbone.device
+        self.flips = layer.options.input == "order"
         self.layer = layer.to(device=self.device, dtype=self.dtype)
 
     def graph(self, atoms: Atoms) -> Spun:

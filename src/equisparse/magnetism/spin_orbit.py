@@ -54,7 +54,8 @@ class SpinOrbit:
     def site_energy(self) -> Tensor:
         """Single-ion anisotropy, shape (n_atoms, 1), eV."""
         energies = torch.einsum("na,nkab,nb->nk", self._spins, self._q, self._spins)
-        return (self._single * energies).sum(1, keepdim=True)
+        total: Tensor = (self._single * energies).sum(1, keepdim=True)
+        return total
 
     def pair_energy(self) -> Tensor:
         """Anisotropic and antisymmetric exchange, shape (n_pairs, 1), eV."""

@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from rich.console import Console
 
 from equisparse.adapters.attach import Attachment
-from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.base import Predictor
 from equisparse.errors import StateError
 from equisparse.training.checkpoints import WholeCheckpoints
 from equisparse.training.curve import LearningCurve
@@ -53,7 +53,7 @@ class FitResult:
 
 
 def fit(
-    backbone: AbstractBackbone,
+    backbone: Predictor,
     attachment: Attachment,
     train: FrameDataset,
     valid: FrameDataset,
@@ -64,12 +64,12 @@ def fit(
     resume: bool = False,
     console: Console | None = None,
 ) -> FitResult:
-    """Train the deltas of `attachment`; afterwards it holds those of the best epoch.
+    """Train the deltas of `attachment`, and a spin layer on it; afterwards they are those of the best epoch.
 
     Parameters
     ----------
     backbone, attachment
-        The attachment is to the backbone's model.
+        The attachment is to the model of the backbone, or of the backbone that a spin layer sits on.
     train, valid : FrameDataset
     options : TrainingOptions
         Resolved.
@@ -128,7 +128,7 @@ def _extra_callbacks(options: TrainingOptions, curve: LearningCurve, console: Co
         yield EarlyStopping(CRITERION, patience=options.patience, check_finite=False)
 
 
-def _trainer(backbone: AbstractBackbone, options: TrainingOptions, folder: Path, callbacks: list[Callback]) -> Trainer:
+def _trainer(backbone: Predictor, options: TrainingOptions, folder: Path, callbacks: list[Callback]) -> Trainer:
     """Lightning's trainer for one run."""
     processes = options.devices * options.num_nodes
     return Trainer(

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from equisparse.adapters.adapter import Adapter
-from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.base import AbstractBackbone, Predictor
 from equisparse.backbones.registry import load_backbone
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.errors import InputError
@@ -19,6 +19,7 @@ from equisparse.training.options import TrainingOptions
 from equisparse.training.replay import Replay, replay_of
 from equisparse.workflow.inputs import Splits, choose_method, read_replay, read_splits, small_pieces
 from equisparse.workflow.results import ADAPTER, Outcome, write_results
+from equisparse.workflow.spins import spin_setup
 from equisparse.workflow.stages import check_frames, evaluate_all, fit_references, judged, train_adapter
 
 
@@ -75,9 +76,11 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
     check_frames(splits, None, backbone, console, force=config.force)
     if config.fast and backbone.accelerate(small_pieces(splits.train)):
         console.print("speed    the base's faster form, equal in a self-check", highlight=False)
-    unshifted = {name: FrameDataset(backbone, frames, {}) for name, frames in splits.items()}
-    base = evaluate_all(backbone, unshifted)
-    replay = _replay(config, options, backbone, console)
+    spins, splits = spin_setup(config, splits, backbone, console)
+    model = spins or backbone
+    unshifted = {name: FrameDataset(model, frames, {}) for name, frames in splits.items()}
+    base = evaluate_all(model, unshifted)
+    replay = _replay(config, options, backbone, model, console)
     findings = check_frames(splits, base.evaluations["train"], backbone, console, force=config.force)
     references = fit_references(backbone, splits, base.evaluations["train"])
     datasets = {name: dataset.with_shifts(references.shifts) for name, dataset in unshifted.items()}
@@ -87,12 +90,21 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
             folder / "config.yaml", replace(config, epochs=options.epochs, lr=options.lr, resume=False).to_yaml()
         )
     adapter, fitted = train_adapter(
-        backbone, method, layout, datasets, options, folder, replay=replay, resume=config.resume, console=console
+        backbone,
+        method,
+        layout,
+        datasets,
+        options,
+        folder,
+        spins=spins,
+        replay=replay,
+        resume=config.resume,
+        console=console,
     )
     if not leads:
         return FinetuneResult(folder, adapter, {})
     with adapter.applied(backbone.model):
-        final = evaluate_all(backbone, datasets)
+        final = evaluate_all(model, datasets)
 
     stages = {"base": base, "refit": judged(base.evaluations, datasets), "final": final}
     outcome = Outcome(adapter, stages, fitted, references, splits, config.seed, findings)
@@ -120,13 +132,17 @@ def prepare_folder(config: FinetuneConfig) -> Path:
 
 
 def _replay(
-    config: FinetuneConfig, options: TrainingOptions, backbone: AbstractBackbone, console: Console
+    config: FinetuneConfig,
+    options: TrainingOptions,
+    backbone: AbstractBackbone,
+    model: Predictor,
+    console: Console,
 ) -> Replay | None:
     """Structures to stay with the base on, if any were asked for, and a line about them."""
     frames = read_replay(config, backbone)
     if not frames:
         return None
-    replay = replay_of(backbone, frames, seed=options.seed)
+    replay = replay_of(model, frames, seed=options.seed)
     console.print(
         f"replay   {len(replay.learned)} structures, {options.replay_batch_size} a step, weight "
         f"{options.replay_weight:g}; {len(replay.held)} held out, weight {options.drift_weight:g} in the best epoch",
