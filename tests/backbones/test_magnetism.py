@@ -142,9 +142,11 @@ class TestLayer:
         left, right = (layer(self.features(centred, alike), s)[0] for s in (spins, swapped))
         assert float((left - right).detach().abs()) > 1e-6
 
-    def test_starts_at_the_spin_free_model(self, atoms):
+    @pytest.mark.parametrize("spin_orbit", [False, True])
+    def test_starts_at_the_spin_free_model(self, atoms, spin_orbit):
         positions, scalars, spins = atoms
-        energy, moments = SpinLayer(SpinOptions(16, 5.0, 16)).double()(self.features(positions, scalars), spins)
+        layer = SpinLayer(SpinOptions(16, 5.0, 16, spin_orbit=spin_orbit)).double()
+        energy, moments = layer(self.features(positions, scalars), spins)
         assert not energy.any()
         assert torch.equal(moments, spins)
 

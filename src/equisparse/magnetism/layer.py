@@ -22,13 +22,18 @@ from equisparse.backbones.base import FinalFeatures
 from equisparse.errors import AdapterError
 from equisparse.magnetism.options import SpinOptions
 from equisparse.magnetism.pairs import N_RADIAL, Pairs, pairs_of
-from equisparse.magnetism.spin_orbit import N_NODE_COEFFICIENTS, N_PAIR_COEFFICIENTS, SpinOrbit
+from equisparse.magnetism.spin_orbit import N_PAIR_ENERGIES, N_PAIR_SUMS, N_SITE, SpinOrbit
 
 _N_MIXED = 4
 """Kinds of sums over neighbours: of scalar products, and of spins."""
 _N_SIZES = 3
 """Functions of the magnitude of a spin that features are mixed with."""
+_PAIR_ENERGIES = 3
+"""Outputs of a pair that are energies, and come first: exchange, biquadratic exchange, and those of `SpinOrbit`."""
 _N_ATOMS = 119
+_EXCHANGE, _ONSITE, _NEIGHBOURS, _OWN = 0.01, 0.05, 0.05, 0.3
+"""Natural sizes of what the outputs stand for, so that one learning rate suits all: energies of pairs, of which an atom
+has tens, and of sites, eV/muB^2; sums over neighbours; changes of moments."""
 
 
 class SpinLayer(nn.Module):
@@ -48,9 +53,9 @@ class SpinLayer(nn.Module):
     def __init__(self, options: SpinOptions, *, seed: int = 0) -> None:
         super().__init__()
         self.options, width = options, options.channels
-        extra = (N_PAIR_COEFFICIENTS, N_NODE_COEFFICIENTS) if options.spin_orbit else (0, 0)
-        self._pair_sizes = [1, 1, _N_MIXED, _N_MIXED, extra[0]]
-        self._node_sizes = [1, 1, _N_MIXED, extra[1]]
+        extra = (N_PAIR_ENERGIES, N_PAIR_SUMS, N_SITE) if options.spin_orbit else (0, 0, 0)
+        self._pair_sizes = [1, 1, extra[0], _N_MIXED, _N_MIXED, extra[1]]
+        self._node_sizes = [1, 1, _N_MIXED, extra[2]]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.node_in = nn.Linear(options.scalars, width)
@@ -92,20 +97,21 @@ class SpinLayer(nn.Module):
         wanted = None if self.options.spin_orbit else size.detach().squeeze(1) > 0
         pairs = pairs_of(features.edges, features.vectors, self.options.cutoff, wanted)
         nodes = F.silu(self.node_in(torch.asinh(features.scalars)) + self.size_in(_sizes(size)))
-        exchange, biquadratic, mixing, induction, anisotropic = self._pair_coefficients(nodes, pairs)
+        exchange, biquadratic, tensors, mixing, induction, tensor_sums = self._pair_coefficients(nodes, pairs)
 
         one, other = spins[pairs.first], spins[pairs.second]
         product = (one * other).sum(1, keepdim=True)
         sums = _scattered(pairs, product * mixing, product * mixing, len(spins))
         site = self.site_out(F.silu(self.site_node(nodes) + self.site_sums(sums)))
         onsite, own, induced, tied = site.split(self._node_sizes, 1)
+        onsite, own, tied = _ONSITE * onsite, _OWN * own, _ONSITE * tied
 
         neighbours = _scattered(pairs, _outer(induction, other), _outer(induction, one), len(spins))
         moments = (1 + own) * spins + (induced.unsqueeze(2) * neighbours.view(len(spins), _N_MIXED, 3)).sum(1)
         site_energy = onsite * size
         pair_energy = exchange * product + biquadratic * product.square()
         if self.options.spin_orbit:
-            coupled = SpinOrbit(pairs, anisotropic, tied, spins)
+            coupled = SpinOrbit(pairs, tensors, tensor_sums, tied, spins)
             site_energy, pair_energy = site_energy + coupled.site_energy(), pair_energy + coupled.pair_energy()
             moments = moments + coupled.moments()
         energy = features.vectors.new_zeros(features.n_frames)
@@ -154,13 +160,15 @@ class SpinLayer(nn.Module):
         to_pairs = self.pair_node(nodes)
         hidden = F.silu(to_pairs[pairs.first] + to_pairs[pairs.second] + self.pair_radial(pairs.radial))
         found: Tensor = self.pair_out(F.silu(self.pair_hidden(hidden))) * pairs.envelope
-        return tuple(found.split(self._pair_sizes, 1))
+        n_energies = sum(self._pair_sizes[:_PAIR_ENERGIES])
+        sizes = [_EXCHANGE] * n_energies + [_NEIGHBOURS] * (found.shape[1] - n_energies)
+        return tuple((found * found.new_tensor(sizes)).split(self._pair_sizes, 1))
 
     @torch.no_grad()
     def _start_at_zero(self) -> None:
         """Let all energies start at zero and all moments at the spins; sums over neighbours start at random."""
-        exchange, biquadratic, _, _, _ = self.pair_out.weight.split(self._pair_sizes, 0)
-        for weight in (exchange, biquadratic, self.site_out.weight, self.pair_out.bias, self.site_out.bias):
+        energies = self.pair_out.weight[: sum(self._pair_sizes[:_PAIR_ENERGIES])]
+        for weight in (energies, self.site_out.weight, self.pair_out.bias, self.site_out.bias):
             weight.zero_()
 
 

@@ -32,7 +32,7 @@ class SpinOptions:
         only their directions do, a collinear spin's sign for example; every spin gets the length that `scales` has for
         its element, and elements that are not in it have none.
     scales : mapping of int to float
-        Atomic number -> muB; for the input ``order``.
+        Atomic number -> muB: the root mean square moment of each element that carries spins in the training data.
     spin_orbit : bool
         With the terms that tie spins to the lattice: single-ion anisotropy, anisotropic exchange and
         Dzyaloshinskii-Moriya exchange.

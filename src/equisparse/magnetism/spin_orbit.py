@@ -20,9 +20,11 @@ from equisparse.magnetism.pairs import Pairs
 
 _N = 4
 """Channels of V and Q."""
-N_PAIR_COEFFICIENTS = 1 + 5 * _N
-"""p; v, q, b, d, e."""
-N_NODE_COEFFICIENTS = 2 * _N
+N_PAIR_ENERGIES = 1 + 3 * _N
+"""p; b, d, e."""
+N_PAIR_SUMS = 2 * _N
+"""v, q."""
+N_SITE = 2 * _N
 """k, and the mixing of moments."""
 
 
@@ -32,15 +34,17 @@ class SpinOrbit:
     Parameters
     ----------
     pairs : Pairs
-    coefficients : Tensor, shape (n_pairs, N_PAIR_COEFFICIENTS)
-        Zero at the cutoff, the same for both orders of a pair.
-    tied : Tensor, shape (n_atoms, N_NODE_COEFFICIENTS)
+    energies : Tensor, shape (n_pairs, N_PAIR_ENERGIES)
+    sums : Tensor, shape (n_pairs, N_PAIR_SUMS)
+        Both zero at the cutoff, and the same for both orders of a pair.
+    tied : Tensor, shape (n_atoms, N_SITE)
     spins : Tensor, shape (n_atoms, 3), muB
     """
 
-    def __init__(self, pairs: Pairs, coefficients: Tensor, tied: Tensor, spins: Tensor) -> None:
+    def __init__(self, pairs: Pairs, energies: Tensor, sums: Tensor, tied: Tensor, spins: Tensor) -> None:
         self._pairs, self._spins = pairs, spins
-        self._dipolar, v, q, self._two_ion, self._d, self._e = coefficients.split([1, *[_N] * 5], 1)
+        self._dipolar, self._two_ion, self._d, self._e = energies.split([1, _N, _N, _N], 1)
+        v, q = sums.split(_N, 1)
         self._single, self._mixing = tied.split(_N, 1)
         r = pairs.directions
         tensor = r.unsqueeze(2) * r.unsqueeze(1) - torch.eye(3, dtype=r.dtype, device=r.device) / 3

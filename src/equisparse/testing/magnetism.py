@@ -25,12 +25,12 @@ _STEP = 1e-4
 
 @torch.no_grad()
 def trained_at_random(layer: SpinLayer, seed: int = 0) -> SpinLayer:
-    """The same layer with random weights everywhere, as if it had been trained: energies of the order of 0.1 eV."""
+    """The same layer with random weights everywhere, as if it had been trained: energies of some 0.1 eV."""
     generator = torch.Generator().manual_seed(seed)
-    for name, parameter in layer.named_parameters():
+    for parameter in layer.parameters():
         noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
         width = 0.1 if parameter.ndim == 1 else parameter.shape[-1] ** -0.5
-        parameter.copy_(noise * (0.05 * width if "out" in name else width))
+        parameter.copy_(noise * width)
     return layer
 
 

@@ -25,21 +25,21 @@ class Targets:
         Total energy less the shift of the reference energies: what the base model is to predict.
     forces : Tensor, shape (n_atoms, 3), eV/Angstrom
     stress : Tensor, shape (n_frames, 3, 3), eV/Angstrom^3
-    moments : Tensor, shape (n_atoms, 3), muB
-    magnetic_forces : Tensor, shape (n_atoms, 3), eV/muB
     n_atoms : Tensor, shape (n_frames,), int64
+    moments : Tensor, shape (n_atoms, 3), muB, or None
+    magnetic_forces : Tensor, shape (n_atoms, 3), eV/muB, or None
     """
 
     energy: Tensor
     forces: Tensor
     stress: Tensor
-    moments: Tensor
-    magnetic_forces: Tensor
     n_atoms: Tensor
+    moments: Tensor | None = None
+    magnetic_forces: Tensor | None = None
 
     def to(self, device: torch.device) -> "Targets":
         """On another device."""
-        return Targets(**{name: tensor.to(device) for name, tensor in vars(self).items()})
+        return Targets(**{name: tensor.to(device) for name, tensor in vars(self).items() if tensor is not None})
 
 
 @dataclass(frozen=True)

@@ -85,9 +85,9 @@ def best_flip(moments: Tensor, target: Tensor, n_atoms: Tensor) -> Tensor:
 
 
 def _moment_errors(prediction: Prediction, targets: Targets, *, flips: bool) -> Tensor:
-    """Lengths of the differences of moments, shape (n_atoms,), muB."""
-    if prediction.moments is None:
-        return targets.moments[:0, 0]
+    """Lengths of the differences of moments, shape (n_atoms,), muB; none without predictions or labels."""
+    if prediction.moments is None or targets.moments is None:
+        return prediction.energy[:0]
     moments = prediction.moments.detach()
     nearest = best_flip(moments, targets.moments, targets.n_atoms) if flips else moments
     lengths: Tensor = torch.linalg.vector_norm(nearest - targets.moments, dim=1)
@@ -95,9 +95,9 @@ def _moment_errors(prediction: Prediction, targets: Targets, *, flips: bool) -> 
 
 
 def _magnetic_force_errors(prediction: Prediction, targets: Targets) -> Tensor:
-    """Differences of magnetic forces, eV/muB; none if there are no predictions."""
-    if prediction.magnetic_forces is None:
-        return targets.magnetic_forces[:0]
+    """Differences of magnetic forces, eV/muB; none without predictions or labels."""
+    if prediction.magnetic_forces is None or targets.magnetic_forces is None:
+        return prediction.energy[:0]
     return prediction.magnetic_forces.detach() - targets.magnetic_forces
 
 

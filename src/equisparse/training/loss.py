@@ -47,10 +47,11 @@ class Loss:
     def _magnetic(self, prediction: Prediction, targets: Targets) -> Tensor:
         """Part of moments and magnetic forces; zero for models that predict none."""
         loss = prediction.energy.new_zeros(())
-        if (moments := prediction.moments) is not None:
-            nearest = best_flip(moments, targets.moments, targets.n_atoms) if self.flips else moments
-            loss = loss + self.moment_weight * self._huber(nearest, targets.moments)
-        if prediction.magnetic_forces is not None:
+        moments, labels = prediction.moments, targets.moments
+        if moments is not None and labels is not None:
+            nearest = best_flip(moments, labels, targets.n_atoms) if self.flips else moments
+            loss = loss + self.moment_weight * self._huber(nearest, labels)
+        if prediction.magnetic_forces is not None and targets.magnetic_forces is not None:
             slopes = self._huber(prediction.magnetic_forces, targets.magnetic_forces)
             loss = loss + self.magnetic_force_weight * slopes
         return loss

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from ase.data import chemical_symbols
 from rich.console import Console
 
 from equisparse.backbones.base import AbstractBackbone
@@ -46,17 +47,18 @@ def spin_setup(
         cutoff=min(config.spin_cutoff or backbone.cutoff, backbone.cutoff),
         channels=config.spin_channels,
         input=chosen,
-        scales=spin_lengths(splits.train) if chosen == "order" else {},
+        scales=spin_lengths(splits.train),
         spin_orbit=config.spin_orbit,
         seed=config.seed,
     )
     options, everywhere = layer.options, config.moments_on == "all"
     model = SpinModel(backbone, layer, magnetic_forces=forces and chosen == "given")
-    lengths = ", ".join(f"{z}: {scale:.2f}" for z, scale in options.scales.items())
-    read = f"by their directions (muB by atomic number: {lengths})" if lengths else "as given"
+    lengths = ", ".join(f"{chemical_symbols[z]} {scale:.2f} muB" for z, scale in options.scales.items())
+    read = "as given" if chosen == "given" else "by their directions"
     console.print(
         f"spins    layer of {layer.n_parameters:,} parameters, width {options.channels}, cutoff {options.cutoff:g} "
-        f"Angstrom, learning rate {config.spin_lr:g}; spins {read}",
+        f"Angstrom, learning rate {config.spin_lr:g}; spins {read}, "
+        f"{lengths} on average",
         highlight=False,
         soft_wrap=True,
     )
