@@ -15,8 +15,10 @@ from equisparse.errors import EquisparseError
 from equisparse.files import write_text
 
 _PIPE_WIDTH = 110
-_LISTS = ("train", "valid", "test", "replay", "targets", "data", "runs")
+_LISTS = ("train", "valid", "test", "replay", "targets", "data", "runs", "supercell")
 """Options that take several values."""
+_NUMBERS = ("supercell",)
+"""Those of them whose values are numbers."""
 _KEYS = tuple(f"{name}_key" for name in ("energy", "forces", "stress", "spins", "moments", "magnetic_forces"))
 """Options that name labels."""
 _FLAGS = ("resume", "force", "spin", "spin_orbit")
@@ -65,6 +67,7 @@ def build_parser() -> ArgumentParser:
     )
     commands.add_subcommand("compare", _compare_parser(), help="one page about several finished runs, side by side")
     commands.add_subcommand("export", _export_parser(), help="figures as PNG and SVG, tables as CSV and LaTeX")
+    commands.add_subcommand("orders", _orders_parser(), help="magnetic orders of a structure, ranked by energy")
     commands.add_subcommand("merge", _merge_parser(), help="write and check the native checkpoint")
     return parser
 
@@ -93,7 +96,8 @@ def normalised(words: list[str]) -> list[str]:
         if name in _LISTS:
             while not value and rest and not rest[0].startswith("--"):
                 values.append(rest.pop(0))
-            result += [f"--{name}", json.dumps(values)]
+            numbers = name in _NUMBERS and all(value.isdecimal() for value in values)
+            result += [f"--{name}", json.dumps([int(value) for value in values] if numbers else values)]
         elif name in _FLAGS and not value and (not rest or rest[0].startswith("--")):
             result.append(f"--{name}=true")
         else:
@@ -170,6 +174,18 @@ def _merge_parser() -> ArgumentParser:
     parser.add_argument("--base", type=str, required=True)
     parser.add_argument("--out", type=str, required=True)
     parser.add_argument("--frames", type=str | None, default=None, help="file of frames to compare on; demo by default")
+    _add_base_options(parser)
+    return parser
+
+
+def _orders_parser() -> ArgumentParser:
+    parser = ArgumentParser(description="Rank collinear magnetic orders: equisparse orders STRUCTURE --adapter F")
+    parser.add_argument("structure", type=str, help="any file that ASE reads; its first frame counts")
+    parser.add_argument("--base", type=str, required=True)
+    parser.add_argument("--adapter", type=str, required=True, help="of a run with --spin")
+    parser.add_argument("--supercell", type=list[int], default=[1, 1, 1], help="such as 2 2 1")
+    parser.add_argument("--top", type=int, default=20, help="orders that are shown")
+    parser.add_argument("--out", type=str | None, default=None, help="extended XYZ file that gets all orders")
     _add_base_options(parser)
     return parser
 
@@ -272,12 +288,31 @@ def _export(options: Namespace, console: Console) -> int:
     return 0
 
 
+def _orders(options: Namespace, console: Console) -> int:
+    from equisparse.report.text import orders_table
+    from equisparse.workflow.orders import scan_file
+
+    orders = scan_file(options.structure, _load(options), options.adapter, options.supercell, options.out)
+    rows = [
+        (order.energy, float(order.moments.sum()), float(abs(order.moments).max()), order.count, order.signs)
+        for order in orders[: options.top]
+    ]
+    console.print(orders_table(rows, len(orders)))
+    if options.out:
+        console.print(f"written: {options.out}", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
 def _merge(options: Namespace, console: Console) -> int:
+    from equisparse.adapters.adapter import SPINS_STAY
+    from equisparse.adapters.file import load_adapter
     from equisparse.workflow.checks import merge_files
 
     backbone = _load(options)
     check = merge_files(backbone, options.adapter, Path(options.out), options.frames)
-    lines = f"{check}\nwritten: {options.out}\n{backbone.deployment_notes(Path(options.out))}"
+    adapter = load_adapter(options.adapter)
+    left = "" if adapter.spins is None else f"left out: {SPINS_STAY}\n"
+    lines = f"{check}\nwritten: {options.out}\n{left}{backbone.deployment_notes(Path(options.out))}"
     console.print(lines, markup=False, highlight=False, soft_wrap=True)
     return 0
 
@@ -311,6 +346,7 @@ _COMMANDS = {
     "attribute": _attribute,
     "compare": _compare,
     "export": _export,
+    "orders": _orders,
     "merge": _merge,
 }
 

@@ -1,6 +1,6 @@
 """Tables for the terminal and for log files."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ase.data import chemical_symbols
@@ -55,6 +55,26 @@ def metrics_table(metrics: Mapping[str, float | None]) -> Table:
     for name, title, unit, text in QUANTITIES:
         if metrics.get(name) is not None:
             table.add_row(title, _number(metrics[name], text), unit)
+    return table
+
+
+def orders_table(rows: Sequence[tuple[float, float, float, int, str]], n_orders: int) -> Table:
+    """Magnetic orders, the lowest first.
+
+    Parameters
+    ----------
+    rows : sequence of (energy, net, largest, count, signs)
+        Energy above the lowest (eV/atom), net and largest moment (muB), equivalent sign patterns, and the signs.
+    n_orders : int
+        Of which `rows` are the first.
+    """
+    shown = f"the lowest {len(rows)} of {n_orders}" if n_orders > len(rows) else f"all {n_orders}"
+    table = Table(title=f"Magnetic orders, {shown}", title_justify="left")
+    for title in ("rank", "meV/atom", "net moment (muB)", "largest (muB)", "equivalent"):
+        table.add_column(title, justify="right")
+    table.add_column("signs")
+    for rank, (energy, net, largest, count, signs) in enumerate(rows, 1):
+        table.add_row(str(rank), f"{1e3 * energy:.2f}", f"{net:.2f}", f"{largest:.2f}", str(count), signs)
     return table
 
 

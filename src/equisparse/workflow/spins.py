@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from ase import Atoms
 from ase.data import chemical_symbols
 from rich.console import Console
 
@@ -16,6 +17,8 @@ from equisparse.magnetism.model import SpinModel, new_layer, spins_of
 from equisparse.magnetism.options import SpinOptions
 from equisparse.workflow.inputs import Splits
 
+_NOISE = 0.1
+"""Length of a moment, muB, below which its direction means nothing."""
 _MAGNETIC = 0.25
 """Root mean square moment, muB, from which on an element carries spins by itself and not only what others induce."""
 
@@ -91,7 +94,10 @@ def spin_lengths(frames: Sequence[LabelledFrame]) -> dict[int, float]:
 def labelled_for(
     options: SpinOptions, frames: Sequence[LabelledFrame], *, everywhere: bool = True
 ) -> list[LabelledFrame]:
-    """Frames with the magnetic labels that a layer can learn from.
+    """Frames with the input spins and the magnetic labels that a layer can learn from.
+
+    Directions of moments that have all but vanished are noise. Where directions are inputs and come from the result of
+    a calculation, such spins point along the net moment of their frame: ferromagnetic, as a calculation would start.
 
     Moments that repeat the input spins teach nothing where their lengths are inputs. Magnetic forces are labels where
     the lengths of spins are inputs, and on atoms with a spin: codes write zeros for the others.
@@ -107,6 +113,8 @@ def labelled_for(
     repeat = given and all(frame.moments is None or _repeats(frame) for frame in frames)
     found = []
     for frame in frames:
+        if not given and _repeats(frame):
+            frame = replace(frame, atoms=_with_order(frame, options))
         spins = spins_of(frame.atoms)
         there = spins.any(axis=1) if given else np.isin(frame.numbers, list(options.scales)) & spins.any(axis=1)
         moments = None if repeat else _kept(frame.moments, there | everywhere)
@@ -118,6 +126,18 @@ def labelled_for(
 def _moments(frame: LabelledFrame) -> Floats:
     """Moments of a frame, shape (n_atoms, 3), or its input spins where it has none."""
     return spins_of(frame.atoms) if frame.moments is None else frame.moments
+
+
+def _with_order(frame: LabelledFrame, options: SpinOptions) -> Atoms:
+    """Copy in which all atoms of elements with spins have a direction."""
+    spins = spins_of(frame.atoms)
+    net = spins.sum(axis=0)
+    along = net / np.linalg.norm(net) if np.linalg.norm(net) > _NOISE else np.array([0.0, 0.0, 1.0])
+    lost = np.isin(frame.numbers, list(options.scales)) & (np.linalg.norm(spins, axis=1) < _NOISE)
+    copy: Atoms = frame.atoms.copy()
+    copy.set_initial_magnetic_moments(None)
+    copy.set_initial_magnetic_moments(np.where(lost[:, None], along, spins))
+    return copy
 
 
 def _repeats(frame: LabelledFrame) -> bool:
