@@ -10,6 +10,11 @@ their distance, and go to zero with two derivatives at the cutoff. The on-site a
 |s_i|^2 - so that magnitudes have a meaning, as in a Landau expansion - and on sums of t_ij d over the neighbours,
 which is where interactions of more than two spins are. E is even and m odd in the spins, and both depend on them by
 their scalar products, so time reversal and spin rotations hold by construction. Without spins E is zero.
+
+Where directions alone are inputs, energies are those of an order against the ferromagnetic one: d becomes d - d_F and
+d^2 becomes d^2 - d_F^2, with d_F the product of the lengths, and the on-site term is sum_k a_ki (t_ki - t_F,ki) |s_i|^2
+with t the sums over neighbours. A length that is the same in all frames could say nothing else, and its energy would
+only compete with the backbone's own; so a ferromagnet has the backbone's energy, which the delta learns.
 """
 
 from collections.abc import Mapping
@@ -55,7 +60,7 @@ class SpinLayer(nn.Module):
         self.options, width = options, options.channels
         extra = (N_PAIR_ENERGIES, N_PAIR_SUMS, N_SITE) if options.spin_orbit else (0, 0, 0)
         self._pair_sizes = [1, 1, extra[0], _N_MIXED, _N_MIXED, extra[1]]
-        self._node_sizes = [1, 1, _N_MIXED, extra[2]]
+        self._node_sizes = [_N_MIXED if options.input == "order" else 1, 1, _N_MIXED, extra[2]]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.node_in = nn.Linear(options.scalars, width)
@@ -101,15 +106,17 @@ class SpinLayer(nn.Module):
 
         one, other = spins[pairs.first], spins[pairs.second]
         product = (one * other).sum(1, keepdim=True)
-        sums = _scattered(pairs, product * mixing, product * mixing, len(spins))
+        aligned = self._aligned(size, pairs)
+        sums, sums_aligned = (_scattered(pairs, d * mixing, d * mixing, len(spins)) for d in (product, aligned))
         site = self.site_out(F.silu(self.site_node(nodes) + self.site_sums(sums)))
         onsite, own, induced, tied = site.split(self._node_sizes, 1)
         onsite, own, tied = _ONSITE * onsite, _OWN * own, _ONSITE * tied
 
         neighbours = _scattered(pairs, _outer(induction, other), _outer(induction, one), len(spins))
         moments = (1 + own) * spins + (induced.unsqueeze(2) * neighbours.view(len(spins), _N_MIXED, 3)).sum(1)
-        site_energy = onsite * size
-        pair_energy = exchange * product + biquadratic * product.square()
+        excess = sums - sums_aligned if self.options.input == "order" else 1.0
+        site_energy = (onsite * excess).sum(1, keepdim=True) * size
+        pair_energy = exchange * (product - aligned) + biquadratic * (product.square() - aligned.square())
         if self.options.spin_orbit:
             coupled = SpinOrbit(pairs, tensors, tensor_sums, tied, spins)
             site_energy, pair_energy = site_energy + coupled.site_energy(), pair_energy + coupled.pair_energy()
@@ -126,6 +133,13 @@ class SpinLayer(nn.Module):
         there = (spins.detach() != 0).any(1, keepdim=True)
         norm = torch.linalg.vector_norm(torch.where(there, spins, torch.ones_like(spins)), dim=1, keepdim=True)
         return torch.where(there, spins / norm, torch.zeros_like(spins)) * length
+
+    def _aligned(self, size: Tensor, pairs: Pairs) -> Tensor:
+        """What scalar products are taken against, shape (n_pairs, 1), muB^2: the product of the lengths, or 0."""
+        if self.options.input == "given":
+            return size.new_zeros(len(pairs.first), 1)
+        length = size.detach().sqrt()
+        return length[pairs.first] * length[pairs.second]
 
     def stored(self) -> dict[str, Tensor]:
         """All parameters by name, detached, on the CPU."""
