@@ -4,8 +4,8 @@
     python benchmarks/magnetism.py cost --data ../shared/data
 
 The sets are subsets that one run takes minutes for; which frames they hold depends on the seed alone. ``fe`` is
-trained on frames of the groups `CCMC-bcc-hcp-elastic_Jun2020`, `BCC-HCP-transition` and `EOS_100`, and tested on other frames of
-`BCC-HCP-transition`, which holds both orders, and on `EOS_001_Jun2020`, of which no frame is trained on. ``nio`` is
+trained on frames of the groups `CCMC-bcc-hcp-elastic_Jun2020`, `BCC-HCP-transition` and `EOS_100`, and tested on others
+of `BCC-HCP-transition`, which holds both orders, and on `EOS_001_Jun2020`, of which no frame is trained on. ``nio`` is
 trained on input spins with their lengths, and on magnetic forces.
 """
 
