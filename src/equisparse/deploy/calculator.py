@@ -97,6 +97,8 @@ def adapted_calculator(backbone: AbstractBackbone, adapter: Adapter | None = Non
 def spin_model(backbone: AbstractBackbone, adapter: Adapter) -> SpinModel | None:
     """The spin layer that an adapter carries, on its base, whose weights are used as they are; None if there is none.
 
+    It predicts magnetic forces where it was trained on spins with their lengths.
+
     Raises
     ------
     AdapterError
@@ -104,7 +106,8 @@ def spin_model(backbone: AbstractBackbone, adapter: Adapter) -> SpinModel | None
     """
     if adapter.spins is None:
         return None
-    return SpinModel(backbone, SpinLayer.restored(adapter.spins.options, adapter.spins.tensors))
+    layer = SpinLayer.restored(adapter.spins.options, adapter.spins.tensors)
+    return SpinModel(backbone, layer, magnetic_forces=layer.options.input == "given")
 
 
 def check_adapter(backbone: AbstractBackbone, adapter: Adapter) -> None:

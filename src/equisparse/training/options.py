@@ -67,7 +67,7 @@ class TrainingOptions:
     moment_weight: float = 1.0
     magnetic_force_weight: float = 10.0
     huber_delta: float = 0.01
-    spin_lr: float = 5e-3
+    spin_lr: float = 2e-3
     anchor: float = 0.0
     replay_weight: float = 0.1
     replay_batch_size: int = 8

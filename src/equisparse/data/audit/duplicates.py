@@ -36,7 +36,7 @@ def duplicates(data: FrameSet) -> Iterator[Finding]:
             "duplicates-differ-in-spin",
             f"{len(spin)} frames share their structure with another one but differ in spin and in labels",
             spin,
-            "a model that does not see spins cannot fit both: keep the ground states, or use a spin-aware model",
+            "a model that does not see spins cannot fit both: keep the ground states, or train with --spin",
         )
     if equal:
         yield data.finding(
