@@ -58,7 +58,7 @@ def read_splits(config: FinetuneConfig) -> Splits:
 
 
 def read_replay(config: FinetuneConfig, backbone: AbstractBackbone) -> list[LabelledFrame]:
-    """Structures to replay that a configuration names; labels in the files are not used.
+    """Structures to replay that a configuration names; labels and spins in the files are not used.
 
     Raises
     ------
@@ -68,6 +68,8 @@ def read_replay(config: FinetuneConfig, backbone: AbstractBackbone) -> list[Labe
     frames = read_frames(config.replay) if config.replay else []
     if frames:
         check_elements(backbone, [frame.atoms for frame in frames])
+    for frame in frames:
+        frame.atoms.set_initial_magnetic_moments(None)
     return frames
 
 
