@@ -9,7 +9,7 @@ from torch import Tensor
 
 from equisparse.backbones.base import Prediction, Predictor
 from equisparse.training.dataset import FrameDataset
-from equisparse.training.errors import ErrorSums
+from equisparse.training.errors import ErrorSums, best_flip
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,12 @@ class Evaluation:
     moments: list[NDArray[np.float64]] | None = None
     magnetic_forces: list[NDArray[np.float64]] | None = None
     flips: bool = False
+
+    def moments_near(self, labels: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Moments of all atoms, those of a frame turned round where that may be and is nearer to `labels`; muB."""
+        moments = self.moments or []
+        sizes, joined = torch.tensor([len(part) for part in moments]), _joined(moments)
+        return np.asarray(best_flip(joined, torch.from_numpy(labels), sizes) if self.flips else joined)
 
     def metrics(self, dataset: FrameDataset) -> dict[str, float | None]:
         """Errors against the labels of `dataset` less its shifts; names of `equisparse.training.errors.METRICS`."""
