@@ -71,7 +71,8 @@ def drift(backbone: AbstractBackbone, dataset: FrameDataset) -> dict[str, list[f
     dataset : FrameDataset
         Labelled by the base.
     """
-    now, (energy, _, stress) = evaluate(backbone, dataset), dataset.labels()
+    now, labels = evaluate(backbone, dataset), dataset.labels()
+    energy, stress = labels.energy.numpy(), labels.stress.numpy()
     per_frame = {
         "energy_mev_per_atom": [
             1e3 * abs(a - b) / frame.n_atoms for a, b, frame in zip(now.energy, energy, dataset.frames, strict=True)

@@ -26,9 +26,11 @@ _POSITIONAL = {
 """Command -> the option that its leading words are."""
 _LISTS = ("train", "valid", "test", "replay", "targets", "data", "runs", "adapters")
 """Options that take several values."""
-_NUMBERS = ("weights",)
+_NUMBERS = ("weights", "supercell")
 """Options that take several numbers."""
-_FLAGS = ("resume", "force", "bootstrap")
+_KEYS = tuple(f"{name}_key" for name in ("energy", "forces", "stress", "spins", "moments", "magnetic_forces"))
+"""Options that name labels."""
+_FLAGS = ("resume", "force", "bootstrap", "spin", "spin_orbit")
 """Options that may stand without a value."""
 
 
@@ -75,6 +77,7 @@ def build_parser() -> ArgumentParser:
     )
     commands.add_subcommand("compare", _compare_parser(), help="one page about several finished runs, side by side")
     commands.add_subcommand("export", _export_parser(), help="figures as PNG and SVG, tables as CSV and LaTeX")
+    commands.add_subcommand("orders", _orders_parser(), help="magnetic orders of a structure, ranked by energy")
     commands.add_subcommand("merge", _merge_parser(), help="write and check the native checkpoint")
     commands.add_subcommand("combine", _combine_parser(), help="add, subtract and scale adapters into a new one")
     commands.add_subcommand("diff", _diff_parser(), help="how two adapters differ; needs no backbone")
@@ -193,6 +196,18 @@ def _merge_parser() -> ArgumentParser:
     return parser
 
 
+def _orders_parser() -> ArgumentParser:
+    parser = ArgumentParser(description="Rank collinear magnetic orders: equisparse orders STRUCTURE --adapter F")
+    parser.add_argument("structure", type=str, help="any file that ASE reads; its first frame counts")
+    parser.add_argument("--base", type=str, required=True)
+    parser.add_argument("--adapter", type=str, required=True, help="of a run with --spin")
+    parser.add_argument("--supercell", type=list[int], default=[1, 1, 1], help="such as 2 2 1")
+    parser.add_argument("--top", type=int, default=20, help="orders that are shown")
+    parser.add_argument("--out", type=str | None, default=None, help="extended XYZ file that gets all orders")
+    _add_base_options(parser)
+    return parser
+
+
 def _combine_parser() -> ArgumentParser:
     parser = ArgumentParser(description="Weighted sum of adapters: equisparse combine FILE ... --weights W ... --out F")
     parser.add_argument("--adapters", type=list[str], required=True, help="files; the leading words by default")
@@ -219,7 +234,7 @@ def _add_base_options(parser: ArgumentParser) -> None:
 
 
 def _add_label_options(parser: ArgumentParser) -> None:
-    for name in ("energy_key", "forces_key", "stress_key"):
+    for name in _KEYS:
         parser.add_argument(f"--{name}", type=str | None, default=None, help="name of the label in the files")
     units = LabelUnits()
     parser.add_argument("--energy_unit", type=str, default=units.energy)
@@ -231,7 +246,7 @@ def _add_label_options(parser: ArgumentParser) -> None:
 def _labels(options: Namespace) -> tuple[LabelKeys, LabelUnits]:
     """Names and units of the labels from options."""
     return (
-        LabelKeys(options.energy_key, options.forces_key, options.stress_key),
+        LabelKeys(*(options[name] for name in _KEYS)),
         LabelUnits(options.energy_unit, options.length_unit, options.stress_unit, options.stress_sign),
     )
 
@@ -316,12 +331,31 @@ def _export(options: Namespace, console: Console) -> int:
     return 0
 
 
+def _orders(options: Namespace, console: Console) -> int:
+    from equisparse.report.text import orders_table
+    from equisparse.workflow.orders import scan_file
+
+    orders = scan_file(options.structure, _load(options), options.adapter, options.supercell, options.out)
+    rows = [
+        (order.energy, float(order.moments.sum()), float(abs(order.moments).max()), order.count, order.signs)
+        for order in orders[: options.top]
+    ]
+    console.print(orders_table(rows, len(orders)))
+    if options.out:
+        console.print(f"written: {options.out}", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
 def _merge(options: Namespace, console: Console) -> int:
+    from equisparse.adapters.adapter import SPINS_STAY
+    from equisparse.adapters.file import load_adapter
     from equisparse.workflow.checks import merge_files
 
     backbone = _load(options)
     check = merge_files(backbone, options.adapter, Path(options.out), options.frames)
-    lines = f"{check}\nwritten: {options.out}\n{backbone.deployment_notes(Path(options.out))}"
+    adapter = load_adapter(options.adapter)
+    left = "" if adapter.spins is None else f"left out: {SPINS_STAY}\n"
+    lines = f"{check}\nwritten: {options.out}\n{left}{backbone.deployment_notes(Path(options.out))}"
     console.print(lines, markup=False, highlight=False, soft_wrap=True)
     return 0
 
@@ -373,6 +407,7 @@ _COMMANDS = {
     "attribute": _attribute,
     "compare": _compare,
     "export": _export,
+    "orders": _orders,
     "merge": _merge,
     "combine": _combine,
     "diff": _diff,

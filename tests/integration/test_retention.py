@@ -114,7 +114,7 @@ def test_labels_are_the_bases_own_and_molecules_have_no_stress(backbone: Abstrac
             prediction = backbone.predict(batch)
             torch.testing.assert_close(targets.energy, prediction.energy, rtol=0, atol=1e-4)
             torch.testing.assert_close(targets.forces, prediction.forces, rtol=0, atol=1e-4)
-    stresses = np.concatenate([part.labels()[2] for part in (whole.learned, whole.held)])
+    stresses = np.concatenate([part.labels().stress.numpy() for part in (whole.learned, whole.held)])
     assert np.isnan(stresses).all(axis=(1, 2)).sum() == 1
 
 

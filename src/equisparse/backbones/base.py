@@ -3,11 +3,11 @@
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -35,11 +35,64 @@ class Prediction:
     forces : Tensor, shape (n_atoms, 3), eV/Angstrom
     stress : Tensor, shape (n_frames, 3, 3), eV/Angstrom^3
         Sign of ASE. Without meaning for frames that are not periodic.
+    moments : Tensor, shape (n_atoms, 3), muB, or None
+        Magnetic moments, of models that know spins.
+    magnetic_forces : Tensor, shape (n_atoms, 3), eV/muB, or None
+        Minus the derivative of the energy by the spins, of such models where asked for.
     """
 
     energy: Tensor
     forces: Tensor
     stress: Tensor
+    moments: Tensor | None = None
+    magnetic_forces: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class FinalFeatures:
+    """What a model knows of the atoms of a batch just before it reads out their energies.
+
+    Parameters
+    ----------
+    scalars : Tensor, shape (n_atoms, n_scalars)
+        Channels of the last layer that no rotation and no inversion changes.
+    vectors : Tensor, shape (n_edges, 3), Angstrom
+        From the first atom of an edge to the second; forces and stress are derivatives by them. Every edge is there in
+        both directions.
+    edges : Tensor, shape (2, n_edges), int64
+    frames : Tensor, shape (n_atoms,), int64
+        Number of the frame that an atom belongs to.
+    numbers : Tensor, shape (n_atoms,), int64
+        Atomic numbers.
+    n_frames : int
+    """
+
+    scalars: Tensor
+    vectors: Tensor
+    edges: Tensor
+    frames: Tensor
+    numbers: Tensor
+    n_frames: int
+
+
+@dataclass(frozen=True)
+class AddedEnergy:
+    """Energies on top of a model's own.
+
+    Parameters
+    ----------
+    energy : Tensor, shape (n_frames,), eV
+    turning : Tensor of bool, shape (n_frames,), or None
+        Frames whose energy changes when their atoms alone are turned, against spins or a field: the virial of such a
+        frame is not symmetric, and its stress is the symmetric part.
+    """
+
+    energy: Tensor
+    turning: Tensor | None = None
+
+
+EnergyTerm = Callable[[FinalFeatures], AddedEnergy]
+"""What is added to a model's energies before forces and stress are taken from the sum."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +117,25 @@ class BaseId:
     version: str
 
 
+class Predictor(Protocol):
+    """What predicts frames: a backbone, or one with something on top."""
+
+    identity: BaseId
+    dtype: torch.dtype
+    device: torch.device
+    flips: bool
+    """Whether the moments of a frame may as well all be turned round; see `equisparse.training.errors.best_flip`."""
+
+    def graph(self, atoms: Atoms) -> Any:
+        """One frame, ready to be collated many times."""
+
+    def collate(self, graphs: Sequence[Any]) -> Any:
+        """One batch, on the CPU."""
+
+    def predict(self, batch: Any, *, training: bool = False) -> Prediction:
+        """Predictions of a fresh batch, which is used up."""
+
+
 class AbstractBackbone(ABC):
     """A loaded base model.
 
@@ -80,9 +152,12 @@ class AbstractBackbone(ABC):
         The chosen task of a multi-task model.
     loaded : str
         `fingerprint` of the model's parameters just after loading, in `dtype`.
+    cutoff : float
+        Length of the longest edge, Angstrom, of a backbone that gives its final features away.
     """
 
     name: ClassVar[str]
+    flips: bool = False
     native_suffix: str
     """Ending of the upstream's checkpoint files."""
 
@@ -93,6 +168,7 @@ class AbstractBackbone(ABC):
     device: torch.device
     modality: str | None
     loaded: str
+    cutoff: float
 
     @classmethod
     @abstractmethod
@@ -141,6 +217,32 @@ class AbstractBackbone(ABC):
         training : bool
             Whether gradients with respect to the weights will be asked for.
         """
+
+    @property
+    def final_scalars(self) -> int:
+        """Number of invariant channels that the last layer has for each atom.
+
+        Raises
+        ------
+        BackboneError
+            If this backbone does not give them away.
+        """
+        raise BackboneError(
+            f"The backbone {self.name} does not give its final features away.",
+            given=f"--spin with {self.identity.source}",
+            expected="a backbone that a spin layer can sit on: sevennet",
+            next_step="take a SevenNet base, or leave --spin out",
+        )
+
+    def predict_with(self, batch: Any, term: EnergyTerm, *, training: bool = False) -> Prediction:
+        """As `predict`, of the model's energy plus a term in its final features; one derivative for both.
+
+        Raises
+        ------
+        BackboneError
+            If this backbone does not give its final features away.
+        """
+        raise BackboneError(f"The backbone {self.name} has no final features; {self.final_scalars} are needed.")
 
     def accelerate(self, frames: Sequence[Atoms]) -> bool:
         """Replace the model's inner computations by faster ones that give the same numbers.

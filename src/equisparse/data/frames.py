@@ -31,6 +31,10 @@ class LabelledFrame:
         Number of the frame in that file, from 0.
     fixed : array of bool, shape (n_atoms,)
         Atoms that a constraint held, wholly or in some direction.
+    moments : array, shape (n_atoms, 3), or None
+        Magnetic moments, muB. Input spins are the initial magnetic moments of `atoms`.
+    magnetic_forces : array, shape (n_atoms, 3), or None
+        Minus the derivative of the energy by the input spins, eV/muB.
     """
 
     atoms: Atoms
@@ -40,6 +44,8 @@ class LabelledFrame:
     source: str
     index: int
     fixed: NDArray[np.bool_]
+    moments: Floats | None = None
+    magnetic_forces: Floats | None = None
 
     @property
     def n_atoms(self) -> int:
@@ -65,6 +71,11 @@ class LabelledFrame:
     def pbc(self) -> NDArray[np.bool_]:
         """Which directions repeat, shape (3,)."""
         return np.asarray(self.atoms.pbc, dtype=np.bool_)
+
+    @property
+    def spins(self) -> Floats | None:
+        """Input spins as stored, shape (n_atoms,) or (n_atoms, 3), muB; None if there are none."""
+        return self.atoms.arrays.get("initial_magmoms")
 
     @property
     def formula(self) -> str:

@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from rich.console import Console
 
 from equisparse.adapters.attach import Attachment
-from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.base import Predictor
 from equisparse.errors import StateError
 from equisparse.training.anchor import LayerRows
 from equisparse.training.checkpoints import WholeCheckpoints
@@ -54,7 +54,7 @@ class FitResult:
 
 
 def fit(
-    backbone: AbstractBackbone,
+    backbone: Predictor,
     attachment: Attachment,
     train: FrameDataset,
     valid: FrameDataset,
@@ -66,12 +66,12 @@ def fit(
     resume: bool = False,
     console: Console | None = None,
 ) -> FitResult:
-    """Train the deltas of `attachment`; afterwards it holds those of the best epoch.
+    """Train the deltas of `attachment`, and a spin layer on it; afterwards they are those of the best epoch.
 
     Parameters
     ----------
     backbone, attachment
-        The attachment is to the backbone's model.
+        The attachment is to the model of the backbone, or of the backbone that a spin layer sits on.
     train, valid : FrameDataset
     options : TrainingOptions
         Resolved.
@@ -124,7 +124,7 @@ def fit(
     return FitResult(trainer.global_step, curve.seconds, float(best.best_model_score or float("nan")), curve.rows)
 
 
-def check_resumable(folder: Path, backbone: AbstractBackbone) -> None:
+def check_resumable(folder: Path, backbone: Predictor) -> None:
     """Raise StateError unless the folder of a run has a checkpoint that was made on this base."""
     last, identity = folder / CHECKPOINTS / LAST, backbone.identity
     if not last.exists():
@@ -148,7 +148,7 @@ def _extra_callbacks(options: TrainingOptions, curve: LearningCurve, console: Co
         yield EarlyStopping(CRITERION, patience=options.patience, check_finite=False)
 
 
-def _trainer(backbone: AbstractBackbone, options: TrainingOptions, folder: Path, callbacks: list[Callback]) -> Trainer:
+def _trainer(backbone: Predictor, options: TrainingOptions, folder: Path, callbacks: list[Callback]) -> Trainer:
     """Lightning's trainer for one run."""
     processes = options.devices * options.num_nodes
     return Trainer(

@@ -10,7 +10,10 @@ from schedulefree import AdamWScheduleFree
 from torch import Tensor, nn
 
 from equisparse.adapters.attach import Attachment
-from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.base import Predictor
+from equisparse.magnetism.layer import SpinLayer
+from equisparse.magnetism.model import SpinModel
+from equisparse.methods.base import ParameterGroup
 from equisparse.training.anchor import Anchor, LayerRows, add_gradient
 from equisparse.training.dataset import Sample, Targets, targets_of
 from equisparse.training.errors import ErrorSums
@@ -28,11 +31,13 @@ CRITERION = "criterion"
 
 
 class FinetuneTask(LightningModule):
-    """Trains the deltas of an attachment. Its state is the deltas alone, so checkpoints hold nothing of the base.
+    """Trains the deltas of an attachment, and a spin layer where the model has one.
+
+    Its state is what it trains, so checkpoints hold nothing of the base.
 
     Parameters
     ----------
-    backbone : AbstractBackbone
+    backbone : Predictor
         With `attachment` attached to its model.
     attachment : Attachment
     options : TrainingOptions
@@ -46,7 +51,7 @@ class FinetuneTask(LightningModule):
 
     def __init__(
         self,
-        backbone: AbstractBackbone,
+        backbone: Predictor,
         attachment: Attachment,
         options: TrainingOptions,
         total_steps: int,
@@ -55,18 +60,28 @@ class FinetuneTask(LightningModule):
     ) -> None:
         super().__init__()
         self.deltas = nn.ModuleList(attachment.deltas.values())
-        self._backbone, self._attachment = backbone, attachment
+        self.spins = backbone.layer if isinstance(backbone, SpinModel) else None
+        self._backbone, self._attachment, self._flips = backbone, attachment, backbone.flips
         self._controller = attachment.controller()
         self._options, self._total_steps = options, total_steps
-        self._loss = Loss(options.energy_weight, options.force_weight, options.stress_weight, options.huber_delta)
+        self._loss = Loss(
+            options.energy_weight,
+            options.force_weight,
+            options.stress_weight,
+            options.huber_delta,
+            options.moment_weight,
+            options.magnetic_force_weight,
+            self._flips,
+        )
         self._anchor = Anchor(attachment, layers, options.anchor, options.seed) if options.anchor and layers else None
         self._replay = replay if options.replay_weight else None
-        self.train_errors = ErrorSums()
+        self.train_errors = ErrorSums(flips=self._flips)
         self._room, self._judging_room = Room(), Room()
         self._start_judging()
 
     def configure_optimizers(self) -> Any:
-        optimizer = build_optimizer(self.deltas, self._options)  # type: ignore[arg-type]
+        more = [] if self.spins is None else [_spin_group(self.spins, self._options)]
+        optimizer = build_optimizer(self.deltas, self._options, more)  # type: ignore[arg-type]
         schedule = build_schedule(optimizer, self._options, self._controller, self._total_steps)
         if schedule is None:
             return optimizer
@@ -113,7 +128,7 @@ class FinetuneTask(LightningModule):
             self._losses[dataloader_idx].append((share, len(targets.n_atoms)))
 
     def on_train_epoch_start(self) -> None:
-        self.train_errors = ErrorSums()
+        self.train_errors = ErrorSums(flips=self._flips)
         self._average(False)
 
     def on_validation_epoch_start(self) -> None:
@@ -179,7 +194,7 @@ class FinetuneTask(LightningModule):
 
     def _start_judging(self) -> None:
         """Forget the errors and losses of the last validation."""
-        self.valid_errors, self.drift_errors = ErrorSums(), ErrorSums()
+        self.valid_errors, self.drift_errors = (ErrorSums(flips=self._flips) for _ in range(2))
         self._losses: tuple[list[tuple[float, int]], ...] = ([], [])
 
     def _mean(self, losses: list[tuple[float, int]]) -> float:
@@ -206,3 +221,8 @@ def _sum(parts: Sequence[Tensor | None]) -> Tensor | None:
     """Sum of the gradients of pieces; None if no piece has one."""
     found = [part for part in parts if part is not None]
     return torch.stack(found).sum(0) if len(found) > 1 else next(iter(found), None)
+
+
+def _spin_group(layer: SpinLayer, options: TrainingOptions) -> ParameterGroup:
+    """All parameters of a spin layer, with a learning rate of their own that is annealed with the method's."""
+    return ParameterGroup("spins", tuple(layer.parameters()), lr_factor=options.spin_lr / (options.lr or 1.0))

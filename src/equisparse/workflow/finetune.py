@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from equisparse.adapters.adapter import Adapter
-from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.base import AbstractBackbone, Predictor
 from equisparse.backbones.registry import load_backbone
 from equisparse.blocks import Layout
 from equisparse.config.finetune import FinetuneConfig
@@ -22,6 +22,7 @@ from equisparse.training.predict import evaluate
 from equisparse.training.replay import Replay, replay_of
 from equisparse.workflow.inputs import Splits, choose_method, read_kept, read_splits, small_pieces
 from equisparse.workflow.results import ADAPTER, Outcome, write_results
+from equisparse.workflow.spins import spin_setup
 from equisparse.workflow.stages import check_frames, evaluate_all, fit_references, judged, train_adapter
 
 
@@ -80,10 +81,12 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
     check_frames(splits, None, backbone, console, force=config.force)
     if config.fast and backbone.accelerate(small_pieces(splits.train)):
         console.print("speed    the base's faster form, equal in a self-check", highlight=False)
-    unshifted = {name: FrameDataset(backbone, frames, {}) for name, frames in splits.items()}
-    base = evaluate_all(backbone, unshifted)
-    kept = FrameDataset(backbone, read_kept(config, backbone), {})
-    replay = _replay(config, options, backbone, kept, console)
+    spins, splits = spin_setup(config, splits, backbone, console)
+    model = spins or backbone
+    unshifted = {name: FrameDataset(model, frames, {}) for name, frames in splits.items()}
+    base = evaluate_all(model, unshifted)
+    kept = FrameDataset(model, read_kept(config, backbone), {})
+    replay = _replay(config, options, model, kept, console)
     layers = _layers(options, method, layout, backbone, kept)
     findings = check_frames(splits, base.evaluations["train"], backbone, console, force=config.force)
     references = fit_references(backbone, splits, base.evaluations["train"])
@@ -101,6 +104,7 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
         datasets | drawn,
         options,
         folder,
+        spins=spins,
         replay=replay,
         layers=layers,
         resume=config.resume,
@@ -109,7 +113,7 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
     if not leads:
         return FinetuneResult(folder, adapter, {})
     with adapter.applied(backbone.model):
-        final = evaluate_all(backbone, datasets)
+        final = evaluate_all(model, datasets)
 
     stages = {"base": base, "refit": judged(base.evaluations, datasets), "final": final}
     outcome = Outcome(adapter, stages, fitted, references, splits, config.seed, findings)
@@ -146,12 +150,12 @@ def _layers(
 
 
 def _replay(
-    config: FinetuneConfig, options: TrainingOptions, backbone: AbstractBackbone, kept: FrameDataset, console: Console
+    config: FinetuneConfig, options: TrainingOptions, model: Predictor, kept: FrameDataset, console: Console
 ) -> Replay | None:
     """Structures to replay, if any were asked for, and a line about them."""
     if not config.replay:
         return None
-    replay = replay_of(backbone, kept.frames, seed=options.seed)
+    replay = replay_of(model, kept.frames, seed=options.seed)
     console.print(
         f"replay   {len(replay.learned)} structures, {options.replay_batch_size} a step, weight "
         f"{options.replay_weight:g}; {len(replay.held)} held out, weight {options.drift_weight:g} in the best epoch",

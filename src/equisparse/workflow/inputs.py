@@ -65,7 +65,7 @@ def read_splits(config: FinetuneConfig) -> Splits:
 def read_kept(config: FinetuneConfig, backbone: AbstractBackbone) -> list[LabelledFrame]:
     """Structures to stay with the base on: those that a configuration names, or the package's own.
 
-    Labels in files are not used.
+    Labels and spins in files are not used.
 
     Raises
     ------
@@ -76,6 +76,8 @@ def read_kept(config: FinetuneConfig, backbone: AbstractBackbone) -> list[Labell
         return unlabelled(probe_structures(backbone.elements, "learn"), PROBE)
     frames = read_frames(config.replay or [])
     check_elements(backbone, [frame.atoms for frame in frames])
+    for frame in frames:
+        frame.atoms.set_initial_magnetic_moments(None)
     return frames
 
 

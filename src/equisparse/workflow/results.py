@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from equisparse.adapters.adapter import NOT_MERGEABLE, Adapter, count_changes
+from equisparse.adapters.adapter import NOT_MERGEABLE, SPINS_STAY, Adapter, count_changes
 from equisparse.adapters.file import ADAPTER as ADAPTER
 from equisparse.adapters.file import save_adapter
 from equisparse.backbones.base import AbstractBackbone
@@ -79,7 +79,7 @@ def write_results(folder: Path, backbone: AbstractBackbone, outcome: Outcome, co
     metrics["base_bytes"], merged = backbone.native_bytes, folder / f"merged{backbone.native_suffix}"
     check = _merged(backbone, adapter, merged, outcome.splits)
     if check is None:
-        metrics["not_merged"] = NOT_MERGEABLE
+        metrics["not_merged"] = SPINS_STAY if adapter.spins else NOT_MERGEABLE
     else:
         metrics |= {"merged_check": asdict(check), "deployment": backbone.deployment_notes(Path(merged.name))}
     stages = {name: stage.evaluations for name, stage in outcome.stages.items()}
@@ -93,7 +93,7 @@ def write_results(folder: Path, backbone: AbstractBackbone, outcome: Outcome, co
     console.print(error_table({name: stage.metrics for name, stage in outcome.stages.items()}))
     closing = (
         *_closing_lines(metrics),
-        *([f"merged   no: {NOT_MERGEABLE}"] if check is None else [f"merged   {check}"]),
+        *([f"merged   no: {metrics['not_merged']}"] if check is None else [f"merged   {check}"]),
         f"results  {folder}",
         f"report   {report}",
         *([] if check is None else [backbone.deployment_notes(merged)]),
@@ -103,8 +103,8 @@ def write_results(folder: Path, backbone: AbstractBackbone, outcome: Outcome, co
 
 
 def _merged(backbone: AbstractBackbone, adapter: Adapter, path: Path, splits: Splits) -> MergeCheck | None:
-    """Write and check the native checkpoint; None where the method leaves none."""
-    if not adapter.mergeable:
+    """Write and check the native checkpoint; None where there is none that does what the adapter does."""
+    if not adapter.mergeable or adapter.spins is not None:
         return None
     return merge(backbone, adapter, path, [frame.atoms for frame in splits.valid[:_COMPARED_FRAMES]])
 
@@ -127,6 +127,7 @@ def _measured(backbone: AbstractBackbone, outcome: Outcome) -> dict[str, Any]:
         "changed_fraction_selected": changes.of_selected,
         "changed_count": changes.count,
         "stored_values": outcome.adapter.stored_values,
+        "spin_layer_values": outcome.adapter.spins.n_values if outcome.adapter.spins else 0,
         "steps": outcome.fitted.steps,
         "seconds": round(outcome.fitted.seconds, 2),
         "seed": outcome.seed,
@@ -150,6 +151,7 @@ def _closing_lines(metrics: Mapping[str, Any]) -> tuple[str, ...]:
         f"changed  {metrics['changed_count']:,} weights: {metrics['changed_fraction_model']:.3%} of the whole model, "
         f"{metrics['changed_fraction_selected']:.3%} of the selected tensors",
         f"adapter  {metrics['adapter_bytes']:,} bytes, {metrics['stored_values']:,} stored values "
-        f"(base checkpoint {metrics['base_bytes']:,} bytes)",
+        f"(base checkpoint {metrics['base_bytes']:,} bytes)"
+        + (f", and {metrics['spin_layer_values']:,} of the spin layer" if metrics["spin_layer_values"] else ""),
         f"training {metrics['steps']} steps in {metrics['seconds']:.0f} s",
     )
