@@ -105,7 +105,7 @@ class FinetuneTask(LightningModule):
         if loss.requires_grad:
             super().backward(loss, *args, **kwargs)
             return
-        for parameter, gradient in zip(self.deltas.parameters(), self._gradients, strict=True):
+        for parameter, gradient in zip(self.parameters(), self._gradients, strict=True):
             parameter.grad = gradient
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -167,7 +167,7 @@ class FinetuneTask(LightningModule):
         """Part that frames have in the loss of their batch, and its gradient; their errors are counted if that fits."""
         prediction, targets = predict(self._backbone, frames, training=True)
         loss = self._loss(prediction, targets, self._whole(frames, batch))
-        gradient = torch.autograd.grad(loss, list(self.deltas.parameters()), allow_unused=True)
+        gradient = torch.autograd.grad(loss, list(self.parameters()), allow_unused=True)
         self.train_errors.update(prediction, targets)
         return loss.detach(), gradient
 

@@ -1,10 +1,13 @@
 """One fine-tune from frames to files, in the order it happens."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from torch import nn
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.backbones.base import AbstractBackbone, Predictor
@@ -87,7 +90,7 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
     base = evaluate_all(model, unshifted)
     kept = FrameDataset(model, read_kept(config, backbone), {})
     replay = _replay(config, options, model, kept, console)
-    layers = _layers(options, method, layout, backbone, kept)
+    layers = _layers(options, method, layout, backbone.model, partial(evaluate, model, kept))
     findings = check_frames(splits, base.evaluations["train"], backbone, console, force=config.force)
     references = fit_references(backbone, splits, base.evaluations["train"])
     datasets = {name: dataset.with_shifts(references.shifts) for name, dataset in unshifted.items()}
@@ -141,12 +144,12 @@ def prepare_folder(config: FinetuneConfig) -> Path:
 
 
 def _layers(
-    options: TrainingOptions, method: AbstractMethod, layout: Layout, backbone: AbstractBackbone, kept: FrameDataset
+    options: TrainingOptions, method: AbstractMethod, layout: Layout, model: nn.Module, predict: Callable[[], object]
 ) -> dict[str, LayerRows] | None:
-    """What the layers of the base give on structures to stay with it on, where the anchor asks for that."""
+    """What the layers of the base give on the structures that are predicted, where the anchor asks for that."""
     if not options.anchor or not method.keeps_base:
         return None
-    return layer_rows(backbone.model, layout, lambda: evaluate(backbone, kept), options.seed)
+    return layer_rows(model, layout, predict, options.seed)
 
 
 def _replay(
