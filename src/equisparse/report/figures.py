@@ -29,7 +29,7 @@ _PARITY_UNITS = {
 _ERROR_UNITS = {
     "energy": ("meV/atom", "{:.2f}"),
     "forces": ("meV/Angstrom", "{:.1f}"),
-    "moments": ("mmuB", "{:.0f}"),
+    "moments": ("1e-3 muB", "{:.0f}"),
 }
 _BEFORE = {"energy": "base, references refitted", "forces": "base", "moments": "input spins"}
 CURVES = (
