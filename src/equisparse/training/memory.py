@@ -10,7 +10,7 @@ from equisparse.errors import StateError
 
 _log = logging.getLogger(__name__)
 
-_PHRASES = ("can't allocate memory", "not enough memory", "out of memory")
+_PHRASES = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 """In the RuntimeErrors of torch's allocators; those of the GPU have a class of their own."""
 
 _Item = TypeVar("_Item")

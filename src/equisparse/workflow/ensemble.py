@@ -22,6 +22,8 @@ RELIABILITY = "reliability.png"
 FITTED_ON = "valid"
 """Split that the scales are fitted on: it chose the best epoch, but no member was trained on it."""
 _LAST_WRITTEN = "report.html"
+_WEAK = 0.2
+"""Rank correlation below which spreads say little about single errors."""
 _UNITS = {
     "energy": ("energy (meV/atom)", 1e3),
     "forces": ("force components (meV/Angstrom)", 1e3),
@@ -160,5 +162,7 @@ def _lines(
                 f"(scale {scales[quantity]:.2f}), Spearman {row['spearman']:.2f}, within one spread "
                 f"{row['within_one']:.0%}, two {row['within_two']:.0%}, miscalibration {row['miscalibration']:.3f}"
             )
+            if row["spearman"] < _WEAK:
+                yield f"       {quantity}: the spread hardly tells small errors from large ones; do not rank by it"
     yield f"ensemble {folder}: equisparse.calculator(base, '{folder}') gives results['forces_std']"
     yield f"plot     {folder / RELIABILITY}"
