@@ -9,6 +9,7 @@ writes and restores whole tensors.
 """
 
 import argparse
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -32,8 +33,8 @@ from equisparse.methods.sparse import Sparse
 from equisparse.workflow.results import versions
 
 RESULTS = Path(__file__).parent / "results" / "ensemble.jsonl"
-SWITCHES = 50
-"""Switches a round, so that a round of them is long enough to be timed."""
+SWITCHES = 20
+"""Times as many rounds of switches as of inference: they are short."""
 
 
 def random_entries(backbone: AbstractBackbone, changed: float, seed: int) -> Adapter:
@@ -49,24 +50,21 @@ def random_entries(backbone: AbstractBackbone, changed: float, seed: int) -> Ada
 
 
 def make_switches(arguments: argparse.Namespace) -> dict[str, Callable[[], None]]:
-    """Fifty switches between two adapters of a bank, and fifty times the way without one."""
-    backbone = load_backbone(arguments.base, device=arguments.device)
-    bank = AdapterBank(backbone)
-    adapters = [random_entries(backbone, arguments.changed, seed) for seed in range(2)]
+    """One switch from one adapter of a bank to the other, and the way without a bank, on a model of its own."""
+    banked, plain = (load_backbone(arguments.base, device=arguments.device) for _ in range(2))
+    bank = AdapterBank(banked)
+    adapters = [random_entries(banked, arguments.changed, seed) for seed in range(2)]
     for number, adapter in enumerate(adapters):
         bank.add(str(number), adapter)
+    names, turns = itertools.cycle(bank.names), itertools.cycle(adapters)
 
     def switch() -> None:
-        for number in range(SWITCHES):
-            bank.use(str(number % 2))
-        bank.use(None)
-        synchronize(backbone)
+        bank.use(next(names))
+        synchronize(banked)
 
     def apply() -> None:
-        for number in range(SWITCHES):
-            with adapters[number % 2].applied(backbone.model):
-                pass
-        synchronize(backbone)
+        with next(turns).applied(plain.model):
+            synchronize(plain)
 
     return {"bank": switch, "applied": apply}
 
@@ -91,9 +89,9 @@ def make_inference(arguments: argparse.Namespace) -> dict[str, Callable[[], None
     return {name: lambda calculator=calculator: run(calculator) for name, calculator in calculators.items()}
 
 
-def milliseconds(times: list[float], per: int) -> float:
-    """Median time of one of `per` calls, ms."""
-    return round(1e3 * float(np.median(times)) / per, 4)
+def milliseconds(times: list[float]) -> float:
+    """Median, ms."""
+    return round(1e3 * float(np.median(times)), 4)
 
 
 def main() -> None:
@@ -109,7 +107,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     torch.manual_seed(0)
-    switches = interleaved(make_switches(arguments), arguments.rounds)
+    switches = interleaved(make_switches(arguments), SWITCHES * arguments.rounds)
     inference = interleaved(make_inference(arguments), arguments.rounds)
     row = {
         "data": arguments.name,
@@ -118,10 +116,10 @@ def main() -> None:
         "members": arguments.members,
         "rounds": arguments.rounds,
         "threads": torch.get_num_threads(),
-        "switch_ms": milliseconds(switches["bank"], SWITCHES + 1),
-        "applied_ms": milliseconds(switches["applied"], SWITCHES),
+        "switch_ms": milliseconds(switches["bank"]),
+        "applied_ms": milliseconds(switches["applied"]),
         "switch_over_applied": ratios(switches, "applied")["bank"],
-        "single_ms": milliseconds(inference["single"], 1),
+        "single_ms": milliseconds(inference["single"]),
         "ensemble_over_single": ratios(inference, "single")["ensemble"],
         "versions": versions(load_backbone(arguments.base, device=arguments.device)),
     }

@@ -64,8 +64,10 @@ def build_parser() -> ArgumentParser:
     """All commands and their options."""
     parser = ArgumentParser(prog="equisparse", description="Sparse fine-tuning of equivariant materials models.")
     commands = parser.add_subcommands(title="commands")
-    commands.add_subcommand("finetune", _finetune_parser(), help="frames in; adapter, native checkpoint and proof out")
-    commands.add_subcommand("ensemble", _ensemble_parser(), help="several fine-tunes whose spread is an uncertainty")
+    finetune = _training_parser(FinetuneConfig, "Fine-tune a base on frames: equisparse finetune TRAIN [options]")
+    ensemble = _training_parser(EnsembleConfig, "Fine-tune several members: equisparse ensemble TRAIN --members N")
+    commands.add_subcommand("finetune", finetune, help="frames in; adapter, native checkpoint and proof out")
+    commands.add_subcommand("ensemble", ensemble, help="several fine-tunes whose spread is an uncertainty")
     commands.add_subcommand("audit", _audit_parser(), help="check frames and labels before any training")
     commands.add_subcommand("evaluate", _evaluate_parser(), help="errors of a base, or of a base with an adapter")
     commands.add_subcommand("inspect", _inspect_parser(), help="what an adapter changes; needs no backbone")
@@ -116,17 +118,10 @@ def normalised(words: list[str]) -> list[str]:
     return result
 
 
-def _finetune_parser() -> ArgumentParser:
-    parser = ArgumentParser(description="Fine-tune a base model on frames: equisparse finetune TRAIN [options]")
+def _training_parser(config: type[FinetuneConfig], description: str) -> ArgumentParser:
+    parser = ArgumentParser(description=description)
     parser.add_argument("--config", action="config", help="YAML file of options, such as the config.yaml of a run")
-    parser.add_class_arguments(FinetuneConfig)
-    return parser
-
-
-def _ensemble_parser() -> ArgumentParser:
-    parser = ArgumentParser(description="Fine-tune several members: equisparse ensemble TRAIN --members N [options]")
-    parser.add_argument("--config", action="config", help="YAML file of options")
-    parser.add_class_arguments(EnsembleConfig)
+    parser.add_class_arguments(config)
     return parser
 
 

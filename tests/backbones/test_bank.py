@@ -20,7 +20,7 @@ from equisparse.methods.registry import make_method
 from equisparse.methods.select import select
 from equisparse.testing.backbones import predict
 
-METHODS = ("full", "scale", "elora", "mmea")
+METHODS = ("full", "scale", "elora", "lowrank", "mmea")
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_switching_gives_what_applying_gives_and_the_base_back(backbone: Abstrac
     bank = AdapterBank(backbone)
     for name, adapter in adapters.items():
         bank.add(name, adapter)
-    for name in ("a", "full", "b", "mmea", "a", "scale", "elora", "mmea", "b"):
+    for name in ("a", "full", "b", "mmea", "a", "scale", "elora", "lowrank", "mmea", "b"):
         bank.use(name)
         assert equal(predict(backbone, frames), applied[name])
         assert not equal(applied[name], untouched)

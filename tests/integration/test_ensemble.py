@@ -4,6 +4,7 @@ where the base's file has changed underneath."""
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,17 @@ import torch
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
+from rich.console import Console
 from sevenn.util import pretrained_name_to_path
 
 import equisparse
 from equisparse.adapters.ensemble import ENSEMBLE, Scales, read_ensemble
-from equisparse.adapters.file import load_adapter
+from equisparse.adapters.file import load_adapter, save_adapter
 from equisparse.cli import main
 from equisparse.config.finetune import read_config
 from equisparse.deploy.calculator import AdaptedCalculator
 from equisparse.errors import AdapterError, AdapterMismatchError, EquisparseError, InputError, StateError
+from equisparse.workflow.ensemble import calibrate
 
 pytestmark = pytest.mark.filterwarnings("ignore:No tensor product accelerator")
 
@@ -186,6 +189,28 @@ def test_a_base_file_that_changed_underneath_is_refused(
     assert "next step" in told
     assert not (folder / "m.pth").exists()
     assert not (folder / "c.safetensors").exists()
+
+
+def test_the_other_members_are_not_trained_on_another_base(
+    folder: Path, words: list[str], altered: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "ensemble"
+    shutil.copytree(folder / "member-0", out / "member-0")
+    assert main([*words, "--base", altered, "--out", str(out), "--resume"]) == 2
+    assert "another base model" in capsys.readouterr().err
+    assert not (out / "member-1" / "checkpoints").exists()
+
+
+def test_members_of_two_bases_are_not_calibrated(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "mixed"
+    shutil.copytree(folder, out)
+    (out / ENSEMBLE).unlink()
+    path = out / "member-1" / "adapter.safetensors"
+    adapter = load_adapter(path)
+    save_adapter(replace(adapter, base=dict(adapter.base) | {"sha256": "1" * 64}), path)
+    with pytest.raises(AdapterMismatchError, match="another base model"):
+        calibrate(out, ["member-0", "member-1"], Console(quiet=True))
+    assert not (out / ENSEMBLE).exists()
 
 
 def test_attribution_reads_the_base_again_and_refuses_it(

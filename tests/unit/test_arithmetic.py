@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equisparse.adapters.adapter import Adapter
-from equisparse.adapters.arithmetic import COMBINED, combine
+from equisparse.adapters.arithmetic import COMBINED, combine, made_of
 from equisparse.adapters.file import load_adapter, save_adapter
 from equisparse.blocks import Layout, matrix_blocks
 from equisparse.errors import AdapterMismatchError, InputError, StateError
@@ -104,6 +104,21 @@ def test_what_it_says_of_itself_survives_the_file(tmp_path: Path) -> None:
     ]
     assert (loaded.method, loaded.options, loaded.elements) == ("sparse", {}, (1, 8))
     assert loaded.shifts == {8: -0.25, 1: 1.0}
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ([{"name": "a", "weight": 0.5}, {"name": "b\x1b[2J", "weight": -1}], "+0.5 * a -1 * 'b\\x1b[2J'"),
+        ([{"name": "a"}], "something that its file does not tell"),
+        (3, "something that its file does not tell"),
+        ([{"name": [1], "weight": 10**400}], "something that its file does not tell"),
+    ],
+    ids=["control characters", "no weight", "a number", "overflow"],
+)
+def test_what_a_file_says_of_its_terms_is_not_believed(told: Any, expected: str) -> None:
+    assert made_of(replace(sparse(LAYOUT, 1), metrics={COMBINED: told})) == expected
+    assert made_of(sparse(LAYOUT, 1)) is None
 
 
 def test_dense_sums_are_stored_whole_and_sparse_ones_as_entries() -> None:

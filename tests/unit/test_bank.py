@@ -27,7 +27,7 @@ LAYOUT = Layout(
     {"first.mix.weight": (100,), "second.mix.weight": (45,)},
     200,
 )
-WEIGHTS = ("sparse", "full", "scale", "elora")
+WEIGHTS = ("sparse", "full", "scale", "elora", "lowrank")
 """Methods that change weights."""
 
 

@@ -90,6 +90,17 @@ def _origin(name: str, weight: float, adapter: Adapter) -> dict[str, object]:
     return {"name": name, "weight": float(weight), "method": adapter.method} | seed
 
 
+def made_of(adapter: Adapter) -> str | None:
+    """What a sum of adapters was made of, in words, such as ``+0.5 * a +0.5 * b``; None for an adapter that is none."""
+    if COMBINED not in adapter.metrics:
+        return None
+    try:
+        terms = [(float(term["weight"]), str(term["name"])) for term in adapter.metrics[COMBINED]]
+    except (TypeError, ValueError, LookupError, OverflowError):  # a file may say anything
+        return "something that its file does not tell"
+    return " ".join(f"{weight:+g} * {name if name.isprintable() else ascii(name)}" for weight, name in terms)
+
+
 def _check_terms(adapters: Sequence[Adapter], weights: Sequence[float]) -> None:
     """Raise unless there is one finite coefficient for every adapter, and their changes can be added."""
     if not adapters or len(adapters) != len(weights) or not all(map(math.isfinite, weights)):

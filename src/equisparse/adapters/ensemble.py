@@ -101,7 +101,7 @@ def read_ensemble(folder: str | Path) -> Ensemble:
             "There is no ensemble in this folder.",
             given=str(folder),
             expected=f"a folder with {ENSEMBLE}",
-            next_step="make one with equisparse ensemble, or let it end with --resume",
+            next_step=f"make one with equisparse ensemble, or let it end with --resume; of one run, give its {ADAPTER}",
         )
     try:
         values = json.loads((folder / ENSEMBLE).read_text())

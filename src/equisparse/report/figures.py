@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
+from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 from numpy.typing import NDArray
 
 from equisparse.files import replacing
@@ -167,8 +167,11 @@ def reliability(panels: Sequence[tuple[str, Sequence[Pair], Sequence[Pair], str]
             axis.plot(*np.array(points).T, ".-", color=color, linewidth=0.8, label=name)
         axis.set(xscale="log", yscale="log", xlabel=f"spread of {unit}", ylabel="RMSE", aspect="equal", title=label)
         axis.set(xlim=(low, high), ylim=(low, high))
-        axis.text(0.97, 0.03, text, transform=axis.transAxes, va="bottom", ha="right", fontsize=8)
-        axis.legend(frameon=False, loc="upper left")
+        for side in (axis.xaxis, axis.yaxis):
+            side.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            side.set_major_formatter("{x:g}")
+            side.set_minor_locator(NullLocator())
+        axis.legend(title=text, title_fontsize=8, fontsize=8, frameon=False, loc="lower right")  # spreads are too small
     return _clean(figure)
 
 

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from equisparse.adapters.adapter import Adapter, SpinPart
+from equisparse.adapters.arithmetic import made_of
 from equisparse.interpret.changes import ChangeRow, aggregate, change_table
 
 QUANTITIES = (
@@ -110,10 +111,9 @@ def layer_order(layer: int) -> tuple[bool, int]:
 def _header(adapter: Adapter, rows: list[ChangeRow], file_bytes: int) -> Table:
     """Everything of an adapter that is no weight."""
     changed, selected = sum(row.n_changed for row in rows), sum(row.n_weights for row in rows)
-    options = ", ".join(f"{key}={value}" for key, value in adapter.options.items() if value is not None)
     shifts = ", ".join(f"{chemical_symbols[z]} {shift:+.4f}" for z, shift in sorted(adapter.shifts.items()))
     lines = {
-        "method": f"{adapter.method} ({options})" if options else adapter.method,
+        **_made(adapter),
         "base": f"{adapter.base['source']} ({adapter.base['backbone']} {adapter.base['version']})",
         "sha256 of base": adapter.base["sha256"],
         "modality": adapter.modality or "none",
@@ -134,6 +134,14 @@ def _spin_line(spins: SpinPart) -> str:
     """Size and options of a spin layer."""
     chosen = ", ".join(f"{name}={value}" for name, value in spins.options.items() if value)
     return f"{spins.n_values:,} values, not mergeable ({chosen})"
+
+
+def _made(adapter: Adapter) -> dict[str, str]:
+    """How an adapter came about: by a method with its options, or as a sum of others."""
+    if (terms := made_of(adapter)) is not None:
+        return {"sum of adapters": terms, "stored as": adapter.method}
+    options = ", ".join(f"{key}={value}" for key, value in adapter.options.items() if value is not None)
+    return {"method": f"{adapter.method} ({options})" if options else adapter.method}
 
 
 def _changes(title: str, rows: list[dict[str, Any]], by: tuple[str, ...]) -> Table:

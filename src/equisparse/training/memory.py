@@ -10,7 +10,7 @@ from equisparse.errors import StateError
 
 _log = logging.getLogger(__name__)
 
-_PHRASES = ("can't allocate memory", "not enough memory", "out of memory")
+_PHRASES = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 """In the RuntimeErrors of torch's allocators; those of the GPU have a class of their own."""
 
 _Item = TypeVar("_Item")
@@ -55,8 +55,6 @@ class Room:
                 tried,
             )
         self.frames = (tried + 1) // 2
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
 
 
 def _too_small(cause: str, remedy: str) -> StateError:
@@ -92,8 +90,10 @@ def in_pieces(items: Sequence[_Item], run: Callable[[Sequence[_Item]], _Result],
         piece = rest[: room.frames]
         try:
             results.append(run(piece))
+            rest = rest[len(piece) :]
+            continue
         except (RuntimeError, MemoryError) as error:
             room.shrink(error, len(piece))
-        else:
-            rest = rest[len(piece) :]
+        if torch.cuda.is_available():  # now that the error, and with it the tensors of its frames, is gone
+            torch.cuda.empty_cache()
     return results

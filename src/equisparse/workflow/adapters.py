@@ -5,8 +5,8 @@ from pathlib import Path
 
 from rich.console import RenderableType
 
-from equisparse.adapters.arithmetic import combine
-from equisparse.adapters.file import load_adapter, save_adapter
+from equisparse.adapters.arithmetic import combine, made_of
+from equisparse.adapters.file import ADAPTER, load_adapter, save_adapter
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.files import make_folder
 from equisparse.report.differences import difference_tables
@@ -34,11 +34,16 @@ def combine_files(
     """
     adapters = [load_adapter(file) for file in files]
     backbone = None if base is None else base()
-    combined = combine(adapters, weights, names=[Path(file).name for file in files], backbone=backbone)
+    combined = combine(adapters, weights, names=[_name(Path(file)) for file in files], backbone=backbone)
     make_folder(out.parent)
     size = save_adapter(combined, out)
-    terms = " ".join(f"{weight:+g} * {Path(file).name}" for weight, file in zip(weights, files, strict=True))
-    return f"written: {out} = {terms}\n{size:,} bytes, {combined.stored_values:,} stored values ({combined.method})"
+    size_line = f"{size:,} bytes, {combined.stored_values:,} stored values ({combined.method})"
+    return f"written: {out} = {made_of(combined)}\n{size_line}"
+
+
+def _name(file: Path) -> str:
+    """Name of an adapter file, with that of its run where it has the name that all runs give it."""
+    return f"{file.resolve().parent.name}/{file.name}" if file.name == ADAPTER else file.name
 
 
 def diff_files(first: str, second: str) -> Iterator[RenderableType]:

@@ -8,7 +8,6 @@ from rich.console import Console
 
 from equisparse.adapters.file import load_adapter
 from equisparse.backbones.base import AbstractBackbone
-from equisparse.backbones.registry import load_backbone
 from equisparse.config.finetune import read_config
 from equisparse.deploy.calculator import check_adapter
 from equisparse.errors import InputError
@@ -18,7 +17,7 @@ from equisparse.report.document import write_report
 from equisparse.report.run import ATTRIBUTION, CONFIG, read_run
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.predict import evaluate
-from equisparse.workflow.inputs import read_splits
+from equisparse.workflow.inputs import load_base, read_splits
 from equisparse.workflow.results import ADAPTER
 
 
@@ -53,14 +52,7 @@ def attribute_run(folder: str | Path, by: str, console: Console, *, frames: int 
     check_grouping(by)
     adapter = load_adapter(folder / ADAPTER)
     adapter.check_spin_free("attributing errors to")
-    backbone = load_backbone(
-        config.base,
-        backbone=config.backbone,
-        device=device,
-        dtype=config.dtype,
-        modality=config.modality,
-        sha256=config.sha256,
-    )
+    backbone = load_base(config, device)
     check_adapter(backbone, adapter)
     groups = group_blocks(adapter.layout, by, backbone.element_order)
     valid = read_splits(config).valid

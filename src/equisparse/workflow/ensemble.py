@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from equisparse.adapters.ensemble import Scales, write_ensemble
+from equisparse.adapters.ensemble import Ensemble, Scales, write_ensemble
+from equisparse.adapters.file import ADAPTER, load_adapter
 from equisparse.config.finetune import EnsembleConfig, FinetuneConfig
+from equisparse.deploy.calculator import check_adapter
 from equisparse.errors import InputError
 from equisparse.interpret.calibration import Floats, bins, judge, spread_scale
 from equisparse.report.figures import reliability, save
@@ -17,11 +19,14 @@ from equisparse.report.predictions import SplitPredictions, load_predictions
 from equisparse.report.run import PREDICTIONS
 from equisparse.training.fit import CHECKPOINTS, LAST, environment_rank
 from equisparse.workflow.finetune import finetune, prepare_folder
+from equisparse.workflow.inputs import load_base
 
 RELIABILITY = "reliability.png"
 FITTED_ON = "valid"
 """Split that the scales are fitted on: it chose the best epoch, but no member was trained on it."""
 _LAST_WRITTEN = "report.html"
+_WEAK = 0.2
+"""Rank correlation below which spreads say little about single errors."""
 _UNITS = {
     "energy": ("energy (meV/atom)", 1e3),
     "forces": ("force components (meV/Angstrom)", 1e3),
@@ -65,9 +70,11 @@ def train_ensemble(config: EnsembleConfig, console: Console | None = None) -> Pa
     members = [config.member(number) for number in range(config.members)]
     for member in members if leads else ():
         prepare_folder(member)
+    finished = [member for member in members if (Path(member.out) / _LAST_WRITTEN).exists()]
+    _check_finished(finished)
     for number, member in enumerate(members):
         title = f"member {number + 1} of {len(members)}, seed {member.seed}"
-        if (Path(member.out) / _LAST_WRITTEN).exists():
+        if member in finished:
             shown.print(f"{title}: finished before", highlight=False)
         else:
             shown.rule(title, align="left")
@@ -76,6 +83,15 @@ def train_ensemble(config: EnsembleConfig, console: Console | None = None) -> Pa
     if leads:
         calibrate(folder, [Path(member.out).name for member in members], shown)
     return folder
+
+
+def _check_finished(members: Sequence[FinetuneConfig]) -> None:
+    """Raise AdapterMismatchError unless the base is still the one that finished members were trained on."""
+    if not members:
+        return
+    backbone = load_base(members[0])
+    for member in members:
+        check_adapter(backbone, load_adapter(Path(member.out) / ADAPTER))
 
 
 def _continued(member: FinetuneConfig) -> FinetuneConfig:
@@ -90,8 +106,9 @@ def calibrate(folder: Path, members: Sequence[str], console: Console) -> None:
     Raises
     ------
     InputError
-        If the members were judged on different frames, or their spread cannot be calibrated.
+        If the members do not belong together, were judged on different frames, or their spread cannot be calibrated.
     """
+    Ensemble({name: load_adapter(folder / name / ADAPTER) for name in members})
     names = [path.stem for path in sorted((folder / members[0] / PREDICTIONS).glob("*.npz")) if path.stem != "train"]
     splits = {name: deviations([folder / member / PREDICTIONS / f"{name}.npz" for member in members]) for name in names}
     scales = {quantity: spread_scale(found.errors, found.spreads) for quantity, found in splits[FITTED_ON].items()}
@@ -167,5 +184,7 @@ def _lines(
                 f"(scale {scales[quantity]:.2f}), Spearman {row['spearman']:.2f}, within one spread "
                 f"{row['within_one']:.0%}, two {row['within_two']:.0%}, miscalibration {row['miscalibration']:.3f}"
             )
+            if row["spearman"] < _WEAK:
+                yield f"       {quantity}: the spread hardly tells small errors from large ones; do not rank by it"
     yield f"ensemble {folder}: equisparse.calculator(base, '{folder}') gives results['forces_std']"
     yield f"plot     {folder / RELIABILITY}"

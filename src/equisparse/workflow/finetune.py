@@ -11,7 +11,6 @@ from torch import nn
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.backbones.base import AbstractBackbone, Predictor
-from equisparse.backbones.registry import load_backbone
 from equisparse.blocks import Layout
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.errors import InputError
@@ -23,7 +22,7 @@ from equisparse.training.fit import CHECKPOINTS, LAST, check_resumable, environm
 from equisparse.training.options import TrainingOptions
 from equisparse.training.predict import evaluate
 from equisparse.training.replay import Replay, replay_of
-from equisparse.workflow.inputs import Splits, choose_method, read_kept, read_splits, small_pieces
+from equisparse.workflow.inputs import Splits, choose_method, load_base, read_kept, read_splits, small_pieces
 from equisparse.workflow.results import ADAPTER, Outcome, write_results
 from equisparse.workflow.spins import spin_setup
 from equisparse.workflow.stages import check_frames, evaluate_all, fit_references, judged, train_adapter
@@ -67,14 +66,7 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
     console = console if console and leads else Console(quiet=True)
     folder = prepare_folder(config) if leads else Path(config.out)
     splits = read_splits(config)
-    backbone = load_backbone(
-        config.base,
-        backbone=config.backbone,
-        device=config.device,
-        dtype=config.dtype,
-        modality=config.modality,
-        sha256=config.sha256,
-    )
+    backbone = load_base(config)
     if config.resume:
         check_resumable(folder, backbone)
     method, layout = choose_method(config, backbone.layout())

@@ -8,6 +8,7 @@ from typing import Any
 from ase import Atoms
 
 from equisparse.backbones.base import AbstractBackbone, check_elements
+from equisparse.backbones.registry import load_backbone
 from equisparse.blocks import Layout
 from equisparse.config.finetune import FinetuneConfig, parse_size
 from equisparse.data.demo import demo_files
@@ -45,6 +46,18 @@ class Splits:
         """Name and frames of every split that is not empty."""
         named = (("train", self.train), ("valid", self.valid), ("test", self.test))
         return [(name, frames) for name, frames in named if frames]
+
+
+def load_base(config: FinetuneConfig, device: str | None = None) -> AbstractBackbone:
+    """The base model that a configuration names; on its device, or on another."""
+    return load_backbone(
+        config.base,
+        backbone=config.backbone,
+        device=device or config.device,
+        dtype=config.dtype,
+        modality=config.modality,
+        sha256=config.sha256,
+    )
 
 
 def read_splits(config: FinetuneConfig) -> Splits:
