@@ -74,6 +74,8 @@ class AbstractBackbone(ABC):
     identity : BaseId
     elements : frozenset of int
         Atomic numbers that the model knows.
+    cutoff : float
+        Largest distance of neighbours, Angstrom.
     dtype, device
         Of the model.
     modality : str or None
@@ -87,6 +89,7 @@ class AbstractBackbone(ABC):
     model: nn.Module
     identity: BaseId
     elements: frozenset[int]
+    cutoff: float
     dtype: torch.dtype
     device: torch.device
     modality: str | None

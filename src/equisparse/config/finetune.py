@@ -26,7 +26,8 @@ class FinetuneConfig(TrainingOptions):
     valid, test : list of str or None
         The same; without `valid` a part of the training frames is split off, near-duplicates kept together.
     replay : list of str or None
-        Structures on which the model is to stay with the base, labelled by the base itself: files or glob patterns.
+        Structures on which the model is to stay with the base, labelled by the base itself: files or glob patterns, or
+        ``probe`` for the packaged ones.
     base : str
         Name or file of the base model.
     backbone : str or None

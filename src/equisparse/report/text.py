@@ -1,6 +1,6 @@
 """Tables for the terminal and for log files."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ase.data import chemical_symbols
@@ -20,6 +20,7 @@ QUANTITIES = (
 )
 """Errors in the order of tables: name, title, unit, format."""
 _TOP_PATHS = 20
+_STYLES = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 
 
 def error_table(results: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> Table:
@@ -53,6 +54,23 @@ def metrics_table(metrics: Mapping[str, float | None]) -> Table:
     for name, title, unit, text in QUANTITIES:
         if metrics[name] is not None:
             table.add_row(title, _number(metrics[name], text), unit)
+    return table
+
+
+def probe_table(checks: Sequence[Mapping[str, str]]) -> Table:
+    """The verdict on robustness.
+
+    Parameters
+    ----------
+    checks : sequence of mapping
+        Fields of `equisparse.robustness.verdict.Check`.
+    """
+    table = Table(title="Robustness", title_justify="left")
+    for title in ("test", "verdict", "finding", "limits"):
+        table.add_column(title, overflow="fold")
+    for check in checks:
+        level = Text(check["level"], style=_STYLES[check["level"]])
+        table.add_row(check["test"], level, Text(check["finding"]), check["limits"])
     return table
 
 

@@ -19,6 +19,7 @@ from equisparse.training.options import TrainingOptions
 from equisparse.training.replay import Replay, replay_of
 from equisparse.workflow.inputs import Splits, choose_method, read_replay, read_splits, small_pieces
 from equisparse.workflow.results import ADAPTER, Outcome, write_results
+from equisparse.workflow.retention import retention
 from equisparse.workflow.stages import check_frames, evaluate_all, fit_references, judged, train_adapter
 
 
@@ -95,7 +96,8 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
         final = evaluate_all(backbone, datasets)
 
     stages = {"base": base, "refit": judged(base.evaluations, datasets), "final": final}
-    outcome = Outcome(adapter, stages, fitted, references, splits, config.seed, findings)
+    kept = retention(backbone, adapter)
+    outcome = Outcome(adapter, stages, fitted, references, splits, config.seed, findings, kept)
     return FinetuneResult(folder, adapter, write_results(folder, backbone, outcome, console))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 
 from equisparse.backbones.base import AbstractBackbone, check_elements
@@ -19,9 +20,10 @@ from equisparse.methods.base import AbstractMethod
 from equisparse.methods.registry import make_method, method_for_size
 from equisparse.methods.select import select
 from equisparse.methods.sparse import Sparse
+from equisparse.robustness.structures import probe_structures
 
-DEMO = "demo"
-"""Name of the packaged data set in place of a file."""
+DEMO, PROBE = "demo", "probe"
+"""Names in place of a file: the packaged data set; the probe structures to learn from, which are made on the spot."""
 
 _FILE_OVERHEAD = 1400
 """Bytes kept free for what a header says besides the layout: base, options, metrics, reference energies."""
@@ -58,14 +60,17 @@ def read_splits(config: FinetuneConfig) -> Splits:
 
 
 def read_replay(config: FinetuneConfig, backbone: AbstractBackbone) -> list[LabelledFrame]:
-    """Structures to replay that a configuration names; labels in the files are not used.
+    """Structures to replay that a configuration names, as files or ``probe``; labels in the files are not used.
 
     Raises
     ------
     EquisparseError
         If a file cannot be read, or the base does not know an element.
     """
-    frames = read_frames(config.replay) if config.replay else []
+    files = [name for name in config.replay or [] if name != PROBE]
+    frames = read_frames(files) if files else []
+    if PROBE in (config.replay or []):
+        frames += [_unlabelled(atoms, i) for i, atoms in enumerate(probe_structures(backbone.elements, "learn"))]
     if frames:
         check_elements(backbone, [frame.atoms for frame in frames])
     return frames
@@ -134,6 +139,11 @@ def value_bytes(file_bytes: int, layout: Layout, parts: Sequence[str]) -> int:
             next_step="raise --budget, or select fewer tensors with --targets",
         )
     return left
+
+
+def _unlabelled(atoms: Atoms, index: int) -> LabelledFrame:
+    """A probe structure as a frame."""
+    return LabelledFrame(atoms, None, None, None, PROBE, index, np.zeros(len(atoms), dtype=np.bool_))
 
 
 def _read(files: Sequence[str], config: FinetuneConfig) -> list[LabelledFrame]:
