@@ -14,7 +14,6 @@ from ase.calculators.calculator import Calculator
 from ase.data import atomic_numbers, covalent_radii
 from ase.md.langevin import Langevin
 from ase.md.md import MolecularDynamics
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.md.verlet import VelocityVerlet
 from ase.neighborlist import neighbor_list
 from scipy.ndimage import gaussian_filter1d
@@ -141,7 +140,8 @@ def dynamics(
     """
     atoms = Atoms(start.numbers, positions=start.positions, cell=start.cell, pbc=start.pbc, calculator=calculator)
     generator = np.random.default_rng(options.seed)
-    MaxwellBoltzmannDistribution(atoms, temperature_K=options.temperature, rng=generator)
+    thermal = np.sqrt(atoms.get_masses() * units.kB * options.temperature)
+    atoms.set_momenta(thermal[:, None] * generator.standard_normal((len(atoms), 3)))
     timestep = timestep_of(atoms, options)
     rows = []
     for ensemble, driver in _drivers(atoms, timestep, options, generator):

@@ -67,8 +67,8 @@ _RUTILE = (
 )
 _PEROVSKITE = (
     "Sr Ti O 3.91 Ba Ti O 4.01 Ca Ti O 3.84 K Ta O 3.99 K Nb O 4.01 Ba Zr O 4.19 La Al O 3.79 La Mn O 3.88 Sr Fe O "
-    "3.85 Pb Ti O 3.97 Bi Fe O 3.96 K Mg F 3.99 K Mn F 4.19 Cs Pb I 6.29 Cs Sn Br 5.80 Cs Ca Cl 5.40 Y Al O 3.68 Ba Sn O "
-    "4.12 Sr Ru O 3.95 Na W O 3.86 Gd Fe O 3.87 La Cr O 3.87"
+    "3.85 Pb Ti O 3.97 Bi Fe O 3.96 K Mg F 3.99 K Mn F 4.19 Cs Pb I 6.29 Cs Sn Br 5.80 Cs Ca Cl 5.40 Y Al O 3.68 "
+    "Ba Sn O 4.12 Sr Ru O 3.95 Na W O 3.86 Gd Fe O 3.87 La Cr O 3.87"
 )
 _MOLECULES = (
     "H2 N2 O2 F2 Cl2 P2 S2 H2O NH3 CH4 CO CO2 C2H4 C2H6 HCN H2CO CH3OH SiH4 PH3 SH2 HCl NaCl LiF SO2 N2O NO2 C2H2 HF "
