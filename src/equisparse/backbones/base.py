@@ -146,6 +146,8 @@ class AbstractBackbone(ABC):
     identity : BaseId
     elements : frozenset of int
         Atomic numbers that the model knows.
+    cutoff : float
+        Largest distance of neighbours, Angstrom.
     dtype, device
         Of the model.
     modality : str or None
@@ -164,11 +166,11 @@ class AbstractBackbone(ABC):
     model: nn.Module
     identity: BaseId
     elements: frozenset[int]
+    cutoff: float
     dtype: torch.dtype
     device: torch.device
     modality: str | None
     loaded: str
-    cutoff: float
 
     @classmethod
     @abstractmethod
