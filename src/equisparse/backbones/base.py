@@ -154,8 +154,6 @@ class AbstractBackbone(ABC):
         The chosen task of a multi-task model.
     loaded : str
         `fingerprint` of the model's parameters just after loading, in `dtype`.
-    cutoff : float
-        Length of the longest edge, Angstrom, of a backbone that gives its final features away.
     """
 
     name: ClassVar[str]
