@@ -59,6 +59,8 @@ frames, batch 10, method defaults unless named.
 |---|---|---|---|---|---|---|---|---|---|---|
 """
 ENOUGH_TRIALS = 4
+EXTRAS = ("replay_weight", "anchor")
+DRIFTS = ("energy_mev_per_atom", "force_mev_per_ang")
 COST = """
 ## Cost
 
@@ -87,6 +89,16 @@ share of the changed weights with an element axis that belong to elements absent
 
 | run | steps | F before, after (meV/A) | l > 0, metal | l > 0, O | difference | p | on absent elements |
 |---|---|---|---|---|---|---|---|
+"""
+ROBUSTNESS = """
+## Robustness
+
+`python benchmarks/robustness.py --sets build/sets`: drift is the median (90th percentile) over the probe structures;
+holes (squeezed: under compression) are scans in which the model falls deeper than its base; MD:
+runs that ended whole; see [robustness](robustness.md).
+
+| set | method | steps | F test, meV/A | E drift, meV/atom | F drift, meV/A | dimer holes | squeezed | MD | verdict |
+|---|---|---|---|---|---|---|---|---|---|
 """
 SEARCH = """
 ## Searches
@@ -182,6 +194,24 @@ def physics_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
         yield f"| {' | '.join(map(str, columns))} |"
 
 
+def robustness_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
+    """One table line a cell."""
+    for row in rows:
+        cell, drift, holes, runs = row["cell"], row["drift"]["all"], row["holes"], row["dynamics"]
+        extra = "".join(f", {name.replace('_weight', '')} {cell[name]}" for name in EXTRAS if cell[name])
+        columns = (
+            cell["name"],
+            cell["label"] + extra,
+            cell["steps"],
+            f"{row['test']['force_mae_mev_per_ang']:.1f}",
+            *(f"{drift[f'{name}_median']:.3g} ({drift[f'{name}_p90']:.3g})" for name in DRIFTS),
+            *(f"{holes[name]['holes']} / {holes[name]['scans']}" for name in ("dimers", "compression")),
+            f"{runs['survived']} / {runs['runs']}",
+            row["level"],
+        )
+        yield f"| {' | '.join(map(str, columns))} |"
+
+
 def search_lines(storage: BaseStorage) -> Iterable[str]:
     """One table line a study."""
     for name in sorted(optuna.get_all_study_names(storage)):
@@ -209,9 +239,18 @@ def main() -> None:
     ]
     accuracy, cost = accuracy_lines(rows_of("accuracy.jsonl")), cost_lines(rows_of("cost.jsonl"))
     physics = physics_lines(rows_of("physics.jsonl"))
+    robust = robustness_lines(rows_of("robustness.jsonl"))
     searches = search_lines(storage_of(None))
     bank = bank_lines(rows_of("ensemble.jsonl"))
-    parts = (*tables, (SEARCH, searches), (COST, cost), (BANK, bank), (PHYSICS, physics), (ACCURACY, accuracy))
+    parts = (
+        *tables,
+        (ROBUSTNESS, robust),
+        (SEARCH, searches),
+        (COST, cost),
+        (BANK, bank),
+        (PHYSICS, physics),
+        (ACCURACY, accuracy),
+    )
     PAGE.write_text(HEAD + "".join(f"{head}{chr(10).join(lines)}\n" for head, lines in parts))
 
 

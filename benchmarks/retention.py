@@ -3,8 +3,9 @@
     python benchmarks/retention.py --folder ../shared/data/rmd17/ethanol --name ethanol --method full
     python benchmarks/retention.py --folder ../shared/data/rmd17/ethanol --name ethanol --replay-weight 0.1
 
-The folder holds ``train`` and ``valid`` as ``.xyz.gz``. Drift is measured on structures that no training sees. Without
-``--replay-weight`` there is no replay, without ``--anchor`` no anchor. A cell that is in the results is skipped.
+The folder holds ``train`` and ``valid`` as ``.xyz.gz``. Drift is measured on the probe structures to measure on,
+replay and anchor learn from the others. Without ``--replay-weight`` there is no replay, without
+``--anchor`` no anchor. A cell that is in the results already is skipped.
 """
 
 import argparse
@@ -13,26 +14,22 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 from equisparse.adapters.adapter import count_changes
-from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.registry import load_backbone
 from equisparse.config.finetune import FinetuneConfig
-from equisparse.data.frames import unlabelled
-from equisparse.robustness.structures import probe_structures
+from equisparse.robustness.drift import drift_rows, summary
 from equisparse.training.anchor import layer_rows
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.predict import evaluate
-from equisparse.training.replay import labelled_by, replay_of
-from equisparse.units import GPA_PER_EV_PER_ANG3
-from equisparse.workflow.inputs import choose_method, read_splits, small_pieces
+from equisparse.training.replay import replay_of
+from equisparse.workflow.inputs import PROBE, choose_method, read_kept, read_splits, small_pieces
 from equisparse.workflow.results import versions
+from equisparse.workflow.retention import both_predictions
 from equisparse.workflow.stages import fit_references, train_adapter
 
 RESULTS = Path(__file__).parent / "results" / "retention.jsonl"
-QUANTILES = (0.5, 0.9)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -63,28 +60,6 @@ def cell_of(arguments: argparse.Namespace) -> dict[str, object]:
     return named | {"base": Path(arguments.base).name}
 
 
-def drift(backbone: AbstractBackbone, dataset: FrameDataset) -> dict[str, list[float]]:
-    """Quantiles over structures of the mean absolute difference from the base.
-
-    Parameters
-    ----------
-    dataset : FrameDataset
-        Labelled by the base.
-    """
-    now, labels = evaluate(backbone, dataset), dataset.labels()
-    energy, stress = labels.energy.numpy(), labels.stress.numpy()
-    per_frame = {
-        "energy_mev_per_atom": [
-            1e3 * abs(a - b) / frame.n_atoms for a, b, frame in zip(now.energy, energy, dataset.frames, strict=True)
-        ],
-        "force_mev_per_ang": [
-            1e3 * np.abs(forces - frame.forces).mean() for forces, frame in zip(now.forces, dataset.frames, strict=True)
-        ],
-        "stress_gpa": GPA_PER_EV_PER_ANG3 * np.abs(now.stress - stress).mean(axis=(1, 2)),
-    }
-    return {name: [float(f"{q:.4g}") for q in np.nanquantile(found, QUANTILES)] for name, found in per_frame.items()}
-
-
 def config_of(arguments: argparse.Namespace, folder: Path, n_train: int) -> FinetuneConfig:
     """Configuration of the run."""
     steps_per_epoch = -(-n_train // arguments.batch_size)
@@ -96,6 +71,7 @@ def config_of(arguments: argparse.Namespace, folder: Path, n_train: int) -> Fine
         changed=arguments.changed,
         lr=arguments.lr,
         anchor=arguments.anchor,
+        replay=[PROBE],
         replay_weight=arguments.replay_weight,
         replay_batch_size=arguments.replay_batch_size,
         drift_weight=arguments.drift_weight,
@@ -118,8 +94,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         train = FrameDataset(backbone, splits.train, {})
         shifts = fit_references(backbone, splits, evaluate(backbone, train)).shifts
         datasets = {"train": train.with_shifts(shifts), "valid": FrameDataset(backbone, splits.valid, shifts)}
-        measured = labelled_by(backbone, unlabelled(probe_structures(backbone.elements, "measure"), "measure"))
-        kept = FrameDataset(backbone, unlabelled(probe_structures(backbone.elements, "learn"), "learn"), {})
+        kept = FrameDataset(backbone, read_kept(config, backbone), {})
         replay = replay_of(backbone, kept.frames, seed=config.seed) if config.replay_weight else None
         method, layout = choose_method(config, backbone.layout())
         options = config.training.resolved(len(train), method.learning_rate)
@@ -137,13 +112,12 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         )
         with adapter.applied(backbone.model):
             valid = evaluate(backbone, datasets["valid"]).metrics(datasets["valid"])
-            found = drift(backbone, measured)
+        structures, base, adapted = both_predictions(backbone, adapter)
         return {
             "cell": cell_of(arguments),
             "resolved": {"method": method.name, "options": method.options(), "lr": options.lr},
             "valid": valid,
-            "drift": found,
-            "drift_quantiles": QUANTILES,
+            "drift": summary(drift_rows(structures, base, adapted, adapter.elements)),
             "changed_fraction_model": count_changes(adapter, backbone.model).of_model,
             "steps": fitted.steps,
             "seconds": round(fitted.seconds, 1),

@@ -15,6 +15,8 @@ from equisparse.errors import EquisparseError
 from equisparse.files import write_text
 
 _PIPE_WIDTH = 110
+_FAILED = 3
+"""Exit code of a verdict that is fail."""
 _POSITIONAL = {
     "finetune": "train",
     "audit": "data",
@@ -45,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 if all went well, 2 if the input cannot be used, 130 if interrupted.
+        0 if all went well, 2 if the input cannot be used, 3 if `probe` gives the verdict fail, 130 if interrupted.
     """
     words = normalised(list(sys.argv[1:] if argv is None else argv))
     parser = build_parser()
@@ -77,6 +79,7 @@ def build_parser() -> ArgumentParser:
     commands.add_subcommand(
         "attribute", _attribute_parser(), help="what each part of a run's change does to its errors"
     )
+    commands.add_subcommand("probe", _probe_parser(), help="what a run forgot and where it breaks, against its base")
     commands.add_subcommand("compare", _compare_parser(), help="one page about several finished runs, side by side")
     commands.add_subcommand("export", _export_parser(), help="figures as PNG and SVG, tables as CSV and LaTeX")
     commands.add_subcommand("orders", _orders_parser(), help="magnetic orders of a structure, ranked by energy")
@@ -163,6 +166,19 @@ def _attribute_parser() -> ArgumentParser:
     parser.add_argument("run", type=str)
     parser.add_argument("--by", type=str, default="layer", help="layer, l, role, path, block or element")
     parser.add_argument("--frames", type=int, default=50, help="at most so many validation frames")
+    parser.add_argument("--device", type=str, default="auto")
+    return parser
+
+
+def _probe_parser() -> ArgumentParser:
+    parser = ArgumentParser(description="Retention, short range and dynamics of a finished run; exit code 3 for fail")
+    parser.add_argument("run", type=str)
+    parser.add_argument("--temperature", type=float, default=300.0, help="K")
+    parser.add_argument("--steps", type=int, default=500, help="of each molecular dynamics run")
+    parser.add_argument("--timestep", type=float | None, default=None, help="fs; 0.5 with hydrogen, else 1, by default")
+    parser.add_argument("--starts", type=int, default=2, help="structures that dynamics starts from")
+    parser.add_argument("--compressed", type=int, default=3, help="training structures that are compressed")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", type=str, default="auto")
     return parser
 
@@ -308,6 +324,15 @@ def _attribute(options: Namespace, console: Console) -> int:
     return 0
 
 
+def _probe(options: Namespace, console: Console) -> int:
+    from equisparse.robustness.dynamics import DynamicsOptions
+    from equisparse.workflow.probe import ProbeOptions, probe_run
+
+    runs = DynamicsOptions(options.temperature, options.steps, options.timestep, options.seed)
+    wishes = ProbeOptions(runs, options.starts, options.compressed)
+    return _FAILED if probe_run(options.run, wishes, console, device=options.device) == "fail" else 0
+
+
 def _compare(options: Namespace, console: Console) -> int:
     from equisparse.workflow.comparison import compare_runs
 
@@ -400,6 +425,7 @@ _COMMANDS = {
     "inspect": _inspect,
     "report": _report,
     "attribute": _attribute,
+    "probe": _probe,
     "compare": _compare,
     "export": _export,
     "orders": _orders,

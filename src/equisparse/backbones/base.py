@@ -146,14 +146,14 @@ class AbstractBackbone(ABC):
     identity : BaseId
     elements : frozenset of int
         Atomic numbers that the model knows.
+    cutoff : float
+        Largest distance of neighbours, Angstrom.
     dtype, device
         Of the model.
     modality : str or None
         The chosen task of a multi-task model.
     loaded : str
         `fingerprint` of the model's parameters just after loading, in `dtype`.
-    cutoff : float
-        Length of the longest edge, Angstrom, of a backbone that gives its final features away.
     """
 
     name: ClassVar[str]
@@ -164,11 +164,11 @@ class AbstractBackbone(ABC):
     model: nn.Module
     identity: BaseId
     elements: frozenset[int]
+    cutoff: float
     dtype: torch.dtype
     device: torch.device
     modality: str | None
     loaded: str
-    cutoff: float
 
     @classmethod
     @abstractmethod

@@ -23,6 +23,7 @@ QUANTITIES = (
 )
 """Errors in the order of tables: name, title, unit, format."""
 _TOP_PATHS = 20
+_STYLES = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 
 
 def error_table(results: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> Table:
@@ -76,6 +77,23 @@ def orders_table(rows: Sequence[tuple[float, float, float, int, str]], n_orders:
     table.add_column("signs")
     for rank, (energy, net, largest, count, signs) in enumerate(rows, 1):
         table.add_row(str(rank), f"{1e3 * energy:.2f}", f"{net:.2f}", f"{largest:.2f}", str(count), signs)
+    return table
+
+
+def probe_table(checks: Sequence[Mapping[str, str]]) -> Table:
+    """The verdict on robustness.
+
+    Parameters
+    ----------
+    checks : sequence of mapping
+        Fields of `equisparse.robustness.verdict.Check`.
+    """
+    table = Table(title="Robustness", title_justify="left")
+    for title in ("test", "verdict", "finding", "limits"):
+        table.add_column(title, overflow="fold")
+    for check in checks:
+        level = Text(check["level"], style=_STYLES[check["level"]])
+        table.add_row(check["test"], level, Text(check["finding"]), check["limits"])
     return table
 
 

@@ -1,1 +1,1 @@
-"""What a fine-tune does outside of its data: drift from the base, holes at short range, runs of molecular dynamics."""
+"""What a fine-tune forgot and where it breaks: drift from the base, short distances, compression, dynamics."""

@@ -24,6 +24,7 @@ from equisparse.training.predict import evaluate
 from equisparse.training.replay import Replay, replay_of
 from equisparse.workflow.inputs import Splits, choose_method, load_base, read_kept, read_splits, small_pieces
 from equisparse.workflow.results import ADAPTER, Outcome, write_results
+from equisparse.workflow.retention import retention
 from equisparse.workflow.spins import spin_setup
 from equisparse.workflow.stages import check_frames, evaluate_all, fit_references, judged, train_adapter
 
@@ -111,7 +112,8 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
         final = evaluate_all(model, datasets)
 
     stages = {"base": base, "refit": judged(base.evaluations, datasets), "final": final}
-    outcome = Outcome(adapter, stages, fitted, references, splits, config.seed, findings)
+    forgotten = retention(backbone, adapter)
+    outcome = Outcome(adapter, stages, fitted, references, splits, config.seed, findings, forgotten)
     return FinetuneResult(folder, adapter, write_results(folder, backbone, outcome, console))
 
 

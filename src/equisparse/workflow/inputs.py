@@ -22,11 +22,8 @@ from equisparse.methods.select import select
 from equisparse.methods.sparse import Sparse
 from equisparse.robustness.structures import probe_structures
 
-DEMO = "demo"
-"""Name of the packaged data set in place of a file."""
-
-PROBE = "probe"
-"""Name of the package's structures in place of a file to replay."""
+DEMO, PROBE = "demo", "probe"
+"""Names in place of a file: the packaged data set; the probe structures to learn from, which are made on the spot."""
 
 _FILE_OVERHEAD = 1400
 """Bytes kept free for what a header says besides the layout: base, options, metrics, reference energies."""
@@ -85,9 +82,10 @@ def read_kept(config: FinetuneConfig, backbone: AbstractBackbone) -> list[Labell
     EquisparseError
         If a file cannot be read, or the base does not know an element.
     """
-    if config.replay in (None, [PROBE]):
-        return unlabelled(probe_structures(backbone.elements, "learn"), PROBE)
-    frames = read_frames(config.replay or [])
+    names = config.replay or [PROBE]
+    packaged = probe_structures(backbone.elements, "learn") if PROBE in names else []
+    files = [name for name in names if name != PROBE]
+    frames = unlabelled(packaged, PROBE) + (read_frames(files) if files else [])
     check_elements(backbone, [frame.atoms for frame in frames])
     for frame in frames:
         frame.atoms.set_initial_magnetic_moments(None)

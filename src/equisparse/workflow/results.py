@@ -23,6 +23,7 @@ from equisparse.report.document import write_report
 from equisparse.report.export import write_figures
 from equisparse.report.run import read_run
 from equisparse.report.text import error_table
+from equisparse.robustness.drift import drift_line
 from equisparse.training.fit import FitResult
 from equisparse.workflow.inputs import Splits
 from equisparse.workflow.records import write_findings, write_functional, write_predictions, write_signatures
@@ -49,6 +50,8 @@ class Outcome:
     seed : int
     findings : list of Finding
         Of the audit.
+    retention : mapping
+        Drift from the base, of `equisparse.robustness.drift.summary`.
     """
 
     adapter: Adapter
@@ -58,6 +61,7 @@ class Outcome:
     splits: Splits
     seed: int
     findings: list[Finding]
+    retention: Mapping[str, Any]
 
 
 def write_results(folder: Path, backbone: AbstractBackbone, outcome: Outcome, console: Console) -> dict[str, Any]:
@@ -135,6 +139,7 @@ def _measured(backbone: AbstractBackbone, outcome: Outcome) -> dict[str, Any]:
         "reference_shifts_ev": {str(z): shift for z, shift in references.shifts.items()},
         "reference_rank": references.rank,
         "reference_unresolved": list(references.unresolved),
+        "retention": dict(outcome.retention),
     }
 
 
@@ -146,7 +151,7 @@ def _rounded(value: Any) -> Any:
 
 
 def _closing_lines(metrics: Mapping[str, Any]) -> tuple[str, ...]:
-    """Size and price of the change."""
+    """Size and price of the change, and what it keeps of the base."""
     return (
         f"changed  {metrics['changed_count']:,} weights: {metrics['changed_fraction_model']:.3%} of the whole model, "
         f"{metrics['changed_fraction_selected']:.3%} of the selected tensors",
@@ -154,4 +159,5 @@ def _closing_lines(metrics: Mapping[str, Any]) -> tuple[str, ...]:
         f"(base checkpoint {metrics['base_bytes']:,} bytes)"
         + (f", and {metrics['spin_layer_values']:,} of the spin layer" if metrics["spin_layer_values"] else ""),
         f"training {metrics['steps']} steps in {metrics['seconds']:.0f} s",
+        f"kept     {drift_line(metrics['retention'])}",
     )
