@@ -32,8 +32,8 @@ TABLES = {
     "molecules": (
         "Molecules",
         "mae",
-        "rMD17, 100 training frames unless named, 50 for validation, 1000 for the test; 300 steps of batch 10, no anchor. Force\n"
-        "(meV/A) / energy (meV/atom), mean absolute errors; the lowest in bold.",
+        "rMD17, 100 training frames unless named, 50 for validation, 1000 for the test; 300 steps of batch 10, no anchor.\n"
+        "Force (meV/A) / energy (meV/atom), mean absolute errors; the lowest in bold.",
     ),
     "acac": (
         "Acetylacetone",
@@ -45,7 +45,11 @@ TABLES = {
         "mae",
         "100 steps of batch 2, no anchor. Force (meV/A) / energy (meV/atom) / stress (GPa), mean absolute errors.",
     ),
-    "ablation": ("Ablation", "mae", "Method `sparse`, no anchor. Force (meV/A) / energy (meV/atom), mean absolute errors."),
+    "ablation": (
+        "Ablation",
+        "mae",
+        "Method `sparse`, no anchor. Force (meV/A) / energy (meV/atom), mean absolute errors.",
+    ),
     "sizes": ("Error against size", "mae", "No anchor. Force (meV/A) / energy (meV/atom), mean absolute errors."),
 }
 """Table of `tables.py` -> title, kind of errors, what is in it."""

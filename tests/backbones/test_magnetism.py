@@ -10,7 +10,8 @@ from ase.neighborlist import neighbor_list
 pytest.importorskip("sevenn", reason="the extra sevennet is not installed")
 
 from equisparse.adapters.attach import attach
-from equisparse.backbones.base import AbstractBackbone, FinalFeatures
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.prediction import FinalFeatures
 from equisparse.backbones.registry import load_backbone
 from equisparse.errors import AdapterError, BackboneError, InputError
 from equisparse.magnetism.layer import SpinLayer

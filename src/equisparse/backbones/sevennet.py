@@ -34,8 +34,6 @@ from equisparse.backbones.base import (
     DTYPES,
     AbstractBackbone,
     BaseId,
-    EnergyTerm,
-    Prediction,
     check_detached,
     checked_modality,
     fingerprint,
@@ -44,6 +42,7 @@ from equisparse.backbones.base import (
     told,
 )
 from equisparse.backbones.e3nn_layout import linear_blocks, model_layout, product_blocks, radial_blocks
+from equisparse.backbones.prediction import EnergyTerm, Prediction
 from equisparse.backbones.sevennet_features import invariant_channels, term_added
 from equisparse.backbones.sevennet_speed import speed_up
 from equisparse.backbones.speed import agree

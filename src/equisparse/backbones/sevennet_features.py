@@ -10,7 +10,7 @@ from e3nn.o3 import Irreps
 from sevenn.nn.equivariant_gate import EquivariantGate
 from torch import Tensor, nn
 
-from equisparse.backbones.base import EnergyTerm, FinalFeatures
+from equisparse.backbones.prediction import EnergyTerm, FinalFeatures
 
 
 def invariant_channels(model: nn.Module) -> list[int]:

@@ -9,7 +9,8 @@ from ase.calculators.calculator import Calculator, all_changes
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.adapters.bank import AdapterBank
-from equisparse.backbones.base import AbstractBackbone, Prediction, Predictor
+from equisparse.backbones.base import AbstractBackbone, Predictor
+from equisparse.backbones.prediction import Prediction
 from equisparse.magnetism.layer import SpinLayer
 from equisparse.magnetism.model import SpinModel
 from equisparse.units import matrix_to_voigt

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from equisparse.backbones.base import FinalFeatures
+from equisparse.backbones.prediction import FinalFeatures
 from equisparse.errors import AdapterError
 from equisparse.magnetism.options import SpinOptions
 from equisparse.magnetism.pairs import N_RADIAL, Pairs, pairs_of

@@ -10,7 +10,8 @@ from ase import Atoms
 from numpy.typing import NDArray
 from torch import Tensor
 
-from equisparse.backbones.base import AbstractBackbone, AddedEnergy, FinalFeatures, Prediction
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.prediction import AddedEnergy, FinalFeatures, Prediction
 from equisparse.errors import DataError, InputError
 from equisparse.magnetism.layer import SpinLayer
 from equisparse.magnetism.options import SpinOptions, fitting_channels

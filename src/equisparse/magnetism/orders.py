@@ -11,7 +11,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from equisparse.backbones.base import FinalFeatures
+from equisparse.backbones.prediction import FinalFeatures
 from equisparse.data.frames import Floats
 from equisparse.errors import InputError
 from equisparse.magnetism.model import SpinModel, spins_of

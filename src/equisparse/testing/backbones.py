@@ -17,7 +17,8 @@ from torch import Tensor
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.adapters.attach import written
-from equisparse.backbones.base import AbstractBackbone, Prediction, Predictor
+from equisparse.backbones.base import AbstractBackbone, Predictor
+from equisparse.backbones.prediction import Prediction
 from equisparse.interpret.signatures import element_parts, largest_entries, signature_table
 from equisparse.methods.entries import pack
 from equisparse.testing.tolerances import ENERGY, FINITE_DIFFERENCE, FORCES, STRESS

@@ -13,7 +13,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 from torch import Tensor
 
-from equisparse.backbones.base import Prediction
+from equisparse.backbones.prediction import Prediction
 from equisparse.magnetism.layer import SpinLayer
 from equisparse.magnetism.model import SpinModel, spins_of
 from equisparse.testing.backbones import predict

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from equisparse.backbones.base import Prediction
+from equisparse.backbones.prediction import Prediction
 from equisparse.training.dataset import Targets
 from equisparse.units import GPA_PER_EV_PER_ANG3
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from equisparse.backbones.base import Prediction
+from equisparse.backbones.prediction import Prediction
 from equisparse.training.dataset import Targets
 from equisparse.training.errors import best_flip
 

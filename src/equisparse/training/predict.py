@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from equisparse.backbones.base import Prediction, Predictor
+from equisparse.backbones.base import Predictor
+from equisparse.backbones.prediction import Prediction
 from equisparse.training.dataset import FrameDataset, Sample, Targets, collate
 from equisparse.training.errors import ErrorSums, best_flip
 from equisparse.training.memory import Room, in_pieces

@@ -24,7 +24,9 @@ def visible(page: str) -> str:
 def test_every_section_with_data_is_there_and_the_others_are_not(make_run) -> None:
     page = write_report(make_run()).read_text()
     anchors = re.findall(r'<section id="(\w+)"', page)
-    assert anchors == [section.key for section in SECTIONS if section.key not in {"functional", "attribution", "robustness"}]
+    assert anchors == [
+        section.key for section in SECTIONS if section.key not in {"functional", "attribution", "robustness"}
+    ]
     assert re.findall(r'<a href="#(\w+)">', page) == anchors
 
 

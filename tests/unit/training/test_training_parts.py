@@ -8,7 +8,7 @@ import torch
 from schedulefree import AdamWScheduleFree
 from torch import nn
 
-from equisparse.backbones.base import Prediction
+from equisparse.backbones.prediction import Prediction
 from equisparse.errors import InputError
 from equisparse.methods.base import AbstractDelta, Controller, ParameterGroup, Stored
 from equisparse.training.dataset import Targets
