@@ -84,7 +84,8 @@ ROBUSTNESS = """
 ## Robustness
 
 `python benchmarks/robustness.py --sets build/sets`: drift is the median (90th percentile) over the probe structures;
-holes (squeezed: under compression) are scans in which the model falls deeper than its base; MD: runs that\nended whole; see [robustness](robustness.md).
+holes (squeezed: under compression) are scans in which the model falls deeper than its base; MD: runs that
+ended whole; see [robustness](robustness.md).
 
 | set | method | steps | F test, meV/A | E drift, meV/atom | F drift, meV/A | dimer holes | squeezed | MD | verdict |
 |---|---|---|---|---|---|---|---|---|---|

@@ -32,7 +32,9 @@ _OTHER_LATTICES = {  # lattice constants a, c in Angstrom
     "Pa": ("bct", 3.93, 3.24),
     "Pu": ("fcc", 4.64, None),
 }
-_WITH_BASIS = {  # space group, a, b, c in Angstrom, gamma in degrees, sites
+_WITH_BASIS: dict[
+    str, tuple[int, tuple[float, ...], float, list[tuple[float, float, float]]]
+] = {  # space group, a, b, c in Angstrom, gamma in degrees, sites
     "P": (64, (3.31, 10.48, 4.37), 90, [(0, 0.1017, 0.0806)]),
     "Cl": (64, (6.24, 4.48, 8.26), 90, [(0, 0.130, 0.100)]),
     "Ga": (64, (4.52, 7.66, 4.53), 90, [(0, 0.1549, 0.081)]),
