@@ -32,7 +32,8 @@ TABLES = {
     "molecules": (
         "Molecules",
         "mae",
-        "rMD17, 100 training frames unless named, 50 for validation, 1000 for the test; 300 steps of batch 10, no anchor.\n"
+        "rMD17, 100 training frames unless named, 50 for validation, 1000 for the test; 300 steps of\n"
+        "batch 10, no anchor. "
         "Force (meV/A) / energy (meV/atom), mean absolute errors; the lowest in bold.",
     ),
     "acac": (
@@ -98,8 +99,8 @@ ROBUSTNESS = """
 ## Robustness
 
 `python benchmarks/robustness.py --sets build/sets`: drift is the median (90th percentile) over the probe structures;
-holes (squeezed: under compression) are scans in which the model falls deeper than its base; MD:
-runs that ended whole; see [robustness](robustness.md).
+holes (squeezed: under compression) are scans in which the model falls deeper than its base; MD: runs that
+ended whole; see [robustness](robustness.md).
 
 | set | method | steps | F test, meV/A | E drift, meV/atom | F drift, meV/A | dimer holes | squeezed | MD | verdict |
 |---|---|---|---|---|---|---|---|---|---|

@@ -33,7 +33,7 @@ _OTHER_LATTICES = {  # lattice constants a, c in Angstrom
     "Pu": ("fcc", 4.64, None),
 }
 _WITH_BASIS: dict[
-    str, tuple[int, tuple[float, float, float], int, list[tuple[float, float, float]]]
+    str, tuple[int, tuple[float, ...], float, list[tuple[float, float, float]]]
 ] = {  # space group, a, b, c in Angstrom, gamma in degrees, sites
     "P": (64, (3.31, 10.48, 4.37), 90, [(0, 0.1017, 0.0806)]),
     "Cl": (64, (6.24, 4.48, 8.26), 90, [(0, 0.130, 0.100)]),
