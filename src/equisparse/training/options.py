@@ -69,7 +69,7 @@ class TrainingOptions:
     magnetic_force_weight: float = 10.0
     huber_delta: float = 0.01
     spin_lr: float = 2e-3
-    anchor: float = 0.3
+    anchor: float = 0.1
     replay_weight: float = 0.1
     replay_batch_size: int = 8
     drift_weight: float | None = None
