@@ -33,6 +33,8 @@ def rows_of_cell(cell: Cell) -> list[dict[str, Any]]:
 def pivot_lines(table: str, kind: str = "mae") -> Iterator[str]:
     """Lines of a Markdown table of errors; the least force error of a line in bold."""
     cells = [(cell, rows_of_cell(cell)) for cell in TABLES[table]()]
+    if not any(rows for _, rows in cells):
+        return
     labels = [*dict.fromkeys(cell.label for cell, rows in cells if rows), ZERO_SHOT]
     yield f"| set | {' | '.join(labels)} |"
     yield "|---" * (len(labels) + 1) + "|"

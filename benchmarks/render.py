@@ -12,7 +12,7 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from pivot import pivot_lines
-from search import storage_of
+from search import STUDIES, storage_of
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
@@ -25,7 +25,8 @@ counted over all parameters of the base (7net-0: 842,623; mace-small.model is th
 TABLE = """
 ## {title}
 
-`python benchmarks/tables.py {table} --sets build/sets` (`--list` names the cells that are missing). {text}
+`python benchmarks/tables.py {table} --sets build/sets` (`--list` names the cells that are missing).
+{text}
 
 """
 TABLES = {
@@ -245,7 +246,7 @@ def main() -> None:
     accuracy, cost = accuracy_lines(rows_of("accuracy.jsonl")), cost_lines(rows_of("cost.jsonl"))
     physics = physics_lines(rows_of("physics.jsonl"))
     robust = robustness_lines(rows_of("robustness.jsonl"))
-    searches = search_lines(storage_of(None))
+    searches = search_lines(storage_of(None)) if STUDIES.exists() else ()
     bank = bank_lines(rows_of("ensemble.jsonl"))
     parts = (
         *tables,
@@ -256,7 +257,8 @@ def main() -> None:
         (PHYSICS, physics),
         (ACCURACY, accuracy),
     )
-    PAGE.write_text(HEAD + "".join(f"{head}{chr(10).join(lines)}\n" for head, lines in parts))
+    filled = [(head, found) for head, lines in parts if (found := list(lines))]
+    PAGE.write_text(HEAD + "".join(f"{head}{chr(10).join(lines)}\n" for head, lines in filled))
 
 
 if __name__ == "__main__":
