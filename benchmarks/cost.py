@@ -34,12 +34,17 @@ from equisparse.methods.select import select
 from equisparse.methods.threshold import soft_threshold
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.loss import Loss
+from equisparse.training.optim import build_optimizer
 from equisparse.training.options import TrainingOptions
 from equisparse.workflow.inputs import small_pieces
 from equisparse.workflow.results import versions
 
 RESULTS = Path(__file__).parent / "results" / "cost.jsonl"
-VARIANTS = ("full", "sparse", "sparse-changed", "scale", "elora", "two-pass", "full-fast", "sparse-fast")
+TINY_LR = 1e-6
+VARIANTS = (
+    *("full", "sparse", "sparse-changed", "lowrank", "scale", "elora", "mmea", "two-pass"),
+    *("full-fast", "sparse-fast", "lowrank-fast"),
+)
 
 
 class TwoPassLinear(nn.Module):
@@ -62,20 +67,20 @@ class TwoPassLinear(nn.Module):
 
 def build(
     variant: str, base: str, device: str, dtype: str, frames: list[Atoms]
-) -> tuple[AbstractBackbone, list[nn.Parameter], Controller]:
-    """A model of one variant, its trainable parameters, and what its method does between steps."""
+) -> tuple[AbstractBackbone, torch.optim.Optimizer, Controller]:
+    """A model of one variant, its optimiser (upstream's for what upstream could train), and what its method does."""
     backbone = load_backbone(base, device=device, dtype=dtype)
     if variant.endswith("-fast") and not backbone.accelerate(frames):
         raise SystemExit(f"{base} has no faster form")
     if variant.startswith("full"):
-        return backbone, [value for value in backbone.model.parameters() if value.requires_grad], Controller()
+        return backbone, torch.optim.AdamW(backbone.model.parameters(), lr=TINY_LR), Controller()
     if variant == "two-pass":
-        return backbone, wrap_two_pass(backbone), Controller()
+        return backbone, torch.optim.AdamW(wrap_two_pass(backbone), lr=TINY_LR), Controller()
     options = {"changed": 0.03} if variant == "sparse-changed" else {}
     method = make_method(variant.split("-")[0], options)
     attachment = attach(backbone.model, method, select(backbone.layout(), method.default_targets))
-    groups = [group for delta in attachment.deltas.values() for group in delta.groups()]
-    return backbone, [parameter for group in groups for parameter in group.parameters], attachment.controller()
+    optimizer = build_optimizer(attachment.deltas.values(), TrainingOptions(lr=TINY_LR))
+    return backbone, optimizer, attachment.controller()
 
 
 def wrap_two_pass(backbone: AbstractBackbone) -> list[nn.Parameter]:
@@ -98,13 +103,12 @@ def wrap_two_pass(backbone: AbstractBackbone) -> list[nn.Parameter]:
 def make_step(variant: str, arguments: argparse.Namespace) -> Callable[[], None]:
     """A function that does one whole training step on one fixed batch."""
     frames = read_frames(str(arguments.frames))[: arguments.batch_size]
-    backbone, trainable, controller = build(
+    backbone, optimizer, controller = build(
         variant, arguments.base, arguments.device, arguments.dtype, small_pieces(frames)
     )
     dataset = FrameDataset(backbone, frames, {})
     options = TrainingOptions()
     loss = Loss(options.energy_weight, options.force_weight, options.stress_weight, options.huber_delta)
-    optimizer = torch.optim.AdamW(trainable, lr=1e-6)
     numbers = itertools.count()
 
     def step() -> None:

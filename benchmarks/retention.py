@@ -1,11 +1,11 @@
 """Accuracy on new data against drift from the base elsewhere; resumable, one JSON line a cell.
 
-    python benchmarks/structures.py --out .
     python benchmarks/retention.py --folder ../shared/data/rmd17/ethanol --name ethanol --method full
     python benchmarks/retention.py --folder ../shared/data/rmd17/ethanol --name ethanol --replay-weight 0.1
 
-The folder holds ``train`` and ``valid`` as ``.xyz.gz``. Drift is measured on structures that no training sees. Without
-``--replay-weight`` there is no replay. A cell that is in the results already is skipped.
+The folder holds ``train`` and ``valid`` as ``.xyz.gz``. Drift is measured on the probe structures to measure on,
+replay and anchor learn from the others. Without ``--replay-weight`` there is no replay, without
+``--anchor`` no anchor. A cell that is in the results already is skipped.
 """
 
 import argparse
@@ -14,24 +14,22 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 from equisparse.adapters.adapter import count_changes
-from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.registry import load_backbone
 from equisparse.config.finetune import FinetuneConfig
-from equisparse.data.read import read_frames
+from equisparse.robustness.drift import drift_rows, summary
+from equisparse.training.anchor import layer_rows
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.predict import evaluate
-from equisparse.training.replay import labelled_by, replay_of
-from equisparse.units import GPA_PER_EV_PER_ANG3
-from equisparse.workflow.inputs import choose_method, read_splits, small_pieces
+from equisparse.training.replay import replay_of
+from equisparse.workflow.inputs import PROBE, choose_method, read_kept, read_splits, small_pieces
 from equisparse.workflow.results import versions
+from equisparse.workflow.retention import both_predictions
 from equisparse.workflow.stages import fit_references, train_adapter
 
 RESULTS = Path(__file__).parent / "results" / "retention.jsonl"
-QUANTILES = (0.5, 0.9)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -51,10 +49,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--replay", type=Path, default=Path("replay.extxyz"), help="structures to learn from")
-    parser.add_argument(
-        "--measure", type=Path, default=Path("measure.extxyz"), help="other structures, to measure the drift on"
-    )
     parser.add_argument("--results", type=Path, default=RESULTS)
     return parser.parse_args()
 
@@ -63,32 +57,7 @@ def cell_of(arguments: argparse.Namespace) -> dict[str, object]:
     """What identifies a cell: everything that changes its result."""
     left_out = {"folder", "results", "device"}
     named = {key: value for key, value in vars(arguments).items() if key not in left_out}
-    return named | {
-        "base": Path(arguments.base).name,
-        "replay": arguments.replay.name,
-        "measure": arguments.measure.name,
-    }
-
-
-def drift(backbone: AbstractBackbone, dataset: FrameDataset) -> dict[str, list[float]]:
-    """Quantiles over structures of the mean absolute difference from the base.
-
-    Parameters
-    ----------
-    dataset : FrameDataset
-        Labelled by the base.
-    """
-    now, (energy, _, stress) = evaluate(backbone, dataset), dataset.labels()
-    per_frame = {
-        "energy_mev_per_atom": [
-            1e3 * abs(a - b) / frame.n_atoms for a, b, frame in zip(now.energy, energy, dataset.frames, strict=True)
-        ],
-        "force_mev_per_ang": [
-            1e3 * np.abs(forces - frame.forces).mean() for forces, frame in zip(now.forces, dataset.frames, strict=True)
-        ],
-        "stress_gpa": GPA_PER_EV_PER_ANG3 * np.abs(now.stress - stress).mean(axis=(1, 2)),
-    }
-    return {name: [float(f"{q:.4g}") for q in np.nanquantile(found, QUANTILES)] for name, found in per_frame.items()}
+    return named | {"base": Path(arguments.base).name}
 
 
 def config_of(arguments: argparse.Namespace, folder: Path, n_train: int) -> FinetuneConfig:
@@ -102,6 +71,7 @@ def config_of(arguments: argparse.Namespace, folder: Path, n_train: int) -> Fine
         changed=arguments.changed,
         lr=arguments.lr,
         anchor=arguments.anchor,
+        replay=[PROBE],
         replay_weight=arguments.replay_weight,
         replay_batch_size=arguments.replay_batch_size,
         drift_weight=arguments.drift_weight,
@@ -124,22 +94,30 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         train = FrameDataset(backbone, splits.train, {})
         shifts = fit_references(backbone, splits, evaluate(backbone, train)).shifts
         datasets = {"train": train.with_shifts(shifts), "valid": FrameDataset(backbone, splits.valid, shifts)}
-        measured = labelled_by(backbone, read_frames(arguments.measure))
-        replay = replay_of(backbone, read_frames(arguments.replay), seed=config.seed) if config.replay_weight else None
+        kept = FrameDataset(backbone, read_kept(config, backbone), {})
+        replay = replay_of(backbone, kept.frames, seed=config.seed) if config.replay_weight else None
         method, layout = choose_method(config, backbone.layout())
         options = config.training.resolved(len(train), method.learning_rate)
+        layers = layer_rows(backbone.model, layout, lambda: evaluate(backbone, kept)) if options.anchor else None
         adapter, fitted = train_adapter(
-            backbone, method, layout, datasets, options, folder, replay=replay, console=Console(stderr=True)
+            backbone,
+            method,
+            layout,
+            datasets,
+            options,
+            folder,
+            replay=replay,
+            layers=layers,
+            console=Console(stderr=True),
         )
         with adapter.applied(backbone.model):
             valid = evaluate(backbone, datasets["valid"]).metrics(datasets["valid"])
-            found = drift(backbone, measured)
+        structures, base, adapted = both_predictions(backbone, adapter)
         return {
             "cell": cell_of(arguments),
             "resolved": {"method": method.name, "options": method.options(), "lr": options.lr},
             "valid": valid,
-            "drift": found,
-            "drift_quantiles": QUANTILES,
+            "drift": summary(drift_rows(structures, base, adapted, adapter.elements)),
             "changed_fraction_model": count_changes(adapter, backbone.model).of_model,
             "steps": fitted.steps,
             "seconds": round(fitted.seconds, 1),

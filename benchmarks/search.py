@@ -25,8 +25,6 @@ from equisparse.workflow.inputs import choose_method
 STUDIES = Path(__file__).parent / "results" / "studies.journal"
 FIRST_FACTORS = (1.0, 2.0, 0.5)
 """Learning rates tried first, as multiples of the method's default."""
-SEARCHED = ("lr", "options")
-"""What trials of one study differ in."""
 
 
 def parse_wishes() -> tuple[argparse.Namespace, list[str]]:
@@ -42,7 +40,7 @@ def parse_wishes() -> tuple[argparse.Namespace, list[str]]:
 def study_name(words: Sequence[str]) -> str:
     """Everything that the trials of a study share."""
     cell = cell_of(parse_arguments(words))
-    return " ".join(f"{key}={value}" for key, value in cell.items() if key not in SEARCHED and value is not None)
+    return " ".join(f"{key}={value}" for key, value in cell.items() if key != "lr" and value is not None)
 
 
 def main() -> None:

@@ -32,13 +32,17 @@ METHODS = {
     "scratch": "--method scratch",
 }
 """Name in the tables -> options of `accuracy.py`."""
-MAIN = ("sparse", "sparse 3 %", "elora", "full", "scale", "mmea")
+MAIN = ("sparse", "elora", "lowrank 170 KB", "elora 16", "full", "sparse 3 %", "mmea", "scale")
 REST = ("sparse H", "readout", "scratch")
 
 CHOSEN: dict[tuple[str, str], str] = {}
 """(family, method) -> learning rate and options, where the search found other values than the defaults."""
 
-SIZES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+STEPS = "--steps 300"
+FRACTIONS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+SIZES = ("28KB", "40KB", "80KB", "170KB", "500KB")
+ENTRIES = '{"rank": null}'
+PUBLISHED = '{"rank": null, "start_width": 0.01, "start_threshold": 0.001}'
 
 
 class Cell(NamedTuple):
@@ -51,25 +55,25 @@ class Cell(NamedTuple):
 
 def molecules() -> Iterator[Cell]:
     """rMD17 with 100 and with 50 training frames."""
-    for name in ("ethanol", "aspirin", "toluene"):
-        for method in MAIN + (REST if name == "ethanol" else ()):
-            yield cell("molecules", name, method, "--steps 600")
+    for method in MAIN + REST:
+        for name in ("ethanol", "aspirin", "toluene"):
+            yield cell("molecules", name, method, STEPS)
     for method in MAIN:
-        yield cell("molecules", "ethanol", method, "--steps 600 --train-frames 50")
+        yield cell("molecules", "ethanol", method, f"{STEPS} --train-frames 50")
 
 
 def acac() -> Iterator[Cell]:
     """Acetylacetone trained at 300 K, tested at 300 K, at 600 K, on a proton transfer and a dihedral scan."""
     for method in MAIN:
-        yield cell("molecules", "acac", method, "--steps 600")
+        yield cell("molecules", "acac", method, STEPS)
 
 
 def crystals() -> Iterator[Cell]:
     """Metals and an oxide with stress, few frames."""
-    for frames in (20, 50, 100):
-        for name in ("mo", "hfo2", "cu"):
-            for method in MAIN:
-                yield cell("crystals", name, method, f"--steps 150 --batch-size 2 --train-frames {frames}")
+    for frames in (50, 20, 100):
+        for method in MAIN:
+            for name in ("mo", "hfo2", "cu"):
+                yield cell("crystals", name, method, f"--steps 100 --batch-size 2 --train-frames {frames}")
 
 
 def ablation() -> Iterator[Cell]:
@@ -83,21 +87,25 @@ def ablation() -> Iterator[Cell]:
         "ten times the lr of tau": """--options '{"tau_lr": 0.1}'""",
         "regime H": "--regime H",
         "AdamW": "--optimizer adamw --lr 0.05",
-        "schedule-free (paper)": "--optimizer schedulefree --lr 0.01",
-        "schedule-free (paper), regime H": "--regime H --optimizer schedulefree --lr 0.01",
+        "entry by entry": f"--options '{ENTRIES}'",
+        "entry by entry, AdamW": f"--options '{ENTRIES}' --optimizer adamw --lr 0.01",
+        "as published": f"--options '{PUBLISHED}' --optimizer schedulefree --lr 0.01",
+        "as published, regime H": f"--regime H --options '{PUBLISHED}' --optimizer schedulefree --lr 0.01",
     }.items():
-        _, _, words = cell("molecules", "ethanol", "sparse", "--steps 600")
+        _, _, words = cell("molecules", "ethanol", "sparse", STEPS)
         yield Cell("ethanol", label, f"{words} {options}")
 
 
 def sizes() -> Iterator[Cell]:
     """Error against the changed fraction and the size of the adapter."""
     for method in MAIN:
-        if method != "sparse 3 %":
-            yield cell("molecules", "ethanol", method, "--steps 600")
-    for fraction in SIZES:
-        _, _, words = cell("molecules", "ethanol", "sparse 3 %", "--steps 600")
-        yield Cell("ethanol", f"sparse {100 * fraction:g} %", words.replace("0.03", str(fraction)))
+        if method not in ("sparse 3 %", "lowrank 170 KB"):
+            yield cell("molecules", "ethanol", method, STEPS)
+    for size in SIZES:
+        yield other(cell("molecules", "ethanol", "lowrank 170 KB", STEPS), f"lowrank {size}", "170KB", size)
+    for fraction in FRACTIONS:
+        label = f"sparse {100 * fraction:g} %"
+        yield other(cell("molecules", "ethanol", "sparse 3 %", STEPS), label, "0.03", str(fraction))
 
 
 TABLES = {"molecules": molecules, "acac": acac, "crystals": crystals, "ablation": ablation, "sizes": sizes}
@@ -108,6 +116,11 @@ def cell(family: str, name: str, method: str, options: str) -> Cell:
     words = f"--name {name} {METHODS[method]} {CHOSEN.get((family, method), '')} {options}"
     frames = options.partition("--train-frames ")[2]
     return Cell(f"{name}, {frames} frames" if frames else name, method, words)
+
+
+def other(cell: Cell, label: str, old: str, new: str) -> Cell:
+    """The same cell with another label, and another word among its options."""
+    return cell._replace(label=label, options=cell.options.replace(old, new))
 
 
 def arguments_of(cell: Cell, seed: int) -> argparse.Namespace:

@@ -12,7 +12,8 @@ from equisparse.adapters.adapter import Adapter, adapter_of
 from equisparse.adapters.arithmetic import combine
 from equisparse.adapters.attach import attach
 from equisparse.adapters.bank import AdapterBank
-from equisparse.backbones.base import AbstractBackbone, Prediction
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.prediction import Prediction
 from equisparse.backbones.registry import load_backbone
 from equisparse.errors import AdapterMismatchError, StateError
 from equisparse.methods.entries import pack

@@ -21,11 +21,12 @@ from equisparse.backbones.edge_product import EdgeProduct
 from equisparse.backbones.registry import backbone_class, guess, load_backbone
 from equisparse.backbones.speed import agree
 from equisparse.errors import BackboneError, MissingPackageError, StateError
+from equisparse.magnetism.model import SpinModel, new_layer
 from equisparse.methods.full import Full
 from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
 from equisparse.methods.sparse import Sparse
-from equisparse.testing import attached
+from equisparse.testing import attached, magnetism
 from equisparse.testing import backbones as laws
 
 PRETRAINED = [("7net-0", None), ("7net-0_22May2024", None), ("7net-l3i5", None), ("7net-mf-0", "R2SCAN")]
@@ -231,6 +232,15 @@ class TestOwnModels:
     def test_symmetries(self, backbone, oxides, improper):
         laws.check_symmetry_of_changes(backbone, oxides[1], improper=improper)
         laws.check_permutation(backbone, oxides[1])
+
+    @pytest.mark.parametrize("spin_orbit", [False, True])
+    def test_spin_layers(self, backbone, oxides, improper, spin_orbit):
+        layer = new_layer(backbone, cutoff=backbone.cutoff, channels=8, spin_orbit=spin_orbit)
+        model, atoms = SpinModel(backbone, magnetism.trained_at_random(layer)), magnetism.random_spins(oxides[1], 0)
+        magnetism.check_rotation(model, atoms, improper=improper)
+        magnetism.check_time_reversal(model, atoms)
+        magnetism.check_no_spins(model, [atoms])
+        laws.check_stress(model, atoms)
 
     def test_gates(self, backbone, oxides, improper):
         attached.check_gates(backbone, MMEA(), oxides[1], improper=improper)

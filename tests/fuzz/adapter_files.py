@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -23,11 +24,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from equisparse.adapters.adapter import adapter_of
+from equisparse.adapters.adapter import SpinPart, adapter_of
 from equisparse.adapters.attach import attach
 from equisparse.adapters.file import load_adapter, save_adapter
 from equisparse.blocks import Layout, column_blocks, matrix_blocks
 from equisparse.errors import EquisparseError
+from equisparse.magnetism.layer import SpinLayer
+from equisparse.magnetism.options import SpinOptions
 from equisparse.methods.registry import make_method
 from equisparse.report.text import inspect_tables
 from equisparse.testing.methods import PathNetwork
@@ -40,6 +43,8 @@ METHODS = {
     "lowrank": {"rank": 2},
     "full": {},
 }
+SPINS = "spins"
+"""The kind of file that carries a spin layer."""
 LAYOUT = Layout(
     (
         *matrix_blocks("mix.weight", [("0e->0e", 0, 1, (3, 4)), ("1o->1o", 1, -1, (2, 2))], "linear", 0),
@@ -89,7 +94,8 @@ _watching = False
 def valid_file(method: str) -> bytes:
     """Adapter file of a method on the layout, with changes that are not zero."""
     model = PathNetwork(LAYOUT, torch.float32, seed=0)
-    attachment = attach(model, make_method(method, METHODS[method]), LAYOUT, seed=1)
+    name = "sparse" if method == SPINS else method
+    attachment = attach(model, make_method(name, METHODS[name]), LAYOUT, seed=1)
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for delta in attachment.deltas.values():
@@ -97,6 +103,9 @@ def valid_file(method: str) -> bytes:
                 parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
     base = {"backbone": "sevennet", "source": "7net-0", "sha256": "ab" * 32, "version": "0.13.0"}
     adapter = adapter_of(attachment, base=base, dtype=torch.float32, shifts={8: -1.0, 12: 2.0}, elements=(8, 12))
+    if method == SPINS:
+        layer = SpinLayer(SpinOptions(6, 5.0, 8, "order", {26: 2.2}))
+        adapter = replace(adapter, spins=SpinPart(layer.options.to_dict(), layer.stored()))
     with tempfile.TemporaryDirectory() as folder:
         save_adapter(adapter, Path(folder, "a"))
         return Path(folder, "a").read_bytes()
@@ -275,6 +284,11 @@ def accepted(path: Path, model: PathNetwork) -> bool:
     if adapter.layout.numel < 10**6:  # larger ones are refused by every model here, and take memory to be shown
         for table in inspect_tables(adapter, path.stat().st_size):
             Console(file=io.TextIOWrapper(io.BytesIO(), "utf-8"), width=100).print(table)
+    if adapter.spins is not None:
+        try:
+            SpinLayer.restored(adapter.spins.options, adapter.spins.tensors)
+        except EquisparseError:
+            return True
     fits = adapter.layout.tensor_shapes == LAYOUT.tensor_shapes
     try:
         with adapter.applied(model):
@@ -286,7 +300,7 @@ def accepted(path: Path, model: PathNetwork) -> bool:
 
 def fuzz(count: int, report: Callable[[str], object] = print) -> None:
     """Try `count` inputs; raises what must not happen, with the smallest input that makes it happen."""
-    files = {method: valid_file(method) for method in METHODS}
+    files = {method: valid_file(method) for method in (*METHODS, SPINS)}
     model = PathNetwork(LAYOUT, torch.float32, seed=0)
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     seen = {"inputs": 0, "accepted": 0}

@@ -13,7 +13,8 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 
 from equisparse.adapters.adapter import Adapter
-from equisparse.backbones.base import AbstractBackbone, Prediction
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.prediction import Prediction
 from equisparse.backbones.registry import load_backbone
 from equisparse.data.frames import LabelledFrame
 from equisparse.methods.full import Full

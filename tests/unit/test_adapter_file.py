@@ -12,11 +12,13 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from equisparse.adapters.adapter import Adapter
+from equisparse.adapters.adapter import Adapter, SpinPart
 from equisparse.adapters.file import FORMAT_VERSION, load_adapter, save_adapter
 from equisparse.blocks import Layout, matrix_blocks
 from equisparse.cli import main
-from equisparse.errors import AdapterError, AdapterMismatchError
+from equisparse.errors import AdapterError, AdapterMismatchError, StateError
+from equisparse.magnetism.layer import SpinLayer
+from equisparse.magnetism.options import SpinOptions
 from equisparse.methods.entries import pack
 from equisparse.testing.methods import PathNetwork
 
@@ -220,3 +222,59 @@ def test_an_adapter_of_another_model_is_not_merged() -> None:
     smaller = Layout(matrix_blocks("a.weight", [("0e->0e", 0, 1, (4, 5))], "linear", 0), {"a.weight": (20,)}, 20)
     with pytest.raises(AdapterMismatchError, match="does not fit this model"):
         adapter.merge_into(PathNetwork(smaller, torch.float32, seed=0))
+
+
+def with_spins() -> Adapter:
+    """An adapter that carries a small spin layer."""
+    layer = SpinLayer(SpinOptions(6, 5.0, 8, "order", {26: 2.2}), seed=3)
+    return replace(make_adapter(), spins=SpinPart(layer.options.to_dict(), layer.stored()))
+
+
+def test_a_spin_layer_is_kept_in_version_2(tmp_path: Path) -> None:
+    path, adapter = tmp_path / "a.safetensors", with_spins()
+    save_adapter(adapter, path)
+    loaded = load_adapter(path)
+    assert b'\\"version\\":2' in path.read_bytes()
+    assert loaded.spins is not None
+    assert adapter.spins is not None
+    assert loaded.spins.options == adapter.spins.options
+    layer = SpinLayer.restored(loaded.spins.options, loaded.spins.tensors)
+    assert all(torch.equal(value, adapter.spins.tensors[name]) for name, value in layer.stored().items())
+    assert loaded.stored_values == make_adapter().stored_values
+
+
+def test_without_a_spin_layer_the_file_is_of_version_1(tmp_path: Path) -> None:
+    save_adapter(make_adapter(), tmp_path / "a.safetensors")
+    assert b'\\"version\\":1' in (tmp_path / "a.safetensors").read_bytes()
+
+
+def test_a_spin_layer_claimed_by_version_1_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_adapter(with_spins(), path)
+    with_header(path, {"version": 1})
+    with pytest.raises(AdapterError, match="damaged"):
+        load_adapter(path)
+
+
+@pytest.mark.parametrize(
+    "tensor", [torch.tensor([float("nan")]), torch.tensor([1]), torch.ones(1, dtype=torch.float16)]
+)
+def test_wrong_numbers_of_a_spin_layer_are_refused(tmp_path: Path, tensor: torch.Tensor) -> None:
+    adapter = with_spins()
+    assert adapter.spins is not None
+    wrong = replace(adapter.spins, tensors={**adapter.spins.tensors, "node_in.bias": tensor})
+    save_adapter(replace(adapter, spins=wrong), tmp_path / "a.safetensors")
+    with pytest.raises(AdapterError, match="damaged"):
+        load_adapter(tmp_path / "a.safetensors")
+
+
+def test_what_cannot_use_a_spin_layer_says_so() -> None:
+    with pytest.raises(StateError, match="carries a spin layer"):
+        with_spins().check_spin_free("attributing errors to")
+    make_adapter().check_spin_free("attributing errors to")
+
+
+def test_inspect_shows_a_spin_layer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_adapter(with_spins(), tmp_path / "a.safetensors")
+    assert main(["inspect", str(tmp_path / "a.safetensors")]) == 0
+    assert "spin layer" in capsys.readouterr().out

@@ -5,7 +5,7 @@ import pytest
 from equisparse.blocks import Layout, matrix_blocks
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.errors import InputError
-from equisparse.methods.scale import Scale
+from equisparse.methods.lowrank import LowRank
 from equisparse.methods.sparse import Sparse
 from equisparse.workflow.inputs import choose_method
 
@@ -32,7 +32,7 @@ def test_a_fraction_and_targets_are_passed_on() -> None:
     assert chosen(changed=0.01, targets=["all"]) == (Sparse(changed=0.01), ("mix.weight", "radial.weight"))
 
 
-@pytest.mark.parametrize(("budget", "kind"), [("3KB", Sparse), ("5KB", Scale), ("30KB", Sparse)])
+@pytest.mark.parametrize(("budget", "kind"), [("3KB", Sparse), ("5KB", LowRank), ("30KB", LowRank)])
 def test_the_best_method_for_a_size(budget: str, kind: type) -> None:
     assert isinstance(chosen(budget=budget)[0], kind)
 

@@ -66,7 +66,7 @@ def test_whole_numbers_are_within_half_a_step():
     assert bool(((numbers * size[:, None] - rows).abs() <= 0.501 * size[:, None]).all())
 
 
-@pytest.mark.parametrize("options", [{"rank": 0}, {"prune_interval": 0}, {"prune_start": 0.7}])
+@pytest.mark.parametrize("options", [{"rank": 0}, {"prune_interval": 0}, {"prune_start": 0.8}])
 def test_an_option_out_of_range_is_refused(options):
     with pytest.raises(InputError, match="out of range"):
         LowRank(**options)

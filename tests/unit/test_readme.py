@@ -12,7 +12,7 @@ from equisparse.cli import build_parser, normalised
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 NAMES = {"finetune", "audit", "evaluate", "inspect", "merge", "report", "attribute", "compare", "export"}
-NAMES |= {"ensemble", "combine", "diff"}
+NAMES |= {"ensemble", "combine", "diff", "orders", "probe"}
 COMMANDS = re.findall(rf"equisparse (?:{'|'.join(NAMES)}) [^\n#`]*", README)
 
 

@@ -19,6 +19,34 @@ NOT_MERGEABLE = "the method changes outputs of layers and no weights: no checkpo
 """Why some adapters cannot be merged."""
 
 
+SPINS_STAY = (
+    "no checkpoint of the upstream can hold the spin layer: magnetic energies, moments and magnetic forces stay in the "
+    "adapter, and a merged model gives every magnetic order the same energy"
+)
+"""Why a spin layer cannot be merged."""
+
+
+@dataclass(frozen=True)
+class SpinPart:
+    """The spin layer that an adapter carries; `equisparse.magnetism` makes a layer of it.
+
+    Parameters
+    ----------
+    options : mapping
+        Of the layer, plain values.
+    tensors : mapping of str to Tensor
+        Its parameters by name.
+    """
+
+    options: Mapping[str, Any]
+    tensors: Mapping[str, Tensor]
+
+    @property
+    def n_values(self) -> int:
+        """Number of stored values."""
+        return sum(tensor.numel() for tensor in self.tensors.values())
+
+
 @dataclass(frozen=True)
 class Adapter:
     """A change of one base model.
@@ -45,6 +73,8 @@ class Adapter:
         Task of a multi-task base.
     metrics : mapping
         Errors and counts of the training run, plain values.
+    spins : SpinPart or None
+        The spin layer that was trained beside the change.
     """
 
     method: str
@@ -57,10 +87,11 @@ class Adapter:
     elements: tuple[int, ...]
     modality: str | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    spins: SpinPart | None = None
 
     @property
     def stored_values(self) -> int:
-        """Number of stored values; indices and reference energies are not counted."""
+        """Number of stored values; indices, reference energies and a spin layer are not counted."""
         return sum(part.numel() for parts in self.stored.values() for part in parts.values() if holds_values(part))
 
     @property
@@ -98,6 +129,17 @@ class Adapter:
         """Change the untouched base `model` for good: its weights, or with gates its outputs."""
         write(model, self.weights(model))
         place_gates(model, self.gates(model))
+
+    def check_spin_free(self, doing: str) -> None:
+        """Raise StateError if the adapter carries a spin layer, which what is being done would leave out."""
+        if self.spins is not None:
+            raise StateError(
+                "This adapter carries a spin layer.",
+                given=f"{doing} an adapter with {self.spins.n_values:,} values of a spin layer",
+                expected="an adapter of a run without --spin",
+                cause="without its spin layer the model would be another one than was trained",
+                next_step="use `equisparse.calculator`, `equisparse evaluate` or `equisparse orders`",
+            )
 
     @contextmanager
     def applied(self, model: nn.Module) -> Iterator[None]:

@@ -112,6 +112,7 @@ def _check_terms(adapters: Sequence[Adapter], weights: Sequence[float]) -> None:
         )
     for adapter in adapters:
         adapter.check_mergeable()
+        adapter.check_spin_free("adding")
         adapter.check_fits(adapters[0].base, adapters[0].modality, adapters[0].dtype)
 
 

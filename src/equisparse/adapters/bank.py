@@ -117,8 +117,9 @@ class AdapterBank:
         AdapterMismatchError
             If it belongs to another base, modality or precision, or does not fit the model.
         StateError
-            If the model is not the base with what is in use.
+            If the model is not the base with what is in use, or the adapter carries a spin layer.
         """
+        adapter.check_spin_free("adding to a bank")
         if name in self._prepared:
             raise InputError("The bank has an adapter of this name.", given=name, next_step="choose another name")
         precision = str(self.backbone.dtype).removeprefix("torch.")

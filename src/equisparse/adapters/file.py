@@ -1,8 +1,9 @@
 """Adapter files: safetensors with a versioned JSON header. Reading needs no backbone and never runs code.
 
-Layout of version 1 (see docs/file-format.md): tensors ``<parameter>/<part>``, for example ``<parameter>/index`` and
-``<parameter>/value``; ``reference_energy/atomic_number`` and ``reference_energy/shift`` (eV); and one metadata entry
-``equisparse`` with everything else as JSON.
+Layout (see docs/file-format.md): tensors ``<parameter>/<part>``, for example ``<parameter>/index`` and
+``<parameter>/value``; ``reference_energy/atomic_number`` and ``reference_energy/shift`` (eV); in version 2,
+``spin_layer/<name>``; and one metadata entry ``equisparse`` with everything else as JSON. Adapters without a spin layer
+are written as version 1.
 """
 
 import json
@@ -15,19 +16,22 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from equisparse.adapters.adapter import Adapter
-from equisparse.blocks import Layout
+from equisparse.adapters.adapter import Adapter, SpinPart
+from equisparse.blocks import MOST_WEIGHTS, Layout
 from equisparse.errors import AdapterError
 from equisparse.files import replacing
 from equisparse.methods.registry import METHODS, make_method
 
 ADAPTER = "adapter.safetensors"
 """Name of the adapter in the folder of a run."""
-FORMAT_VERSION = 1
-"""Version that this package writes; older ones are read, newer ones refused."""
+FORMAT_VERSION = 2
+"""Newest version that this package knows; older ones are read, newer ones refused."""
+SPIN_VERSION = 2
+"""First version that can hold a spin layer."""
 
 _ENTRY = "equisparse"
 _REFERENCE = "reference_energy"
+_SPINS = "spin_layer"
 _LARGEST_HEADER = 16 * 2**20
 _DAMAGE = (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError, ArithmeticError, AttributeError)
 """What wrong bytes can raise in the reader and in the checks."""
@@ -86,8 +90,9 @@ def load_adapter(path: str | Path) -> Adapter:
 
 def _header(adapter: Adapter) -> dict[str, Any]:
     """Everything of an adapter that is no tensor."""
-    return {
-        "version": FORMAT_VERSION,
+    spins = {} if adapter.spins is None else {_SPINS: dict(adapter.spins.options)}
+    return spins | {
+        "version": 1 if adapter.spins is None else SPIN_VERSION,
         "method": adapter.method,
         "options": dict(adapter.options),
         "base": dict(adapter.base),
@@ -110,6 +115,8 @@ def _tensors(adapter: Adapter) -> dict[str, Tensor]:
         numbers = sorted(adapter.shifts)
         tensors[f"{_REFERENCE}/atomic_number"] = torch.tensor(numbers, dtype=torch.int32)
         tensors[f"{_REFERENCE}/shift"] = torch.tensor([adapter.shifts[z] for z in numbers], dtype=torch.float64)
+    if adapter.spins is not None:
+        tensors |= {f"{_SPINS}/{name}": tensor.contiguous() for name, tensor in adapter.spins.tensors.items()}
     return tensors
 
 
@@ -145,12 +152,11 @@ def _assemble(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Adapt
     method = make_method(header["method"], header["options"])
     stored: dict[str, dict[str, Tensor]] = {}
     references: dict[str, Tensor] = {}
+    spins: dict[str, Tensor] = {}
     for key, tensor in tensors.items():
         name, _, part = key.rpartition("/")
-        if name == _REFERENCE:
-            references[part] = tensor
-        else:
-            stored.setdefault(name, {})[part] = tensor
+        known = {_REFERENCE: references, _SPINS: spins}.get(name)
+        (stored.setdefault(name, {}) if known is None else known)[part] = tensor
     for name, parts in stored.items():
         if name not in layout.tensor_shapes:
             raise ValueError(f"{name!r:.80} is not in the layout")
@@ -166,7 +172,27 @@ def _assemble(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Adapt
         elements=tuple(_choice(z, _ELEMENTS) for z in header["elements"]),
         modality=None if header["modality"] is None else _text(header["modality"]),
         metrics=dict(header["metrics"]),
+        spins=_spin_part(header, spins),
     )
+
+
+def _spin_part(header: Mapping[str, Any], tensors: dict[str, Tensor]) -> SpinPart | None:
+    """The spin layer of a file; None if there is none. Whether the tensors fit the options is for the layer to say."""
+    if header["version"] < SPIN_VERSION or _SPINS not in header:
+        if tensors or _SPINS in header:
+            raise ValueError("a spin layer in a file that has none")
+        return None
+    options = header[_SPINS]
+    if not isinstance(options, dict) or not all(_text(name) for name in options):
+        raise ValueError("options of a spin layer that are none")
+    dtypes = {str(tensor.dtype).removeprefix("torch.") for tensor in tensors.values()}
+    if len(dtypes) != 1 or not dtypes <= set(_DTYPES) or not all(_text(name) for name in tensors):
+        raise ValueError("a spin layer of other numbers than those of a model")
+    if sum(tensor.numel() for tensor in tensors.values()) > MOST_WEIGHTS:
+        raise ValueError(f"a spin layer of more than {MOST_WEIGHTS} values")
+    if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
+        raise ValueError("a spin layer that is not finite")
+    return SpinPart(dict(options), tensors)
 
 
 def _text(value: Any) -> str:

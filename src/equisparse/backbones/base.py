@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -17,29 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from equisparse.backbones.prediction import EnergyTerm, Prediction
 from equisparse.blocks import GATE, Layout
 from equisparse.errors import BackboneError, StateError
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 """Precisions by name."""
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a model says about a batch.
-
-    Parameters
-    ----------
-    energy : Tensor, shape (n_frames,), eV
-        Total energies, with the base's own reference energies.
-    forces : Tensor, shape (n_atoms, 3), eV/Angstrom
-    stress : Tensor, shape (n_frames, 3, 3), eV/Angstrom^3
-        Sign of ASE. Without meaning for frames that are not periodic.
-    """
-
-    energy: Tensor
-    forces: Tensor
-    stress: Tensor
 
 
 @dataclass(frozen=True)
@@ -64,6 +47,25 @@ class BaseId:
     version: str
 
 
+class Predictor(Protocol):
+    """What predicts frames: a backbone, or one with something on top."""
+
+    identity: BaseId
+    dtype: torch.dtype
+    device: torch.device
+    flips: bool
+    """Whether the moments of a frame may as well all be turned round; see `equisparse.training.errors.best_flip`."""
+
+    def graph(self, atoms: Atoms) -> Any:
+        """One frame, ready to be collated many times."""
+
+    def collate(self, graphs: Sequence[Any]) -> Any:
+        """One batch, on the CPU."""
+
+    def predict(self, batch: Any, *, training: bool = False) -> Prediction:
+        """Predictions of a fresh batch, which is used up."""
+
+
 class AbstractBackbone(ABC):
     """A loaded base model.
 
@@ -74,6 +76,8 @@ class AbstractBackbone(ABC):
     identity : BaseId
     elements : frozenset of int
         Atomic numbers that the model knows.
+    cutoff : float
+        Largest distance of neighbours, Angstrom.
     dtype, device
         Of the model.
     modality : str or None
@@ -83,12 +87,14 @@ class AbstractBackbone(ABC):
     """
 
     name: ClassVar[str]
+    flips: bool = False
     native_suffix: str
     """Ending of the upstream's checkpoint files."""
 
     model: nn.Module
     identity: BaseId
     elements: frozenset[int]
+    cutoff: float
     dtype: torch.dtype
     device: torch.device
     modality: str | None
@@ -141,6 +147,32 @@ class AbstractBackbone(ABC):
         training : bool
             Whether gradients with respect to the weights will be asked for.
         """
+
+    @property
+    def final_scalars(self) -> int:
+        """Number of invariant channels that the last layer has for each atom.
+
+        Raises
+        ------
+        BackboneError
+            If this backbone does not give them away.
+        """
+        raise BackboneError(
+            f"The backbone {self.name} does not give its final features away.",
+            given=f"--spin with {self.identity.source}",
+            expected="a backbone that a spin layer can sit on: sevennet",
+            next_step="take a SevenNet base, or leave --spin out",
+        )
+
+    def predict_with(self, batch: Any, term: EnergyTerm, *, training: bool = False) -> Prediction:
+        """As `predict`, of the model's energy plus a term in its final features; one derivative for both.
+
+        Raises
+        ------
+        BackboneError
+            If this backbone does not give its final features away.
+        """
+        raise BackboneError(f"The backbone {self.name} has no final features; {self.final_scalars} are needed.")
 
     def accelerate(self, frames: Sequence[Atoms]) -> bool:
         """Replace the model's inner computations by faster ones that give the same numbers.

@@ -18,7 +18,6 @@ from equisparse.backbones.base import (
     DTYPES,
     AbstractBackbone,
     BaseId,
-    Prediction,
     check_detached,
     checked_modality,
     fingerprint,
@@ -27,6 +26,7 @@ from equisparse.backbones.base import (
 from equisparse.backbones.e3nn_layout import model_layout
 from equisparse.backbones.mace_files import locate, open_model
 from equisparse.backbones.mace_layout import model_blocks
+from equisparse.backbones.prediction import Prediction
 from equisparse.backbones.process import default_dtype
 from equisparse.blocks import Layout
 from equisparse.files import replacing

@@ -21,7 +21,6 @@ from equisparse.backbones.base import (
     DTYPES,
     AbstractBackbone,
     BaseId,
-    Prediction,
     check_detached,
     fingerprint,
     resolve_device,
@@ -31,6 +30,7 @@ from equisparse.backbones.e3nn_layout import model_layout
 from equisparse.backbones.nequip_files import Checkpoint, ModelFile, Package, is_package
 from equisparse.backbones.nequip_layout import is_a, model_blocks
 from equisparse.backbones.nequip_state import nequip_state
+from equisparse.backbones.prediction import Prediction
 from equisparse.blocks import Layout
 from equisparse.errors import BackboneError
 

@@ -34,7 +34,6 @@ from equisparse.backbones.base import (
     DTYPES,
     AbstractBackbone,
     BaseId,
-    Prediction,
     check_detached,
     checked_modality,
     fingerprint,
@@ -43,6 +42,8 @@ from equisparse.backbones.base import (
     told,
 )
 from equisparse.backbones.e3nn_layout import linear_blocks, model_layout, product_blocks, radial_blocks
+from equisparse.backbones.prediction import EnergyTerm, Prediction
+from equisparse.backbones.sevennet_features import invariant_channels, term_added
 from equisparse.backbones.sevennet_speed import speed_up
 from equisparse.backbones.speed import agree
 from equisparse.blocks import Block, Layout
@@ -116,6 +117,14 @@ class SevenNetBackbone(AbstractBackbone):
         if not training:
             energy, forces, stress = energy.detach(), forces.detach(), stress.detach()
         return Prediction(energy.reshape(-1), forces, -stress_matrix(stress, _STRESS_ORDER))
+
+    @property
+    def final_scalars(self) -> int:
+        return len(invariant_channels(self.model))
+
+    def predict_with(self, batch: Any, term: EnergyTerm, *, training: bool = False) -> Prediction:
+        with term_added(self.model, term):
+            return self.predict(batch, training=training)
 
     def accelerate(self, frames: Sequence[Atoms]) -> bool:
         try:

@@ -26,7 +26,8 @@ class FinetuneConfig(TrainingOptions):
     valid, test : list of str or None
         The same; without `valid` a part of the training frames is split off, near-duplicates kept together.
     replay : list of str or None
-        Structures on which the model is to stay with the base, labelled by the base itself: files or glob patterns.
+        Structures on which the model is to go on predicting what the base does: files or glob patterns, or ``probe``
+        for the package's own. The anchor takes them, too; without any it takes the package's own.
     base : str
         Name or file of the base model.
     backbone : str or None
@@ -63,8 +64,23 @@ class FinetuneConfig(TrainingOptions):
         Go on with a run that was cut off, in the same folder.
     force : bool
         Train although the audit found errors.
+    spin : bool
+        Train a spin layer on the base beside the method: magnetic energies, moments and magnetic forces.
+    spin_input : {"auto", "given", "order"}
+        Whether lengths and directions of the input spins count, or their directions alone; by default ``given`` where
+        there are magnetic forces in the data, else ``order``.
+    spin_orbit : bool
+        With the terms that tie spins to the lattice.
+    spin_channels : int or None
+        Width of the spin layer; by default that of a tenth of the base's parameters.
+    spin_cutoff : float or None
+        Largest distance of spins that interact, Angstrom; by default the base's cutoff.
+    moments_on : {"all", "magnetic"}
+        Atoms whose moments are labels: all, or those with an input spin.
     energy_key, forces_key, stress_key : str or None
         Names of the labels; the usual ones are searched if not given.
+    spins_key, moments_key, magnetic_forces_key : str or None
+        Names of the input spins (muB), the moments (muB) and the magnetic forces, with `spin`; the same.
     energy_unit, length_unit, stress_unit, stress_sign : str
         Units of the labels.
     """
@@ -92,9 +108,18 @@ class FinetuneConfig(TrainingOptions):
     bootstrap: bool = False
     resume: bool = False
     force: bool = False
+    spin: bool = False
+    spin_input: Literal["auto", "given", "order"] = "auto"
+    spin_orbit: bool = False
+    spin_channels: int | None = None
+    spin_cutoff: float | None = None
+    moments_on: Literal["all", "magnetic"] = "all"
     energy_key: str | None = None
     forces_key: str | None = None
     stress_key: str | None = None
+    spins_key: str | None = None
+    moments_key: str | None = None
+    magnetic_forces_key: str | None = None
     energy_unit: str = "eV"
     length_unit: str = "Angstrom"
     stress_unit: str = "eV/Angstrom^3"
@@ -103,7 +128,15 @@ class FinetuneConfig(TrainingOptions):
     @property
     def keys(self) -> LabelKeys:
         """Names of the labels."""
-        return LabelKeys(energy=self.energy_key, forces=self.forces_key, stress=self.stress_key)
+        return LabelKeys(
+            energy=self.energy_key,
+            forces=self.forces_key,
+            stress=self.stress_key,
+            spins=self.spins_key,
+            moments=self.moments_key,
+            magnetic_forces=self.magnetic_forces_key,
+            magnetic=self.spin,
+        )
 
     @property
     def units(self) -> LabelUnits:

@@ -1,5 +1,6 @@
 """One labelled structure: the unit that reading gives and that audit, split and training take."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,10 @@ class LabelledFrame:
         Number of the frame in that file, from 0.
     fixed : array of bool, shape (n_atoms,)
         Atoms that a constraint held, wholly or in some direction.
+    moments : array, shape (n_atoms, 3), or None
+        Magnetic moments, muB. Input spins are the initial magnetic moments of `atoms`.
+    magnetic_forces : array, shape (n_atoms, 3), or None
+        Minus the derivative of the energy by the input spins, eV/muB.
     """
 
     atoms: Atoms
@@ -39,6 +44,8 @@ class LabelledFrame:
     source: str
     index: int
     fixed: NDArray[np.bool_]
+    moments: Floats | None = None
+    magnetic_forces: Floats | None = None
 
     @property
     def n_atoms(self) -> int:
@@ -66,6 +73,11 @@ class LabelledFrame:
         return np.asarray(self.atoms.pbc, dtype=np.bool_)
 
     @property
+    def spins(self) -> Floats | None:
+        """Input spins as stored, shape (n_atoms,) or (n_atoms, 3), muB; None if there are none."""
+        return self.atoms.arrays.get("initial_magmoms")
+
+    @property
     def formula(self) -> str:
         """Chemical formula, such as ``Mg4O4``."""
         return str(self.atoms.symbols.get_chemical_formula())
@@ -74,3 +86,11 @@ class LabelledFrame:
     def where(self) -> str:
         """File and frame number, for messages."""
         return f"{self.source} frame {self.index}"
+
+
+def unlabelled(structures: Sequence[Atoms], source: str) -> list[LabelledFrame]:
+    """Structures that nothing is known about; `source` is their name in messages."""
+    return [
+        LabelledFrame(atoms, None, None, None, source, index, np.zeros(len(atoms), dtype=np.bool_))
+        for index, atoms in enumerate(structures)
+    ]

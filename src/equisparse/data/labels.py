@@ -9,11 +9,17 @@ import numpy as np
 from ase import Atoms
 
 from equisparse.data.frames import Floats
+from equisparse.data.magnetic import INITIAL, read_magnetic
 from equisparse.errors import DataError
 from equisparse.units import ENERGY_UNITS, LENGTH_UNITS, STRESS_UNITS, voigt_to_matrix
 
-Quantity = Literal["energy", "forces", "stress"]
+Quantity = Literal["energy", "forces", "stress", "spins", "moments", "magnetic_forces"]
 """What a label can be."""
+
+MAGNETIC: tuple[Quantity, ...] = ("spins", "moments", "magnetic_forces")
+"""Quantities that are looked for only where spins are asked for."""
+
+_MOMENTS = ("REF_magmoms", "REF_magmom", "REF_moments", "magmoms", "dft_magmoms", "DFT_magmoms")
 
 USUAL_NAMES: Mapping[Quantity, tuple[str, ...]] = {
     "energy": ("REF_energy", "energy", "y_energy", "dft_energy", "DFT_energy"),
@@ -25,6 +31,9 @@ USUAL_NAMES: Mapping[Quantity, tuple[str, ...]] = {
         *("REF_stress", "REF_virial", "REF_virials", "stress", "virial", "virials", "y_stress"),
         *("dft_stress", "dft_virial", "dft_virials", "DFT_stress", "DFT_virial", "DFT_virials"),
     ),
+    "spins": (INITIAL, "REF_spin", "REF_spins", "spin", "spins", *_MOMENTS),
+    "moments": _MOMENTS,
+    "magnetic_forces": ("REF_force_mag", "REF_magnetic_forces", "force_mag", "magnetic_forces"),
 }
 """Names looked for, in this order, where no key is given."""
 
@@ -46,11 +55,20 @@ class LabelKeys:
     ----------
     energy, forces, stress : str or None
         Name of the label.
+    spins, moments, magnetic_forces : str or None
+        Names of the input spins (muB), the resulting moments (muB), and minus the derivative of the energy by the
+        spins (eV/muB).
+    magnetic : bool
+        Whether the usual names of these three are looked for; see `equisparse.data.magnetic` for what they mean.
     """
 
     energy: str | None = None
     forces: str | None = None
     stress: str | None = None
+    spins: str | None = None
+    moments: str | None = None
+    magnetic_forces: str | None = None
+    magnetic: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,11 +113,25 @@ class LabelUnits:
 
 @dataclass(frozen=True)
 class Labels:
-    """Labels of one frame: eV; eV/Angstrom, shape (n_atoms, 3); eV/Angstrom^3, shape (3, 3)."""
+    """Labels of one frame.
+
+    Parameters
+    ----------
+    energy : float or None, eV
+    forces : array, shape (n_atoms, 3), eV/Angstrom, or None
+    stress : array, shape (3, 3), eV/Angstrom^3, or None
+    spins : array, shape (n_atoms,) or (n_atoms, 3), muB, or None
+        As stored: numbers are along z.
+    moments : array, shape (n_atoms, 3), muB, or None
+    magnetic_forces : array, shape (n_atoms, 3), eV/muB, or None
+    """
 
     energy: float | None
     forces: Floats | None
     stress: Floats | None
+    spins: Floats | None = None
+    moments: Floats | None = None
+    magnetic_forces: Floats | None = None
 
 
 def stored_values(atoms: Atoms) -> dict[str, Any]:
@@ -120,10 +152,11 @@ def stored_values(atoms: Atoms) -> dict[str, Any]:
 def choose_names(stored: Sequence[Mapping[str, Any]], keys: LabelKeys) -> dict[Quantity, str | None]:
     """Name of each quantity for the frames of one file: the named key, or the first usual name that occurs."""
     present = {name for values in stored for name in values}
-    wanted: dict[Quantity, str | None] = {"energy": keys.energy, "forces": keys.forces, "stress": keys.stress}
+    named = {quantity: getattr(keys, quantity) for quantity in USUAL_NAMES}
     return {
         quantity: name or next((usual for usual in USUAL_NAMES[quantity] if usual in present), None)
-        for quantity, name in wanted.items()
+        for quantity, name in named.items()
+        if name or keys.magnetic or quantity not in MAGNETIC
     }
 
 
@@ -135,7 +168,7 @@ def require_keys(keys: LabelKeys, present: set[str]) -> None:
     DataError
         With the names that do occur and the nearest of them.
     """
-    for quantity in ("energy", "forces", "stress"):
+    for quantity in USUAL_NAMES:
         name = getattr(keys, quantity)
         if name is None or name in present:
             continue
@@ -173,10 +206,15 @@ def read_labels(
         If a value is not numeric, has the wrong shape, or a virial has no cell.
     """
     energy, forces, stress = (_number(values, names[quantity]) for quantity in ("energy", "forces", "stress"))
+    spins, moments, slopes = (_number(values, names.get(quantity)) for quantity in MAGNETIC)
+    magnetic = read_magnetic(names, spins, moments, slopes, n_atoms)
     return Labels(
         energy=None if energy is None else _energy(energy, str(names["energy"])) * ENERGY_UNITS[units.energy],
         forces=None if forces is None else _forces(forces, str(names["forces"]), n_atoms) * _force_unit(units),
         stress=None if stress is None else _stress(stress, str(names["stress"]), units, volume),
+        spins=magnetic.spins,
+        moments=magnetic.moments,
+        magnetic_forces=None if magnetic.forces is None else magnetic.forces * ENERGY_UNITS[units.energy],
     )
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from equisparse.data.frames import LabelledFrame
 from equisparse.data.labels import (
     LabelKeys,
+    Labels,
     LabelUnits,
     Quantity,
     choose_names,
@@ -204,13 +205,15 @@ def _labelled(
     except DataError as error:
         raise DataError(f"{path} frame {index}: {error}") from error
     return LabelledFrame(
-        atoms=_clean_copy(atoms, names),
+        atoms=_clean_copy(atoms, names, labels),
         energy=labels.energy,
         forces=labels.forces,
         stress=labels.stress,
         source=path,
         index=index,
         fixed=_fixed_atoms(atoms),
+        moments=labels.moments,
+        magnetic_forces=labels.magnetic_forces,
     )
 
 
@@ -225,13 +228,15 @@ def _require_structure(atoms: Atoms, where: str) -> None:
         )
 
 
-def _clean_copy(atoms: Atoms, names: dict[Quantity, str | None]) -> Atoms:
+def _clean_copy(atoms: Atoms, names: dict[Quantity, str | None], labels: Labels) -> Atoms:
     copy: Atoms = atoms.copy()
     copy.calc = None
     copy.set_constraint()
     for name in filter(None, names.values()):
         copy.info.pop(name, None)
         copy.arrays.pop(name, None)
+    if labels.spins is not None:
+        copy.set_initial_magnetic_moments(labels.spins)
     return copy
 
 

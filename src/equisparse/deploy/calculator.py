@@ -9,7 +9,10 @@ from ase.calculators.calculator import Calculator, all_changes
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.adapters.bank import AdapterBank
-from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.base import AbstractBackbone, Predictor
+from equisparse.backbones.prediction import Prediction
+from equisparse.magnetism.layer import SpinLayer
+from equisparse.magnetism.model import SpinModel
 from equisparse.units import matrix_to_voigt
 
 
@@ -20,7 +23,7 @@ class AdaptedCalculator(Calculator):
 
     Parameters
     ----------
-    backbone : AbstractBackbone
+    backbone : Predictor
         Its weights are used as they are at every call.
     shifts : mapping of int to float, optional
         Atomic number -> eV.
@@ -28,7 +31,7 @@ class AdaptedCalculator(Calculator):
 
     implemented_properties = ["energy", "free_energy", "forces", "stress"]  # noqa: RUF012  as ASE declares it
 
-    def __init__(self, backbone: AbstractBackbone, shifts: Mapping[int, float] | None = None, **kwargs: Any) -> None:
+    def __init__(self, backbone: Predictor, shifts: Mapping[int, float] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]
         self.backbone, self.shifts = backbone, dict(shifts or {})
 
@@ -40,6 +43,16 @@ class AdaptedCalculator(Calculator):
         frame = Atoms(self.atoms)  # a copy, so that nothing upstream does to a frame reaches the user
         self.results = results(self.backbone, self.backbone.graph(frame), frame, self.shifts)
         self.results["free_energy"] = self.results["energy"]
+
+
+class SpinCalculator(AdaptedCalculator):
+    """As `AdaptedCalculator`, with magnetic moments (muB) and magnetic forces (eV/muB) from the input spins.
+
+    The input spins are the initial magnetic moments of the atoms, see `equisparse.magnetism.model.SpinModel`: numbers
+    give numbers, vectors give vectors. Magnetic forces, shape (n_atoms, 3), are ``results["magnetic_forces"]``.
+    """
+
+    implemented_properties = [*AdaptedCalculator.implemented_properties, "magmom", "magmoms"]  # noqa: RUF012
 
 
 class BankCalculator(AdaptedCalculator):
@@ -70,12 +83,12 @@ class BankCalculator(AdaptedCalculator):
             super().calculate(atoms, properties, system_changes)
 
 
-def results(backbone: AbstractBackbone, graph: Any, frame: Atoms, shifts: Mapping[int, float]) -> dict[str, Any]:
+def results(backbone: Predictor, graph: Any, frame: Atoms, shifts: Mapping[int, float]) -> dict[str, Any]:
     """Energy with shifts, forces, and stress if the frame is periodic, of the present weights, as ASE has them.
 
     Parameters
     ----------
-    backbone : AbstractBackbone
+    backbone : Predictor
     graph
         Of the frame, from `backbone.graph`; can be used again.
     frame : Atoms
@@ -89,7 +102,21 @@ def results(backbone: AbstractBackbone, graph: Any, frame: Atoms, shifts: Mappin
     }
     if frame.cell.rank == 3 and frame.pbc.any():
         found["stress"] = matrix_to_voigt(np.asarray(prediction.stress[0].double().cpu().numpy()))
-    return found
+    return found | _magnetic(frame, prediction)
+
+
+def _magnetic(frame: Atoms, prediction: Prediction) -> dict[str, Any]:
+    """Results of models that know spins."""
+    moments, forces = (
+        None if values is None else values.double().cpu().numpy()
+        for values in (prediction.moments, prediction.magnetic_forces)
+    )
+    if moments is None:
+        return {}
+    if frame.get_initial_magnetic_moments().ndim == 1:
+        moments = moments[:, 2]
+    found = {"magmoms": moments, "magmom": moments.sum(axis=0)}
+    return found if forces is None else found | {"magnetic_forces": forces}
 
 
 def adapted_calculator(backbone: AbstractBackbone, adapter: Adapter | None = None) -> AdaptedCalculator:
@@ -105,8 +132,25 @@ def adapted_calculator(backbone: AbstractBackbone, adapter: Adapter | None = Non
     if adapter is None:
         return AdaptedCalculator(backbone)
     check_adapter(backbone, adapter)
+    model = spin_model(backbone, adapter)
     adapter.apply_to(backbone.model)
-    return AdaptedCalculator(backbone, adapter.shifts)
+    return AdaptedCalculator(backbone, adapter.shifts) if model is None else SpinCalculator(model, adapter.shifts)
+
+
+def spin_model(backbone: AbstractBackbone, adapter: Adapter) -> SpinModel | None:
+    """The spin layer that an adapter carries, on its base, whose weights are used as they are; None if there is none.
+
+    It predicts magnetic forces where it was trained on spins with their lengths.
+
+    Raises
+    ------
+    AdapterError
+        If the layer is damaged.
+    """
+    if adapter.spins is None:
+        return None
+    layer = SpinLayer.restored(adapter.spins.options, adapter.spins.tensors)
+    return SpinModel(backbone, layer, magnetic_forces=layer.options.input == "given")
 
 
 def check_adapter(backbone: AbstractBackbone, adapter: Adapter) -> None:

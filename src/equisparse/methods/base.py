@@ -142,6 +142,8 @@ class AbstractMethod(ABC):
     """Whether the changed model is the base with other weights, so that an upstream's checkpoint can hold it."""
     parts: ClassVar[tuple[str, ...]]
     """Names of what `AbstractChange.stored` gives."""
+    keeps_base: ClassVar[bool] = True
+    """Whether the change starts at the base or near to it, so that there is something to stay close to."""
 
     @property
     def learning_rate(self) -> float:

@@ -114,9 +114,9 @@ class LowRank(AbstractWeightMethod):
     parts: ClassVar[tuple[str, ...]] = ("ranks", "down", "up", "size")
 
     value_bytes: int | None = None
-    rank: int = 32
+    rank: int = 128
     prune_start: float = 0.1
-    prune_end: float = 0.5
+    prune_end: float = 0.75
     prune_interval: int = 10
 
     def __post_init__(self) -> None:

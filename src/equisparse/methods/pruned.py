@@ -42,6 +42,9 @@ class AbstractPrunable(AbstractDelta):
     def observe_gradient(self, memory: float) -> None:
         """Take the present gradients into the running mean squares."""
 
+    def forget_gradient(self) -> None:
+        """Drop gradients that came in after the last look at them, such as those of what holds a model at its base."""
+
     def restrict(self, mask: Tensor) -> None:
         """Take out the parts where `mask` is zero; flat, or of the shape of the mask."""
         self.mask.copy_(mask.reshape(self.mask.shape))
@@ -98,6 +101,8 @@ class PrunedDelta(AbstractPrunable):
 
     def observe_gradient(self, memory: float) -> None:
         self.squared_gradient.lerp_(mean_over_processes(self.gradient).square(), 1 - memory)
+
+    def forget_gradient(self) -> None:
         self.gradient.zero_()
 
 
@@ -152,6 +157,8 @@ class GradualPruning(Controller):
             delta.observe_gradient(self._memory)
 
     def after_step(self, step: int, total: int) -> None:
+        for delta in self._deltas:
+            delta.forget_gradient()
         first, last = self._span(total)
         if first <= step <= last and ((step - first) % self._interval == 0 or step == last):
             self._select(self._capacity_at(step, total))

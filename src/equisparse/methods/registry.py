@@ -15,9 +15,6 @@ from equisparse.methods.scale import Scale, half_precision_bytes
 from equisparse.methods.scratch import Scratch
 from equisparse.methods.sparse import Sparse
 
-_ENTRIES_WIN = 3.0
-"""Room, as a multiple of that of the scales, from which single entries fit better."""
-
 METHODS: dict[str, type[AbstractMethod]] = {
     method.name: method for method in (Sparse, Scale, LowRank, Full, ELoRA, MMEA, Readout, Scratch)
 }
@@ -26,8 +23,8 @@ METHODS: dict[str, type[AbstractMethod]] = {
 def method_for_size(value_bytes: int, layout: Layout) -> str:
     """Name of the method that fits best into a size, as measured (docs/benchmarks.md).
 
-    Scales need a fixed room and no more, and beat as many bytes of single entries; entries win from about three times
-    that room on, and are all there is below it.
+    Components of low rank beat as many bytes of scales and of single entries. They need room for some in every path:
+    below that of the scales of all channels, single entries are taken.
 
     Parameters
     ----------
@@ -36,8 +33,7 @@ def method_for_size(value_bytes: int, layout: Layout) -> str:
     layout : Layout
         Selected tensors.
     """
-    room = half_precision_bytes(layout)
-    return Scale.name if room <= value_bytes < _ENTRIES_WIN * room else Sparse.name
+    return LowRank.name if value_bytes >= half_precision_bytes(layout) else Sparse.name
 
 
 def make_method(name: str, options: Mapping[str, Any] | None = None) -> AbstractMethod:

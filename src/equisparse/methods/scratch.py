@@ -19,6 +19,7 @@ class Scratch(Full):
     """
 
     name: ClassVar[str] = "scratch"
+    keeps_base: ClassVar[bool] = False
 
     def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:
         fresh = torch.randn(weight.shape, generator=generator, dtype=torch.float64)

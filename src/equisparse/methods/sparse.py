@@ -63,9 +63,9 @@ class Sparse(AbstractWeightMethod):
     start_threshold: float = 1e-4
     tau_lr: float = 1e-2
     prune_start: float = 0.1
-    prune_end: float = 0.5
+    prune_end: float = 0.75
     prune_interval: int = 10
-    dense_lr: float = 0.125
+    dense_lr: float = 0.6
 
     def __post_init__(self) -> None:
         _check_choice("regime", self.regime, tuple(TAU_DECAY))

@@ -69,12 +69,12 @@ def run_figures(run: Run) -> Iterator[tuple[str, Figure]]:
 
 
 def _parities(run: Run) -> Iterator[tuple[str, Figure]]:
-    """Energies per atom and force components, where there are labels."""
+    """Energies per atom, force components and moments, where there are labels."""
     if (split := run.predictions) is None:
         return
     energies = [energy / split.n_atoms for energy in (split.energy, split.energy_before, split.energy_after)]
     forces = [force.reshape(-1) for force in (split.forces, split.forces_before, split.forces_after)]
-    for quantity, values in (("energy", energies), ("forces", forces)):
+    for quantity, values in (("energy", energies), ("forces", forces), ("moments", split.moment_components)):
         known = np.isfinite(values[0])
         if known.any():
             reference, before, after = (part[known] for part in values)

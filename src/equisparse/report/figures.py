@@ -21,12 +21,23 @@ BEFORE, AFTER, GREY = "#D55E00", "#0072B2", "#666666"
 """Okabe and Ito's colours, which stay apart for colour-blind readers."""
 
 _MANY_POINTS = 4000
-_PARITY_UNITS = {"energy": "energy less its mean (eV/atom)", "forces": "force component (eV/Angstrom)"}
-_ERROR_UNITS = {"energy": ("meV/atom", "{:.2f}"), "forces": ("meV/Angstrom", "{:.1f}")}
+_PARITY_UNITS = {
+    "energy": "energy less its mean (eV/atom)",
+    "forces": "force component (eV/Angstrom)",
+    "moments": "moment component (muB)",
+}
+_ERROR_UNITS = {
+    "energy": ("meV/atom", "{:.2f}"),
+    "forces": ("meV/Angstrom", "{:.1f}"),
+    "moments": ("1e-3 muB", "{:.0f}"),
+}
+_BEFORE = {"energy": "base, references refitted", "forces": "base", "moments": "input spins"}
 CURVES = (
     ("energy_mae_mev_per_atom", "energy MAE (meV/atom)"),
     ("force_mae_mev_per_ang", "force MAE (meV/Angstrom)"),
     ("stress_mae_gpa", "stress MAE (GPa)"),
+    ("moment_mae_mub", "moment MAE (muB)"),
+    ("magnetic_force_mae_ev_per_mub", "magnetic force MAE (eV/muB)"),
 )
 """Errors that learning curves show, with their units."""
 
@@ -69,7 +80,7 @@ def parity(quantity: str, reference: Floats, before: Floats, after: Floats, *, l
     Parameters
     ----------
     quantity : str
-        ``energy`` (eV per atom) or ``forces`` (eV/Angstrom).
+        ``energy`` (eV per atom), ``forces`` (eV/Angstrom) or ``moments`` (muB).
     reference, before, after : array, shape (n,)
         Labels, and predictions of the base (with shifted reference energies) and of the fine-tuned model.
     label : str
@@ -78,7 +89,7 @@ def parity(quantity: str, reference: Floats, before: Floats, after: Floats, *, l
     centre = float(reference.mean()) if quantity == "energy" else 0.0
     figure = Figure(figsize=(7.6, 3.8), layout="constrained")
     axes = figure.subplots(1, 2, sharex=True, sharey=True)
-    titles = ("base, references refitted" if quantity == "energy" else "base", "fine-tuned")
+    titles = (_BEFORE[quantity], "fine-tuned")
     for axis, values, title, color in zip(axes, (before, after), titles, (BEFORE, AFTER), strict=True):
         _cloud(axis, reference - centre, values - centre, color)
         axis.set(title=f"{title}, {label}", xlabel=f"reference {_PARITY_UNITS[quantity]}", aspect="equal")

@@ -124,6 +124,28 @@ def heatmap(
     return figure
 
 
+def scan(name: str, rows: Sequence[Mapping[str, Any]], *, x: str, y: str) -> go.Figure:
+    """Energies of base and fine-tuned model along one path.
+
+    Parameters
+    ----------
+    name : str
+        What is scanned.
+    rows : sequence of mapping
+        With ``x``, ``base`` and ``adapted``.
+    x, y : str
+        Titles of the axes.
+    """
+    figure = go.Figure()
+    for title, column, color in (("base", "base", BEFORE), ("fine-tuned", "adapted", AFTER)):
+        points = [row[column] for row in rows]
+        figure.add_trace(go.Scatter(x=[row["x"] for row in rows], y=points, name=title, mode="lines", line_color=color))
+    lowest = min(min(row["base"], row["adapted"]) for row in rows)
+    figure.update_layout(title_text=name)
+    figure.update_yaxes(title_text=y, range=[1.2 * lowest - 1, 3 * abs(lowest) + 10])  # walls are far higher
+    return figure.update_xaxes(title_text=x)
+
+
 def _curves(
     runs: Mapping[str, Sequence[Mapping[str, Any]]], lines: Sequence[tuple[str, str, str]], title: str
 ) -> go.Figure:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,9 @@ class SplitPredictions:
         Totals: label, base with refitted reference energies, fine-tuned.
     forces, forces_before, forces_after : array, shape (n_all_atoms, 3), eV/Angstrom
     stress, stress_before, stress_after : array, shape (n_frames, 3, 3), eV/Angstrom^3
+    moments, moments_before, moments_after : array, shape (n_all_atoms, 3), muB, or None
+        Of models that know spins; before training, moments are the input spins. Predictions of a frame are turned round
+        where the sign of the whole is chance.
     """
 
     source: Strings
@@ -51,6 +55,9 @@ class SplitPredictions:
     stress: Floats
     stress_before: Floats
     stress_after: Floats
+    moments: Floats | None = None
+    moments_before: Floats | None = None
+    moments_after: Floats | None = None
 
     @property
     def n_frames(self) -> int:
@@ -62,6 +69,15 @@ class SplitPredictions:
         """Frame of every atom, shape (n_all_atoms,)."""
         return np.repeat(np.arange(self.n_frames), self.n_atoms)
 
+    @property
+    def moment_components(self) -> list[Floats]:
+        """Components of moments that are not zero by the choice of axes: label, before, after; empty without labels."""
+        if self.moments is None or self.moments_before is None or self.moments_after is None:
+            return [np.zeros(0)] * 3
+        parts = [part.reshape(-1) for part in (self.moments, self.moments_before, self.moments_after)]
+        shown = np.any([np.nan_to_num(part) != 0 for part in parts], axis=0)
+        return [part[shown] for part in parts]
+
     def atoms_of(self, frame: int) -> slice:
         """Where the atoms of one frame are."""
         first = int(self.n_atoms[:frame].sum())
@@ -71,10 +87,13 @@ class SplitPredictions:
 def save_predictions(predictions: SplitPredictions, path: Path) -> None:
     """Write all arrays to one ``.npz`` file."""
     with replacing(path) as file:
-        np.savez_compressed(file, **{field.name: getattr(predictions, field.name) for field in fields(predictions)})
+        arrays: dict[str, Any] = {name: value for name, value in vars(predictions).items() if value is not None}
+        np.savez_compressed(file, **arrays)
 
 
 def load_predictions(path: Path) -> SplitPredictions:
     """Read what `save_predictions` wrote."""
     with np.load(path, allow_pickle=False) as arrays:
-        return SplitPredictions(**{field.name: arrays[field.name] for field in fields(SplitPredictions)})
+        return SplitPredictions(
+            **{field.name: arrays[field.name] for field in fields(SplitPredictions) if field.name in arrays}
+        )

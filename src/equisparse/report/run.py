@@ -25,6 +25,8 @@ ENTRIES = "interpretation/entries.csv"
 MAPS = "interpretation/maps.npz"
 ATTRIBUTION = "interpretation/attribution_{}.csv"
 FUNCTIONAL = "interpretation/functional.csv"
+PROBE = "probe"
+VERDICT = f"{PROBE}/verdict.json"
 
 Row = dict[str, Any]
 """Fields of one row of a table by name."""
@@ -105,6 +107,16 @@ class Run:
         first, last = ATTRIBUTION.split("{}")
         paths = sorted(self.folder.glob(ATTRIBUTION.format("*")))
         return {str(path.relative_to(self.folder))[len(first) : -len(last)]: read_rows(path) for path in paths}
+
+    @cached_property
+    def probe(self) -> Mapping[str, Any]:
+        """Contents of ``probe/verdict.json``; empty if the run was not probed."""
+        path = self.folder / VERDICT
+        return dict(json.loads(path.read_text())) if path.exists() else {}
+
+    def probed(self, table: str) -> list[Row]:
+        """Rows of a table that `equisparse probe` wrote, such as ``elements``."""
+        return self._rows(f"{PROBE}/{table}.csv")
 
     @property
     def splits(self) -> list[str]:

@@ -1,6 +1,6 @@
 """Tables for the terminal and for log files."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ase.data import chemical_symbols
@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from equisparse.adapters.adapter import Adapter
+from equisparse.adapters.adapter import Adapter, SpinPart
 from equisparse.adapters.arithmetic import made_of
 from equisparse.interpret.changes import ChangeRow, aggregate, change_table
 
@@ -18,9 +18,12 @@ QUANTITIES = (
     ("force_mae_mev_per_ang", "force MAE", "meV/Angstrom", "{:.1f}"),
     ("force_rmse_mev_per_ang", "force RMSE", "meV/Angstrom", "{:.1f}"),
     ("stress_mae_gpa", "stress MAE", "GPa", "{:.3f}"),
+    ("moment_mae_mub", "moment MAE", "muB", "{:.3f}"),
+    ("magnetic_force_mae_ev_per_mub", "magnetic force MAE", "eV/muB", "{:.4f}"),
 )
 """Errors in the order of tables: name, title, unit, format."""
 _TOP_PATHS = 20
+_STYLES = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 
 
 def error_table(results: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> Table:
@@ -38,7 +41,7 @@ def error_table(results: Mapping[str, Mapping[str, Mapping[str, float | None]]])
         table.add_column(title, justify="right")
     for split in results["final"]:
         for name, title, unit, text in QUANTITIES:
-            values = [results[stage][split][name] for stage in ("base", "refit", "final")]
+            values = [results[stage][split].get(name) for stage in ("base", "refit", "final")]
             if values[2] is not None:
                 shown = [_number(value, text) for value in values]
                 table.add_row(split, title, unit, *shown, _ratio(values[2], values[1]))
@@ -52,8 +55,45 @@ def metrics_table(metrics: Mapping[str, float | None]) -> Table:
     for title in ("error", "value", "unit"):
         table.add_column(title, justify="right" if title == "value" else "left")
     for name, title, unit, text in QUANTITIES:
-        if metrics[name] is not None:
+        if metrics.get(name) is not None:
             table.add_row(title, _number(metrics[name], text), unit)
+    return table
+
+
+def orders_table(rows: Sequence[tuple[float, float, float, int, str]], n_orders: int) -> Table:
+    """Magnetic orders, the lowest first.
+
+    Parameters
+    ----------
+    rows : sequence of (energy, net, largest, count, signs)
+        Energy above the lowest (eV/atom), net and largest moment (muB), equivalent sign patterns, and the signs.
+    n_orders : int
+        Of which `rows` are the first.
+    """
+    shown = f"the lowest {len(rows)} of {n_orders}" if n_orders > len(rows) else f"all {n_orders}"
+    table = Table(title=f"Magnetic orders, {shown}", title_justify="left")
+    for title in ("rank", "meV/atom", "net moment (muB)", "largest (muB)", "equivalent"):
+        table.add_column(title, justify="right")
+    table.add_column("signs")
+    for rank, (energy, net, largest, count, signs) in enumerate(rows, 1):
+        table.add_row(str(rank), f"{1e3 * energy:.2f}", f"{net:.2f}", f"{largest:.2f}", str(count), signs)
+    return table
+
+
+def probe_table(checks: Sequence[Mapping[str, str]]) -> Table:
+    """The verdict on robustness.
+
+    Parameters
+    ----------
+    checks : sequence of mapping
+        Fields of `equisparse.robustness.verdict.Check`.
+    """
+    table = Table(title="Robustness", title_justify="left")
+    for title in ("test", "verdict", "finding", "limits"):
+        table.add_column(title, overflow="fold")
+    for check in checks:
+        level = Text(check["level"], style=_STYLES[check["level"]])
+        table.add_row(check["test"], level, Text(check["finding"]), check["limits"])
     return table
 
 
@@ -101,11 +141,17 @@ def _header(adapter: Adapter, rows: list[ChangeRow], file_bytes: int) -> Table:
         "changed": f"{changed:,} weights: {changed / adapter.layout.total_parameters:.3%} of the whole model, "
         f"{changed / selected:.3%} of the selected tensors",
         "reference energies": f"{shifts} eV" if shifts else "unchanged",
-    }
+    } | ({} if adapter.spins is None else {"spin layer": _spin_line(adapter.spins)})
     table = Table(show_header=False, box=None)
     for key, value in lines.items():
         table.add_row(key, Text(value))  # a name in brackets is no markup
     return table
+
+
+def _spin_line(spins: SpinPart) -> str:
+    """Size and options of a spin layer."""
+    chosen = ", ".join(f"{name}={value}" for name, value in spins.options.items() if value)
+    return f"{spins.n_values:,} values, not mergeable ({chosen})"
 
 
 def _made(adapter: Adapter) -> dict[str, str]:

@@ -8,7 +8,8 @@ from ase import Atoms
 
 from equisparse.adapters.adapter import adapter_of
 from equisparse.adapters.attach import attach
-from equisparse.backbones.base import AbstractBackbone, Prediction
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.prediction import Prediction
 from equisparse.deploy.merge import merge
 from equisparse.methods.base import AbstractGateMethod, AbstractMethod
 from equisparse.methods.select import select

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.adapters.attach import written
-from equisparse.backbones.base import AbstractBackbone, Prediction
+from equisparse.backbones.base import AbstractBackbone, Predictor
+from equisparse.backbones.prediction import Prediction
 from equisparse.interpret.signatures import element_parts, largest_entries, signature_table
 from equisparse.methods.entries import pack
 from equisparse.testing.tolerances import ENERGY, FINITE_DIFFERENCE, FORCES, STRESS
@@ -26,7 +27,7 @@ _STEP = 2e-4
 """Displacement (Angstrom) and strain of the central differences."""
 
 
-def predict(backbone: AbstractBackbone, frames: Sequence[Atoms]) -> Prediction:
+def predict(backbone: Predictor, frames: Sequence[Atoms]) -> Prediction:
     """Prediction of frames as one batch."""
     return backbone.predict(backbone.collate([backbone.graph(atoms) for atoms in frames]))
 
@@ -130,7 +131,7 @@ def check_calculator(backbone: AbstractBackbone, calculator: Calculator, frames:
             _stress(backbone, "stress", prediction.stress[number], copy.get_stress(voigt=False))
 
 
-def check_batching(backbone: AbstractBackbone, frames: Sequence[Atoms]) -> None:
+def check_batching(backbone: Predictor, frames: Sequence[Atoms]) -> None:
     """A frame's prediction does not depend on its company, and graphs can be collated many times."""
     graphs = [backbone.graph(atoms) for atoms in frames]
     together = backbone.predict(backbone.collate(graphs))
@@ -143,7 +144,7 @@ def check_batching(backbone: AbstractBackbone, frames: Sequence[Atoms]) -> None:
             _stress(backbone, "stress alone", alone.stress[0], together.stress[number])
 
 
-def check_permutation(backbone: AbstractBackbone, atoms: Atoms) -> None:
+def check_permutation(backbone: Predictor, atoms: Atoms) -> None:
     """Renumbering the atoms renumbers the forces and changes nothing else."""
     order = np.random.default_rng(0).permutation(len(atoms))
     before, after = predict(backbone, [atoms]), predict(backbone, [atoms[order]])
@@ -152,7 +153,7 @@ def check_permutation(backbone: AbstractBackbone, atoms: Atoms) -> None:
     _stress(backbone, "stress", after.stress, before.stress)
 
 
-def check_translation(backbone: AbstractBackbone, atoms: Atoms) -> None:
+def check_translation(backbone: Predictor, atoms: Atoms) -> None:
     """Moving all atoms, and moving single atoms by lattice vectors, changes nothing; forces add up to zero."""
     moved = atoms.copy()
     moved.positions += [0.3, -1.7, 5.1]
@@ -190,7 +191,7 @@ def check_rotation(backbone: AbstractBackbone, atoms: Atoms, *, improper: bool =
             _stress(backbone, "stress", after.stress[0], q @ before.stress[0] @ q.T)
 
 
-def check_supercell(backbone: AbstractBackbone, atoms: Atoms) -> None:
+def check_supercell(backbone: Predictor, atoms: Atoms) -> None:
     """Two cells have twice the energy and the same forces and stress."""
     before, after = predict(backbone, [atoms]), predict(backbone, [atoms.repeat((2, 1, 1))])
     _energy(backbone, "energy", after.energy, 2 * before.energy)
@@ -198,7 +199,7 @@ def check_supercell(backbone: AbstractBackbone, atoms: Atoms) -> None:
     _stress(backbone, "stress", after.stress, before.stress)
 
 
-def check_forces(backbone: AbstractBackbone, atoms: Atoms, directions: int = 3) -> None:
+def check_forces(backbone: Predictor, atoms: Atoms, directions: int = 3) -> None:
     """Forces are the negative derivative of the energy, along random directions; float64."""
     random = np.random.default_rng(0)
     moves = [random.normal(size=atoms.positions.shape) for _ in range(directions)]
@@ -208,7 +209,7 @@ def check_forces(backbone: AbstractBackbone, atoms: Atoms, directions: int = 3) 
     FINITE_DIFFERENCE.check("forces against finite differences", analytic, slopes)
 
 
-def check_stress(backbone: AbstractBackbone, atoms: Atoms) -> None:
+def check_stress(backbone: Predictor, atoms: Atoms) -> None:
     """Stress times volume is the derivative of the energy by each component of the strain; float64."""
     strains = [np.zeros((3, 3)) for _ in range(6)]
     for strain, (i, j) in zip(strains, [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)], strict=True):
@@ -318,7 +319,7 @@ def check_symmetry_of_changes(backbone: AbstractBackbone, atoms: Atoms, *, impro
     assert torch.equal(predict(backbone, [atoms]).energy, before), "the base was not restored"
 
 
-def _slopes(backbone: AbstractBackbone, pairs: Sequence[tuple[Atoms, Atoms]]) -> Tensor:
+def _slopes(backbone: Predictor, pairs: Sequence[tuple[Atoms, Atoms]]) -> Tensor:
     """Central differences of the energy, one per pair of frames."""
     energies = predict(backbone, [atoms for pair in pairs for atoms in pair]).energy
     return (energies[0::2] - energies[1::2]) / (2 * _STEP)
@@ -343,15 +344,15 @@ def _by_frame(forces: Tensor, frames: Sequence[Atoms]) -> tuple[Tensor, ...]:
     return torch.split(forces, [len(atoms) for atoms in frames])
 
 
-def _energy(backbone: AbstractBackbone, what: str, actual: Tensor, expected: object) -> None:
+def _energy(backbone: Predictor, what: str, actual: Tensor, expected: object) -> None:
     ENERGY[backbone.dtype].check(what, actual, torch.as_tensor(expected, dtype=torch.float64))
 
 
-def _forces(backbone: AbstractBackbone, what: str, actual: Tensor, expected: object) -> None:
+def _forces(backbone: Predictor, what: str, actual: Tensor, expected: object) -> None:
     """Compare with the tolerance of forces, which grows with the largest force."""
     values = torch.as_tensor(expected, dtype=torch.float64)
     FORCES[backbone.dtype].check(what, actual, values.expand_as(actual) if values.ndim == 1 else values)
 
 
-def _stress(backbone: AbstractBackbone, what: str, actual: Tensor, expected: object) -> None:
+def _stress(backbone: Predictor, what: str, actual: Tensor, expected: object) -> None:
     STRESS[backbone.dtype].check(what, actual, torch.as_tensor(expected, dtype=torch.float64))

@@ -1,46 +1,104 @@
-"""A pull of the changed weights towards the base, the same for every method."""
+"""A pull towards the base, layer by layer: on structures unlike the data, every layer goes on giving what it gave."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from equisparse.adapters.attach import Attachment
-from equisparse.errors import InputError
+from equisparse.adapters.owners import owner_of
+from equisparse.blocks import Layout
+
+MOST_ROWS = 2000
+"""Rows that are kept of a layer."""
+ROWS_A_STEP = 128
+"""Rows that a step looks at in every layer."""
+
+
+class LayerRows(NamedTuple):
+    """What a layer of the base takes and gives, one row an atom: shapes (n, columns in) and (n, columns out)."""
+
+    inputs: Tensor
+    outputs: Tensor
+
+
+def layer_rows(model: nn.Module, layout: Layout, predict: Callable[[], object], seed: int = 0) -> dict[str, LayerRows]:
+    """Rows of the modules that own the layout's weights and map one tensor to another, by the name of a weight.
+
+    Parameters
+    ----------
+    model : Module
+        The untouched base.
+    layout : Layout
+        Weights that may change.
+    predict : callable
+        Runs the model over the structures that are to be kept.
+    seed : int
+        Of the choice of rows, where there are more than `MOST_ROWS`.
+    """
+    owners = {owner_of(model, tensor)[0]: tensor for tensor in layout.tensors}
+    seen: dict[str, list[tuple[Tensor, Tensor]]] = {}
+
+    def keep(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        if len(inputs) == 1 and isinstance(inputs[0], Tensor) and isinstance(output, Tensor):
+            seen.setdefault(owners[module], []).append((inputs[0].detach(), output.detach()))
+
+    handles = [module.register_forward_hook(keep) for module in owners]
+    try:
+        predict()
+    finally:
+        for handle in handles:
+            handle.remove()
+    generator = torch.Generator().manual_seed(seed)
+    return {tensor: _some_rows(pairs, generator) for tensor, pairs in seen.items()}
 
 
 class Anchor:
-    """The penalty ``weight * mean_t |W'_t - W_t|^2 / |W_t|^2`` over the tensors t that may change.
+    """The penalty ``weight * mean_l |f'_l(x) - f_l(x)|^2 / |f_l(x)|^2``, x rows that the base's layer l took.
 
-    It is L2-SP (Li, Grandvalet and Davoine, ICML 2018, arXiv 1802.01483) relative to the size of each tensor. It sees
-    weights and not a method's parameters. Tensors that are zero in the base do not count.
+    It costs no pass through the model: each layer is asked alone. For linear layers it is L2-SP (Li et al., arXiv
+    1802.01483) with the second moments of a layer's inputs as metric, so that weights may move where structures unlike
+    the data do not notice.
 
     Parameters
     ----------
     attachment : Attachment
+        Of any method.
+    rows : mapping of str to LayerRows
+        From `layer_rows`; layers that gave zero do not count.
     weight : float
-
-    Raises
-    ------
-    InputError
-        If the attached method changes no weights.
+    seed : int
+        Of the rows that a step looks at.
     """
 
-    def __init__(self, attachment: Attachment, weight: float) -> None:
-        self._attachment, self._weight = attachment, weight
-        if not attachment.method.mergeable:
-            raise InputError(
-                f"The method {attachment.method.name} changes no weights that an anchor could hold.",
-                given=f"--anchor {weight:g}",
-                next_step="leave --anchor out, or hold the model back with --replay",
-            )
-        sizes = torch.stack([base.square().sum() for base, _ in attachment.weights()])
-        self._sizes = sizes.masked_fill(sizes == 0, float("inf"))
+    def __init__(self, attachment: Attachment, rows: Mapping[str, LayerRows], weight: float, seed: int = 0) -> None:
+        self._weight, self._seed = weight, seed
+        sizes = {tensor: layer.outputs.square().mean() for tensor, layer in rows.items()}
+        self._layers = [
+            (owner_of(attachment.model, tensor)[0], layer, sizes[tensor])
+            for tensor, layer in rows.items()
+            if sizes[tensor] > 0
+        ]
 
-    def penalty(self) -> Tensor:
-        """Penalty of the present weights, shape ()."""
-        moved = torch.stack([(present - base).square().sum() for base, present in self._attachment.weights()])
-        return self._weight * (moved / self._sizes).mean()
+    def penalty(self, step: int) -> Tensor:
+        """Penalty of the present weights, shape (); rows depend on the seed and the step alone."""
+        generator = torch.Generator().manual_seed(1_000_003 * self._seed + step)
+        moved = [self._moved(module, layer, generator) / size for module, layer, size in self._layers]
+        return self._weight * torch.stack(moved).mean()
+
+    def _moved(self, module: nn.Module, layer: LayerRows, generator: torch.Generator) -> Tensor:
+        """Mean square change of a layer's outputs on some of its rows."""
+        some = torch.randint(len(layer.inputs), (ROWS_A_STEP,), generator=generator).to(layer.inputs.device)
+        change: Tensor = module(layer.inputs[some]) - layer.outputs[some]
+        return change.square().mean()
+
+
+def _some_rows(pairs: Sequence[tuple[Tensor, Tensor]], generator: torch.Generator) -> LayerRows:
+    """Rows of several passes, at most `MOST_ROWS`."""
+    inputs, outputs = (torch.cat(parts) for parts in zip(*pairs, strict=True))
+    some = torch.randperm(len(inputs), generator=generator)[:MOST_ROWS].to(inputs.device)
+    return LayerRows(inputs[some], outputs[some])
 
 
 def add_gradient(

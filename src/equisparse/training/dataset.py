@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
-from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.base import Predictor
 from equisparse.data.frames import LabelledFrame
 
 
@@ -26,16 +26,20 @@ class Targets:
     forces : Tensor, shape (n_atoms, 3), eV/Angstrom
     stress : Tensor, shape (n_frames, 3, 3), eV/Angstrom^3
     n_atoms : Tensor, shape (n_frames,), int64
+    moments : Tensor, shape (n_atoms, 3), muB, or None
+    magnetic_forces : Tensor, shape (n_atoms, 3), eV/muB, or None
     """
 
     energy: Tensor
     forces: Tensor
     stress: Tensor
     n_atoms: Tensor
+    moments: Tensor | None = None
+    magnetic_forces: Tensor | None = None
 
     def to(self, device: torch.device) -> "Targets":
         """On another device."""
-        return Targets(*(tensor.to(device) for tensor in (self.energy, self.forces, self.stress, self.n_atoms)))
+        return Targets(**{name: tensor.to(device) for name, tensor in vars(self).items() if tensor is not None})
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Sample:
     energy: float
     forces: NDArray[np.float64]
     stress: NDArray[np.float64]
+    moments: NDArray[np.float64]
+    magnetic_forces: NDArray[np.float64]
 
 
 class FrameDataset(Dataset[Sample]):
@@ -53,14 +59,14 @@ class FrameDataset(Dataset[Sample]):
 
     Parameters
     ----------
-    backbone : AbstractBackbone
+    backbone : Predictor
         Builds the graphs.
     frames : sequence of LabelledFrame
     shifts : mapping of int to float
         Atomic number -> eV, taken off the labelled energies.
     """
 
-    def __init__(self, backbone: AbstractBackbone, frames: Sequence[LabelledFrame], shifts: dict[int, float]) -> None:
+    def __init__(self, backbone: Predictor, frames: Sequence[LabelledFrame], shifts: dict[int, float]) -> None:
         self.frames = list(frames)
         self.shifts = dict(shifts)
         self._samples = [_sample(backbone, frame, shifts) for frame in self.frames]
@@ -92,21 +98,16 @@ class FrameDataset(Dataset[Sample]):
     def __getitem__(self, number: int) -> Sample:
         return self._samples[number]
 
-    def labels(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Energies less shifts (n_frames,), forces (all atoms, 3), stresses (n_frames, 3, 3); NaN where missing."""
-        samples = self._samples
-        return (
-            np.array([sample.energy for sample in samples]),
-            np.concatenate([sample.forces for sample in samples]),
-            np.stack([sample.stress for sample in samples]),
-        )
+    def labels(self) -> Targets:
+        """Labels of all frames, in float64."""
+        return targets_of(self._samples, torch.float64)
 
     def samples(self, size: int) -> Iterator[list[Sample]]:
         """All samples in order, `size` at a time."""
         for first in range(0, len(self), size):
             yield self._samples[first : first + size]
 
-    def batches(self, backbone: AbstractBackbone, size: int) -> Iterator[tuple[Any, Targets]]:
+    def batches(self, backbone: Predictor, size: int) -> Iterator[tuple[Any, Targets]]:
         """All samples in order, collated."""
         for samples in self.samples(size):
             yield collate(backbone, samples)
@@ -136,30 +137,41 @@ def reference_energy(atoms: Atoms, shifts: dict[int, float]) -> float:
     return float(sum(shifts.get(int(z), 0.0) * int(n) for z, n in zip(numbers, counts, strict=True)))
 
 
-def collate(backbone: AbstractBackbone, samples: Sequence[Sample]) -> tuple[Any, Targets]:
+def collate(backbone: Predictor, samples: Sequence[Sample]) -> tuple[Any, Targets]:
     """Batch of the backbone, and the targets."""
     return backbone.collate([sample.graph for sample in samples]), targets_of(samples, backbone.dtype)
 
 
 def targets_of(samples: Sequence[Sample], dtype: torch.dtype) -> Targets:
     """Labels of a batch in a precision."""
+    per_atom = {
+        name: torch.from_numpy(np.concatenate([getattr(sample, name) for sample in samples])).to(dtype)
+        for name in ("forces", "moments", "magnetic_forces")
+    }
     return Targets(
-        torch.tensor([sample.energy for sample in samples], dtype=dtype),
-        torch.from_numpy(np.concatenate([sample.forces for sample in samples])).to(dtype),
-        torch.from_numpy(np.stack([sample.stress for sample in samples])).to(dtype),
-        torch.tensor([len(sample.forces) for sample in samples]),
+        energy=torch.tensor([sample.energy for sample in samples], dtype=dtype),
+        stress=torch.from_numpy(np.stack([sample.stress for sample in samples])).to(dtype),
+        n_atoms=torch.tensor([len(sample.forces) for sample in samples]),
+        **per_atom,
     )
 
 
-def _sample(backbone: AbstractBackbone, frame: LabelledFrame, shifts: dict[int, float]) -> Sample:
+def _sample(backbone: Predictor, frame: LabelledFrame, shifts: dict[int, float]) -> Sample:
     """Graph and labels of one frame."""
-    missing = np.full((len(frame.atoms), 3), np.nan)
+    per_atom = (len(frame.atoms), 3)
     return Sample(
-        backbone.graph(frame.atoms),
-        _residual(frame, shifts),
-        missing if frame.forces is None else np.asarray(frame.forces, dtype=np.float64),
-        np.full((3, 3), np.nan) if frame.stress is None else np.asarray(frame.stress, dtype=np.float64),
+        graph=backbone.graph(frame.atoms),
+        energy=_residual(frame, shifts),
+        forces=_or_nan(frame.forces, per_atom),
+        stress=_or_nan(frame.stress, (3, 3)),
+        moments=_or_nan(frame.moments, per_atom),
+        magnetic_forces=_or_nan(frame.magnetic_forces, per_atom),
     )
+
+
+def _or_nan(label: NDArray[np.float64] | None, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """A label, or NaN of its shape."""
+    return np.full(shape, np.nan) if label is None else np.asarray(label, dtype=np.float64)
 
 
 def _residual(frame: LabelledFrame, shifts: dict[int, float]) -> float:

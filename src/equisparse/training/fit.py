@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,9 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from rich.console import Console
 
 from equisparse.adapters.attach import Attachment
-from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.base import Predictor
 from equisparse.errors import StateError
+from equisparse.training.anchor import LayerRows
 from equisparse.training.checkpoints import WholeCheckpoints
 from equisparse.training.curve import LearningCurve
 from equisparse.training.dataset import FrameDataset
@@ -53,7 +54,7 @@ class FitResult:
 
 
 def fit(
-    backbone: AbstractBackbone,
+    backbone: Predictor,
     attachment: Attachment,
     train: FrameDataset,
     valid: FrameDataset,
@@ -61,15 +62,16 @@ def fit(
     folder: Path,
     *,
     replay: Replay | None = None,
+    layers: Mapping[str, LayerRows] | None = None,
     resume: bool = False,
     console: Console | None = None,
 ) -> FitResult:
-    """Train the deltas of `attachment`; afterwards it holds those of the best epoch.
+    """Train the deltas of `attachment`, and a spin layer on it; afterwards they are those of the best epoch.
 
     Parameters
     ----------
     backbone, attachment
-        The attachment is to the backbone's model.
+        The attachment is to the model of the backbone, or of the backbone that a spin layer sits on.
     train, valid : FrameDataset
     options : TrainingOptions
         Resolved.
@@ -77,6 +79,8 @@ def fit(
         Gets ``metrics.csv`` and ``checkpoints/``.
     replay : Replay, optional
         Structures on which the model is to stay with the base.
+    layers : mapping of str to LayerRows, optional
+        What the base's layers take and give there, for the anchor.
     resume : bool
         Go on from the last checkpoint in `folder`, to the same end as a run that was never cut off.
     console : Console, optional
@@ -92,7 +96,7 @@ def fit(
     if resume:
         check_resumable(folder, backbone)
     total = options.steps_per_epoch(len(train)) * (options.epochs or 0)
-    task = FinetuneTask(backbone, attachment, options, total, replay)
+    task = FinetuneTask(backbone, attachment, options, total, replay, layers)
     curve = LearningCurve(folder / "metrics.csv")
     best = ModelCheckpoint(
         checkpoints,
@@ -120,7 +124,7 @@ def fit(
     return FitResult(trainer.global_step, curve.seconds, float(best.best_model_score or float("nan")), curve.rows)
 
 
-def check_resumable(folder: Path, backbone: AbstractBackbone) -> None:
+def check_resumable(folder: Path, backbone: Predictor) -> None:
     """Raise StateError unless the folder of a run has a checkpoint that was made on this base."""
     last, identity = folder / CHECKPOINTS / LAST, backbone.identity
     if not last.exists():
@@ -144,7 +148,7 @@ def _extra_callbacks(options: TrainingOptions, curve: LearningCurve, console: Co
         yield EarlyStopping(CRITERION, patience=options.patience, check_finite=False)
 
 
-def _trainer(backbone: AbstractBackbone, options: TrainingOptions, folder: Path, callbacks: list[Callback]) -> Trainer:
+def _trainer(backbone: Predictor, options: TrainingOptions, folder: Path, callbacks: list[Callback]) -> Trainer:
     """Lightning's trainer for one run."""
     processes = options.devices * options.num_nodes
     return Trainer(

@@ -13,9 +13,11 @@ from equisparse.training.muon import Muon
 from equisparse.training.options import TrainingOptions
 
 
-def build_optimizer(deltas: Iterable[AbstractDelta], options: TrainingOptions) -> torch.optim.Optimizer:
-    """The optimiser that the options name, over the groups of all deltas; groups of the same settings are joined."""
-    wished, lr = [group for delta in deltas for group in delta.groups()], options.lr or 0.0
+def build_optimizer(
+    deltas: Iterable[AbstractDelta], options: TrainingOptions, more: Iterable[ParameterGroup] = ()
+) -> torch.optim.Optimizer:
+    """The optimiser that the options name, over the groups of all deltas and `more`; equal settings are joined."""
+    wished, lr = [*(group for delta in deltas for group in delta.groups()), *more], options.lr or 0.0
     groups = _joined(wished, lr)
     if options.optimizer == "schedulefree":
         schedule_free: torch.optim.Optimizer = AdamWScheduleFree(groups, lr=lr, warmup_steps=options.warmup_steps)

@@ -29,10 +29,15 @@ class TrainingOptions:
         Largest norm of the gradient.
     energy_weight, force_weight, stress_weight : float
         Weights of the Huber losses of energy (eV/atom), force (eV/Angstrom) and stress (eV/Angstrom^3).
+    moment_weight, magnetic_force_weight : float
+        Weights of the Huber losses of moments (muB) and magnetic forces (eV/muB), for models with spins.
     huber_delta : float
         Error, in the same units, above which the losses grow linearly.
+    spin_lr : float
+        Learning rate of a spin layer, annealed like that of the method.
     anchor : float
-        Weight of the penalty on the mean squared relative change of the weight tensors, which pulls them to the base.
+        Weight of the penalty on what the layers give elsewhere (`equisparse.training.anchor`): their mean squared
+        relative change on structures to stay with the base on. 0 leaves it out.
     replay_weight : float
         Weight of the loss against the base's own predictions on replay structures, where there are any.
     replay_batch_size : int
@@ -60,8 +65,11 @@ class TrainingOptions:
     energy_weight: float = 1.0
     force_weight: float = 10.0
     stress_weight: float = 100.0
+    moment_weight: float = 1.0
+    magnetic_force_weight: float = 10.0
     huber_delta: float = 0.01
-    anchor: float = 0.0
+    spin_lr: float = 2e-3
+    anchor: float = 0.1
     replay_weight: float = 0.1
     replay_batch_size: int = 8
     drift_weight: float | None = None
@@ -77,13 +85,14 @@ class TrainingOptions:
         for name in ("batch_size", "replay_batch_size", "devices", "num_nodes"):
             if getattr(self, name) < 1:
                 raise InputError(f"The option {name} has to be positive.", given=str(getattr(self, name)))
-        for name in ("anchor", "replay_weight", "drift_weight"):
+        for name in ("anchor", "replay_weight", "drift_weight", "moment_weight", "magnetic_force_weight"):
             if not 0 <= (getattr(self, name) or 0) < math.inf:
                 raise InputError(f"The option {name} is out of range.", given=str(getattr(self, name)), expected=">= 0")
         if self.epochs is not None and self.epochs < 1:
             raise InputError("At least one epoch is needed.", given=str(self.epochs))
-        if self.lr is not None and not 0 < self.lr < 10:
-            raise InputError("This learning rate is out of range.", given=str(self.lr), expected="0 < lr < 10")
+        for lr in (self.lr, self.spin_lr):
+            if lr is not None and not 0 < lr < 10:
+                raise InputError("This learning rate is out of range.", given=str(lr), expected="0 < lr < 10")
 
     def steps_per_epoch(self, n_frames: int) -> int:
         """Optimiser steps in one pass over `n_frames` frames."""

@@ -18,6 +18,10 @@ _COLUMNS = (
     ("F drift", "drift_force_mae_mev_per_ang", "{:.1f}"),
     ("S train", "train_stress_mae_gpa", "{:.3f}"),
     ("S valid", "valid_stress_mae_gpa", "{:.3f}"),
+    ("m train", "train_moment_mae_mub", "{:.3f}"),
+    ("m valid", "valid_moment_mae_mub", "{:.3f}"),
+    ("h train", "train_magnetic_force_mae_ev_per_mub", "{:.4f}"),
+    ("h valid", "valid_magnetic_force_mae_ev_per_mub", "{:.4f}"),
 )
 _SHOWN_EPOCHS = 12
 _REFRESH_SECONDS = 0.25
@@ -79,7 +83,7 @@ class Progress(Callback):
         for row in self._curve.rows[-_SHOWN_EPOCHS:]:
             errors = (text.format(row[key]) if key in row else "" for _, key, text in columns)
             table.add_row(f"{row['epoch']:.0f}", *errors, f"{row['changed_fraction_model']:.2%}")
-        table.caption = "E meV/atom, F meV/Angstrom, S GPa (mean absolute errors)"
+        table.caption = "E meV/atom, F meV/Angstrom, S GPa, m muB, h eV/muB (mean absolute errors)"
         if self._live:
             self._live.update(table, refresh=True)
 

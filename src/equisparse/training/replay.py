@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.base import Predictor
 from equisparse.data.frames import LabelledFrame
 from equisparse.data.split import split_off
 from equisparse.training.dataset import FrameDataset, Sample
@@ -47,12 +47,12 @@ class Replay:
         return int(np.random.default_rng((self.seed, turn)).permutation(len(self.learned))[place])
 
 
-def replay_of(backbone: AbstractBackbone, frames: Sequence[LabelledFrame], *, seed: int) -> Replay:
+def replay_of(backbone: Predictor, frames: Sequence[LabelledFrame], *, seed: int) -> Replay:
     """Replay of structures, labelled by the present weights of `backbone`; labels of their own are not used.
 
     Parameters
     ----------
-    backbone : AbstractBackbone
+    backbone : Predictor
         Nothing attached.
     frames : sequence of LabelledFrame
         At least two.
@@ -64,7 +64,7 @@ def replay_of(backbone: AbstractBackbone, frames: Sequence[LabelledFrame], *, se
     return Replay(whole.part(rest), whole.part(held), seed)
 
 
-def labelled_by(backbone: AbstractBackbone, frames: Sequence[LabelledFrame]) -> FrameDataset:
+def labelled_by(backbone: Predictor, frames: Sequence[LabelledFrame]) -> FrameDataset:
     """Frames with the predictions of the present weights in place of labels; a molecule has no stress."""
     found = evaluate(backbone, FrameDataset(backbone, frames, {}))
     labelled = [

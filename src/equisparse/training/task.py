@@ -1,6 +1,6 @@
 """The Lightning task: one backbone with one method attached."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,8 +10,11 @@ from schedulefree import AdamWScheduleFree
 from torch import Tensor, nn
 
 from equisparse.adapters.attach import Attachment
-from equisparse.backbones.base import AbstractBackbone
-from equisparse.training.anchor import Anchor, add_gradient
+from equisparse.backbones.base import Predictor
+from equisparse.magnetism.layer import SpinLayer
+from equisparse.magnetism.model import SpinModel
+from equisparse.methods.base import ParameterGroup
+from equisparse.training.anchor import Anchor, LayerRows, add_gradient
 from equisparse.training.dataset import Sample, Targets, targets_of
 from equisparse.training.errors import ErrorSums
 from equisparse.training.loss import Loss
@@ -28,11 +31,13 @@ CRITERION = "criterion"
 
 
 class FinetuneTask(LightningModule):
-    """Trains the deltas of an attachment. Its state is the deltas alone, so checkpoints hold nothing of the base.
+    """Trains the deltas of an attachment, and a spin layer where the model has one.
+
+    Its state is what it trains, so checkpoints hold nothing of the base.
 
     Parameters
     ----------
-    backbone : AbstractBackbone
+    backbone : Predictor
         With `attachment` attached to its model.
     attachment : Attachment
     options : TrainingOptions
@@ -40,30 +45,43 @@ class FinetuneTask(LightningModule):
     total_steps : int
         Optimiser steps of the whole run.
     replay : Replay, optional
+    layers : mapping of str to LayerRows, optional
+        For the anchor.
     """
 
     def __init__(
         self,
-        backbone: AbstractBackbone,
+        backbone: Predictor,
         attachment: Attachment,
         options: TrainingOptions,
         total_steps: int,
         replay: Replay | None = None,
+        layers: Mapping[str, LayerRows] | None = None,
     ) -> None:
         super().__init__()
         self.deltas = nn.ModuleList(attachment.deltas.values())
-        self._backbone, self._attachment = backbone, attachment
+        self.spins = backbone.layer if isinstance(backbone, SpinModel) else None
+        self._backbone, self._attachment, self._flips = backbone, attachment, backbone.flips
         self._controller = attachment.controller()
         self._options, self._total_steps = options, total_steps
-        self._loss = Loss(options.energy_weight, options.force_weight, options.stress_weight, options.huber_delta)
-        self._anchor = Anchor(attachment, options.anchor) if options.anchor else None
+        self._loss = Loss(
+            options.energy_weight,
+            options.force_weight,
+            options.stress_weight,
+            options.huber_delta,
+            options.moment_weight,
+            options.magnetic_force_weight,
+            self._flips,
+        )
+        self._anchor = Anchor(attachment, layers, options.anchor, options.seed) if options.anchor and layers else None
         self._replay = replay if options.replay_weight else None
-        self.train_errors = ErrorSums()
+        self.train_errors = ErrorSums(flips=self._flips)
         self._room, self._judging_room = Room(), Room()
         self._start_judging()
 
     def configure_optimizers(self) -> Any:
-        optimizer = build_optimizer(self.deltas, self._options)  # type: ignore[arg-type]
+        more = [] if self.spins is None else [_spin_group(self.spins, self._options)]
+        optimizer = build_optimizer(self.deltas, self._options, more)  # type: ignore[arg-type]
         schedule = build_schedule(optimizer, self._options, self._controller, self._total_steps)
         if schedule is None:
             return optimizer
@@ -87,13 +105,13 @@ class FinetuneTask(LightningModule):
         if loss.requires_grad:
             super().backward(loss, *args, **kwargs)
             return
-        for parameter, gradient in zip(self.deltas.parameters(), self._gradients, strict=True):
+        for parameter, gradient in zip(self.parameters(), self._gradients, strict=True):
             parameter.grad = gradient
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         self._controller.before_step(self.global_step, self._total_steps)
         if self._anchor is not None:
-            self._restrain(self._anchor.penalty())
+            self._restrain(self._anchor.penalty(self.global_step))
         if self._replay is not None:
             number = self.global_step * self.trainer.world_size + self.global_rank
             batch = self._replay.batch(self._options.replay_batch_size, number)
@@ -110,7 +128,7 @@ class FinetuneTask(LightningModule):
             self._losses[dataloader_idx].append((share, len(targets.n_atoms)))
 
     def on_train_epoch_start(self) -> None:
-        self.train_errors = ErrorSums()
+        self.train_errors = ErrorSums(flips=self._flips)
         self._average(False)
 
     def on_validation_epoch_start(self) -> None:
@@ -149,7 +167,7 @@ class FinetuneTask(LightningModule):
         """Part that frames have in the loss of their batch, and its gradient; their errors are counted if that fits."""
         prediction, targets = predict(self._backbone, frames, training=True)
         loss = self._loss(prediction, targets, self._whole(frames, batch))
-        gradient = torch.autograd.grad(loss, list(self.deltas.parameters()), allow_unused=True)
+        gradient = torch.autograd.grad(loss, list(self.parameters()), allow_unused=True)
         self.train_errors.update(prediction, targets)
         return loss.detach(), gradient
 
@@ -176,7 +194,7 @@ class FinetuneTask(LightningModule):
 
     def _start_judging(self) -> None:
         """Forget the errors and losses of the last validation."""
-        self.valid_errors, self.drift_errors = ErrorSums(), ErrorSums()
+        self.valid_errors, self.drift_errors = (ErrorSums(flips=self._flips) for _ in range(2))
         self._losses: tuple[list[tuple[float, int]], ...] = ([], [])
 
     def _mean(self, losses: list[tuple[float, int]]) -> float:
@@ -203,3 +221,8 @@ def _sum(parts: Sequence[Tensor | None]) -> Tensor | None:
     """Sum of the gradients of pieces; None if no piece has one."""
     found = [part for part in parts if part is not None]
     return torch.stack(found).sum(0) if len(found) > 1 else next(iter(found), None)
+
+
+def _spin_group(layer: SpinLayer, options: TrainingOptions) -> ParameterGroup:
+    """All parameters of a spin layer, with a learning rate of their own that is annealed with the method's."""
+    return ParameterGroup("spins", tuple(layer.parameters()), lr_factor=options.spin_lr / (options.lr or 1.0))

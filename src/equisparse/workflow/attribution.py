@@ -51,6 +51,7 @@ def attribute_run(folder: str | Path, by: str, console: Console, *, frames: int 
         raise InputError("Errors need frames.", given=f"--frames {frames}", expected="1 or more")
     check_grouping(by)
     adapter = load_adapter(folder / ADAPTER)
+    adapter.check_spin_free("attributing errors to")
     backbone = load_base(config, device)
     check_adapter(backbone, adapter)
     groups = group_blocks(adapter.layout, by, backbone.element_order)
@@ -69,7 +70,8 @@ def attribute_run(folder: str | Path, by: str, console: Console, *, frames: int 
 def _errors(backbone: AbstractBackbone, dataset: FrameDataset) -> FrameErrors:
     """Errors of the present weights, frame by frame."""
     found = evaluate(backbone, dataset)
-    energy, forces, _ = dataset.labels()
+    labels = dataset.labels()
+    energy, forces = labels.energy.numpy(), labels.forces.numpy()
     n_atoms = np.array([len(part) for part in found.forces])
     ends = np.cumsum(n_atoms)[:-1]
     labelled = zip(found.forces, np.split(forces, ends), strict=True)

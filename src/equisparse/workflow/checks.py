@@ -1,20 +1,22 @@
 """Commands around a fine-tune: audit files, evaluate on files, merge into a native checkpoint."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from equisparse.adapters.file import load_adapter
-from equisparse.backbones.base import AbstractBackbone, check_elements
+from equisparse.backbones.base import AbstractBackbone, Predictor, check_elements
 from equisparse.data.audit import BasePrediction, audit, format_findings, has_errors
 from equisparse.data.demo import demo_files
 from equisparse.data.labels import LabelKeys, LabelUnits
 from equisparse.data.read import read_frames
-from equisparse.deploy.calculator import check_adapter
+from equisparse.deploy.calculator import check_adapter, spin_model
 from equisparse.deploy.merge import MergeCheck, merge
 from equisparse.files import make_folder
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.predict import evaluate
+from equisparse.workflow.spins import labelled_for
 
 _COMPARED_FRAMES = 5
 
@@ -26,7 +28,7 @@ def audit_files(
 
     With a backbone the labels are compared with its predictions, where it knows all elements.
     """
-    frames = read_frames(list(files), keys, units)
+    frames = read_frames(list(files), replace(keys, magnetic=True), units)
     elements = None if backbone is None else set(backbone.elements)
     prediction = None
     if backbone is not None and all(set(frame.atoms.numbers.tolist()) <= backbone.elements for frame in frames):
@@ -47,22 +49,25 @@ def evaluate_files(
     EquisparseError
         If a file, an element or the adapter cannot be used with this base.
     """
-    frames = read_frames(list(files), keys, units)
-    check_elements(backbone, [frame.atoms for frame in frames])
-    if adapter_file is None:
-        shifts: dict[int, float] = {}
-        weights: AbstractContextManager[None] = nullcontext()
-    else:
-        adapter = load_adapter(adapter_file)
+    adapter = None if adapter_file is None else load_adapter(adapter_file)
+    if adapter is not None:
         check_adapter(backbone, adapter)
-        shifts, weights = dict(adapter.shifts), adapter.applied(backbone.model)
-    dataset = FrameDataset(backbone, frames, shifts)
-    with weights:
-        return evaluate(backbone, dataset).metrics(dataset)
+    model = None if adapter is None else spin_model(backbone, adapter)
+    frames = read_frames(list(files), replace(keys, magnetic=model is not None), units)
+    check_elements(backbone, [frame.atoms for frame in frames])
+    if model is not None:
+        frames = labelled_for(model.layer.options, frames)
+    predictor: Predictor = model or backbone
+    dataset = FrameDataset(predictor, frames, dict(adapter.shifts) if adapter else {})
+    with adapter.applied(backbone.model) if adapter else nullcontext():
+        return evaluate(predictor, dataset).metrics(dataset)
 
 
 def merge_files(backbone: AbstractBackbone, adapter_file: str, out: Path, frames_file: str | None) -> MergeCheck:
-    """Native checkpoint of a base with an adapter file, compared on frames of a file or of the demo data."""
+    """Native checkpoint of a base with an adapter file, compared on frames of a file or of the demo data.
+
+    A spin layer stays behind: `equisparse.adapters.adapter.SPINS_STAY` says so to the user.
+    """
     adapter = load_adapter(adapter_file)
     adapter.check_mergeable()
     frames = read_frames(frames_file or str(demo_files().valid))

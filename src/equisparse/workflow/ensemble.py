@@ -58,6 +58,13 @@ def train_ensemble(config: EnsembleConfig, console: Console | None = None) -> Pa
     EquisparseError
         If any input cannot be used; before the first training starts.
     """
+    if config.spin:
+        raise InputError(
+            "Members of an ensemble cannot have spin layers.",
+            given="--spin",
+            cause="members share one model in memory, and a spin layer is a model of its own",
+            next_step="leave --spin out, or train single runs with `equisparse finetune --spin --seed N`",
+        )
     leads = environment_rank() == 0
     shown = console if console and leads else Console(quiet=True)
     members = [config.member(number) for number in range(config.members)]

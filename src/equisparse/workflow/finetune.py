@@ -1,23 +1,31 @@
 """One fine-tune from frames to files, in the order it happens."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from torch import nn
 
 from equisparse.adapters.adapter import Adapter
-from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.base import AbstractBackbone, Predictor
+from equisparse.blocks import Layout
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.errors import InputError
 from equisparse.files import make_folder, write_text
 from equisparse.methods.base import AbstractMethod
+from equisparse.training.anchor import LayerRows, layer_rows
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.fit import CHECKPOINTS, LAST, check_resumable, environment_rank
 from equisparse.training.options import TrainingOptions
+from equisparse.training.predict import evaluate
 from equisparse.training.replay import Replay, replay_of
-from equisparse.workflow.inputs import Splits, choose_method, load_base, read_replay, read_splits, small_pieces
+from equisparse.workflow.inputs import Splits, choose_method, load_base, read_kept, read_splits, small_pieces
 from equisparse.workflow.results import ADAPTER, Outcome, write_results
+from equisparse.workflow.retention import retention
+from equisparse.workflow.spins import spin_setup
 from equisparse.workflow.stages import check_frames, evaluate_all, fit_references, judged, train_adapter
 
 
@@ -69,9 +77,13 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
     check_frames(splits, None, backbone, console, force=config.force)
     if config.fast and backbone.accelerate(small_pieces(splits.train)):
         console.print("speed    the base's faster form, equal in a self-check", highlight=False)
-    unshifted = {name: FrameDataset(backbone, frames, {}) for name, frames in splits.items()}
-    base = evaluate_all(backbone, unshifted)
-    replay = _replay(config, options, backbone, console)
+    spins, splits = spin_setup(config, splits, backbone, console)
+    model = spins or backbone
+    unshifted = {name: FrameDataset(model, frames, {}) for name, frames in splits.items()}
+    base = evaluate_all(model, unshifted)
+    kept = FrameDataset(model, read_kept(config, backbone), {})
+    replay = _replay(config, options, model, kept, console)
+    layers = _layers(options, method, layout, backbone.model, partial(evaluate, model, kept))
     findings = check_frames(splits, base.evaluations["train"], backbone, console, force=config.force)
     references = fit_references(backbone, splits, base.evaluations["train"])
     datasets = {name: dataset.with_shifts(references.shifts) for name, dataset in unshifted.items()}
@@ -88,17 +100,20 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
         datasets | drawn,
         options,
         folder,
+        spins=spins,
         replay=replay,
+        layers=layers,
         resume=config.resume,
         console=console,
     )
     if not leads:
         return FinetuneResult(folder, adapter, {})
     with adapter.applied(backbone.model):
-        final = evaluate_all(backbone, datasets)
+        final = evaluate_all(model, datasets)
 
     stages = {"base": base, "refit": judged(base.evaluations, datasets), "final": final}
-    outcome = Outcome(adapter, stages, fitted, references, splits, config.seed, findings)
+    forgotten = retention(backbone, adapter)
+    outcome = Outcome(adapter, stages, fitted, references, splits, config.seed, findings, forgotten)
     return FinetuneResult(folder, adapter, write_results(folder, backbone, outcome, console))
 
 
@@ -122,14 +137,22 @@ def prepare_folder(config: FinetuneConfig) -> Path:
     return make_folder(folder)
 
 
-def _replay(
-    config: FinetuneConfig, options: TrainingOptions, backbone: AbstractBackbone, console: Console
-) -> Replay | None:
-    """Structures to stay with the base on, if any were asked for, and a line about them."""
-    frames = read_replay(config, backbone)
-    if not frames:
+def _layers(
+    options: TrainingOptions, method: AbstractMethod, layout: Layout, model: nn.Module, predict: Callable[[], object]
+) -> dict[str, LayerRows] | None:
+    """What the layers of the base give on the structures that are predicted, where the anchor asks for that."""
+    if not options.anchor or not method.keeps_base:
         return None
-    replay = replay_of(backbone, frames, seed=options.seed)
+    return layer_rows(model, layout, predict, options.seed)
+
+
+def _replay(
+    config: FinetuneConfig, options: TrainingOptions, model: Predictor, kept: FrameDataset, console: Console
+) -> Replay | None:
+    """Structures to replay, if any were asked for, and a line about them."""
+    if not config.replay:
+        return None
+    replay = replay_of(model, kept.frames, seed=options.seed)
     console.print(
         f"replay   {len(replay.learned)} structures, {options.replay_batch_size} a step, weight "
         f"{options.replay_weight:g}; {len(replay.held)} held out, weight {options.drift_weight:g} in the best epoch",

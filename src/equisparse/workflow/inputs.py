@@ -12,7 +12,7 @@ from equisparse.backbones.registry import load_backbone
 from equisparse.blocks import Layout
 from equisparse.config.finetune import FinetuneConfig, parse_size
 from equisparse.data.demo import demo_files
-from equisparse.data.frames import LabelledFrame
+from equisparse.data.frames import LabelledFrame, unlabelled
 from equisparse.data.read import read_frames
 from equisparse.data.split import split_off
 from equisparse.errors import InputError
@@ -20,9 +20,10 @@ from equisparse.methods.base import AbstractMethod
 from equisparse.methods.registry import make_method, method_for_size
 from equisparse.methods.select import select
 from equisparse.methods.sparse import Sparse
+from equisparse.robustness.structures import probe_structures
 
-DEMO = "demo"
-"""Name of the packaged data set in place of a file."""
+DEMO, PROBE = "demo", "probe"
+"""Names in place of a file: the packaged data set; the probe structures to learn from, which are made on the spot."""
 
 _FILE_OVERHEAD = 1400
 """Bytes kept free for what a header says besides the layout: base, options, metrics, reference energies."""
@@ -71,17 +72,23 @@ def read_splits(config: FinetuneConfig) -> Splits:
     return Splits(frames, valid_frames, test_frames)
 
 
-def read_replay(config: FinetuneConfig, backbone: AbstractBackbone) -> list[LabelledFrame]:
-    """Structures to replay that a configuration names; labels in the files are not used.
+def read_kept(config: FinetuneConfig, backbone: AbstractBackbone) -> list[LabelledFrame]:
+    """Structures to stay with the base on: those that a configuration names, or the package's own.
+
+    Labels and spins in files are not used.
 
     Raises
     ------
     EquisparseError
         If a file cannot be read, or the base does not know an element.
     """
-    frames = read_frames(config.replay) if config.replay else []
-    if frames:
-        check_elements(backbone, [frame.atoms for frame in frames])
+    names = config.replay or [PROBE]
+    packaged = probe_structures(backbone.elements, "learn") if PROBE in names else []
+    files = [name for name in names if name != PROBE]
+    frames = unlabelled(packaged, PROBE) + (read_frames(files) if files else [])
+    check_elements(backbone, [frame.atoms for frame in frames])
+    for frame in frames:
+        frame.atoms.set_initial_magnetic_moments(None)
     return frames
 
 

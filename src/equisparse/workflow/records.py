@@ -89,7 +89,17 @@ def _split_predictions(
         stress=np.stack([_or_nan(frame.stress, (3, 3)) for frame in frames]),
         stress_before=before.stress,
         stress_after=after.stress,
+        **_split_moments(frames, before, after),
     )
+
+
+def _split_moments(frames: list[LabelledFrame], before: Evaluation, after: Evaluation) -> dict[str, Floats]:
+    """Moments of one split; nothing for models without spins, or without labels."""
+    if before.moments is None or after.moments is None or all(frame.moments is None for frame in frames):
+        return {}
+    moments = np.concatenate([_or_nan(frame.moments, (frame.n_atoms, 3)) for frame in frames])
+    predicted = {"moments_before": before, "moments_after": after}
+    return {"moments": moments} | {name: found.moments_near(moments) for name, found in predicted.items()}
 
 
 def _or_nan(label: Floats | None, shape: tuple[int, ...]) -> Floats:

@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from equisparse.adapters.adapter import NOT_MERGEABLE, Adapter, count_changes
+from equisparse.adapters.adapter import NOT_MERGEABLE, SPINS_STAY, Adapter, count_changes
 from equisparse.adapters.file import ADAPTER as ADAPTER
 from equisparse.adapters.file import save_adapter
 from equisparse.backbones.base import AbstractBackbone
@@ -23,6 +23,7 @@ from equisparse.report.document import write_report
 from equisparse.report.export import write_figures
 from equisparse.report.run import read_run
 from equisparse.report.text import error_table
+from equisparse.robustness.drift import drift_line
 from equisparse.training.fit import FitResult
 from equisparse.workflow.inputs import Splits
 from equisparse.workflow.records import write_findings, write_functional, write_predictions, write_signatures
@@ -49,6 +50,8 @@ class Outcome:
     seed : int
     findings : list of Finding
         Of the audit.
+    retention : mapping
+        Drift from the base, of `equisparse.robustness.drift.summary`.
     """
 
     adapter: Adapter
@@ -58,6 +61,7 @@ class Outcome:
     splits: Splits
     seed: int
     findings: list[Finding]
+    retention: Mapping[str, Any]
 
 
 def write_results(folder: Path, backbone: AbstractBackbone, outcome: Outcome, console: Console) -> dict[str, Any]:
@@ -79,7 +83,7 @@ def write_results(folder: Path, backbone: AbstractBackbone, outcome: Outcome, co
     metrics["base_bytes"], merged = backbone.native_bytes, folder / f"merged{backbone.native_suffix}"
     check = _merged(backbone, adapter, merged, outcome.splits)
     if check is None:
-        metrics["not_merged"] = NOT_MERGEABLE
+        metrics["not_merged"] = SPINS_STAY if adapter.spins else NOT_MERGEABLE
     else:
         metrics |= {"merged_check": asdict(check), "deployment": backbone.deployment_notes(Path(merged.name))}
     stages = {name: stage.evaluations for name, stage in outcome.stages.items()}
@@ -93,7 +97,7 @@ def write_results(folder: Path, backbone: AbstractBackbone, outcome: Outcome, co
     console.print(error_table({name: stage.metrics for name, stage in outcome.stages.items()}))
     closing = (
         *_closing_lines(metrics),
-        *([f"merged   no: {NOT_MERGEABLE}"] if check is None else [f"merged   {check}"]),
+        *([f"merged   no: {metrics['not_merged']}"] if check is None else [f"merged   {check}"]),
         f"results  {folder}",
         f"report   {report}",
         *([] if check is None else [backbone.deployment_notes(merged)]),
@@ -103,8 +107,8 @@ def write_results(folder: Path, backbone: AbstractBackbone, outcome: Outcome, co
 
 
 def _merged(backbone: AbstractBackbone, adapter: Adapter, path: Path, splits: Splits) -> MergeCheck | None:
-    """Write and check the native checkpoint; None where the method leaves none."""
-    if not adapter.mergeable:
+    """Write and check the native checkpoint; None where there is none that does what the adapter does."""
+    if not adapter.mergeable or adapter.spins is not None:
         return None
     return merge(backbone, adapter, path, [frame.atoms for frame in splits.valid[:_COMPARED_FRAMES]])
 
@@ -127,6 +131,7 @@ def _measured(backbone: AbstractBackbone, outcome: Outcome) -> dict[str, Any]:
         "changed_fraction_selected": changes.of_selected,
         "changed_count": changes.count,
         "stored_values": outcome.adapter.stored_values,
+        "spin_layer_values": outcome.adapter.spins.n_values if outcome.adapter.spins else 0,
         "steps": outcome.fitted.steps,
         "seconds": round(outcome.fitted.seconds, 2),
         "seed": outcome.seed,
@@ -134,6 +139,7 @@ def _measured(backbone: AbstractBackbone, outcome: Outcome) -> dict[str, Any]:
         "reference_shifts_ev": {str(z): shift for z, shift in references.shifts.items()},
         "reference_rank": references.rank,
         "reference_unresolved": list(references.unresolved),
+        "retention": dict(outcome.retention),
     }
 
 
@@ -145,11 +151,13 @@ def _rounded(value: Any) -> Any:
 
 
 def _closing_lines(metrics: Mapping[str, Any]) -> tuple[str, ...]:
-    """Size and price of the change."""
+    """Size and price of the change, and what it keeps of the base."""
     return (
         f"changed  {metrics['changed_count']:,} weights: {metrics['changed_fraction_model']:.3%} of the whole model, "
         f"{metrics['changed_fraction_selected']:.3%} of the selected tensors",
         f"adapter  {metrics['adapter_bytes']:,} bytes, {metrics['stored_values']:,} stored values "
-        f"(base checkpoint {metrics['base_bytes']:,} bytes)",
+        f"(base checkpoint {metrics['base_bytes']:,} bytes)"
+        + (f", and {metrics['spin_layer_values']:,} of the spin layer" if metrics["spin_layer_values"] else ""),
         f"training {metrics['steps']} steps in {metrics['seconds']:.0f} s",
+        f"kept     {drift_line(metrics['retention'])}",
     )

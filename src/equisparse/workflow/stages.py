@@ -7,15 +7,17 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from equisparse.adapters.adapter import Adapter, adapter_of
+from equisparse.adapters.adapter import Adapter, SpinPart, adapter_of
 from equisparse.adapters.attach import attach
-from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.base import AbstractBackbone, Predictor
 from equisparse.blocks import Layout
 from equisparse.data.audit import BasePrediction, audit, format_findings, has_errors
 from equisparse.data.audit.finding import Finding
 from equisparse.data.references import ReferenceFit, composition_matrix, fit_reference_shifts
 from equisparse.errors import DataError
+from equisparse.magnetism.model import SpinModel
 from equisparse.methods.base import AbstractMethod
+from equisparse.training.anchor import LayerRows
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.fit import FitResult, fit
 from equisparse.training.options import TrainingOptions
@@ -35,7 +37,7 @@ class Stage:
     metrics: Metrics
 
 
-def evaluate_all(backbone: AbstractBackbone, datasets: Mapping[str, FrameDataset]) -> Stage:
+def evaluate_all(backbone: Predictor, datasets: Mapping[str, FrameDataset]) -> Stage:
     """Predictions and errors of the present weights on every split."""
     return judged({name: evaluate(backbone, dataset) for name, dataset in datasets.items()}, datasets)
 
@@ -98,7 +100,9 @@ def train_adapter(
     options: TrainingOptions,
     folder: Path,
     *,
+    spins: SpinModel | None = None,
     replay: Replay | None = None,
+    layers: Mapping[str, LayerRows] | None = None,
     resume: bool = False,
     console: Console | None = None,
 ) -> tuple[Adapter, FitResult]:
@@ -114,20 +118,23 @@ def train_adapter(
         ``train`` and ``valid``, both with the shifts of the reference energies, which the adapter gets.
     options : TrainingOptions
         Resolved.
-    folder, replay, resume, console
+    spins : SpinModel, optional
+        A spin layer on `backbone`, to be trained with the method; it stays trained.
+    folder, replay, layers, resume, console
         As in `equisparse.training.fit.fit`.
     """
     train = datasets["train"]
     attachment = attach(backbone.model, method, layout, seed=options.seed)
     try:
         fitted = fit(
-            backbone,
+            spins or backbone,
             attachment,
             train,
             datasets["valid"],
             options,
             folder,
             replay=replay,
+            layers=layers,
             resume=resume,
             console=console,
         )
@@ -141,4 +148,6 @@ def train_adapter(
         )
     finally:
         attachment.detach()
+    if spins is not None:
+        adapter = replace(adapter, spins=SpinPart(spins.layer.options.to_dict(), spins.layer.stored()))
     return adapter, fitted

@@ -1,5 +1,6 @@
 """Pages are whole, small, quickly made, and hold nothing that a user's files could break."""
 
+import json
 import re
 import time
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pytest
 
 from equisparse.cli import main
 from equisparse.errors import InputError
+from equisparse.files import write_rows
 from equisparse.report.document import write_comparison, write_report
 from equisparse.report.sections.registry import SECTIONS
 
@@ -24,8 +26,32 @@ def visible(page: str) -> str:
 def test_every_section_with_data_is_there_and_the_others_are_not(make_run) -> None:
     page = write_report(make_run()).read_text()
     anchors = re.findall(r'<section id="(\w+)"', page)
-    assert anchors == [section.key for section in SECTIONS if section.key not in {"functional", "attribution"}]
+    missing = {"functional", "attribution", "robustness"}
+    assert anchors == [section.key for section in SECTIONS if section.key not in missing]
     assert re.findall(r'<a href="#(\w+)">', page) == anchors
+
+
+def test_what_was_probed_is_in_the_report_and_in_its_verdict(make_run) -> None:
+    folder = make_run()
+    assert "try it with" in visible(write_report(folder).read_text())
+    probe = folder / "probe"
+    probe.mkdir()
+    check = {
+        "test": "short range: dimers",
+        "finding": "1 of 1 with a <hole>",
+        "level": "fail",
+        "limits": "warn: a hole",
+    }
+    (probe / "verdict.json").write_text(json.dumps({"level": "fail", "checks": [check]}))
+    elements = [{"element": name, "in_data": name == "O", "force_mev_per_ang": 7.0} for name in ("O", "Cu")]
+    write_rows(probe / "elements.csv", elements)
+    scan = {"name": "O-O", "fall_base": 0.0, "fall_adapted": 1.5, "well_base": 2.0, "well_adapted": 2.0}
+    write_rows(probe / "dimers.csv", [scan | {"hole": True, "collapse": False}])
+    write_rows(probe / "dimers_curves.csv", [{"name": "O-O", "x": x, "base": 1 / x, "adapted": -x} for x in (1.0, 0.5)])
+    page = visible(write_report(folder).read_text())
+    assert "Dimer O-O" in page
+    assert page.count("1 of 1 with a &lt;hole&gt;") == 2
+    assert "try it with" not in page
 
 
 def test_nothing_is_loaded_from_anywhere(make_run) -> None:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equisparse.backbones.base import Prediction
+from equisparse.backbones.prediction import Prediction
 from equisparse.errors import StateError
 from equisparse.training.dataset import Targets
 from equisparse.training.loss import Loss

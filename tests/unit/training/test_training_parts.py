@@ -1,17 +1,18 @@
 """Loss, errors, schedules and options on numbers that can be checked by hand."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from schedulefree import AdamWScheduleFree
 from torch import nn
 
-from equisparse.backbones.base import Prediction
+from equisparse.backbones.prediction import Prediction
 from equisparse.errors import InputError
 from equisparse.methods.base import AbstractDelta, Controller, ParameterGroup, Stored
 from equisparse.training.dataset import Targets
-from equisparse.training.errors import ErrorSums
+from equisparse.training.errors import ErrorSums, best_flip
 from equisparse.training.loss import Loss
 from equisparse.training.optim import build_optimizer, build_schedule
 from equisparse.training.options import TrainingOptions
@@ -100,3 +101,48 @@ def test_options_are_resolved_and_checked() -> None:
     for wrong in ({"batch_size": 0}, {"epochs": 0}, {"lr": -1.0}, {"optimizer": "sgd"}):
         with pytest.raises(InputError):
             TrainingOptions(**wrong)  # type: ignore[arg-type]
+
+
+def magnetic_batch() -> tuple[Prediction, Targets]:
+    """Two frames of 1 and 2 atoms; all moments of the second are turned round, and one of them has no label."""
+    prediction, targets = batch()
+    moments = torch.tensor([[0.0, 0.0, 2.0], [0.0, 0.0, 1.0], [0.0, 0.0, -1.5]])
+    labels = torch.tensor([[0.0, 0.3, 2.4], [0.0, 0.0, -1.2], [math.nan] * 3])
+    forces = torch.tensor([[0.0, 0.0, 0.02], [math.nan] * 3, [math.nan] * 3])
+    return replace(prediction, moments=moments, magnetic_forces=torch.zeros(3, 3)), replace(
+        targets, moments=labels, magnetic_forces=forces
+    )
+
+
+def test_moments_turned_round_in_a_whole_frame_are_no_error() -> None:
+    prediction, targets = magnetic_batch()
+    strict, lenient = ErrorSums(), ErrorSums(flips=True)
+    for sums in (strict, lenient):
+        sums.update(prediction, targets)
+    assert lenient.metrics()["moment_mae_mub"] == pytest.approx((0.5 + 0.2) / 2)
+    assert strict.metrics()["moment_mae_mub"] == pytest.approx((0.5 + 2.2) / 2)
+    assert lenient.metrics()["magnetic_force_mae_ev_per_mub"] == pytest.approx(0.02 / 3)
+
+
+def test_only_whole_frames_are_turned_round() -> None:
+    moments = torch.tensor([[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]])
+    target = torch.tensor([[0.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
+    assert best_flip(moments, target, torch.tensor([1, 1]))[:, 2].tolist() == [1.0, 1.0]
+    assert best_flip(moments, target, torch.tensor([2]))[:, 2].tolist() == [1.0, -1.0]
+
+
+def test_magnetic_loss_by_hand() -> None:
+    prediction, targets = magnetic_batch()
+    spin_free = Loss(2.0, 10.0, 100.0, 0.01)(*batch())
+    value = Loss(2.0, 10.0, 100.0, 0.01, 3.0, 7.0, flips=True)(prediction, targets)
+    moment = 0.01 * sum(error - 0.005 for error in (0.3, 0.4, 0.2)) / 6
+    force = 0.01 * (0.02 - 0.005) / 3
+    assert (value - spin_free).item() == pytest.approx(3 * moment + 7 * force, rel=1e-3)
+
+
+def test_models_without_spins_have_no_magnetic_errors() -> None:
+    _, targets = magnetic_batch()
+    sums = ErrorSums()
+    sums.update(batch()[0], targets)
+    assert sums.metrics()["moment_mae_mub"] is None
+    assert sums.metrics()["magnetic_force_mae_ev_per_mub"] is None

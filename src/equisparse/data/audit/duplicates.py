@@ -16,7 +16,7 @@ _STRESS_DIFFERS = 5e-3
 
 def duplicates(data: FrameSet) -> Iterator[Finding]:
     """Frames with equal elements, cell and positions, with equal or with different labels."""
-    pairs = [(group[0], other) for group in _duplicate_groups(data) for other in group[1:]]
+    pairs = [(group[0], other) for group in duplicate_groups(data) for other in group[1:]]
     alike = {pair for pair in pairs if same_magnetism(data.surroundings[pair[0]], data.surroundings[pair[1]])}
     clash = {pair for pair in pairs if _labels_differ(data, *pair)}
     plain = {i for pair in clash & alike for i in pair}
@@ -36,7 +36,7 @@ def duplicates(data: FrameSet) -> Iterator[Finding]:
             "duplicates-differ-in-spin",
             f"{len(spin)} frames share their structure with another one but differ in spin and in labels",
             spin,
-            "a model that does not see spins cannot fit both: keep the ground states, or use a spin-aware model",
+            "a model that does not see spins cannot fit both: keep the ground states, or train with --spin",
         )
     if equal:
         yield data.finding(
@@ -79,7 +79,8 @@ def _leaks(train: FrameSet, other: FrameSet) -> Iterator[Finding]:
         )
 
 
-def _duplicate_groups(data: FrameSet) -> list[list[int]]:
+def duplicate_groups(data: FrameSet) -> list[list[int]]:
+    """Numbers of the frames that share one structure, for each structure that occurs more than once."""
     groups = Groups(len(data.frames))
     for leader, near in near_pairs(data.keys, data.descriptors, tolerance=_SAME):
         for other in near.tolist():

@@ -21,6 +21,12 @@ from equisparse.data.audit.labels import (
     net_force,
     stress_plausible,
 )
+from equisparse.data.audit.magnetic import (
+    moments_without_order,
+    orders_look_alike,
+    spin_conventions,
+    spins_on_strange_atoms,
+)
 from equisparse.data.audit.structure import cells, close_atoms, few_frames, isolated_atoms, known_elements
 from equisparse.data.frames import LabelledFrame
 from equisparse.errors import DataError
@@ -46,6 +52,10 @@ SET_CHECKS: tuple[Callable[[FrameSet], Iterator[Finding]], ...] = (
     isolated_atoms,
     separable_elements,
     few_frames,
+    moments_without_order,
+    orders_look_alike,
+    spins_on_strange_atoms,
+    spin_conventions,
 )
 """Checks that run on each set of frames by itself."""
 

@@ -25,7 +25,8 @@ def accuracy(run: Run) -> Markup:
     """Error table, parity plots, errors per group."""
     parts = [html.table(*error_table(run))]
     if split := run.predictions:
-        parity = [plot for make in (_energy_parity, _force_parity, _stress_parity) for plot in make(split, run.judged)]
+        makers = (_energy_parity, _force_parity, _stress_parity, _moment_parity)
+        parity = [plot for make in makers for plot in make(split, run.judged)]
         parts.append(Markup('<div class="pair">{}</div>').format(Markup("").join(parity)))
         parts += _groups(errors_by_element(split), "element", "atoms")
         parts += _groups(errors_by_type(split), "configuration type", "frames")
@@ -68,6 +69,18 @@ def _stress_parity(split: SplitPredictions, name: str) -> Iterator[Markup]:
         return [f"{_frame_label(split, f)}<br>{_VOIGT[c]}" for f, c in zip(frames, components, strict=True)], frames
 
     yield from _components(values, f"Stress components, {name} frames.", "GPa", labels)
+
+
+def _moment_parity(split: SplitPredictions, name: str) -> Iterator[Markup]:
+    """Components of magnetic moments; before training they are the input spins."""
+    if split.moments is None or split.moments_before is None or split.moments_after is None:
+        return
+    values = [part.reshape(-1) for part in (split.moments, split.moments_before, split.moments_after)]
+
+    def labels(places: Integers) -> tuple[list[str], Integers]:
+        return _component_labels(split, places), split.frame_of_atom[places // 3]
+
+    yield from _components(values, f"Moment components, {name} frames; base: the input spins.", "muB", labels)
 
 
 def _components(

@@ -14,6 +14,7 @@ from equisparse.report.sections.cost import cost
 from equisparse.report.sections.data import data
 from equisparse.report.sections.functional import functional
 from equisparse.report.sections.learning import learning
+from equisparse.report.sections.robustness import robustness
 from equisparse.report.sections.structures import structures
 from equisparse.report.sections.usage import usage
 from equisparse.report.sections.verdict import verdict
@@ -46,6 +47,7 @@ SECTIONS = (
     Section("changes", "What changed", changes),
     Section("functional", "What the layers now give", functional),
     Section("attribution", "What each change does", attribution),
+    Section("robustness", "Robustness", robustness),
     Section("cost", "Cost", cost),
     Section("usage", "Use and cite it", usage),
     Section("configuration", "Configuration", configuration),

@@ -36,8 +36,8 @@ _UNRESOLVED = (
     "in the data."
 )
 _UNCHECKED = (
-    "Other materials: what the base knew outside of these data may be lost.",
-    "Long molecular dynamics, short distances and large strains: try them before production.",
+    "Other materials: what the base knew outside of these data may be lost; try it with `equisparse probe`.",
+    "Molecular dynamics, short distances and large strains: try them before production with `equisparse probe`.",
 )
 
 
@@ -107,8 +107,17 @@ def checks(run: Run, ratios: dict[str, RatioInterval]) -> Iterator[tuple[Mark, s
         yield state, f"{percent(ratio.better)} of the frames have a smaller {name} error than before."
     if unresolved := run.metrics.get("reference_unresolved"):
         yield "caution", _UNRESOLVED.format(", ".join(unresolved))
-    for text in _UNCHECKED:
-        yield "open", text
+    yield from _probe_checks(run)
+
+
+def _probe_checks(run: Run) -> Iterator[tuple[Mark, str]]:
+    """What `equisparse probe` found, or that it was not run."""
+    states: dict[str, Mark] = {"pass": "good", "warn": "caution", "fail": "bad"}
+    for check in run.probe.get("checks", ()):
+        yield states[check["level"]], f"{check['test'].capitalize()}: {check['finding']}."
+    if not run.probe:
+        for text in _UNCHECKED:
+            yield "open", text
 
 
 def _audit_check(run: Run) -> Iterator[tuple[Mark, str]]:

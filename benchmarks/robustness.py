@@ -1,0 +1,166 @@
+"""Drift, holes and dynamics of fine-tuned models, set by set and method by method; resumable, one JSON line a cell.
+
+    python benchmarks/robustness.py --sets build/sets
+    python benchmarks/robustness.py --sets build/sets --only ethanol --labels sparse full --steps 100 --list
+    python benchmarks/robustness.py --sets build/sets --only ethanol --labels full --replay-weight 0.1
+
+Every cell is a fine-tune (`equisparse finetune`, ``train``, ``valid`` and ``test`` of ``--sets``/NAME) and then
+`equisparse probe` on it. With ``--runs`` the run folders are kept, and a finished one is not trained again.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ase.io
+from accuracy import add_row, rows_of
+from rich.console import Console
+
+from equisparse.config.finetune import FinetuneConfig
+from equisparse.data.read import read_frames
+from equisparse.files import read_rows
+from equisparse.robustness.dynamics import DynamicsOptions
+from equisparse.workflow.finetune import finetune
+from equisparse.workflow.probe import ProbeOptions, probe_run
+
+RESULTS = Path(__file__).parent / "results" / "robustness.jsonl"
+SETS = {"ethanol": (10, 100), "aspirin": (10, 100), "cu": (2, 50), "hfo2": (2, 50)}
+"""Set -> batch size, training frames."""
+METHODS: dict[str, dict[str, Any]] = {
+    "sparse": {"method": "sparse"},
+    "sparse 3 %": {"method": "sparse", "changed": 0.03},
+    "elora": {"method": "elora"},
+    "full": {"method": "full"},
+}
+TEST_FRAMES = 100
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", type=Path, default=Path("build/sets"))
+    parser.add_argument("--only", nargs="+", default=list(SETS), choices=SETS, help="data sets")
+    parser.add_argument("--labels", nargs="+", default=list(METHODS), choices=METHODS, help="methods")
+    parser.add_argument("--base", default="7net-0")
+    parser.add_argument("--steps", type=int, default=300, help="optimiser steps, rounded up to whole epochs")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--replay-weight", type=float, default=0.0, help="replay of the packaged probe structures")
+    parser.add_argument("--anchor", type=float, default=0.0)
+    parser.add_argument("--temperature", type=float, default=300.0)
+    parser.add_argument("--md-steps", type=int, default=500)
+    parser.add_argument("--starts", type=int, default=2)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--runs", type=Path, help="folder that keeps the runs")
+    parser.add_argument("--list", action="store_true", help="say which cells are missing, run nothing")
+    return parser.parse_args()
+
+
+def cells(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """What identifies each cell: everything that changes its result."""
+    shared = ("steps", "seed", "replay_weight", "anchor", "temperature", "md_steps", "starts")
+    options = {name: getattr(arguments, name) for name in shared}
+    for name in arguments.only:
+        for label in arguments.labels:
+            yield {"name": name, "label": label, "base": Path(arguments.base).name} | options
+
+
+def config_of(cell: dict[str, Any], arguments: argparse.Namespace, folder: Path) -> FinetuneConfig:
+    """Configuration of the fine-tune; the frames it uses are copied beside its folder."""
+    batch, count = SETS[cell["name"]]
+    files = {}
+    for split, most in (("train", count), ("valid", None), ("test", TEST_FRAMES)):
+        source = arguments.sets / cell["name"] / f"{split}.xyz.gz"
+        files[split] = [str(first_frames(source, most, folder))]
+    n_train = len(read_frames(files["train"]))
+    return FinetuneConfig(
+        **files,
+        **METHODS[cell["label"]],
+        base=arguments.base,
+        replay=["probe"] if cell["replay_weight"] else None,
+        replay_weight=cell["replay_weight"],
+        anchor=cell["anchor"],
+        epochs=-(-cell["steps"] // -(-n_train // batch)),
+        batch_size=batch,
+        seed=cell["seed"],
+        device=arguments.device,
+        out=str(folder / "run"),
+    )
+
+
+def first_frames(source: Path, most: int | None, folder: Path) -> Path:
+    """A copy of the first frames of a file, or the file itself where all are wanted."""
+    if most is None:
+        return source.resolve()
+    target = folder / source.name.removesuffix(".gz").replace(".xyz", ".extxyz")
+    folder.mkdir(parents=True, exist_ok=True)
+    ase.io.write(target, ase.io.read(source, f":{most}", format="extxyz"), format="extxyz")
+    return target
+
+
+def run(cell: dict[str, Any], arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Fine-tune unless that is done, then probe."""
+    console = Console(stderr=True, quiet=True)
+    if not (folder / "run" / "metrics.json").exists():
+        finetune(config_of(cell, arguments, folder), console)
+    metrics = json.loads((folder / "run" / "metrics.json").read_text())
+    dynamics = DynamicsOptions(cell["temperature"], cell["md_steps"], None, cell["seed"])
+    start = time.perf_counter()
+    level = probe_run(folder / "run", ProbeOptions(dynamics, cell["starts"]), console, device=arguments.device)
+    probe = folder / "run" / "probe"
+    groups = {row.pop("group"): row for row in read_rows(probe / "groups.csv")}
+    runs = read_rows(probe / "dynamics.csv")
+    slopes = [abs(row["drift_mev_per_atom_ps"]) for row in runs if row["drift_mev_per_atom_ps"] is not None]
+    return {
+        "cell": cell,
+        "test": metrics["final"]["test"],
+        "refit_test": metrics["refit"]["test"],
+        "changed_fraction_model": metrics["changed_fraction_model"],
+        "drift": groups,
+        "holes": {name: holes_of(read_rows(probe / f"{name}.csv")) for name in ("dimers", "compression")},
+        "dynamics": {
+            "survived": sum(not row["failure"] for row in runs),
+            "runs": 2 * cell["starts"],
+            "failures": [row["failure"] for row in runs if row["failure"]],
+            "largest_nve_drift_mev_per_atom_ps": max(slopes, default=None),
+        },
+        "level": level,
+        "probe_seconds": round(time.perf_counter() - start, 1),
+        "versions": metrics["versions"],
+    }
+
+
+def holes_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Counts and the worst case."""
+    worst = max(rows, key=lambda row: row["fall_adapted"] - row["fall_base"])
+    return {
+        "scans": len(rows),
+        "holes": sum(row["hole"] == "True" for row in rows),
+        "below_the_well": sum(row["collapse"] == "True" for row in rows),
+        "worst": {name: worst[name] for name in ("name", "fall_base", "fall_adapted", "fall_at")},
+    }
+
+
+def main() -> None:
+    """Run the cells that are missing."""
+    arguments = parse_arguments()
+    for cell in cells(arguments):
+        found = any(row["cell"] == cell for row in rows_of(arguments.results))
+        print(time.strftime("%H:%M:%S"), "done   " if found else "missing", json.dumps(cell), flush=True)
+        if found or arguments.list:
+            continue
+        with tempfile.TemporaryDirectory() as name:
+            kept = (
+                arguments.runs / ", ".join(f"{key}={value}" for key, value in cell.items()) if arguments.runs else None
+            )
+            row = run(cell, arguments, kept or Path(name))
+        add_row(arguments.results, row)
+        print(row["level"], row["drift"]["all"], row["holes"], row["dynamics"], flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""Compute TM-O-Spin: 3d metals and monoxides, the same geometries in ferro- and antiferromagnetic order, with GPAW.
+
+Spin-polarised PBE, with the U of the Materials Project on the oxides (Mn 3.9, Fe 5.3, Co 3.32, Ni 6.2 eV). Needs GPAW
+>= 22.8 with its PAW setups and nothing of equisparse. Resumable: every converged frame is one file under ``--work``;
+frames that are there are skipped, so the command can be killed and started again, and several workers can share one
+folder::
+
+    python scripts/make_tm_o_spin.py compute --work spin-work --worker 0/2 &
+    python scripts/make_tm_o_spin.py compute --work spin-work --worker 1/2
+    python scripts/make_tm_o_spin.py collect --work spin-work --out tm-o-spin
+
+Each frame depends on its number and the seed alone; numbers 2 n and 2 n + 1 are the two orders of geometry n. A frame
+is tried again with gentler mixing; if that does not converge either, it is recorded as failed and left out. The cutoff
+is too low for stresses, which are not written.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from ase.build import bulk
+
+SEED = 20260619
+GEOMETRIES = 9
+"""Of each system, the first without strain and displacements."""
+OXIDES = {"Mn": (4.44, 3.9, 5.0), "Fe": (4.33, 5.3, 4.0), "Co": (4.26, 3.32, 3.0), "Ni": (4.18, 6.2, 2.0)}
+"""Lattice constant (Angstrom), U (eV) and starting moment (muB)."""
+METALS = {"Fe": ("bcc", 2.84, 2.5), "Cr": ("bcc", 2.87, 1.0), "Co": ("hcp", 2.49, 1.8), "Ni": ("fcc", 3.52, 0.8)}
+"""Lattice, lattice constant (Angstrom) and starting moment (muB)."""
+SYSTEMS = (*(f"{metal}O" for metal in OXIDES), *METALS)
+ORDERS = ("ferromagnetic", "antiferromagnetic")
+SETTINGS = {
+    "code": "GPAW, plane waves",
+    "functional": "PBE, on oxides PBE+U (d shells, eV): " + ", ".join(f"{m} {row[1]}" for m, row in OXIDES.items()),
+    "cutoff_ev": 400,
+    "kpoints": "oxides 2x2x2, metals 5x5x5, Monkhorst-Pack",
+    "occupations": "Fermi-Dirac 0.1 eV, energies extrapolated to zero width",
+    "convergence": "energy 1e-5 eV per electron, density 1e-4, forces 1e-2 eV/Angstrom",
+    "orders": "oxides: alternating (111) planes (AF-II); bcc: corner and centre; hcp and fcc: alternating planes",
+}
+MIXING = ((0.1, 5, 50.0), (0.02, 8, 100.0))
+"""Weight of the new density, number of old ones, and damping of long waves: first try, second try."""
+
+
+def make_frame(number):
+    """Strained and rattled cell of one system in one order: two metal atoms, in oxides with two of oxygen."""
+    geometry, order = divmod(number, len(ORDERS))
+    system, copy = SYSTEMS[geometry // GEOMETRIES], geometry % GEOMETRIES
+    atoms, moment = perfect_cell(system)
+    if copy:
+        rng = np.random.default_rng([SEED, geometry])
+        strain = rng.normal(0.0, 0.015, (3, 3)) + rng.uniform(-0.04, 0.04) * np.eye(3)
+        atoms.set_cell(atoms.cell @ (np.eye(3) + (strain + strain.T) / 2), scale_atoms=True)
+        atoms.positions += rng.normal(0.0, rng.uniform(0.02, 0.08), atoms.positions.shape)
+    signs = (1, 1) if ORDERS[order] == "ferromagnetic" else (1, -1)
+    moments = np.zeros(len(atoms))
+    moments[np.flatnonzero(atoms.numbers != 8)] = moment * np.array(signs)
+    atoms.set_initial_magnetic_moments(moments)
+    atoms.info |= {"config_type": f"{system}-{ORDERS[order]}", "system": system, "geometry": geometry}
+    return atoms
+
+
+def perfect_cell(system):
+    """Cell with two metal atoms that alternate in the antiferromagnetic order, and their starting moment."""
+    if system in METALS:
+        lattice, a, moment = METALS[system]
+        if lattice == "fcc":  # body-centred tetragonal cell with alternating (001) planes
+            cell = np.diag([a / np.sqrt(2), a / np.sqrt(2), a])
+            return Atoms([system] * 2, scaled_positions=[[0, 0, 0], [0.5, 0.5, 0.5]], cell=cell, pbc=True), moment
+        return bulk(system, lattice, a=a, **({"cubic": True} if lattice == "bcc" else {})), moment
+    metal = system.removesuffix("O")
+    a, _, moment = OXIDES[metal]
+    cell = a * (0.5 * np.ones((3, 3)) + 0.5 * np.eye(3))
+    places = np.array([0.0, 0.5, 0.25, 0.75])[:, None] * np.ones(3)
+    return Atoms([metal] * 2 + ["O"] * 2, scaled_positions=places, cell=cell, pbc=True), moment
+
+
+def compute(atoms, mixing, log):
+    """Energy (eV, extrapolated), forces (eV/Angstrom) and moments (muB) with the settings above."""
+    from gpaw import GPAW, PW, FermiDirac, MixerDif
+
+    metal = str(atoms.symbols[0])
+    oxide = 8 in atoms.numbers
+    beta, history, weight = mixing
+    atoms.calc = GPAW(
+        mode=PW(SETTINGS["cutoff_ev"]),
+        xc="PBE",
+        kpts={"size": (2, 2, 2) if oxide else (5, 5, 5), "gamma": False},
+        setups={metal: f":d,{OXIDES[metal][1]}"} if oxide else {},
+        occupations=FermiDirac(0.1),
+        mixer=MixerDif(beta, history, weight, beta, history, weight),
+        convergence={"energy": 1e-5, "density": 1e-4, "forces": 1e-2},
+        maxiter=250,
+        symmetry={"point_group": False},
+        txt=str(log),
+    )
+    return atoms.get_potential_energy(), atoms.get_forces(), atoms.get_magnetic_moments()
+
+
+def total():
+    """Number of frames."""
+    return len(SYSTEMS) * GEOMETRIES * len(ORDERS)
+
+
+def run(work, worker, workers):
+    """Compute every frame of this worker that has no file yet."""
+    work.mkdir(parents=True, exist_ok=True)
+    for number in range(worker, total(), workers):
+        target, failed = work / f"{number:03d}.xyz", work / f"{number:03d}.failed"
+        if target.exists() or failed.exists():
+            continue
+        start, errors = time.time(), []
+        for attempt, mixing in enumerate(MIXING):
+            atoms = make_frame(number)
+            try:
+                energy, forces, moments = compute(atoms, mixing, work / f"{number:03d}-{attempt}.txt")
+            except Exception as error:  # noqa: BLE001  GPAW raises its own types; the run goes on
+                errors.append(f"{type(error).__name__}: {error}")
+                continue
+            write_frame(target, atoms, energy, forces, moments)
+            print(
+                f"frame {number}: {atoms.info['config_type']} {energy:.4f} eV, {time.time() - start:.0f} s", flush=True
+            )
+            break
+        else:
+            failed.write_text("\n".join(errors) + "\n")
+            print(f"frame {number}: failed: {errors[-1]}", flush=True)
+
+
+def write_frame(target, atoms, energy, forces, moments):
+    """Write one converged frame at once; whether it kept its order is written, too."""
+    start = atoms.get_initial_magnetic_moments()
+    along = (start * moments)[start != 0]
+    atoms.calc = None
+    atoms.info |= {"REF_energy": float(energy), "kept_order": bool((along > 0).all() or (along < 0).all())}
+    atoms.arrays["REF_forces"], atoms.arrays["REF_magmoms"] = np.array(forces), np.array(moments)
+    part = target.with_suffix(".part")
+    ase.io.write(part, atoms, format="extxyz")
+    os.replace(part, target)
+
+
+def collect(work, out):
+    """Write all converged frames that kept their order as one .xyz.gz, with a provenance file beside it."""
+    out.mkdir(parents=True, exist_ok=True)
+    found = [ase.io.read(path) for path in sorted(work.glob("[0-9]*.xyz"))]
+    frames = [frame for frame in found if frame.info.pop("kept_order")]
+    for frame in frames:
+        frame.positions = frame.positions.round(6)
+    ase.io.write(out / "tm_o_spin.xyz.gz", frames, format="extxyz")
+    geometries = [frame.info["geometry"] for frame in frames]
+    provenance = {
+        "system": "MnO, FeO, CoO, NiO, Fe, Cr, Co, Ni; strained and rattled; each geometry in two magnetic orders",
+        "labels": {
+            "initial_magmoms": "muB, input",
+            "REF_energy": "eV, total",
+            "REF_forces": "eV/Angstrom",
+            "REF_magmoms": "muB, within the augmentation spheres, signed",
+        },
+        "settings": SETTINGS,
+        "seed": SEED,
+        "frames": len(frames),
+        "geometries_in_both_orders": sum(geometries.count(number) == 2 for number in set(geometries)),
+        "left_their_order": len(found) - len(frames),
+        "failed": sorted(path.stem for path in work.glob("*.failed")),
+        "script": "scripts/make_tm_o_spin.py",
+        "licence": "MIT, as this package",
+    }
+    (out / "provenance.json").write_text(json.dumps(provenance, indent=2) + "\n")
+    print(json.dumps({key: provenance[key] for key in ("frames", "geometries_in_both_orders", "left_their_order")}))
+
+
+def main(argv=None):
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=["compute", "collect"])
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--worker", default="0/1", help="K/N: this is worker K of N")
+    parser.add_argument("--out", type=Path, default=Path("tm-o-spin"))
+    options = parser.parse_args(argv)
+    if options.action == "collect":
+        collect(options.work, options.out)
+    else:
+        worker, workers = (int(part) for part in options.worker.split("/"))
+        run(options.work, worker, workers)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,8 @@
+"""``python -m equisparse.cli``."""
+
+import sys
+
+from equisparse.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""Drift: how far a model moved from its base on structures that it was not trained for.
+
+Energies are compared without the shifts of the reference energies, which are kept outside of the model. The distance of
+a structure from the training data is the fraction of its atoms whose element is not in the data: a fingerprint of the
+geometry cannot be compared across compositions, and the elements decide which weights the data have reached.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+
+from equisparse.robustness.predictions import Predictions
+from equisparse.units import GPA_PER_EV_PER_ANG3
+
+QUANTITIES = ("energy_mev_per_atom", "force_mev_per_ang", "stress_gpa")
+"""Drifts of one structure."""
+
+DISTANCES = ("all elements in the data", "some elements in the data", "no element in the data")
+"""Distance from the training data in words: fraction of foreign atoms of 0, between, and 1."""
+
+
+@dataclass(frozen=True)
+class DriftRow:
+    """Drift on one structure.
+
+    Parameters
+    ----------
+    name, kind : str
+    foreign : float
+        Fraction of the atoms whose element is not in the training data.
+    energy_mev_per_atom : float
+        Absolute difference of the energies.
+    force_mev_per_ang : float
+        Mean absolute difference over force components.
+    stress_gpa : float or None
+        Mean absolute difference over components; None for a molecule.
+    """
+
+    name: str
+    kind: str
+    foreign: float
+    energy_mev_per_atom: float
+    force_mev_per_ang: float
+    stress_gpa: float | None
+
+
+@dataclass(frozen=True)
+class ElementDrift:
+    """Drift over the structures that hold an element.
+
+    Parameters
+    ----------
+    element : str
+    in_data : bool
+        Whether the training data hold it.
+    n_structures : int
+    energy_mev_per_atom : float
+        Median over these structures.
+    force_mev_per_ang : float
+        Mean absolute difference over force components on atoms of this element.
+    """
+
+    element: str
+    in_data: bool
+    n_structures: int
+    energy_mev_per_atom: float
+    force_mev_per_ang: float
+
+
+def drift_rows(
+    structures: Sequence[Atoms], base: Predictions, adapted: Predictions, elements: Collection[int]
+) -> list[DriftRow]:
+    """Drift structure by structure.
+
+    Parameters
+    ----------
+    structures : sequence of Atoms
+        With ``name`` and ``kind`` in `info`.
+    base, adapted : Predictions
+        Of these structures.
+    elements : collection of int
+        Atomic numbers in the training data.
+    """
+    return [
+        DriftRow(
+            name=str(atoms.info["name"]),
+            kind=str(atoms.info["kind"]),
+            foreign=float(np.mean([z not in elements for z in atoms.numbers.tolist()])),
+            energy_mev_per_atom=1e3 * float(abs(adapted.energy[i] - base.energy[i])) / len(atoms),
+            force_mev_per_ang=1e3 * float(np.abs(adapted.forces[i] - base.forces[i]).mean()),
+            stress_gpa=_stress(adapted.stress[i] - base.stress[i]),
+        )
+        for i, atoms in enumerate(structures)
+    ]
+
+
+def element_drifts(
+    structures: Sequence[Atoms], base: Predictions, adapted: Predictions, elements: Collection[int]
+) -> list[ElementDrift]:
+    """Drift element by element, in the order of atomic numbers; arguments as for `drift_rows`."""
+    numbers = np.concatenate([atoms.numbers for atoms in structures])
+    force = 1e3 * np.abs(np.concatenate(adapted.forces) - np.concatenate(base.forces)).mean(axis=1)
+    size = np.array([len(atoms) for atoms in structures])
+    energy = 1e3 * np.abs(adapted.energy - base.energy) / size
+    owner = np.repeat(np.arange(len(size)), size)
+    rows = []
+    for z in np.unique(numbers).tolist():
+        holding = np.unique(owner[numbers == z])
+        median, mean = float(np.median(energy[holding])), float(force[numbers == z].mean())
+        rows.append(ElementDrift(chemical_symbols[z], z in elements, len(holding), median, mean))
+    return rows
+
+
+def summary(rows: Iterable[DriftRow]) -> dict[str, Any]:
+    """Number of structures, and median, 90th percentile and largest value of each drift; None where there is none."""
+    rows = list(rows)
+    found: dict[str, Any] = {"n_structures": len(rows)}
+    for name in QUANTITIES:
+        values = [value for row in rows if (value := getattr(row, name)) is not None]
+        for title, fraction in (("median", 0.5), ("p90", 0.9), ("max", 1.0)):
+            found[f"{name}_{title}"] = float(f"{np.quantile(values, fraction):.4g}") if values else None
+    return found
+
+
+def grouped(rows: Sequence[DriftRow]) -> dict[str, dict[str, Any]]:
+    """Summary of all structures, of each kind, and of each distance from the training data that occurs."""
+    groups: dict[str, list[DriftRow]] = {"all": list(rows)}
+    for kind in dict.fromkeys(row.kind for row in rows):
+        groups[f"{kind}s"] = [row for row in rows if row.kind == kind]
+    groups |= {title: found for title in DISTANCES if (found := [row for row in rows if _distance(row) == title])}
+    return {title: summary(members) for title, members in groups.items()}
+
+
+def drift_line(found: Mapping[str, Any]) -> str:
+    """A summary in one line."""
+    energy, force = (
+        f"{found[f'{name}_median']:.3g} ({found[f'{name}_p90']:.3g}) {unit}"
+        for name, unit in (("energy_mev_per_atom", "meV/atom"), ("force_mev_per_ang", "meV/Angstrom"))
+    )
+    return f"drift on {found['n_structures']} probe structures, median (90 %): energy {energy}, force {force}"
+
+
+def _distance(row: DriftRow) -> str:
+    """Distance from the training data in words."""
+    return DISTANCES[0 if row.foreign == 0 else 2 if row.foreign == 1 else 1]
+
+
+def _stress(difference: Any) -> float | None:
+    """Mean absolute difference in GPa; None where there is no stress."""
+    value = GPA_PER_EV_PER_ANG3 * float(np.abs(difference).mean())
+    return value if np.isfinite(value) else None

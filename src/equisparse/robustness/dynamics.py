@@ -1,0 +1,265 @@
+"""Short molecular dynamics: whether the model holds a structure together and conserves energy.
+
+A run is NVT (Langevin) from a structure, then NVE (velocity Verlet) from where that ended, so that the energy drift is
+that of a thermalised state. It ends at the first failure, whose frame is kept.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from ase import Atoms, units
+from ase.calculators.calculator import Calculator
+from ase.data import atomic_numbers, covalent_radii
+from ase.md.langevin import Langevin
+from ase.md.md import MolecularDynamics
+from ase.md.verlet import VelocityVerlet
+from ase.neighborlist import neighbor_list
+from scipy.ndimage import gaussian_filter1d
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from equisparse.data.frames import Floats
+from equisparse.errors import InputError
+
+Failure = Literal["", "not finite", "fused", "lost", "too hot"]
+"""Why a run ended; empty if it did not."""
+
+FUSED = 0.6
+"""Distance over the sum of covalent radii below which two atoms are fused; a triple bond vibrates down to 0.7."""
+BONDED = 1.6
+"""The same, above which two atoms hang together no longer."""
+HOTTEST = 3.0
+"""Temperature over the chosen one that is a blow-up; for few atoms at least eight standard deviations above it."""
+FRICTION = 0.01
+"""Of the thermostat, 1/fs."""
+LIGHT, TIMESTEPS = 1.5, (0.5, 1.0)
+"""Mass up to which atoms need the shorter of the two time steps, fs."""
+
+_CHECK_EVERY = 5
+_RDF_REACH, _RDF_BIN, _RDF_WIDTH = 6.0, 0.05, 2.0
+"""Angstrom, Angstrom, bins."""
+
+
+@dataclass(frozen=True)
+class DynamicsOptions:
+    """How long and how hot.
+
+    Parameters
+    ----------
+    temperature : float
+        K.
+    steps : int
+        Of each of the two runs.
+    timestep : float or None
+        fs; by default 0.5 with hydrogen, else 1.
+    seed : int
+        Of velocities and thermostat.
+    """
+
+    temperature: float = 300.0
+    steps: int = 500
+    timestep: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value, low, high in (
+            ("temperature", self.temperature, 0, 20000),
+            ("steps", self.steps, 9, 10**8),
+            ("timestep", 1.0 if self.timestep is None else self.timestep, 0, 10),
+        ):
+            if not low < value <= high:
+                expected = f"more than {low}, at most {high}"
+                raise InputError(f"The option {name} is out of range.", given=str(value), expected=expected)
+
+
+@dataclass(frozen=True)
+class DynamicsRow:
+    """What one run gave.
+
+    Parameters
+    ----------
+    name : str
+        Formula and number of the start.
+    ensemble : {"NVT", "NVE"}
+    picoseconds : float
+        How far it got.
+    failure : str
+        Empty, ``not finite``, ``fused``, ``lost`` or ``too hot``.
+    hottest, mean_temperature : float
+        K.
+    drift_mev_per_atom_ps : float or None
+        Slope of the total energy, NVE only.
+    rdf_distance : float or None
+        Of the pair distances from those of the data, 0 (same) to 1 (nothing shared); of whole runs only.
+    """
+
+    name: str
+    ensemble: str
+    picoseconds: float
+    failure: str
+    hottest: float
+    mean_temperature: float
+    drift_mev_per_atom_ps: float | None
+    rdf_distance: float | None
+
+
+@dataclass
+class _Record:
+    """What is noted while a run goes on."""
+
+    temperature: list[float] = field(default_factory=list)
+    energy: list[float] = field(default_factory=list)
+    frames: list[Atoms] = field(default_factory=list)
+    failure: Failure = ""
+
+
+def dynamics(
+    name: str, start: Atoms, calculator: Calculator, data: Sequence[Atoms], options: DynamicsOptions
+) -> tuple[list[DynamicsRow], Atoms | None]:
+    """NVT, then NVE, from one structure.
+
+    Parameters
+    ----------
+    name : str
+    start : Atoms
+        Not changed.
+    calculator : Calculator
+        Of the model.
+    data : sequence of Atoms
+        Frames of the same composition for the pair distances.
+    options : DynamicsOptions
+
+    Returns
+    -------
+    rows : list of DynamicsRow
+        One a run; only the first if that failed.
+    failed : Atoms or None
+        Frame of the first failure, with the name of it in `info`.
+    """
+    atoms = Atoms(start.numbers, positions=start.positions, cell=start.cell, pbc=start.pbc, calculator=calculator)
+    generator = np.random.default_rng(options.seed)
+    thermal = np.sqrt(atoms.get_masses() * units.kB * options.temperature)
+    atoms.set_momenta(thermal[:, None] * generator.standard_normal((len(atoms), 3)))
+    timestep = timestep_of(atoms, options)
+    rows = []
+    for ensemble, driver in _drivers(atoms, timestep, options, generator):
+        record = _run(atoms, start, driver, options)
+        rows.append(_row(name, ensemble, record, timestep, data))
+        if record.failure:
+            return rows, _kept(atoms, f"{name}, {ensemble}: {record.failure}")
+    return rows, None
+
+
+def timestep_of(atoms: Atoms, options: DynamicsOptions) -> float:
+    """Time step in fs."""
+    short, long = TIMESTEPS
+    return options.timestep or (short if atoms.get_masses().min() < LIGHT else long)
+
+
+def failure_of(atoms: Atoms, start: Atoms) -> Failure:
+    """What is wrong with the geometry of `atoms`, which was `start`."""
+    if not np.isfinite(atoms.positions).all():
+        return "not finite"
+    if len(neighbor_list("i", atoms, _reach(atoms, FUSED))) > len(neighbor_list("i", start, _reach(start, FUSED))):
+        return "fused"
+    return "lost" if _n_pieces(atoms) > _n_pieces(start) else ""
+
+
+def too_hot(temperature: float, n_atoms: int, target: float) -> bool:
+    """Whether a temperature is a blow-up and no fluctuation, whose relative width is sqrt(2 / 3N)."""
+    return not temperature <= target * max(HOTTEST, 1 + 8 * np.sqrt(2 / (3 * n_atoms)))
+
+
+def energy_slope(energy: Sequence[float], timestep: float, n_atoms: int) -> float:
+    """Least-squares slope of the total energy (eV, one a step of `timestep` fs), meV/atom/ps."""
+    time = 1e-3 * timestep * np.arange(len(energy))
+    return float(1e3 * np.polyfit(time, np.asarray(energy) - energy[0], 1)[0] / n_atoms)
+
+
+def pair_distances(frames: Sequence[Atoms]) -> Floats:
+    """Smoothed histogram of all pair distances up to 6 Angstrom, of sum one."""
+    distances = np.concatenate([neighbor_list("d", atoms, _RDF_REACH) for atoms in frames])
+    counts, _ = np.histogram(distances, np.arange(0, _RDF_REACH + _RDF_BIN, _RDF_BIN))
+    smooth = gaussian_filter1d(counts.astype(float), _RDF_WIDTH)
+    return np.asarray(smooth / max(smooth.sum(), 1e-300))
+
+
+def rdf_distance(first: Sequence[Atoms], second: Sequence[Atoms]) -> float:
+    """Total-variation distance of the pair distances of two sets of frames, from 0 (same) to 1 (nothing shared)."""
+    return float(0.5 * np.abs(pair_distances(first) - pair_distances(second)).sum())
+
+
+def _drivers(
+    atoms: Atoms, timestep: float, options: DynamicsOptions, generator: np.random.Generator
+) -> Iterator[tuple[str, MolecularDynamics]]:
+    """Both runs, the second made when the first has ended."""
+    yield (
+        "NVT",
+        Langevin(
+            atoms,
+            timestep * units.fs,
+            temperature_K=options.temperature,
+            friction=FRICTION / units.fs,
+            fixcm=False,
+            rng=generator,
+        ),
+    )
+    yield "NVE", VelocityVerlet(atoms, timestep * units.fs)
+
+
+def _run(atoms: Atoms, start: Atoms, driver: MolecularDynamics, options: DynamicsOptions) -> _Record:
+    """Steps until the end or the first failure."""
+    record = _Record()
+    for step, _ in enumerate(driver.irun(options.steps)):
+        temperature = float(atoms.get_temperature())
+        record.temperature.append(temperature)
+        record.energy.append(float(atoms.get_total_energy()))
+        if not np.isfinite(record.energy[-1]):
+            record.failure = "not finite"
+        elif step % _CHECK_EVERY == 0:
+            record.failure = failure_of(atoms, start)
+            record.frames.append(Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc))
+        if not record.failure and too_hot(temperature, len(atoms), options.temperature):
+            record.failure = "too hot"
+        if record.failure:
+            break
+    return record
+
+
+def _row(name: str, ensemble: str, record: _Record, timestep: float, data: Sequence[Atoms]) -> DynamicsRow:
+    """Numbers of a record."""
+    n_atoms, whole = len(record.frames[0]) if record.frames else 1, not record.failure
+    slope = energy_slope(record.energy, timestep, n_atoms) if ensemble == "NVE" and whole else None
+    return DynamicsRow(
+        name=name,
+        ensemble=ensemble,
+        picoseconds=1e-3 * timestep * (len(record.energy) - 1),
+        failure=record.failure,
+        hottest=max(record.temperature),
+        mean_temperature=float(np.mean(record.temperature)),
+        drift_mev_per_atom_ps=slope,
+        rdf_distance=rdf_distance(record.frames[len(record.frames) // 2 :], data) if whole and data else None,
+    )
+
+
+def _kept(atoms: Atoms, failure: str) -> Atoms:
+    """The frame of a failure without velocities and calculator."""
+    frame = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    frame.info["failure"] = failure
+    return frame
+
+
+def _reach(atoms: Atoms, factor: float) -> dict[tuple[str, str], float]:
+    """Cutoffs by pair of elements: a multiple of the sum of covalent radii."""
+    symbols = sorted(set(atoms.get_chemical_symbols()))
+    radius = {symbol: factor * covalent_radii[atomic_numbers[symbol]] for symbol in symbols}
+    return {(a, b): radius[a] + radius[b] for a in symbols for b in symbols}
+
+
+def _n_pieces(atoms: Atoms) -> int:
+    """Parts that do not hang together."""
+    i, j = neighbor_list("ij", atoms, _reach(atoms, BONDED))
+    links: Any = coo_array((np.ones(len(i)), (i, j)), shape=(len(atoms), len(atoms)))
+    return int(connected_components(links, directed=False)[0])

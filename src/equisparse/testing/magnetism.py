@@ -1,0 +1,208 @@
+"""Laws that every model with spins obeys, as plain checks on a model and frames with initial magnetic moments.
+
+Best in float64, with a layer that `trained_at_random` has made to act. Each check raises AssertionError where the law
+is broken. Batching, permutation, translation, supercells, and finite differences of forces and stress are those of
+`equisparse.testing.backbones`, which take such a model as they take a backbone.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from ase import Atoms
+from numpy.typing import NDArray
+from torch import Tensor
+
+from equisparse.backbones.prediction import Prediction
+from equisparse.magnetism.layer import SpinLayer
+from equisparse.magnetism.model import SpinModel, spins_of
+from equisparse.testing.backbones import predict
+from equisparse.testing.tolerances import ENERGY, FINITE_DIFFERENCE, FORCES, STRESS
+
+_STEP = 1e-4
+"""Change of a spin in central differences, muB."""
+
+
+@torch.no_grad()
+def trained_at_random(layer: SpinLayer, seed: int = 0) -> SpinLayer:
+    """The same layer with random weights everywhere, as if it had been trained: energies of some 0.1 eV."""
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in layer.parameters():
+        noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+        width = 0.1 if parameter.ndim == 1 else parameter.shape[-1] ** -0.5
+        parameter.copy_(noise * width)
+    return layer
+
+
+def with_spins(atoms: Atoms, spins: NDArray[np.float64]) -> Atoms:
+    """Copy with other input spins, shape (n_atoms,) or (n_atoms, 3), muB."""
+    copy: Atoms = atoms.copy()
+    copy.set_initial_magnetic_moments(None)  # ASE keeps the shape of what is there
+    copy.set_initial_magnetic_moments(spins)
+    return copy
+
+
+def random_spins(atoms: Atoms, seed: int, size: float = 2.0) -> Atoms:
+    """Copy with spins of all directions and lengths around `size`, muB; a fifth of the atoms, at least one, has 0."""
+    random = np.random.default_rng(seed)
+    spins = size * random.normal(size=(len(atoms), 3))
+    spins[random.permutation(len(atoms))[: max(1, len(atoms) // 5)]] = 0.0
+    return with_spins(atoms, spins)
+
+
+def check_time_reversal(model: SpinModel, atoms: Atoms) -> None:
+    """With all spins turned round, moments and magnetic forces turn round and nothing else changes."""
+    before, after = predict(model, [atoms]), predict(model, [with_spins(atoms, -spins_of(atoms))])
+    _same(model, "under time reversal", after, before)
+    _check_axial(model, "under time reversal", after, before, -torch.eye(3))
+
+
+def check_spin_rotation(model: SpinModel, atoms: Atoms) -> None:
+    """Without spin-orbit terms, turning all spins alone turns moments and magnetic forces; nothing else changes."""
+    turn = _rotation(1)
+    before, after = predict(model, [atoms]), predict(model, [with_spins(atoms, spins_of(atoms) @ turn.T)])
+    _same(model, "under a rotation of the spins", after, before)
+    _check_axial(model, "under a rotation of the spins", after, before, torch.as_tensor(turn))
+
+
+def check_spin_orbit(model: SpinModel, atoms: Atoms) -> None:
+    """With spin-orbit terms, turning all spins alone changes the energy: the terms are there."""
+    turned = with_spins(atoms, spins_of(atoms) @ _rotation(1).T)
+    before, after = predict(model, [atoms]).energy, predict(model, [turned]).energy
+    assert float((after - before).abs()) > 1e-4, "no energy depends on the direction of the spins in the lattice"
+
+
+def check_rotation(model: SpinModel, atoms: Atoms, *, improper: bool = True) -> None:
+    """Atoms and spins turned together: spins, moments and magnetic forces are axial vectors, forces polar ones.
+
+    Parameters
+    ----------
+    model : SpinModel
+    atoms : Atoms
+        Best without symmetry.
+    improper : bool
+        Whether the backbone promises inversion.
+    """
+    rotation = _rotation(0)
+    for turn in (rotation, -rotation) if improper else (rotation,):
+        axial = np.linalg.det(turn) * turn
+        turned = with_spins(atoms, spins_of(atoms) @ axial.T)
+        turned.set_cell(atoms.cell[:] @ turn.T)
+        turned.positions = atoms.positions @ turn.T
+        before, after = predict(model, [atoms]), predict(model, [turned])
+        q = torch.as_tensor(turn).to(before.forces)
+        ENERGY[model.dtype].check("energy under rotation", after.energy, before.energy)
+        FORCES[model.dtype].check("forces under rotation", after.forces, before.forces @ q.T)
+        if atoms.pbc.all():
+            STRESS[model.dtype].check("stress under rotation", after.stress[0], q @ before.stress[0] @ q.T)
+        _check_axial(model, "under rotation", after, before, torch.as_tensor(axial))
+
+
+def check_no_spins(model: SpinModel, frames: Sequence[Atoms]) -> None:
+    """Frames without spins have the backbone's predictions, bit for bit, alone and beside frames with spins."""
+    bare = [with_spins(atoms, np.zeros(len(atoms))) for atoms in frames]
+    expected, found = predict(model.backbone, bare), predict(model, bare)
+    for name in ("energy", "forces", "stress"):
+        assert torch.equal(getattr(found, name), getattr(expected, name)), f"{name} is not that of the backbone"
+    assert found.moments is not None
+    assert not found.moments.any(), "moments without spins"
+    company = [*bare, *frames]
+    expected, found = predict(model.backbone, company), predict(model, company)
+    assert torch.equal(found.energy[: len(bare)], expected.energy[: len(bare)]), "energy beside frames with spins"
+    assert not torch.equal(found.energy[len(bare) :], expected.energy[len(bare) :]), "spins change nothing: empty check"
+    n_atoms = sum(map(len, bare))
+    assert torch.equal(found.forces[:n_atoms], expected.forces[:n_atoms]), "forces beside frames with spins"
+
+
+def check_permutation(model: SpinModel, atoms: Atoms) -> None:
+    """Renumbering the atoms renumbers moments and magnetic forces."""
+    order = np.random.default_rng(0).permutation(len(atoms))
+    before, after = predict(model, [atoms]), predict(model, [atoms[order]])
+    ENERGY[model.dtype].check("energy of renumbered atoms", after.energy, before.energy)
+    for name in _axial_names(before):
+        FORCES[model.dtype].check(f"{name} of renumbered atoms", getattr(after, name), getattr(before, name)[order])
+
+
+def check_magnetic_forces(model: SpinModel, atoms: Atoms, directions: int = 3) -> None:
+    """Magnetic forces are minus the derivative of the energy by the input spins, along random directions; float64."""
+    random, spins = np.random.default_rng(0), spins_of(atoms)
+    moves = [random.normal(size=spins.shape) * (spins.any(1, keepdims=True) | _free(model)) for _ in range(directions)]
+    pairs = [with_spins(atoms, spins + sign * _STEP * move) for move in moves for sign in (1, -1)]
+    energies = predict(model, pairs).energy
+    forces = predict(model, [atoms]).magnetic_forces
+    assert forces is not None
+    analytic = torch.stack([-(forces * torch.as_tensor(move).to(forces)).sum() for move in moves])
+    FINITE_DIFFERENCE.check("magnetic forces", analytic, (energies[0::2] - energies[1::2]) / (2 * _STEP))
+    assert float(analytic.abs().max()) > 1e-4, "no magnetic forces: an empty check"
+
+
+def check_locality(model: SpinModel, symbol: str) -> None:
+    """Turning a spin changes moments and magnetic forces of atoms within the cutoff, and of no others at all.
+
+    What is farther than the backbone's own reach feels no change of its force either. A chain of atoms is tried.
+    """
+    cutoff, n_atoms = model.layer.options.cutoff, 24
+    spacing = 0.45 * cutoff
+    chain = Atoms([symbol] * n_atoms, [[spacing * i, 0.3 * (i % 2), 0.0] for i in range(n_atoms)])
+    spins = 2.0 * np.random.default_rng(0).normal(size=(n_atoms, 3))
+    other = spins.copy()
+    other[0] = -other[0]
+    before, after = predict(model, [with_spins(chain, spins)]), predict(model, [with_spins(chain, other)])
+    far = (
+        chain.get_distances(0, range(n_atoms)) > 2 * cutoff
+    )  # t sums over neighbours, and energies hold them at a site
+    for name in _axial_names(before):
+        one, two = getattr(before, name), getattr(after, name)
+        assert torch.equal(one[far], two[far]), f"{name} of an atom out of reach changed"
+        assert not torch.equal(one[1], two[1]), f"{name} of the neighbour did not change: an empty check"
+    layers = len([name for name, _ in model.backbone.model.named_children() if name.endswith("_convolution")])
+    beyond = chain.get_distances(0, range(n_atoms)) > (layers + 2) * cutoff
+    assert beyond.any(), "the chain is too short"
+    FORCES[model.dtype].check("force out of reach", after.forces[beyond], before.forces[beyond])
+
+
+def check_smooth(model: SpinModel, symbol: str) -> None:
+    """Exchange of a pair dies out smoothly at the cutoff of the layer; float64."""
+    cutoff = model.layer.options.cutoff
+    energies = []
+    for distance in (cutoff - 0.1, cutoff - 0.01, cutoff - 1e-6, cutoff + 1e-6):
+        pair = Atoms([symbol] * 2, [[0, 0, 0], [distance, 0, 0]])
+        both = [with_spins(pair, np.array([2.0, sign * 2.0])) for sign in (1, -1)]
+        energy = predict(model, both).energy
+        energies.append(float((energy[0] - energy[1]).abs()))
+    near, nearer, inside, outside = energies
+    assert near > 1e-9, "no exchange near the cutoff: an empty check"
+    assert nearer <= 0.1 * near + 1e-12, f"exchange does not die out: {near:.3g}, {nearer:.3g}"
+    assert inside <= 1e-6 * near + 1e-12, f"exchange jumps by {inside:.3g} at the cutoff"
+    assert outside < 1e-12, f"exchange of {outside:.3g} beyond the cutoff"
+
+
+def _free(model: SpinModel) -> bool:
+    """Whether atoms without a spin can get a small one: not where the length of a spin is its element's."""
+    return model.layer.options.input == "given"
+
+
+def _rotation(seed: int) -> NDArray[np.float64]:
+    """A proper rotation without special axes."""
+    matrix = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0]
+    return np.asarray(matrix * np.linalg.det(matrix))
+
+
+def _axial_names(prediction: Prediction) -> list[str]:
+    """What of a prediction is an axial vector for each atom."""
+    return [name for name in ("moments", "magnetic_forces") if getattr(prediction, name) is not None]
+
+
+def _same(model: SpinModel, where: str, after: Prediction, before: Prediction) -> None:
+    """Energy, forces and stress are equal."""
+    ENERGY[model.dtype].check(f"energy {where}", after.energy, before.energy)
+    FORCES[model.dtype].check(f"forces {where}", after.forces, before.forces)
+    STRESS[model.dtype].check(f"stress {where}", after.stress, before.stress)
+
+
+def _check_axial(model: SpinModel, where: str, after: Prediction, before: Prediction, turn: Tensor) -> None:
+    """Moments and magnetic forces are turned, and there are some."""
+    for name in _axial_names(before):
+        vectors: Tensor = getattr(before, name)
+        assert float(vectors.abs().max()) > 1e-6, f"{name} are zero: an empty check"
+        FORCES[model.dtype].check(f"{name} {where}", getattr(after, name), vectors @ turn.to(vectors).T)
