@@ -137,6 +137,8 @@ def grouped(rows: Sequence[DriftRow]) -> dict[str, dict[str, Any]]:
 
 def drift_line(found: Mapping[str, Any]) -> str:
     """A summary in one line."""
+    if not found["n_structures"]:
+        return "drift not measured: no probe structure is made of elements of the base"
     energy, force = (
         f"{found[f'{name}_median']:.3g} ({found[f'{name}_p90']:.3g}) {unit}"
         for name, unit in (("energy_mev_per_atom", "meV/atom"), ("force_mev_per_ang", "meV/Angstrom"))

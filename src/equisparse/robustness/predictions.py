@@ -39,6 +39,8 @@ def predictor(backbone: AbstractBackbone) -> Predict:
     """The weights that `backbone` has when the predictor is called, on batches of structures."""
 
     def predict(structures: Sequence[Atoms]) -> Predictions:
+        if not structures:
+            return Predictions(np.zeros(0), [], np.zeros((0, 3, 3)))
         energy, stress, forces = [], [], []
         for batch in _batches(structures):
             found = backbone.predict(backbone.collate([backbone.graph(atoms) for atoms in batch]))

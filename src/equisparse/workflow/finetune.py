@@ -1,13 +1,10 @@
 """One fine-tune from frames to files, in the order it happens."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from torch import nn
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.backbones.base import AbstractBackbone, Predictor
@@ -83,7 +80,7 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
     base = evaluate_all(model, unshifted)
     kept = FrameDataset(model, read_kept(config, backbone), {})
     replay = _replay(config, options, model, kept, console)
-    layers = _layers(options, method, layout, backbone.model, partial(evaluate, model, kept))
+    layers = _layers(options, method, layout, backbone, model, kept)
     findings = check_frames(splits, base.evaluations["train"], backbone, console, force=config.force)
     references = fit_references(backbone, splits, base.evaluations["train"])
     datasets = {name: dataset.with_shifts(references.shifts) for name, dataset in unshifted.items()}
@@ -138,12 +135,17 @@ def prepare_folder(config: FinetuneConfig) -> Path:
 
 
 def _layers(
-    options: TrainingOptions, method: AbstractMethod, layout: Layout, model: nn.Module, predict: Callable[[], object]
+    options: TrainingOptions,
+    method: AbstractMethod,
+    layout: Layout,
+    backbone: AbstractBackbone,
+    model: Predictor,
+    kept: FrameDataset,
 ) -> dict[str, LayerRows] | None:
-    """What the layers of the base give on the structures that are predicted, where the anchor asks for that."""
-    if not options.anchor or not method.keeps_base:
+    """What the layers of the base give on structures to stay with it on, where the anchor asks for that."""
+    if not (options.anchor and method.keeps_base and len(kept)):
         return None
-    return layer_rows(model, layout, predict, options.seed)
+    return layer_rows(backbone.model, layout, lambda: evaluate(model, kept), options.seed)
 
 
 def _replay(

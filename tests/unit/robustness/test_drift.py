@@ -5,7 +5,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from equisparse.robustness.drift import DISTANCES, drift_line, drift_rows, element_drifts, grouped
+from equisparse.robustness.drift import DISTANCES, drift_line, drift_rows, element_drifts, grouped, summary
 from equisparse.robustness.predictions import Predict, Predictions
 from equisparse.units import GPA_PER_EV_PER_ANG3
 
@@ -46,3 +46,8 @@ def test_planted_drift_is_given_in_its_units_and_place(structures: list[Atoms], 
     assert groups["all"]["force_mev_per_ang_max"] == pytest.approx(150)
     assert groups["molecules"]["stress_gpa_median"] is None
     assert "3 probe structures" in drift_line(groups["all"])
+
+
+def test_without_structures_nothing_is_measured(base: Predict) -> None:
+    nothing = base([])
+    assert "not measured" in drift_line(summary(drift_rows([], nothing, nothing, [1])))
