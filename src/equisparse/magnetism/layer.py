@@ -36,7 +36,7 @@ _N_SIZES = 3
 _PAIR_ENERGIES = 3
 """Outputs of a pair that are energies, and come first: exchange, biquadratic exchange, and those of `SpinOrbit`."""
 _N_ATOMS = 119
-_EXCHANGE, _ONSITE, _NEIGHBOURS, _OWN = 0.01, 0.05, 0.05, 0.3
+_EXCHANGE, _ONSITE, _NEIGHBOURS, _OWN = 0.03, 0.05, 0.05, 0.3
 """Natural sizes of what the outputs stand for, so that one learning rate suits all: energies of pairs, of which an atom
 has tens, and of sites, eV/muB^2; sums over neighbours; changes of moments."""
 

@@ -9,8 +9,8 @@ from torch import Tensor
 N_RADIAL = 8
 """Functions of the radial basis."""
 
-_ENVELOPE = 6
-"""Order of the zero that the envelope has at the cutoff, plus 3: value, slope and curvature are 0 there."""
+_FADE = 0.8
+"""Fraction of the cutoff from which on pairs fade: not sooner, as superexchange over 180 degrees reaches far."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Pairs:
     radial : Tensor, shape (n_pairs, N_RADIAL)
         Bessel functions of the distance (Gasteiger et al., arXiv 2003.03123, eq. 7).
     envelope : Tensor, shape (n_pairs, 1)
-        1 at zero, 0 with its first two derivatives at the cutoff (eq. 8).
+        1 up to four fifths of the cutoff, 0 at the cutoff, with two continuous derivatives everywhere.
     """
 
     first: Tensor
@@ -73,6 +73,6 @@ def _bessel(distance: Tensor, cutoff: float) -> Tensor:
 
 
 def _envelope(x: Tensor) -> Tensor:
-    """Smooth step from 1 at x = 0 to 0 at x = 1."""
-    p = _ENVELOPE
-    return 1 - (p + 1) * (p + 2) / 2 * x**p + p * (p + 2) * x ** (p + 1) - p * (p + 1) / 2 * x ** (p + 2)
+    """Smooth step from 1 at x = `_FADE` to 0 at x = 1, both with two derivatives that are zero."""
+    t = ((x - _FADE) / (1 - _FADE)).clamp_min(0.0)
+    return 1 - t**3 * (10 - 15 * t + 6 * t**2)

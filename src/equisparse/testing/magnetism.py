@@ -27,10 +27,10 @@ _STEP = 1e-4
 def trained_at_random(layer: SpinLayer, seed: int = 0) -> SpinLayer:
     """The same layer with random weights everywhere, as if it had been trained: energies of some 0.1 eV."""
     generator = torch.Generator().manual_seed(seed)
-    for parameter in layer.parameters():
+    for name, parameter in layer.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
         width = 0.1 if parameter.ndim == 1 else parameter.shape[-1] ** -0.5
-        parameter.copy_(noise * width)
+        parameter.copy_(noise * (0.3 * width if "out" in name else width))
     return layer
 
 
