@@ -87,14 +87,13 @@ def compute(atoms, mixing, log):
 
     metal = str(atoms.symbols[0])
     oxide = 8 in atoms.numbers
-    beta, history, weight = mixing
     atoms.calc = GPAW(
         mode=PW(SETTINGS["cutoff_ev"]),
         xc="PBE",
         kpts={"size": (2, 2, 2) if oxide else (5, 5, 5), "gamma": False},
         setups={metal: f":d,{OXIDES[metal][1]}"} if oxide else {},
         occupations=FermiDirac(0.1),
-        mixer=MixerDif(beta, history, weight, beta, history, weight),
+        mixer=MixerDif(*mixing),
         convergence={"energy": 1e-5, "density": 1e-4, "forces": 1e-2},
         maxiter=250,
         symmetry={"point_group": False},
@@ -108,10 +107,17 @@ def total():
     return len(SYSTEMS) * GEOMETRIES * len(ORDERS)
 
 
+def in_turn():
+    """Numbers of all frames, one geometry of every system after the other: a run that is cut off holds all systems."""
+    return sorted(range(total()), key=lambda number: (number // len(ORDERS) % GEOMETRIES, number))
+
+
 def run(work, worker, workers):
     """Compute every frame of this worker that has no file yet."""
+    from gpaw import KohnShamConvergenceError
+
     work.mkdir(parents=True, exist_ok=True)
-    for number in range(worker, total(), workers):
+    for number in in_turn()[worker::workers]:
         target, failed = work / f"{number:03d}.xyz", work / f"{number:03d}.failed"
         if target.exists() or failed.exists():
             continue
@@ -120,7 +126,7 @@ def run(work, worker, workers):
             atoms = make_frame(number)
             try:
                 energy, forces, moments = compute(atoms, mixing, work / f"{number:03d}-{attempt}.txt")
-            except Exception as error:  # noqa: BLE001  GPAW raises its own types; the run goes on
+            except KohnShamConvergenceError as error:
                 errors.append(f"{type(error).__name__}: {error}")
                 continue
             write_frame(target, atoms, energy, forces, moments)

@@ -53,7 +53,7 @@ def shaken(backbone: AbstractBackbone, method: str) -> Adapter:
 
 
 def equal(one: Prediction, other: Prediction) -> bool:
-    return all(torch.equal(value, getattr(other, name)) for name, value in vars(one).items())
+    return all(torch.equal(value, getattr(other, name)) for name, value in one.quantities().items())
 
 
 def test_switching_gives_what_applying_gives_and_the_base_back(backbone: AbstractBackbone, oxides: list[Atoms]) -> None:

@@ -182,7 +182,7 @@ class TestModel:
         assert fast.accelerate([atoms[:4] for atoms in frames])
         before = predict(SpinModel(plain, layer), frames)
         after = predict(SpinModel(fast, layer), frames)
-        for name, value in vars(before).items():
+        for name, value in before.quantities().items():
             torch.testing.assert_close(getattr(after, name), value, rtol=1e-7, atol=1e-9, msg=name)
         attachment = attach(fast.model, Sparse(), fast.layout())
         try:

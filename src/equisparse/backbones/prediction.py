@@ -29,6 +29,10 @@ class Prediction:
     moments: Tensor | None = None
     magnetic_forces: Tensor | None = None
 
+    def quantities(self) -> dict[str, Tensor]:
+        """What the model gives, by name: nothing is there of what it does not know."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
 
 @dataclass(frozen=True)
 class FinalFeatures:

@@ -25,7 +25,7 @@ def _values(backbone: AbstractBackbone, frames: Sequence[Atoms]) -> dict[str, Te
     """Predictions, and the gradients of a sum in which each of them counts."""
     batch = backbone.collate([backbone.graph(atoms) for atoms in frames])
     prediction = backbone.predict(batch, training=True)
-    quantities = {name: value for name, value in vars(prediction).items() if value is not None}
+    quantities = prediction.quantities()
     loss = torch.stack([value.square().mean() for value in quantities.values()]).sum()
     named = {name: value for name, value in backbone.model.named_parameters() if value.requires_grad}
     gradients = torch.autograd.grad(loss, list(named.values()), allow_unused=True)

@@ -42,7 +42,7 @@ def check_merged_is_attached(
     assert merge(backbone, adapter, path, frames).equal, "the native file does not give what the adapter gives"
     precision = str(backbone.dtype).removeprefix("torch.")
     again = type(backbone).load(str(path), dtype=precision, modality=backbone.modality)
-    for quantity, merged in vars(_settled(again, frames)).items():
+    for quantity, merged in _settled(again, frames).quantities().items():
         assert torch.equal(merged, getattr(attached, quantity)), f"{quantity}: merged is not attached"
     assert not torch.equal(predict(backbone, frames).energy, attached.energy), "nothing changed: an empty check"
 
@@ -75,7 +75,7 @@ def check_gates(backbone: AbstractBackbone, method: AbstractGateMethod, atoms: A
     adapter = adapter_of(attachment, base=vars(backbone.identity), dtype=backbone.dtype, shifts={}, elements=elements)
     attachment.detach()
     with adapter.applied(backbone.model):
-        for quantity, applied in vars(_settled(backbone, [atoms])).items():
+        for quantity, applied in _settled(backbone, [atoms]).quantities().items():
             assert torch.equal(applied, getattr(attached, quantity)), f"{quantity}: applied is not attached"
     assert torch.equal(predict(backbone, [atoms]).energy, before.energy), "the base was not restored"
 
