@@ -4,9 +4,9 @@
     python benchmarks/robustness.py --sets build/sets --only ethanol --labels sparse full --list
 
 Every cell is a fine-tune (`equisparse finetune`, ``train``, ``valid`` and ``test`` of ``--sets``/NAME) and then
-`equisparse probe` on it. ``sparse`` is as `finetune` does it by default, with its anchor; the others have none, as everybody
-trains them. ``over-trained`` is what the probe has to recognise: all parameters at ten times their learning rate. With
-``--runs`` the run folders are kept, and a finished one is not trained again.
+`equisparse probe` on it. ``sparse`` is as `finetune` does it by default, with its anchor; the others have none, as
+everybody trains them. ``over-trained`` is what the probe has to recognise: all parameters at ten times their learning
+rate. With ``--runs`` the run folders are kept, and a finished one is not trained again.
 """
 
 import argparse
