@@ -189,7 +189,7 @@ def collect(work, out):
         "licence": "MIT, as this package",
     }
     (out / "provenance.json").write_text(json.dumps(provenance, indent=2) + "\n")
-    print(json.dumps({key: provenance[key] for key in ("frames", "geometries_in_both_orders", "moments_vanished", "failed")}))
+    print(json.dumps(provenance, indent=2))
 
 
 def main(argv=None):
