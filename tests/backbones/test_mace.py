@@ -22,12 +22,14 @@ from equisparse.backbones.registry import guess, load_backbone
 from equisparse.cli import main
 from equisparse.data.demo import demo_files
 from equisparse.errors import BackboneError, StateError
+from equisparse.magnetism.model import SpinModel, new_layer
 from equisparse.methods.elora import ELoRA
 from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
 from equisparse.methods.sparse import Sparse
 from equisparse.testing import attached
 from equisparse.testing import backbones as laws
+from equisparse.testing import magnetism as spin_laws
 
 pytestmark = pytest.mark.filterwarnings("ignore:The TorchScript type system:UserWarning")
 with process.importing():
@@ -169,6 +171,25 @@ class TestEveryModel:
     def test_gates(self, backbone, oxides):
         attached.check_gates(backbone, MMEA(), oxides[1])
 
+    @pytest.mark.parametrize("options", [{}, {"spin_orbit": True}], ids=["isotropic", "spin-orbit"])
+    def test_spins(self, backbone, oxides, options):
+        layer = new_layer(backbone, cutoff=4.0, channels=12, **options)
+        model = SpinModel(backbone, spin_laws.trained_at_random(layer))
+        frames = [spin_laws.random_spins(atoms, number) for number, atoms in enumerate(oxides)]
+        spin_laws.check_no_spins(model, frames)
+        for atoms in (frames[0], frames[2]):
+            spin_laws.check_time_reversal(model, atoms)
+            spin_laws.check_rotation(model, atoms)
+            spin_laws.check_magnetic_forces(model, atoms)
+            laws.check_forces(model, atoms, directions=2)
+        spin_laws.check_permutation(model, frames[1])
+        laws.check_stress(model, frames[0])
+        laws.check_batching(model, frames)
+        check = spin_laws.check_spin_orbit if options else spin_laws.check_spin_rotation
+        check(model, frames[1])
+        spin_laws.check_locality(model, "Mg", layers=2)
+        spin_laws.check_smooth(model, "Mg")
+
     def test_derivatives(self, backbone, oxides):
         laws.check_forces(backbone, oxides[0])
         laws.check_forces(backbone, oxides[2])
@@ -230,7 +251,7 @@ class TestLoRAOfMACE:
                 pairs = self.factors(module, layout.of(tensor))
                 for part, factors in zip(("down", "up"), zip(*pairs, strict=True), strict=True):
                     whole = torch.cat([factor.reshape(-1) for factor in factors])
-                    attachment.deltas[tensor].get_parameter(part).copy_(whole)
+                    attachment.deltas[tensor].product.get_parameter(part).copy_(whole)
         one, other = laws.predict(ours, oxides), laws.predict(theirs, oxides)
         attachment.detach()
         assert not torch.allclose(one.energy, before.energy, rtol=1e-3)

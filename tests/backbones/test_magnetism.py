@@ -93,7 +93,7 @@ class TestLaws:
             laws.check_magnetic_forces(model, atoms)
 
     def test_locality(self, model):
-        laws.check_locality(model, "Fe")
+        laws.check_locality(model, "Fe", layers=5)
 
     def test_smooth(self, model):
         laws.check_smooth(model, "Fe")

@@ -24,9 +24,10 @@ from equisparse.backbones.base import (
     resolve_device,
 )
 from equisparse.backbones.e3nn_layout import model_layout
+from equisparse.backbones.mace_features import invariant_channels, term_added
 from equisparse.backbones.mace_files import locate, open_model
 from equisparse.backbones.mace_layout import model_blocks
-from equisparse.backbones.prediction import Prediction
+from equisparse.backbones.prediction import EnergyTerm, Prediction
 from equisparse.backbones.process import default_dtype
 from equisparse.blocks import Layout
 from equisparse.files import replacing
@@ -81,9 +82,22 @@ class MACEBackbone(AbstractBackbone):
         return Batch.from_data_list(list(graphs))
 
     def predict(self, batch: Any, *, training: bool = False) -> Prediction:
+        return self._predict(batch.to(self.device).to_dict(), training)
+
+    @property
+    def final_scalars(self) -> int:
+        return len(invariant_channels(self.model))
+
+    def predict_with(self, batch: Any, term: EnergyTerm, *, training: bool = False) -> Prediction:
+        values = batch.to(self.device).to_dict()
+        with term_added(self.model, values, term):
+            return self._predict(values, training)
+
+    def _predict(self, values: dict[str, Tensor], training: bool) -> Prediction:  # noqa: FBT001
+        """Run the model on a batch in upstream's form."""
         self.model.train(training)
         with torch.enable_grad():
-            output = self.model(batch.to(self.device).to_dict(), training=training, compute_stress=True)
+            output = self.model(values, training=training, compute_stress=True)
         energy, forces, stress = (output[key] for key in ("energy", "forces", "stress"))
         if not training:
             energy, forces, stress = energy.detach(), forces.detach(), stress.detach()

@@ -136,10 +136,11 @@ def check_magnetic_forces(model: SpinModel, atoms: Atoms, directions: int = 3) -
     assert float(analytic.abs().max()) > 1e-4, "no magnetic forces: an empty check"
 
 
-def check_locality(model: SpinModel, symbol: str) -> None:
+def check_locality(model: SpinModel, symbol: str, layers: int) -> None:
     """Turning a spin changes moments and magnetic forces of atoms within the cutoff, and of no others at all.
 
-    What is farther than the backbone's own reach feels no change of its force either. A chain of atoms is tried.
+    What is farther than the reach of the backbone's `layers` feels no change of its force either. A chain of atoms is
+    tried.
     """
     cutoff, n_atoms = model.layer.options.cutoff, 24
     spacing = 0.45 * cutoff
@@ -155,7 +156,6 @@ def check_locality(model: SpinModel, symbol: str) -> None:
         one, two = getattr(before, name), getattr(after, name)
         assert torch.equal(one[far], two[far]), f"{name} of an atom out of reach changed"
         assert not torch.equal(one[1], two[1]), f"{name} of the neighbour did not change: an empty check"
-    layers = len([name for name, _ in model.backbone.model.named_children() if name.endswith("_convolution")])
     beyond = chain.get_distances(0, range(n_atoms)) > (layers + 2) * cutoff
     assert beyond.any(), "the chain is too short"
     FORCES[model.dtype].check("force out of reach", after.forces[beyond], before.forces[beyond])
