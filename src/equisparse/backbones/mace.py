@@ -93,7 +93,7 @@ class MACEBackbone(AbstractBackbone):
         with term_added(self.model, values, term):
             return self._predict(values, training)
 
-    def _predict(self, values: dict[str, Tensor], training: bool) -> Prediction:  # noqa: FBT001
+    def _predict(self, values: dict[str, Tensor], training: bool) -> Prediction:
         """Run the model on a batch in upstream's form."""
         self.model.train(training)
         with torch.enable_grad():
