@@ -176,19 +176,7 @@ class TestEveryModel:
         layer = new_layer(backbone, cutoff=4.0, channels=12, **options)
         model = SpinModel(backbone, spin_laws.trained_at_random(layer))
         frames = [spin_laws.random_spins(atoms, number) for number, atoms in enumerate(oxides)]
-        spin_laws.check_no_spins(model, frames)
-        for atoms in (frames[0], frames[2]):
-            spin_laws.check_time_reversal(model, atoms)
-            spin_laws.check_rotation(model, atoms)
-            spin_laws.check_magnetic_forces(model, atoms)
-            laws.check_forces(model, atoms, directions=2)
-        spin_laws.check_permutation(model, frames[1])
-        laws.check_stress(model, frames[0])
-        laws.check_batching(model, frames)
-        check = spin_laws.check_spin_orbit if options else spin_laws.check_spin_rotation
-        check(model, frames[1])
-        spin_laws.check_locality(model, "Mg", layers=2)
-        spin_laws.check_smooth(model, "Mg")
+        spin_laws.check_laws(model, frames, "Mg", layers=2)
 
     def test_derivatives(self, backbone, oxides):
         laws.check_forces(backbone, oxides[0])

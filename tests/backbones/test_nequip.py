@@ -33,11 +33,13 @@ from equisparse.backbones.registry import guess, load_backbone
 from equisparse.cli import main
 from equisparse.data.demo import demo_files
 from equisparse.errors import BackboneError, StateError
+from equisparse.magnetism.model import SpinModel, new_layer
 from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
 from equisparse.methods.sparse import Sparse
 from equisparse.testing import attached
 from equisparse.testing import backbones as laws
+from equisparse.testing import magnetism as spin_laws
 
 TYPES = ["Al", "Mg", "O"]
 SHIFTS = {8: 0.25, 12: -1.5, 13: 3.0}
@@ -261,6 +263,13 @@ class TestEveryModel:
     def test_gates(self, backbone, oxides):
         attached.check_gates(backbone, MMEA(), oxides[1])
 
+    @pytest.mark.parametrize("options", [{}, {"spin_orbit": True}], ids=["isotropic", "spin-orbit"])
+    def test_spins(self, backbone, oxides, options):
+        layer = new_layer(backbone, cutoff=4.0, channels=12, **options)
+        model = SpinModel(backbone, spin_laws.trained_at_random(layer))
+        frames = [spin_laws.random_spins(atoms, number) for number, atoms in enumerate(oxides)]
+        spin_laws.check_laws(model, frames, "Mg", layers=3)
+
     def test_native_file(self, backbone, oxides, tmp_path):
         shared = len(set(backbone.reference_slots.values())) == 1
         path = tmp_path / "native.ckpt"
@@ -298,6 +307,10 @@ class TestAllegro:
         laws.check_batching(backbone, oxides)
         laws.check_symmetry_of_changes(backbone, oxides[0])
         laws.check_forces(backbone, oxides[0])
+
+    def test_no_spin_layer(self, backbone):
+        with pytest.raises(BackboneError, match="no features of atoms"):
+            new_layer(backbone, cutoff=4.0)
 
     def test_native_file(self, backbone, oxides, tmp_path):
         laws.check_native(backbone, tmp_path / "native.ckpt", oxides, SHIFTS)

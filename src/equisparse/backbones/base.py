@@ -160,8 +160,8 @@ class AbstractBackbone(ABC):
         raise BackboneError(
             f"The backbone {self.name} does not give its final features away.",
             given=f"--spin with {self.identity.source}",
-            expected="a backbone that a spin layer can sit on: sevennet or mace",
-            next_step="take a SevenNet or MACE base, or leave --spin out",
+            expected="a backbone that a spin layer can sit on: sevennet, mace or nequip",
+            next_step="take another base, or leave --spin out",
         )
 
     def predict_with(self, batch: Any, term: EnergyTerm, *, training: bool = False) -> Prediction:

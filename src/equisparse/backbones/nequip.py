@@ -27,10 +27,11 @@ from equisparse.backbones.base import (
     told,
 )
 from equisparse.backbones.e3nn_layout import model_layout
+from equisparse.backbones.nequip_features import invariant_channels, term_added
 from equisparse.backbones.nequip_files import Checkpoint, ModelFile, Package, is_package
 from equisparse.backbones.nequip_layout import is_a, model_blocks
 from equisparse.backbones.nequip_state import nequip_state
-from equisparse.backbones.prediction import Prediction
+from equisparse.backbones.prediction import EnergyTerm, Prediction
 from equisparse.blocks import Layout
 from equisparse.errors import BackboneError
 
@@ -98,6 +99,18 @@ class NequIPBackbone(AbstractBackbone):
         keys = (AtomicDataDict.TOTAL_ENERGY_KEY, AtomicDataDict.FORCE_KEY, AtomicDataDict.STRESS_KEY)
         energy, forces, stress = (output[k].to(self.dtype) if training else output[k].detach() for k in keys)
         return Prediction(energy.reshape(-1), forces, stress.nan_to_num())  # NaN where there is no volume
+
+    @property
+    def final_scalars(self) -> int:
+        return len(invariant_channels(self.model))
+
+    def predict_with(self, batch: Any, term: EnergyTerm, *, training: bool = False) -> Prediction:
+        types = batch[AtomicDataDict.ATOM_TYPE_KEY].to(self.device)
+        numbers = torch.zeros(len(self._types), dtype=torch.int64, device=self.device)
+        for number, slot in self._types.items():
+            numbers[slot] = number
+        with term_added(self.model, numbers[types], term):
+            return self.predict(batch, training=training)
 
     @property
     def native_bytes(self) -> int:

@@ -16,7 +16,7 @@ from torch import Tensor
 from equisparse.backbones.prediction import Prediction
 from equisparse.magnetism.layer import SpinLayer
 from equisparse.magnetism.model import SpinModel, spins_of
-from equisparse.testing.backbones import predict
+from equisparse.testing.backbones import check_batching, check_forces, check_stress, predict
 from equisparse.testing.tolerances import ENERGY, FINITE_DIFFERENCE, FORCES, STRESS
 
 _STEP = 1e-4
@@ -48,6 +48,34 @@ def random_spins(atoms: Atoms, seed: int, size: float = 2.0) -> Atoms:
     spins = size * random.normal(size=(len(atoms), 3))
     spins[random.permutation(len(atoms))[: max(1, len(atoms) // 5)]] = 0.0
     return with_spins(atoms, spins)
+
+
+def check_laws(model: SpinModel, frames: Sequence[Atoms], symbol: str, layers: int) -> None:
+    """All laws of this module, and those of backbones that a spin layer could break.
+
+    Parameters
+    ----------
+    model : SpinModel
+        Of a backbone that promises inversion.
+    frames : sequence of Atoms
+        With spins, the first one periodic.
+    symbol : str
+        Element of the chains and pairs that are made.
+    layers : int
+        Of the backbone.
+    """
+    check_no_spins(model, frames)
+    for atoms in frames:
+        check_time_reversal(model, atoms)
+        check_rotation(model, atoms)
+        check_permutation(model, atoms)
+        check_magnetic_forces(model, atoms)
+        check_forces(model, atoms, directions=2)
+    check_stress(model, frames[0])
+    check_batching(model, frames)
+    (check_spin_orbit if model.layer.options.spin_orbit else check_spin_rotation)(model, frames[0])
+    check_locality(model, symbol, layers)
+    check_smooth(model, symbol)
 
 
 def check_time_reversal(model: SpinModel, atoms: Atoms) -> None:
