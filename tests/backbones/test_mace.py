@@ -443,6 +443,22 @@ class TestFromTrainingToDeployment:
         assert found["stress_mae_gpa"] is expected["stress_mae_gpa"] is None
         assert found == {name: value and pytest.approx(value, rel=1e-4) for name, value in expected.items()}
 
+    def test_spin_layer_from_training_to_deployment(self, base, tmp_path):
+        for name, numbers in (("train", ":8"), ("valid", ":2")):
+            frames = ase.io.read(getattr(demo_files(), name), numbers)
+            for seed, atoms in enumerate(frames):
+                signs = np.random.default_rng(seed).choice([-1.0, 1.0], len(atoms))
+                atoms.set_initial_magnetic_moments(2.0 * signs)
+                atoms.arrays["REF_magmoms"] = signs * np.linspace(1.2, 1.8, len(atoms))
+            ase.io.write(tmp_path / f"{name}.extxyz", frames)
+        words = ["finetune", str(tmp_path / "train.extxyz"), "--valid", str(tmp_path / "valid.extxyz"), "--spin"]
+        words += ["--base", str(base), "--out", str(tmp_path / "run"), "--epochs", "10", "--batch-size", "4"]
+        assert main([*words, "--spin-lr", "0.02", "--device", "cpu"]) == 0
+        final = json.loads((tmp_path / "run" / "metrics.json").read_text())["final"]["valid"]
+        assert final["moment_mae_mub"] < 0.3
+        atoms.calc = equisparse.calculator(str(base), tmp_path / "run" / "adapter.safetensors", device="cpu")
+        assert atoms.get_magnetic_moments() == pytest.approx(atoms.arrays["REF_magmoms"], abs=0.7)
+
     def test_upstream_tools_take_the_merged_file(self, base, finetuned, tmp_path):
         merged, frames = tmp_path / "merged.model", ase.io.read(demo_files().test, ":3")
         adapter = str(finetuned / "adapter.safetensors")

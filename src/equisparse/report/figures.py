@@ -65,7 +65,8 @@ def learning_curve(rows: Sequence[Mapping[str, float]]) -> Figure:
         for split, color, style in (("train", GREY, "--"), ("valid", AFTER, "-")):
             values = [row.get(f"{split}_{name}", np.nan) for row in rows]
             axis.plot(epochs, values, style, color=color, label=split, marker="." if len(rows) < 3 else "")
-        axis.set(yscale="log", ylabel=title, xlabel="epoch")
+        nothing = all(row.get(f"{split}_{name}", 0) == 0 for split in ("train", "valid") for row in rows)
+        axis.set(yscale="linear" if nothing else "log", ylabel=title, xlabel="epoch")
         for level in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
             level(ScalarFormatter())
         axis.legend(frameon=False)

@@ -40,6 +40,11 @@ def errors(value: float) -> dict[str, float | None]:
     return dict.fromkeys(METRICS, value) | {"stress_mae_gpa": None}
 
 
+def test_learning_curve_of_errors_that_are_zero(tmp_path: Path) -> None:
+    rows = [row | {"train_moment_mae_mub": 0.0, "valid_moment_mae_mub": 0.0} for row in ROWS]
+    figures.save(figures.learning_curve(rows), tmp_path / "curve.png")
+
+
 def test_learning_curve_draws_every_epoch_and_no_empty_panel(tmp_path: Path) -> None:
     figure = figures.learning_curve(ROWS)
     assert len(figure.axes) == 3
