@@ -7,7 +7,7 @@ folder::
 
     python scripts/make_tm_o_spin.py compute --work spin-work --worker 0/2 &
     python scripts/make_tm_o_spin.py compute --work spin-work --worker 1/2
-    python scripts/make_tm_o_spin.py collect --work spin-work --out tm-o-spin
+    python scripts/make_tm_o_spin.py collect --work spin-work --out src/equisparse/demo
 
 Each frame depends on its number and the seed alone; numbers 2 n and 2 n + 1 are the two orders of geometry n. A frame
 that does not converge is recorded as failed and left out: gentler mixing brings FeO to other orbital states, half an eV
@@ -29,6 +29,8 @@ from ase.build import bulk
 SEED = 20260619
 GEOMETRIES = 9
 """Of each system, the first without strain and displacements."""
+PARTS = {"train": range(6), "valid": range(6, 7), "test": range(7, 9)}
+"""Which of them a split holds: both orders of a geometry are together."""
 OXIDES = {"Mn": (4.44, 3.9, 5.0), "Fe": (4.33, 5.3, 4.0), "Co": (4.26, 3.32, 3.0), "Ni": (4.18, 6.2, 2.0)}
 """Lattice constant (Angstrom), U (eV) and starting moment (muB)."""
 METALS = {"Fe": ("bcc", 2.84, 2.5), "Cr": ("bcc", 2.87, 2.0), "Co": ("hcp", 2.49, 1.8), "Ni": ("fcc", 3.52, 0.8)}
@@ -155,14 +157,16 @@ def state_of(frame):
 
 
 def collect(work, out):
-    """Write all converged frames that did not go to another order as one .xyz.gz, with a provenance file beside it."""
+    """Write all converged frames that did not go to another order, split by geometry, and where they come from."""
     out.mkdir(parents=True, exist_ok=True)
     found = [ase.io.read(path) for path in sorted(work.glob("[0-9]*.xyz"))]
     states = [state_of(frame) for frame in found]
     frames = [frame for frame, state in zip(found, states, strict=True) if state != "another"]
     for frame in frames:
         frame.positions = frame.positions.round(6)
-    ase.io.write(out / "tm_o_spin.xyz.gz", frames, format="extxyz")
+    for part, copies in PARTS.items():
+        chosen = [frame for frame in frames if frame.info["geometry"] % GEOMETRIES in copies]
+        ase.io.write(out / f"tm_o_spin_{part}.xyz.gz", chosen, format="extxyz")
     geometries = [frame.info["geometry"] for frame in frames]
     provenance = {
         "system": "MnO, FeO, CoO, NiO, Fe, Cr, Co, Ni; strained and rattled; each geometry in two magnetic orders",
@@ -182,7 +186,7 @@ def collect(work, out):
         "script": "scripts/make_tm_o_spin.py",
         "licence": "MIT, as this package",
     }
-    (out / "provenance.json").write_text(json.dumps(provenance, indent=2) + "\n")
+    (out / "tm_o_spin_provenance.json").write_text(json.dumps(provenance, indent=2) + "\n")
     print(json.dumps(provenance, indent=2))
 
 

@@ -22,7 +22,7 @@ class FinetuneConfig(TrainingOptions):
     Parameters
     ----------
     train : list of str
-        Files or glob patterns that ASE reads, or ``demo``.
+        Files or glob patterns that ASE reads, or a packaged set: ``demo``, or ``demo-spin`` for `spin`.
     valid, test : list of str or None
         The same; without `valid` a part of the training frames is split off, near-duplicates kept together.
     replay : list of str or None

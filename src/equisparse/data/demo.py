@@ -1,4 +1,4 @@
-"""The small MgO data set that comes with the package."""
+"""The small data sets that come with the package: MgO under pressure, and TM-O-Spin with magnetic orders."""
 
 from dataclasses import dataclass
 from importlib import resources
@@ -6,25 +6,37 @@ from pathlib import Path
 
 from equisparse.errors import DataError
 
+DEMOS = {"demo": "mgo", "demo-spin": "tm_o_spin"}
+"""Name in place of a file of training frames -> beginning of the packaged files' names."""
+
 
 @dataclass(frozen=True)
 class DemoFiles:
-    """Paths of the packaged extxyz files; keys ``REF_energy`` (eV) and ``REF_forces`` (eV/Angstrom)."""
+    """Paths of the packaged extxyz files.
+
+    Their keys are ``REF_energy`` (eV) and ``REF_forces`` (eV/Angstrom); with spins ``initial_magmoms`` and
+    ``REF_magmoms`` (muB), too.
+    """
 
     train: Path
     valid: Path
     test: Path
 
 
-def demo_files() -> DemoFiles:
-    """Find the packaged data set.
+def demo_files(name: str = "demo") -> DemoFiles:
+    """Find a packaged data set.
+
+    Parameters
+    ----------
+    name : str
+        One of `DEMOS`.
 
     Raises
     ------
     DataError
         If the installation lacks a file.
     """
-    return DemoFiles(*(_packaged(f"mgo_{part}.xyz.gz") for part in ("train", "valid", "test")))
+    return DemoFiles(*(_packaged(f"{DEMOS[name]}_{part}.xyz.gz") for part in ("train", "valid", "test")))
 
 
 def _packaged(name: str) -> Path:

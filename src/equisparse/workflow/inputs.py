@@ -11,7 +11,7 @@ from equisparse.backbones.base import AbstractBackbone, check_elements
 from equisparse.backbones.registry import load_backbone
 from equisparse.blocks import Layout
 from equisparse.config.finetune import FinetuneConfig, parse_size
-from equisparse.data.demo import demo_files
+from equisparse.data.demo import DEMOS, demo_files
 from equisparse.data.frames import LabelledFrame, unlabelled
 from equisparse.data.read import read_frames
 from equisparse.data.split import split_off
@@ -22,8 +22,8 @@ from equisparse.methods.select import select
 from equisparse.methods.sparse import Sparse
 from equisparse.robustness.structures import probe_structures
 
-DEMO, PROBE = "demo", "probe"
-"""Names in place of a file: the packaged data set; the probe structures to learn from, which are made on the spot."""
+PROBE = "probe"
+"""Name in place of a file: the probe structures to learn from, which are made on the spot."""
 
 _FILE_OVERHEAD = 1400
 """Bytes kept free for what a header says besides the layout: base, options, metrics, reference energies."""
@@ -59,8 +59,8 @@ def load_base(config: FinetuneConfig, device: str | None = None) -> AbstractBack
 
 def read_splits(config: FinetuneConfig) -> Splits:
     """Read all frames that a configuration names; without `valid` a part of `train` is split off."""
-    if config.train == [DEMO]:
-        demo = demo_files()
+    if len(config.train) == 1 and config.train[0] in DEMOS:
+        demo = demo_files(config.train[0])
         train, valid, test = ([str(path)] for path in (demo.train, demo.valid, demo.test))
     else:
         train, valid, test = config.train, config.valid or [], config.test or []

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from equisparse.data import audit, demo, demo_files, has_errors, read_frames
+from equisparse.data.labels import LabelKeys
 from equisparse.errors import DataError
 
 
@@ -15,6 +16,17 @@ def test_packaged_frames_are_healthy() -> None:
     findings = audit(train, valid, test, elements={8, 12})
     assert not has_errors(findings)
     assert {finding.code for finding in findings} == {"unresolved-references"}
+
+
+def test_packaged_spins_are_healthy() -> None:
+    files = demo_files("demo-spin")
+    parts = [read_frames(path, LabelKeys(magnetic=True)) for path in (files.train, files.valid, files.test)]
+    frames = [frame for part in parts for frame in part]
+    assert len(frames) >= 120
+    assert all(frame.moments is not None and frame.atoms.get_initial_magnetic_moments().any() for frame in frames)
+    assert not has_errors(audit(*parts, elements=set(range(1, 90))))
+    geometries = [{frame.atoms.info["geometry"] for frame in part} for part in parts]
+    assert not set.intersection(*geometries), "a geometry is in two splits"
 
 
 def test_paths_are_those_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ _WORST = 4
 """Dimer pairs shown as curves."""
 _NOTE = (
     "Reference is the base itself: structures are probes, not targets. Energies are compared without the shifted "
-    "reference energies. Elements in the training data are named in the table below."
+    "reference energies. In the table: medians, and 90th percentiles in brackets."
 )
 
 
@@ -40,7 +40,7 @@ def _drift(run: Run) -> Markup:
     caption = "Mean absolute difference of forces from the base, by element, on strained and rattled probe structures."
     return (
         Markup("<h3>Retention</h3>")
-        + html.plot(figure, caption, width=14 * len(names))
+        + html.plot(figure, caption, width=8 * len(names))
         + html.paragraph(_NOTE)
         + html.table(*_groups(run.probed("groups")))
         + html.folded("The worst structures", html.table(*_worst(run.probed("drift")[:15])))
@@ -49,12 +49,15 @@ def _drift(run: Run) -> Markup:
 
 def _groups(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
     """Medians and 90th percentiles of the groups."""
-    header = ["structures", "number", "energy median (meV/atom)", "90 %", "force median (meV/Angstrom)", "90 %"]
-    header += ["stress median (GPa)", "90 %"]
+    header = ["structures", "number", "energy (meV/atom)", "force (meV/Angstrom)", "stress (GPa)"]
     names = ("energy_mev_per_atom", "force_mev_per_ang", "stress_gpa")
-    columns = [f"{name}_{key}" for name in names for key in ("median", "p90")]
     return header, [
-        [row["group"], str(row["n_structures"]), *(number(row[column]) for column in columns)] for row in rows
+        [
+            row["group"],
+            str(row["n_structures"]),
+            *(f"{number(row[f'{name}_median'])} ({number(row[f'{name}_p90'])})" for name in names),
+        ]
+        for row in rows
     ]
 
 

@@ -1,0 +1,169 @@
+"""Magnetic orders of held-out geometries on TM-O-Spin: every method with a spin layer, against none; one line a run.
+
+    python benchmarks/spin_orders.py run --runs build/spin-orders
+    python benchmarks/spin_orders.py run --runs build/spin-orders --labels sparse full --seeds 0 1 2
+    python benchmarks/spin_orders.py draw --runs build/spin-orders --label sparse --out docs/figures/spin_orders.png
+
+Every geometry of the set (``demo-spin``) is there in ferro- and in antiferromagnetic order. The difference of the two
+energies is what a model without spins cannot know. Geometries of which one order lost its moments are not counted:
+there is no order left. Runs that are in the results are skipped; finished run folders are not trained again.
+"""
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from accuracy import add_row, rows_of
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from equisparse.config.finetune import FinetuneConfig
+from equisparse.data.demo import demo_files
+from equisparse.data.labels import LabelKeys
+from equisparse.data.read import read_frames
+from equisparse.report.figures import save
+from equisparse.report.predictions import SplitPredictions, load_predictions
+from equisparse.workflow.finetune import finetune
+
+RESULTS = Path(__file__).parent / "results" / "spin_orders.jsonl"
+METHODS: dict[str, dict[str, Any]] = {
+    "sparse": {"method": "sparse"},
+    "sparse H": {"method": "sparse", "regime": "H"},
+    "sparse 3 %": {"changed": 0.03},
+    "elora": {"method": "elora"},
+    "full": {"method": "full"},
+    "scratch": {"method": "scratch"},
+    "sparse, spin-free": {"method": "sparse", "spin": False},
+    "full, spin-free": {"method": "full", "spin": False},
+}
+EPOCHS, BATCH = 40, 8
+SMALLEST = 0.1
+"""Moment that still makes an order, muB."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Difference of the energies of the two orders of one geometry, antiferromagnet minus ferromagnet, meV/atom."""
+
+    system: str
+    label: float
+    predicted: float
+
+
+def gaps(predictions: SplitPredictions) -> list[Gap]:
+    """Of all geometries of the test frames of which both orders have kept moments."""
+    orders: dict[tuple[str, int], dict[str, int]] = {}
+    for number, frame in enumerate(read_frames(demo_files("demo-spin").test, LabelKeys(magnetic=True))):
+        system, order = str(frame.atoms.info["config_type"]).split("-")
+        if frame.moments is not None and np.abs(frame.moments).max() > SMALLEST:
+            orders.setdefault((system, int(frame.atoms.info["geometry"])), {})[order] = number
+    found = []
+    for (system, _), pair in orders.items():
+        if len(pair) == 2:
+            of_label, of_model = (
+                1e3 * (energy[pair["antiferromagnetic"]] - energy[pair["ferromagnetic"]])
+                for energy in (per_atom(predictions, "energy"), per_atom(predictions, "energy_after"))
+            )
+            found.append(Gap(system, float(of_label), float(of_model)))
+    return found
+
+
+def per_atom(predictions: SplitPredictions, name: str) -> NDArray[np.float64]:
+    """Energies per atom, eV."""
+    energies: NDArray[np.float64] = getattr(predictions, name) / predictions.n_atoms
+    return energies
+
+
+def trained(label: str, seed: int, runs: Path, device: str) -> Path:
+    """Folder of a finished run."""
+    folder = runs / f"{label}-{seed}"
+    if not (folder / "metrics.json").exists():
+        options = {"spin": True, **METHODS[label]}
+        finetune(
+            FinetuneConfig(
+                train=["demo-spin"],
+                **options,
+                epochs=EPOCHS,
+                batch_size=BATCH,
+                seed=seed,
+                device=device,
+                out=str(folder),
+                force=True,
+            )
+        )
+    return folder
+
+
+def judged(folder: Path) -> dict[str, Any]:
+    """Errors of a run, and those of its order energies."""
+    metrics = json.loads((folder / "metrics.json").read_text())
+    found = gaps(load_predictions(folder / "predictions" / "test.npz"))
+    off = np.array([gap.predicted - gap.label for gap in found])
+    right = [gap.predicted * gap.label > 0 for gap in found]
+    kept = ("refit", "final", "steps", "seconds", "changed_fraction_model", "spin_layer_values", "versions")
+    return {name: metrics.get(name) for name in kept} | {
+        "order_energies": {
+            "geometries": len(found),
+            "mae_mev_per_atom": float(np.abs(off).mean()),
+            "ranked_right": float(np.mean(right)),
+            "by_system": {
+                system: float(np.mean([abs(gap.predicted - gap.label) for gap in found if gap.system == system]))
+                for system in sorted({gap.system for gap in found})
+            },
+        }
+    }
+
+
+def draw(folder: Path, out: Path) -> None:
+    """Moments, and order energies, predicted against computed."""
+    predictions = load_predictions(folder / "predictions" / "test.npz")
+    if predictions.moments is None or predictions.moments_after is None:
+        raise SystemExit("a run without a spin layer has no moments to draw")
+    figure = Figure(figsize=(8, 3.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot(predictions.moments[:, 2], predictions.moments_after[:, 2], ".", ms=4)
+    left.set(xlabel="computed moment (muB)", ylabel="predicted moment (muB)", title="Moments of atoms")
+    found = gaps(predictions)
+    for system in sorted({gap.system for gap in found}):
+        rows = [(gap.label, gap.predicted) for gap in found if gap.system == system]
+        right.plot(*zip(*rows, strict=True), "o", ms=5, label=system)
+    right.set(xlabel="computed (meV/atom)", ylabel="predicted (meV/atom)", title="E(antiferro) - E(ferro)")
+    right.legend(frameon=False, fontsize="small")
+    for axis in (left, right):
+        low, high = min(axis.get_xlim()[0], axis.get_ylim()[0]), max(axis.get_xlim()[1], axis.get_ylim()[1])
+        axis.plot([low, high], [low, high], color="grey", lw=0.8, zorder=0)
+        axis.set(xlim=(low, high), ylim=(low, high), aspect="equal")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save(figure, out)
+
+
+def main() -> None:
+    """Run what is missing, or draw one run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["run", "draw"])
+    parser.add_argument("--runs", type=Path, default=Path("build/spin-orders"))
+    parser.add_argument("--labels", nargs="+", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--label", default="sparse", choices=METHODS, help="whose run is drawn")
+    parser.add_argument("--out", type=Path, default=Path("docs/figures/spin_orders.png"))
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    if options.what == "draw":
+        draw(trained(options.label, options.seeds[0], options.runs, options.device), options.out)
+        return
+    for seed in options.seeds:
+        for label in options.labels:
+            cell = {"label": label, "seed": seed, "epochs": EPOCHS, "batch_size": BATCH}
+            if any(row["cell"] == cell for row in rows_of(options.results)):
+                continue
+            row = {"cell": cell} | judged(trained(label, seed, options.runs, options.device))
+            add_row(options.results, row)
+            print(json.dumps({name: row[name] for name in ("cell", "final", "order_energies")}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
