@@ -1,5 +1,8 @@
 """Rooms import in one direction only; the contracts are in pyproject.toml."""
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,10 +11,12 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_import_contracts():
-    pytest.importorskip("importlinter", reason="the extra lint is not installed")
-    from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
-
-    assert lint_imports(str(ROOT / "pyproject.toml"), no_cache=True) == EXIT_STATUS_SUCCESS, "see the chains above"
+    command = shutil.which("lint-imports", path=Path(sys.executable).parent)
+    if command is None:
+        pytest.skip("the extra lint is not installed")
+    words = [command, "--config", str(ROOT / "pyproject.toml"), "--no-cache"]  # in this process it would mute our logs
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stdout
 
 
 def test_modules_stay_short():
