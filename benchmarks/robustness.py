@@ -36,10 +36,11 @@ METHODS: dict[str, dict[str, Any]] = {
     "elora": {"method": "elora", "anchor": 0.0},
     "full": {"method": "full", "anchor": 0.0},
     "over-trained": {"method": "full", "anchor": 0.0, "lr": 0.4},
-    "sparse, no anchor": {"method": "sparse", "anchor": 0.0},
-    "sparse 3 %": {"changed": 0.03},
-    "sparse 0.5 %": {"changed": 0.005},
-    "lowrank 40 KB": {"budget": "40KB"},
+    "sparse, anchor 0.3": {"method": "sparse", "anchor": 0.3},
+    "sparse, anchor 0": {"method": "sparse", "anchor": 0.0},
+    "sparse 3 %": {"changed": 0.03, "anchor": 0.0},
+    "sparse 0.5 %": {"changed": 0.005, "anchor": 0.0},
+    "sparse, replay": {"method": "sparse", "anchor": 0.0, "replay": ["probe"], "optimizer": "adamw", "lr": 0.01},
 }
 TEST_FRAMES = 100
 
