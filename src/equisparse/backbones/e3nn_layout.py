@@ -1,12 +1,19 @@
-"""Blocks of e3nn's modules; every backbone that is built from them reads its layout here."""
+"""Blocks of e3nn's modules and columns of its features; every backbone that is built from them reads them here."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from e3nn.o3 import FullyConnectedTensorProduct, Linear
+from e3nn.o3 import FullyConnectedTensorProduct, Irreps, Linear
 from torch import nn
 
 from equisparse.blocks import Block, Layout, column_blocks, matrix_blocks
+
+
+def invariant_columns(irreps: Any) -> list[int]:
+    """Columns of features with these irreps (of e3nn, or a text) that neither rotations nor inversion change."""
+    parsed = Irreps(irreps)
+    pieces = zip(parsed, parsed.slices(), strict=True)
+    return [column for (_, ir), piece in pieces if ir.is_scalar() for column in range(piece.start, piece.stop)]
 
 
 def model_layout(model: nn.Module, blocks: Iterable[Block]) -> Layout:

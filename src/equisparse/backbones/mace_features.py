@@ -5,17 +5,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from e3nn.o3 import Irreps
 from torch import Tensor, nn
 
+from equisparse.backbones.e3nn_layout import invariant_columns
 from equisparse.backbones.prediction import EnergyTerm, FinalFeatures
 
 
 def invariant_channels(model: Any) -> list[int]:
     """Columns of the last layer's features that neither rotations nor inversion change."""
-    irreps = Irreps(model.products[-1].linear.irreps_out)
-    pieces = zip(irreps, irreps.slices(), strict=True)
-    return [column for (_, ir), piece in pieces if ir.is_scalar() for column in range(piece.start, piece.stop)]
+    return invariant_columns(model.products[-1].linear.irreps_out)
 
 
 @contextmanager

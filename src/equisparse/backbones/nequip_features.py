@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from e3nn.o3 import Irreps
 from nequip.data import AtomicDataDict as Key
 from torch import Tensor, nn
 
+from equisparse.backbones.e3nn_layout import invariant_columns
 from equisparse.backbones.nequip_layout import is_a
 from equisparse.backbones.prediction import EnergyTerm, FinalFeatures
 from equisparse.errors import BackboneError
@@ -21,9 +21,7 @@ def invariant_channels(model: nn.Module) -> list[int]:
     BackboneError
         If the model has no features of atoms, such as Allegro.
     """
-    irreps = Irreps(_last_layer(model).irreps_out[Key.NODE_FEATURES_KEY])
-    pieces = zip(irreps, irreps.slices(), strict=True)
-    return [column for (_, ir), piece in pieces if ir.is_scalar() for column in range(piece.start, piece.stop)]
+    return invariant_columns(_last_layer(model).irreps_out[Key.NODE_FEATURES_KEY])
 
 
 @contextmanager

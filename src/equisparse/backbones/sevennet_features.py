@@ -6,18 +6,16 @@ from typing import Any
 
 import sevenn._keys as keys
 import torch
-from e3nn.o3 import Irreps
 from sevenn.nn.equivariant_gate import EquivariantGate
 from torch import Tensor, nn
 
+from equisparse.backbones.e3nn_layout import invariant_columns
 from equisparse.backbones.prediction import EnergyTerm, FinalFeatures
 
 
 def invariant_channels(model: nn.Module) -> list[int]:
     """Columns of the last layer's features that neither rotations nor inversion change."""
-    irreps = Irreps(_last_gate(model).gate.irreps_out)
-    pieces = zip(irreps, irreps.slices(), strict=True)
-    return [column for (_, ir), piece in pieces if ir.is_scalar() for column in range(piece.start, piece.stop)]
+    return invariant_columns(_last_gate(model).gate.irreps_out)
 
 
 @contextmanager
