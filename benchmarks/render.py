@@ -13,9 +13,11 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from pivot import pivot_lines
 from search import STUDIES, storage_of
+from size_figure import draw_sizes
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
+FIGURES = PAGE.parent / "figures"
 HEAD = """# Benchmarks
 
 Written by `python benchmarks/render.py` from `benchmarks/results/*.jsonl`; each line there names its command's options,
@@ -52,7 +54,12 @@ TABLES = {
         "mae",
         "Method `sparse`, no anchor. Force (meV/A) / energy (meV/atom), mean absolute errors.",
     ),
-    "sizes": ("Error against size", "mae", "No anchor. Force (meV/A) / energy (meV/atom), mean absolute errors."),
+    "sizes": (
+        "Error against size",
+        "mae",
+        "![Force error against size](figures/sizes.png)\n\n"
+        "No anchor. Force (meV/A) / energy (meV/atom), mean absolute errors.",
+    ),
 }
 """Table of `tables.py` -> title, kind of errors, what is in it."""
 ACCURACY = """
@@ -271,7 +278,8 @@ def search_lines(storage: BaseStorage) -> Iterable[str]:
 
 
 def main() -> None:
-    """Write the page."""
+    """Write the page and its figure."""
+    draw_sizes(FIGURES / "sizes.png")
     tables = [
         (TABLE.format(table=table, title=title, text=text), pivot_lines(table, kind))
         for table, (title, kind, text) in TABLES.items()

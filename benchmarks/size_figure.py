@@ -1,0 +1,43 @@
+"""Force error against the size of the adapter and against the changed weights: the cells of the table `sizes`."""
+
+from pathlib import Path
+from statistics import fmean
+
+from matplotlib.figure import Figure
+from pivot import rows_of_cell
+from tables import TABLES
+
+from equisparse.report.figures import save
+
+FORCE = "force_mae_mev_per_ang"
+AXES = ("adapter file (KB)", "changed weights (% of the model)")
+
+
+def draw_sizes(out: Path) -> None:
+    """Write the figure, if there is anything to draw."""
+    points = []
+    for cell in TABLES["sizes"]():
+        if rows := rows_of_cell(cell):
+            size = fmean(row["adapter_bytes"] for row in rows) / 1e3
+            changed = 100 * fmean(row["changed_fraction_model"] for row in rows)
+            points.append((cell.label, size, changed, fmean(row["test"][FORCE] for row in rows)))
+    if not points:
+        return
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    families = list(dict.fromkeys(family_of(label) for label, *_ in points))
+    for axis, column, title in zip(figure.subplots(1, 2, sharey=True), (1, 2), AXES, strict=True):
+        for number, family in enumerate(families):
+            own = sorted((point for point in points if family_of(point[0]) == family), key=lambda point: point[column])
+            axis.plot([p[column] for p in own], [p[3] for p in own], "o-", color=f"C{number}", ms=5, label=family)
+        axis.set(xscale="log", xlabel=title)
+        axis.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("force error, ethanol (meV/Angstrom)")
+    figure.axes[1].legend(frameon=False)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save(figure, out)
+
+
+def family_of(label: str) -> str:
+    """Method of a label, whatever its size."""
+    word = label.split()[0]
+    return "sparse, a part" if word == "sparse" and "%" in label else word
