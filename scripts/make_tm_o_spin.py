@@ -158,6 +158,8 @@ def state_of(frame):
 
 def collect(work, out):
     """Write all converged frames that did not go to another order, split by geometry, and where they come from."""
+    import gpaw
+
     out.mkdir(parents=True, exist_ok=True)
     found = [ase.io.read(path) for path in sorted(work.glob("[0-9]*.xyz"))]
     states = [state_of(frame) for frame in found]
@@ -177,6 +179,7 @@ def collect(work, out):
             "REF_magmoms": "muB, within the augmentation spheres, signed",
         },
         "settings": SETTINGS,
+        "gpaw_version": gpaw.__version__,
         "seed": SEED,
         "frames": len(frames),
         "geometries_in_both_orders": sum(geometries.count(number) == 2 for number in set(geometries)),
