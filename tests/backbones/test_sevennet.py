@@ -131,6 +131,9 @@ class TestFasterForm:
         for name, gradient in gradients[0].items():
             torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-9, atol=1e-12)
 
+    def test_forces_that_are_zero_by_symmetry(self, own_model):
+        assert load_backbone(str(own_model)).accelerate([bulk("Al"), bulk("MgO", "rocksalt", a=4.2)])
+
     def test_a_form_that_differs_is_not_used(self, own_model, oxides, monkeypatch):
         def wrong(model):
             with torch.no_grad():

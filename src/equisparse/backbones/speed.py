@@ -10,13 +10,20 @@ from equisparse.backbones.base import AbstractBackbone
 
 TOLERANCE = 1e-10
 """Largest difference in float64, as a fraction of the largest value."""
+SMALLEST = 0.01
+"""Largest value (eV, Angstrom) below which the difference is a fraction of this: some forces are zero by symmetry."""
+SHAKEN = 0.05
+"""Displacements of the atoms, Angstrom, so that symmetry hides as little as possible."""
 
 
 def agree(one: AbstractBackbone, other: AbstractBackbone, frames: Sequence[Atoms]) -> bool:
     """Whether two forms of a model in float64 give equal energies, forces, stresses and gradients of all weights."""
-    values = [_values(backbone, frames) for backbone in (one, other)]
+    shaken = [atoms.copy() for atoms in frames]
+    for seed, atoms in enumerate(shaken):
+        atoms.rattle(SHAKEN, seed=seed)
+    values = [_values(backbone, shaken) for backbone in (one, other)]
     return values[0].keys() == values[1].keys() and all(
-        float((value - values[1][name]).abs().max()) <= TOLERANCE * float(value.abs().max())
+        float((value - values[1][name]).abs().max()) <= TOLERANCE * max(float(value.abs().max()), SMALLEST)
         for name, value in values[0].items()
     )
 
