@@ -78,7 +78,7 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
     model = spins or backbone
     unshifted = {name: FrameDataset(model, frames, {}) for name, frames in splits.items()}
     base = evaluate_all(model, unshifted)
-    kept = FrameDataset(model, read_kept(config, backbone), {})
+    kept = FrameDataset(model, read_kept(config, backbone, splits.train), {})
     replay = _replay(config, options, model, kept, console)
     layers = _layers(options, method, layout, backbone, model, kept)
     findings = check_frames(splits, base.evaluations["train"], backbone, console, force=config.force)

@@ -72,10 +72,13 @@ def read_splits(config: FinetuneConfig) -> Splits:
     return Splits(frames, valid_frames, test_frames)
 
 
-def read_kept(config: FinetuneConfig, backbone: AbstractBackbone) -> list[LabelledFrame]:
+def read_kept(
+    config: FinetuneConfig, backbone: AbstractBackbone, train: Sequence[LabelledFrame]
+) -> list[LabelledFrame]:
     """Structures to stay with the base on: those that a configuration names, or the package's own.
 
-    Labels and spins in files are not used.
+    Of the package's own those are left out that hold elements of the training frames alone: there the data may know
+    better. Labels and spins in files are not used.
 
     Raises
     ------
@@ -83,13 +86,19 @@ def read_kept(config: FinetuneConfig, backbone: AbstractBackbone) -> list[Labell
         If a file cannot be read, or the base does not know an element.
     """
     names = config.replay or [PROBE]
-    packaged = probe_structures(backbone.elements, "learn") if PROBE in names else []
+    packaged = _unlike(probe_structures(backbone.elements, "learn"), train) if PROBE in names else []
     files = [name for name in names if name != PROBE]
     frames = unlabelled(packaged, PROBE) + (read_frames(files) if files else [])
     check_elements(backbone, [frame.atoms for frame in frames])
     for frame in frames:
         frame.atoms.set_initial_magnetic_moments(None)
     return frames
+
+
+def _unlike(structures: Sequence[Atoms], frames: Sequence[LabelledFrame]) -> list[Atoms]:
+    """Structures with an element that no frame has; all of them if there is none."""
+    known = {int(z) for frame in frames for z in frame.atoms.numbers}
+    return [atoms for atoms in structures if not known.issuperset(atoms.numbers)] or list(structures)
 
 
 def small_pieces(frames: Sequence[LabelledFrame], count: int = 2, atoms: int = 16) -> list[Atoms]:
