@@ -107,8 +107,7 @@ def make_step(variant: str, arguments: argparse.Namespace) -> Callable[[], None]
         variant, arguments.base, arguments.device, arguments.dtype, small_pieces(frames)
     )
     dataset = FrameDataset(backbone, frames, {})
-    options = TrainingOptions()
-    loss = Loss(options.energy_weight, options.force_weight, options.stress_weight, options.huber_delta)
+    loss = Loss.of(TrainingOptions())
     numbers = itertools.count()
 
     def step() -> None:

@@ -27,7 +27,6 @@ def test_what_the_data_hold_alone_is_left_out(copper: list[LabelledFrame]) -> No
     kept = symbols(read_kept(FinetuneConfig(train=["x"]), BASE, copper))
     assert {"Cu"} not in kept
     assert {"Ni"} in kept
-    assert any("Cu" in found for found in kept)
 
 
 def test_there_are_always_some(copper: list[LabelledFrame]) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 from equisparse.backbones.prediction import Prediction
 from equisparse.training.dataset import Targets
 from equisparse.training.errors import best_flip
+from equisparse.training.options import TrainingOptions
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,19 @@ class Loss:
     moment_weight: float = 1.0
     magnetic_force_weight: float = 1.0
     flips: bool = False
+
+    @classmethod
+    def of(cls, options: TrainingOptions, *, flips: bool = False) -> "Loss":
+        """With the weights of a run."""
+        return cls(
+            1.0 if options.energy_weight is None else options.energy_weight,
+            options.force_weight,
+            options.stress_weight,
+            options.huber_delta,
+            options.moment_weight,
+            options.magnetic_force_weight,
+            flips,
+        )
 
     def __call__(self, prediction: Prediction, targets: Targets, whole: Targets | None = None) -> Tensor:
         """Loss of one batch, shape (); with `whole`, the part that the frames of `targets` have in that of `whole`.

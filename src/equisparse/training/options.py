@@ -27,8 +27,11 @@ class TrainingOptions:
         Steps over which the learning rate rises from zero.
     gradient_clip : float
         Largest norm of the gradient.
-    energy_weight, force_weight, stress_weight : float
-        Weights of the Huber losses of energy (eV/atom), force (eV/Angstrom) and stress (eV/Angstrom^3).
+    energy_weight : float or None
+        Weight of the Huber loss of energies (eV/atom); by default 1, or that of forces where a spin layer is trained,
+        as in the paper: magnetic orders differ in energy before all else.
+    force_weight, stress_weight : float
+        Weights of the Huber losses of forces (eV/Angstrom) and stress (eV/Angstrom^3).
     moment_weight, magnetic_force_weight : float
         Weights of the Huber losses of moments (muB) and magnetic forces (eV/muB), for models with spins.
     huber_delta : float
@@ -62,10 +65,10 @@ class TrainingOptions:
     optimizer: str = "muon"
     warmup_steps: int = 20
     gradient_clip: float = 100.0
-    energy_weight: float = 1.0
+    energy_weight: float | None = None
     force_weight: float = 10.0
     stress_weight: float = 100.0
-    moment_weight: float = 1.0
+    moment_weight: float = 10.0
     magnetic_force_weight: float = 10.0
     huber_delta: float = 0.01
     spin_lr: float = 2e-3
