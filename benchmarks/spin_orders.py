@@ -39,7 +39,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "sparse, spin-free": {"method": "sparse", "spin": False},
     "full, spin-free": {"method": "full", "spin": False},
 }
-EPOCHS, BATCH = 40, 8
+EPOCHS, BATCH = 60, 8
 SMALLEST = 0.1
 """Moment that still makes an order, muB."""
 
