@@ -39,7 +39,7 @@ from equisparse.workflow.inputs import small_pieces
 
 RESULTS = Path(__file__).parent / "results" / "magnetism.jsonl"
 RUNS = {
-    "fe": {"epochs": 40, "batch_size": 8, "valid_fraction": 0.15, "force": True},
+    "fe": {"epochs": 20, "batch_size": 8, "valid_fraction": 0.15, "force": True},
     "nio": {"epochs": 4, "batch_size": 2},
 }
 
