@@ -14,8 +14,8 @@ ENERGY_DRIFT = (30.0, 300.0)
 against its own theory is some 30 meV/atom, so that a smaller drift is within what the base did not know; at ten times
 that nothing of the base is left."""
 FORCE_DRIFT = (50.0, 200.0)
-"""The same for mean absolute force differences, meV/Angstrom: the forces on the probe structures are themselves about
-200, and one that is off by its own size says nothing."""
+"""The same for mean absolute force differences, meV/Angstrom: half of the probe structures have forces below 260, and
+one that is off by its own size says nothing."""
 NVE_DRIFT = (5.0, 50.0)
 """Slope of the total energy, absolute, meV/atom/ps: 5 heats a crystal by about 20 K in a picosecond."""
 RDF_DISTANCE = (0.4, 0.7)
