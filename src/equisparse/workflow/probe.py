@@ -86,11 +86,13 @@ def probe_run(folder: str | Path, options: ProbeOptions, console: Console, *, de
     backbone = load_base(config, device)
     check_adapter(backbone, adapter)
     out = make_folder(folder / PROBE)
-    checks = [
-        *_retention(out, backbone, adapter),
-        *_short_range(out, backbone, adapter, splits.train, options),
-        *_dynamics(out, backbone, adapter, splits, options),
-    ]
+    console.print("probing  retention on structures unlike the data", highlight=False)
+    checks = _retention(out, backbone, adapter)
+    console.print("probing  short range: dimers and compression", highlight=False)
+    checks += _short_range(out, backbone, adapter, splits.train, options)
+    steps = f"{options.dynamics.steps} steps of NVT and of NVE from {options.starts} structures (--steps, --starts)"
+    console.print(f"probing  dynamics: {steps}", highlight=False)
+    checks += _dynamics(out, backbone, adapter, splits, options)
     level = verdict.overall(checks)
     rows = [asdict(check) for check in checks]
     result = {"level": level, "options": asdict(options), "checks": rows}
