@@ -4,13 +4,15 @@ from pathlib import Path
 from statistics import fmean
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, ScalarFormatter
 from pivot import rows_of_cell
 from tables import TABLES
 
 from equisparse.report.figures import save
 
 FORCE = "force_mae_mev_per_ang"
-AXES = ("adapter file (KB)", "changed weights (% of the model)")
+AXES = {"adapter file (KB)": (10, 10_000), "changed weights (% of the model)": (0.05, 150)}
+"""Title and range."""
 
 
 def draw_sizes(out: Path) -> None:
@@ -25,11 +27,14 @@ def draw_sizes(out: Path) -> None:
         return
     figure = Figure(figsize=(9, 4), layout="constrained")
     families = list(dict.fromkeys(family_of(label) for label, *_ in points))
-    for axis, column, title in zip(figure.subplots(1, 2, sharey=True), (1, 2), AXES, strict=True):
+    panels = zip(figure.subplots(1, 2, sharey=True), (1, 2), AXES.items(), strict=True)
+    for axis, column, (title, limits) in panels:
         for number, family in enumerate(families):
             own = sorted((point for point in points if family_of(point[0]) == family), key=lambda point: point[column])
             axis.plot([p[column] for p in own], [p[3] for p in own], "o-", color=f"C{number}", ms=5, label=family)
-        axis.set(xscale="log", xlabel=title)
+        axis.set(xscale="log", xlabel=title, xlim=limits)
+        axis.xaxis.set_major_formatter(ScalarFormatter())
+        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.grid(alpha=0.3)
     figure.axes[0].set_ylabel("force error, ethanol (meV/Angstrom)")
     figure.axes[1].legend(frameon=False)
