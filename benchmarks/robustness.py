@@ -88,6 +88,7 @@ def config_of(cell: dict[str, Any], arguments: argparse.Namespace, folder: Path)
         batch_size=batch,
         seed=cell["seed"],
         device=arguments.device,
+        force=True,  # in the published split of hfo2 three frames are in two parts
         out=str(folder / "run"),
     )
 
