@@ -286,7 +286,7 @@ def main() -> None:
     ]
     accuracy, cost = accuracy_lines(rows_of("accuracy.jsonl")), cost_lines(rows_of("cost.jsonl"))
     physics = physics_lines(rows_of("physics.jsonl"))
-    robust = robustness_lines(rows_of("robustness.jsonl"))
+    robust = robustness_lines(sorted(rows_of("robustness.jsonl"), key=lambda row: str(row["cell"]["name"])))
     searches = search_lines(storage_of(None)) if STUDIES.exists() else ()
     bank = bank_lines(rows_of("ensemble.jsonl"))
     parts = (
