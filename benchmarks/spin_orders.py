@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from accuracy import add_row, rows_of
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.data.demo import demo_files
@@ -60,21 +59,12 @@ def gaps(predictions: SplitPredictions) -> list[Gap]:
         system, order = str(frame.atoms.info["config_type"]).split("-")
         if frame.moments is not None and np.abs(frame.moments).max() > SMALLEST:
             orders.setdefault((system, int(frame.atoms.info["geometry"])), {})[order] = number
-    found = []
-    for (system, _), pair in orders.items():
-        if len(pair) == 2:
-            of_label, of_model = (
-                1e3 * (energy[pair["antiferromagnetic"]] - energy[pair["ferromagnetic"]])
-                for energy in (per_atom(predictions, "energy"), per_atom(predictions, "energy_after"))
-            )
-            found.append(Gap(system, float(of_label), float(of_model)))
-    return found
-
-
-def per_atom(predictions: SplitPredictions, name: str) -> NDArray[np.float64]:
-    """Energies per atom, eV."""
-    energies: NDArray[np.float64] = getattr(predictions, name) / predictions.n_atoms
-    return energies
+    energies = 1e3 * np.stack([predictions.energy, predictions.energy_after], 1) / predictions.n_atoms[:, None]
+    return [
+        Gap(system, *(energies[pair["antiferromagnetic"]] - energies[pair["ferromagnetic"]]).tolist())
+        for (system, _), pair in orders.items()
+        if len(pair) == 2
+    ]
 
 
 def trained(label: str, seed: int, runs: Path, device: str) -> Path:
@@ -91,7 +81,6 @@ def trained(label: str, seed: int, runs: Path, device: str) -> Path:
                 seed=seed,
                 device=device,
                 out=str(folder),
-                force=True,
             )
         )
     return folder

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from equisparse.backbones.e3nn_layout import invariant_columns
@@ -25,16 +24,12 @@ def term_added(model: Any, batch: Mapping[str, Tensor], term: EnergyTerm) -> Ite
     """
     added = _Added(model, batch, term)
     last = model.scale_shift if hasattr(model, "scale_shift") else model.readouts[-1]
-    handles = [
+    with (
         model.spherical_harmonics.register_forward_pre_hook(added.catch_vectors),
         model.products[-1].register_forward_hook(added.catch_features),
         last.register_forward_hook(added.add),
-    ]
-    try:
+    ):
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 class _Added:
@@ -66,5 +61,5 @@ class _Added:
             n_frames=len(starts),
         )
         of_frames = self._term(features).energy.to(energies.dtype)
-        of_atoms = torch.zeros_like(energies[..., 0] if energies.ndim > 1 else energies).index_add(0, starts, of_frames)
-        return energies + (of_atoms.unsqueeze(1) if energies.ndim > 1 else of_atoms)
+        of_atoms = energies.new_zeros(len(energies)).index_add(0, starts, of_frames)
+        return energies + of_atoms.reshape(-1, *[1] * (energies.ndim - 1))

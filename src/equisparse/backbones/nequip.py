@@ -60,6 +60,7 @@ class NequIPBackbone(AbstractBackbone):
         metadata: dict[str, str] = model.metadata  # type: ignore[assignment]
         names = metadata["type_names"].split()
         self._types = {atomic_numbers[name]: number for number, name in enumerate(names) if name in atomic_numbers}
+        self._numbers = torch.tensor([atomic_numbers.get(name, 0) for name in names], device=device)
         self._symbols = {name: name for name in names if name in atomic_numbers}
         self.elements, self.cutoff = frozenset(self._types), float(metadata["r_max"])
         self._transforms = basic_transforms(metadata, self.cutoff, names, self._symbols)
@@ -106,10 +107,7 @@ class NequIPBackbone(AbstractBackbone):
 
     def predict_with(self, batch: Any, term: EnergyTerm, *, training: bool = False) -> Prediction:
         types = batch[AtomicDataDict.ATOM_TYPE_KEY].to(self.device)
-        numbers = torch.zeros(len(self._types), dtype=torch.int64, device=self.device)
-        for number, slot in self._types.items():
-            numbers[slot] = number
-        with term_added(self.model, numbers[types], term):
+        with term_added(self.model, self._numbers[types], term):
             return self.predict(batch, training=training)
 
     @property

@@ -53,15 +53,8 @@ def term_added(model: nn.Module, numbers: Tensor, term: EnergyTerm) -> Iterator[
         data[Key.TOTAL_ENERGY_KEY] = energy + term(features).energy.reshape(energy.shape)
 
     derivative: Any = next(module for module in model.modules() if is_a(module, "ForceStressOutput"))
-    handles = [
-        _last_layer(model).register_forward_hook(catch),
-        derivative.func.register_forward_hook(add),
-    ]
-    try:
+    with _last_layer(model).register_forward_hook(catch), derivative.func.register_forward_hook(add):
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _last_layer(model: nn.Module) -> Any:

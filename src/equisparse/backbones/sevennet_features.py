@@ -26,16 +26,12 @@ def term_added(model: Any, term: EnergyTerm) -> Iterator[None]:
     derivative, so that the derivative of the sum costs one backward pass.
     """
     added = _Added(model, term)
-    handles = [
+    with (
         _last_gate(model).register_forward_hook(added.catch),
         model.force_output.register_forward_pre_hook(added.add),
         model.force_output.register_forward_hook(added.symmetrize),
-    ]
-    try:
+    ):
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 class _Added:

@@ -1,7 +1,7 @@
 """The configuration of a fine-tune: one flat, frozen, typed value; the command line, YAML files and Python make it."""
 
 import re
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -148,9 +148,7 @@ class FinetuneConfig(TrainingOptions):
     @property
     def training(self) -> TrainingOptions:
         """Options of training, not resolved yet."""
-        options = TrainingOptions(**{field.name: getattr(self, field.name) for field in fields(TrainingOptions)})
-        as_forces = self.spin and self.energy_weight is None
-        return replace(options, energy_weight=self.force_weight) if as_forces else options
+        return TrainingOptions(**{field.name: getattr(self, field.name) for field in fields(TrainingOptions)})
 
     def to_yaml(self) -> str:
         """Complete and re-runnable with ``equisparse finetune --config FILE``."""

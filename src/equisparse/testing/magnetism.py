@@ -13,9 +13,10 @@ from ase import Atoms
 from numpy.typing import NDArray
 from torch import Tensor
 
+from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.prediction import Prediction
 from equisparse.magnetism.layer import SpinLayer
-from equisparse.magnetism.model import SpinModel, spins_of
+from equisparse.magnetism.model import SpinModel, new_layer, spins_of
 from equisparse.testing.backbones import check_batching, check_forces, check_stress, predict
 from equisparse.testing.tolerances import ENERGY, FINITE_DIFFERENCE, FORCES, STRESS
 
@@ -50,20 +51,27 @@ def random_spins(atoms: Atoms, seed: int, size: float = 2.0) -> Atoms:
     return with_spins(atoms, spins)
 
 
-def check_laws(model: SpinModel, frames: Sequence[Atoms], symbol: str, layers: int) -> None:
-    """All laws of this module, and those of backbones that a spin layer could break.
+def check_laws(
+    backbone: AbstractBackbone, frames: Sequence[Atoms], symbol: str, layers: int, *, spin_orbit: bool
+) -> None:
+    """All laws of this module, and those of backbones that a spin layer could break, of a layer with random weights.
 
     Parameters
     ----------
-    model : SpinModel
-        Of a backbone that promises inversion.
+    backbone : AbstractBackbone
+        One that promises inversion, in float64.
     frames : sequence of Atoms
-        With spins, the first one periodic.
+        The first one periodic; they get random spins.
     symbol : str
         Element of the chains and pairs that are made.
     layers : int
         Of the backbone.
+    spin_orbit : bool
+        Whether the layer ties spins to the lattice.
     """
+    layer = new_layer(backbone, cutoff=4.0, channels=12, spin_orbit=spin_orbit)
+    model = SpinModel(backbone, trained_at_random(layer))
+    frames = [random_spins(atoms, number) for number, atoms in enumerate(frames)]
     check_no_spins(model, frames)
     for atoms in frames:
         check_time_reversal(model, atoms)
@@ -73,7 +81,7 @@ def check_laws(model: SpinModel, frames: Sequence[Atoms], symbol: str, layers: i
         check_forces(model, atoms, directions=2)
     check_stress(model, frames[0])
     check_batching(model, frames)
-    (check_spin_orbit if model.layer.options.spin_orbit else check_spin_rotation)(model, frames[0])
+    (check_spin_orbit if spin_orbit else check_spin_rotation)(model, frames[0])
     check_locality(model, symbol, layers)
     check_smooth(model, symbol)
 

@@ -37,10 +37,11 @@ class Loss:
     flips: bool = False
 
     @classmethod
-    def of(cls, options: TrainingOptions, *, flips: bool = False) -> "Loss":
-        """With the weights of a run."""
+    def of(cls, options: TrainingOptions, *, spins: bool = False, flips: bool = False) -> "Loss":
+        """With the weights of a run; `spins` says whether a spin layer is trained."""
+        usual = options.force_weight if spins else 1.0
         return cls(
-            1.0 if options.energy_weight is None else options.energy_weight,
+            usual if options.energy_weight is None else options.energy_weight,
             options.force_weight,
             options.stress_weight,
             options.huber_delta,

@@ -64,7 +64,7 @@ class FinetuneTask(LightningModule):
         self._backbone, self._attachment, self._flips = backbone, attachment, backbone.flips
         self._controller = attachment.controller()
         self._options, self._total_steps = options, total_steps
-        self._loss = Loss.of(options, flips=self._flips)
+        self._loss = Loss.of(options, spins=self.spins is not None, flips=self._flips)
         self._anchor = Anchor(attachment, layers, options.anchor, options.seed) if options.anchor and layers else None
         self._replay = replay if options.replay_weight else None
         self.train_errors = ErrorSums(flips=self._flips)

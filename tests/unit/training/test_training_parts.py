@@ -9,7 +9,6 @@ from schedulefree import AdamWScheduleFree
 from torch import nn
 
 from equisparse.backbones.prediction import Prediction
-from equisparse.config.finetune import FinetuneConfig
 from equisparse.errors import InputError
 from equisparse.methods.base import AbstractDelta, Controller, ParameterGroup, Stored
 from equisparse.training.dataset import Targets
@@ -49,12 +48,10 @@ def batch() -> tuple[Prediction, Targets]:
 
 
 def test_energies_count_as_forces_do_where_spins_are_trained() -> None:
-    weights = [
-        Loss.of(config.training) for config in (FinetuneConfig(train=["x"]), FinetuneConfig(train=["x"], spin=True))
-    ]
+    weights = [Loss.of(TrainingOptions(), spins=spins) for spins in (False, True)]
     assert [loss.energy_weight for loss in weights] == [1.0, weights[1].force_weight]
     assert weights[1].moment_weight == weights[1].magnetic_force_weight == weights[1].force_weight
-    assert Loss.of(FinetuneConfig(train=["x"], spin=True, energy_weight=0.0).training).energy_weight == 0
+    assert Loss.of(TrainingOptions(energy_weight=0.0), spins=True).energy_weight == 0
 
 
 def test_loss_by_hand() -> None:
