@@ -71,7 +71,7 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
     options = config.training.resolved(len(splits.train), method.learning_rate)
     _announce(console, config, splits, backbone, method, options)
 
-    check_frames(splits, None, backbone, console, force=config.force)
+    check_frames(splits, None, backbone, console, force=config.force, spins=config.spin)
     if config.fast and backbone.accelerate(small_pieces(splits.train)):
         console.print("speed    the base's faster form, equal in a self-check", highlight=False)
     spins, splits = spin_setup(config, splits, backbone, console)
@@ -81,7 +81,7 @@ def finetune(config: FinetuneConfig, console: Console | None = None) -> Finetune
     kept = FrameDataset(model, read_kept(config, backbone, splits.train), {})
     replay = _replay(config, options, model, kept, console)
     layers = _layers(options, method, layout, backbone, model, kept)
-    findings = check_frames(splits, base.evaluations["train"], backbone, console, force=config.force)
+    findings = check_frames(splits, base.evaluations["train"], backbone, console, force=config.force, spins=config.spin)
     references = fit_references(backbone, splits, base.evaluations["train"])
     datasets = {name: dataset.with_shifts(references.shifts) for name, dataset in unshifted.items()}
 

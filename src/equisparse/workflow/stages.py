@@ -48,11 +48,12 @@ def judged(evaluations: dict[str, Evaluation], datasets: Mapping[str, FrameDatas
 
 
 def check_frames(
-    splits: Splits, base: Evaluation | None, backbone: AbstractBackbone, console: Console, *, force: bool
+    splits: Splits, base: Evaluation | None, backbone: AbstractBackbone, console: Console, *, force: bool, spins: bool
 ) -> list[Finding]:
     """Audit the frames, print what is found, and stop on errors.
 
     Without `base`, only what needs no model is judged and only errors are printed; with it, everything is.
+    `spins` says whether the model to be trained sees them.
 
     Returns
     -------
@@ -64,7 +65,8 @@ def check_frames(
         If there are errors and not `force`.
     """
     prediction = None if base is None else BasePrediction(base.energy, base.forces, base.stress)
-    findings = audit(splits.train, splits.valid, splits.test, elements=set(backbone.elements), base=prediction)
+    elements = set(backbone.elements)
+    findings = audit(splits.train, splits.valid, splits.test, elements=elements, base=prediction, spins=spins)
     fatal = has_errors(findings) and not force
     if findings and (fatal or base is not None):
         console.print(format_findings(findings), markup=False, highlight=False, soft_wrap=True)

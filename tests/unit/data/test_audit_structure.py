@@ -132,6 +132,7 @@ def test_duplicates_with_other_spins(healthy: list[LabelledFrame]) -> None:
     findings = audit([up, *healthy[1:], down])
     assert [f.code for f in findings] == ["duplicates-differ-in-spin"]
     assert (findings[0].level, findings[0].frames) == ("warning", (0, 24))
+    assert audit([up, *healthy[1:], down], spins=True) == []
     again = audit([up, *healthy[1:], with_spins(healthy[0], [1] * 8, energy + 0.2)])
     assert found(again, "duplicates-disagree").frames == (0, 24)
 

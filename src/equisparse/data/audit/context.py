@@ -28,15 +28,24 @@ class FrameSet:
         Atomic numbers that the base knows; None if unknown.
     base : BasePrediction or None
         Predictions for these frames.
+    spins : bool
+        Whether the model to be trained sees spins.
     """
 
     def __init__(
-        self, name: str, frames: Sequence[LabelledFrame], elements: set[int] | None, base: BasePrediction | None = None
+        self,
+        name: str,
+        frames: Sequence[LabelledFrame],
+        elements: set[int] | None,
+        base: BasePrediction | None = None,
+        *,
+        spins: bool = False,
     ) -> None:
         self.name = name
         self.frames = frames
         self.elements = elements
         self.base = base
+        self.spins = spins
 
     def finding(
         self, level: Level, code: str, message: str, frames: Iterable[int] | NDArray[np.int64], next_step: str

@@ -30,7 +30,7 @@ def duplicates(data: FrameSet) -> Iterator[Finding]:
             plain,
             "keep one of each; find out which calculation is converged, or which setting differs",
         )
-    if spin:
+    if spin and not data.spins:
         yield data.finding(
             "warning",
             "duplicates-differ-in-spin",

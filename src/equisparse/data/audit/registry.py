@@ -66,6 +66,8 @@ def audit(
     test: Sequence[LabelledFrame] | None = None,
     elements: set[int] | None = None,
     base: BasePrediction | None = None,
+    *,
+    spins: bool = False,
 ) -> list[Finding]:
     """Look for what goes wrong in fine-tuning before it does.
 
@@ -77,6 +79,8 @@ def audit(
         Atomic numbers that the base model knows.
     base : BasePrediction, optional
         Predictions of the base model for `train`: units, signs and orders are then checked against it.
+    spins : bool
+        Whether the model to be trained sees spins: one structure in two magnetic orders is then nothing to mend.
 
     Returns
     -------
@@ -91,8 +95,9 @@ def audit(
     if not train:
         raise DataError("there are no training frames", next_step="give a file with at least one frame")
     _require_fit(train, base)
-    sets = {"train": FrameSet("train", train, elements, base)}
-    sets |= {name: FrameSet(name, frames, elements) for name, frames in (("valid", valid), ("test", test)) if frames}
+    sets = {"train": FrameSet("train", train, elements, base, spins=spins)}
+    parts = (("valid", valid), ("test", test))
+    sets |= {name: FrameSet(name, frames, elements, spins=spins) for name, frames in parts if frames}
     found = [finding for data in sets.values() for check in SET_CHECKS for finding in check(data)]
     return sort_findings([*found, *leakage(sets)])
 
