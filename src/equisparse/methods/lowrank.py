@@ -114,7 +114,7 @@ class LowRank(AbstractWeightMethod):
     parts: ClassVar[tuple[str, ...]] = ("ranks", "down", "up", "size")
 
     value_bytes: int | None = None
-    rank: int = 128
+    rank: int = 64
     prune_start: float = 0.1
     prune_end: float = 0.75
     prune_interval: int = 10

@@ -57,7 +57,7 @@ class Sparse(AbstractWeightMethod):
     regime: str = "L"
     changed: float | None = None
     value_bytes: int | None = None
-    rank: int | None = 128
+    rank: int | None = 64
     tau_per: str = "tensor"
     start_width: float = 1e-3
     start_threshold: float = 1e-4
