@@ -47,7 +47,7 @@ TABLES = {
     "crystals": (
         "Crystals",
         "mae",
-        "100 steps of batch 2, no anchor. Force (meV/A) / energy (meV/atom) / stress (GPa), mean absolute errors.",
+        "Mo 300 steps of batch 2, HfO2 and Cu 100, no anchor. Force (meV/A) / energy (meV/atom) / stress (GPa), mean absolute errors.",
     ),
     "ablation": (
         "Ablation",
