@@ -1,5 +1,6 @@
 """Tables for the terminal and for log files."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -47,6 +48,22 @@ def error_table(results: Mapping[str, Mapping[str, Mapping[str, float | None]]])
                 table.add_row(split, title, unit, *shown, _ratio(values[2], values[1]))
         table.add_section()
     return table
+
+
+def worse_line(before: Mapping[str, float | None], after: Mapping[str, float | None]) -> str | None:
+    """A line of advice about the errors that training raised on one split; None if there are none.
+
+    Parameters
+    ----------
+    before, after : mapping
+        Name of the error -> value or None, of the base with refitted reference energies and of the result.
+    """
+    raised = [
+        f"{title} {_number(before[name], text)} -> {_number(after[name], text)} {unit}"
+        for name, title, unit, text in QUANTITIES
+        if "_mae_" in name and (after.get(name) or 0.0) > (before.get(name) or math.inf)
+    ]
+    return f"caution  training made worse: {', '.join(raised)}. Try half the learning rate (--lr)" if raised else None
 
 
 def metrics_table(metrics: Mapping[str, float | None]) -> Table:

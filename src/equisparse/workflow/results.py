@@ -22,7 +22,7 @@ from equisparse.files import write_text
 from equisparse.report.document import write_report
 from equisparse.report.export import write_figures
 from equisparse.report.run import read_run
-from equisparse.report.text import error_table
+from equisparse.report.text import error_table, worse_line
 from equisparse.robustness.drift import drift_line
 from equisparse.training.fit import FitResult
 from equisparse.workflow.inputs import Splits
@@ -95,7 +95,9 @@ def write_results(folder: Path, backbone: AbstractBackbone, outcome: Outcome, co
     write_figures(read_run(folder), folder / "figures")
     report = write_report(folder)
     console.print(error_table({name: stage.metrics for name, stage in outcome.stages.items()}))
+    caution = worse_line(outcome.stages["refit"].metrics["valid"], outcome.stages["final"].metrics["valid"])
     closing = (
+        *([caution] if caution else []),
         *_closing_lines(metrics),
         *([f"merged   no: {metrics['not_merged']}"] if check is None else [f"merged   {check}"]),
         f"results  {folder}",

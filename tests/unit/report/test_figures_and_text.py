@@ -9,7 +9,7 @@ from rich.console import Console
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.report import figures
-from equisparse.report.text import error_table, inspect_tables, metrics_table
+from equisparse.report.text import error_table, inspect_tables, metrics_table, worse_line
 from equisparse.training.errors import METRICS
 
 ROWS = [
@@ -82,6 +82,15 @@ def test_error_table_has_all_stages_and_the_ratio() -> None:
         assert shown in text
     assert "GPa" not in text
     assert "meV/Angstrom" in text_of(metrics_table(errors(1.0)))
+
+
+def test_errors_that_training_raised_are_told() -> None:
+    assert worse_line(errors(40.0), errors(10.0)) is None
+    line = worse_line(errors(40.0), errors(10.0) | {"energy_mae_mev_per_atom": 200.8})
+    assert line is not None
+    assert "energy MAE 40.00 -> 200.80 meV/atom" in line
+    assert "force" not in line
+    assert "--lr" in line
 
 
 def test_inspect_names_what_changed(planted: Adapter) -> None:
