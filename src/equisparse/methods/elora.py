@@ -74,7 +74,7 @@ class ELoRA(AbstractWeightMethod):
 
     @property
     def learning_rate(self) -> float:
-        return 5e-2
+        return 2e-2
 
     def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:
         return LowRankDelta(weight, blocks, rank=self.rank, factor=self._factor, generator=generator)

@@ -87,7 +87,7 @@ class Sparse(AbstractWeightMethod):
 
     @property
     def learning_rate(self) -> float:
-        return 8e-2 if self.has_target else 5e-2
+        return 3e-2 if self.has_target else 2e-2
 
     def fit_into(self, value_bytes: int, layout: Layout) -> "Sparse":
         return replace(self, value_bytes=value_bytes, changed=None)
