@@ -106,12 +106,13 @@ ROBUSTNESS = """
 ## Robustness
 
 `python benchmarks/robustness.py --sets build/sets`: `sparse` is as `finetune` does it, with its anchor; the other
-methods have none. `over-trained` is all parameters at ten times their learning rate. Tests on 100 frames; drift is
+methods have none. `over-trained` is all parameters at twenty times their learning rate, `fast` what an earlier version
+did (rank 128, learning rate 0.05). Tests on 100 frames; drift is
 the median (90th percentile) over the probe structures; holes (squeezed: under compression) are scans in which the
 model falls deeper than its base; MD: runs that ended whole; see [robustness](robustness.md).
 
-| set | method | steps | F test, meV/A | E drift, meV/atom | F drift, meV/A | dimer holes | squeezed | MD | verdict |
-|---|---|---|---|---|---|---|---|---|---|
+| set | method | lr | steps | F test, meV/A | E drift, meV/atom | F drift, meV/A | dimer holes | squeezed | MD | verdict |
+|---|---|---|---|---|---|---|---|---|---|---|
 """
 SPIN_ORDERS = """
 ## Magnetic orders
@@ -225,6 +226,7 @@ def robustness_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
         columns = (
             cell["name"],
             cell["label"],
+            row["lr"],
             cell["steps"],
             f"{row['test']['force_mae_mev_per_ang']:.1f}",
             *(f"{drift[f'{name}_median']:.3g} ({drift[f'{name}_p90']:.3g})" for name in DRIFTS),

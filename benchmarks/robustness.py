@@ -5,8 +5,8 @@
 
 Every cell is a fine-tune (`equisparse finetune`, ``train``, ``valid`` and ``test`` of ``--sets``/NAME) and then
 `equisparse probe` on it. ``sparse`` is as `finetune` does it by default, with its anchor; the others have none, as
-everybody trains them. ``over-trained`` is what the probe has to recognise: all parameters at ten times their learning
-rate. With ``--runs`` the run folders are kept, and a finished one is not trained again.
+everybody trains them. ``over-trained`` is what the probe has to recognise: all parameters at twenty times their learning
+rate; ``fast`` is what an earlier version did by default. With ``--runs`` the run folders are kept, and a finished one is not trained again.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import ase.io
 from accuracy import add_row, rows_of
 from rich.console import Console
 
-from equisparse.config.finetune import FinetuneConfig
+from equisparse.config.finetune import FinetuneConfig, read_config
 from equisparse.data.read import read_frames
 from equisparse.files import read_rows
 from equisparse.robustness.dynamics import DynamicsOptions
@@ -36,6 +36,9 @@ METHODS: dict[str, dict[str, Any]] = {
     "elora": {"method": "elora", "anchor": 0.0},
     "full": {"method": "full", "anchor": 0.0},
     "over-trained": {"method": "full", "anchor": 0.0, "lr": 0.4},
+    "sparse, fast": {"method": "sparse", "method_options": {"rank": 128}, "lr": 0.05},
+    "sparse, fast, anchor 0.3": {"method": "sparse", "method_options": {"rank": 128}, "lr": 0.05, "anchor": 0.3},
+    "elora, fast": {"method": "elora", "anchor": 0.0, "lr": 0.05},
     "sparse, anchor 0.3": {"method": "sparse", "anchor": 0.3},
     "sparse, anchor 0": {"method": "sparse", "anchor": 0.0},
     "sparse 3 %": {"changed": 0.03, "anchor": 0.0},
@@ -120,6 +123,7 @@ def run(cell: dict[str, Any], arguments: argparse.Namespace, folder: Path) -> di
         "cell": cell,
         "test": metrics["final"]["test"],
         "refit_test": metrics["refit"]["test"],
+        "lr": read_config(folder / "run" / "config.yaml").lr,
         "changed_fraction_model": metrics["changed_fraction_model"],
         "drift": groups,
         "holes": {name: holes_of(read_rows(probe / f"{name}.csv")) for name in ("dimers", "compression")},
