@@ -28,6 +28,8 @@ from equisparse.report.predictions import SplitPredictions, load_predictions
 from equisparse.workflow.finetune import finetune
 
 RESULTS = Path(__file__).parent / "results" / "spin_orders.jsonl"
+FAST = {"method_options": {"rank": 128}, "lr": 0.05}
+"""What an earlier version did by default."""
 METHODS: dict[str, dict[str, Any]] = {
     "sparse": {"method": "sparse"},
     "sparse H": {"method": "sparse", "regime": "H"},
@@ -37,6 +39,11 @@ METHODS: dict[str, dict[str, Any]] = {
     "scratch": {"method": "scratch"},
     "sparse, spin-free": {"method": "sparse", "spin": False},
     "full, spin-free": {"method": "full", "spin": False},
+    "sparse, fast": {"method": "sparse", **FAST},
+    "sparse H, fast": {"method": "sparse", "regime": "H", **FAST},
+    "sparse 3 %, fast": {"changed": 0.03, **FAST, "lr": 0.08},
+    "elora, fast": {"method": "elora", "lr": 0.05},
+    "sparse, spin-free, fast": {"method": "sparse", "spin": False, **FAST},
 }
 EPOCHS, BATCH = 60, 8
 SMALLEST = 0.1
