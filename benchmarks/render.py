@@ -47,7 +47,8 @@ TABLES = {
     "crystals": (
         "Crystals",
         "mae",
-        "Mo 300 steps of batch 2, HfO2 and Cu 100, no anchor. Force (meV/A) / energy (meV/atom) / stress (GPa), mean absolute errors.",
+        "Mo 300 steps of batch 2, HfO2 and Cu 100, no anchor. "
+        "Force (meV/A) / energy (meV/atom) / stress (GPa), mean absolute errors.",
     ),
     "ablation": (
         "Ablation",
@@ -111,7 +112,7 @@ did (rank 128, learning rate 0.05). Tests on 100 frames; drift is
 the median (90th percentile) over the probe structures; holes (squeezed: under compression) are scans in which the
 model falls deeper than its base; MD: runs that ended whole; see [robustness](robustness.md).
 
-| set | method | lr | steps | F test, meV/A | E drift, meV/atom | F drift, meV/A | dimer holes | squeezed | MD | verdict |
+| set | method | lr | steps | F test, meV/A | E drift, meV/atom | F drift, meV/A | dimer holes | squeezed | MD | |
 |---|---|---|---|---|---|---|---|---|---|---|
 """
 SPIN_ORDERS = """
