@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import ase.io
-from accuracy import add_row, rows_of
+from accuracy import FAST, add_row, rows_of
 from rich.console import Console
 
 from equisparse.config.finetune import FinetuneConfig, read_config
@@ -37,8 +37,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "elora": {"method": "elora", "anchor": 0.0},
     "full": {"method": "full", "anchor": 0.0},
     "over-trained": {"method": "full", "anchor": 0.0, "lr": 0.4},
-    "sparse, fast": {"method": "sparse", "method_options": {"rank": 128}, "lr": 0.05},
-    "sparse, fast, anchor 0.3": {"method": "sparse", "method_options": {"rank": 128}, "lr": 0.05, "anchor": 0.3},
+    "sparse, fast": {"method": "sparse", **FAST},
+    "sparse, fast, anchor 0.3": {"method": "sparse", **FAST, "anchor": 0.3},
     "elora, fast": {"method": "elora", "anchor": 0.0, "lr": 0.05},
     "sparse, anchor 0.3": {"method": "sparse", "anchor": 0.3},
     "sparse, anchor 0": {"method": "sparse", "anchor": 0.0},

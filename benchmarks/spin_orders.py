@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accuracy import add_row, rows_of
+from accuracy import FAST, add_row, rows_of
 from matplotlib.figure import Figure
 
 from equisparse.config.finetune import FinetuneConfig
@@ -28,8 +28,6 @@ from equisparse.report.predictions import SplitPredictions, load_predictions
 from equisparse.workflow.finetune import finetune
 
 RESULTS = Path(__file__).parent / "results" / "spin_orders.jsonl"
-FAST = {"method_options": {"rank": 128}, "lr": 0.05}
-"""What an earlier version did by default."""
 METHODS: dict[str, dict[str, Any]] = {
     "sparse": {"method": "sparse"},
     "sparse H": {"method": "sparse", "regime": "H"},
@@ -39,6 +37,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "scratch": {"method": "scratch"},
     "sparse, spin-free": {"method": "sparse", "spin": False},
     "full, spin-free": {"method": "full", "spin": False},
+    "sparse, slow": {"method": "sparse", "lr": 0.0125},
     "sparse, fast": {"method": "sparse", **FAST},
     "sparse H, fast": {"method": "sparse", "regime": "H", **FAST},
     "sparse 3 %, fast": {"changed": 0.03, **FAST, "lr": 0.08},

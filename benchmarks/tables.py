@@ -5,8 +5,8 @@
     python benchmarks/tables.py crystals --sets build/sets --seeds 0 1 2 --device cuda
     python benchmarks/tables.py molecules --list
 
-Every cell is one run of `accuracy.py`, at the learning rate that validation frames chose for its method and family (the
-default of the method unless `CHOSEN` names another). The longest table first: cut it off whenever you like.
+Every cell is one run of `accuracy.py`, at the default learning rate of its method, unless `CHOSEN` names another
+for its set or family. The longest table first: cut it off whenever you like.
 """
 
 import argparse
@@ -45,8 +45,8 @@ CHOSEN = {
     ("cu", "sparse"): "--lr 0.0125",
     ("cu", "elora"): "--lr 0.0125",
 }
-"""(family or set, method) -> learning rate and options, where validation frames wanted others than the defaults: one
-molecule bears higher rates than crystals of many shapes, and in 300 steps they pay."""
+"""(family or set, method) -> learning rate and options, where others than the defaults were better: one molecule bears
+higher rates than crystals of many shapes, and in 300 steps they pay."""
 
 STEPS = "--steps 300"
 CRYSTAL_STEPS = {"mo": 300, "hfo2": 100, "cu": 100}
