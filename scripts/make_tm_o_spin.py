@@ -29,13 +29,22 @@ from ase.build import bulk
 SEED = 20260619
 GEOMETRIES = 9
 """Of each system, the first without strain and displacements."""
-PARTS = {"train": range(6), "valid": range(6, 7), "test": range(7, 9)}
-"""Which of them a split holds: both orders of a geometry are together."""
+RUNGS = {"metal": 8, "oxide": 4}
+"""Further geometries at even steps of volume: moments come and go with it, and a few at random leave gaps."""
+WIDEST = 0.045
+"""Strain of the first rung (compressed) and the last (stretched)."""
+PARTS = {"train": (*range(6), 9, 10, *range(12, 17)), "valid": (6, 11), "test": (7, 8)}
+"""Which of a system's geometries a split holds, rungs from 9 on: both orders of a geometry are together."""
 OXIDES = {"Mn": (4.44, 3.9, 5.0), "Fe": (4.33, 5.3, 4.0), "Co": (4.26, 3.32, 3.0), "Ni": (4.18, 6.2, 2.0)}
 """Lattice constant (Angstrom), U (eV) and starting moment (muB)."""
 METALS = {"Fe": ("bcc", 2.84, 2.5), "Cr": ("bcc", 2.87, 2.0), "Co": ("hcp", 2.49, 1.8), "Ni": ("fcc", 3.52, 0.8)}
 """Lattice, lattice constant (Angstrom) and starting moment (muB)."""
 SYSTEMS = (*(f"{metal}O" for metal in OXIDES), *METALS)
+RUNGS_OF = {system: RUNGS["metal" if system in METALS else "oxide"] for system in SYSTEMS}
+COPIES = [(system, copy) for system in SYSTEMS for copy in range(GEOMETRIES)] + [
+    (system, GEOMETRIES + rung) for rung in range(max(RUNGS.values())) for system in SYSTEMS if rung < RUNGS_OF[system]
+]
+"""System, and which of its copies, of every geometry."""
 ORDERS = ("ferromagnetic", "antiferromagnetic")
 SETTINGS = {
     "code": "GPAW, plane waves",
@@ -55,11 +64,16 @@ MIXING = (0.1, 5, 50.0)
 def make_frame(number):
     """Strained and rattled cell of one system in one order: two metal atoms, in oxides with two of oxygen."""
     geometry, order = divmod(number, len(ORDERS))
-    system, copy = SYSTEMS[geometry // GEOMETRIES], geometry % GEOMETRIES
+    system, copy = COPIES[geometry]
     atoms, moment = perfect_cell(system)
     if copy:
         rng = np.random.default_rng([SEED, geometry])
-        strain = rng.normal(0.0, 0.015, (3, 3)) + rng.uniform(-0.04, 0.04) * np.eye(3)
+        strain = rng.normal(0.0, 0.015, (3, 3))
+        if copy < GEOMETRIES:
+            strain += rng.uniform(-0.04, 0.04) * np.eye(3)
+        else:
+            ladder = np.linspace(-WIDEST, WIDEST, RUNGS_OF[system])
+            strain += (ladder[copy - GEOMETRIES] - strain.trace() / 3) * np.eye(3)
         atoms.set_cell(atoms.cell @ (np.eye(3) + (strain + strain.T) / 2), scale_atoms=True)
         atoms.positions += rng.normal(0.0, rng.uniform(0.02, 0.08), atoms.positions.shape)
     signs = (1, 1) if ORDERS[order] == "ferromagnetic" else (1, -1)
@@ -108,12 +122,12 @@ def compute(atoms, log):
 
 def total():
     """Number of frames."""
-    return len(SYSTEMS) * GEOMETRIES * len(ORDERS)
+    return len(COPIES) * len(ORDERS)
 
 
 def in_turn():
     """Numbers of all frames, one geometry of every system after the other: a run that is cut off holds all systems."""
-    return sorted(range(total()), key=lambda number: (number // len(ORDERS) % GEOMETRIES, number))
+    return sorted(range(total()), key=lambda number: (COPIES[number // len(ORDERS)][1], number))
 
 
 def run(work, worker, workers):
@@ -167,7 +181,7 @@ def collect(work, out):
     for frame in frames:
         frame.positions = frame.positions.round(6)
     for part, copies in PARTS.items():
-        chosen = [frame for frame in frames if frame.info["geometry"] % GEOMETRIES in copies]
+        chosen = [frame for frame in frames if COPIES[frame.info["geometry"]][1] in copies]
         ase.io.write(out / f"tm_o_spin_{part}.xyz.gz", chosen, format="extxyz")
     geometries = [frame.info["geometry"] for frame in frames]
     provenance = {
