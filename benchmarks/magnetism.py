@@ -5,8 +5,8 @@
 
 The sets are subsets that one run takes minutes for; which frames they hold depends on the seed alone. ``fe`` is
 trained on frames of the groups `CCMC-bcc-hcp-elastic_Jun2020`, `BCC-HCP-transition` and `EOS_100`, and tested on others
-of `BCC-HCP-transition`, which holds both orders, and on `EOS_001_Jun2020`, of which no frame is trained on. ``nio`` is
-trained on input spins with their lengths, and on magnetic forces.
+of `BCC-HCP-transition`, which holds both orders, and on `EOS_001_Jun2020` and `MD-bcc_Te300K`, of which no frame is
+trained on. ``nio`` is trained on input spins with their lengths, and on magnetic forces.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import ase.io
 import numpy as np
 import torch
 from ase import Atoms
+from numpy.typing import NDArray
 
 from equisparse.adapters.attach import attach
 from equisparse.backbones.base import Predictor
@@ -32,6 +33,7 @@ from equisparse.data.read import read_frames
 from equisparse.magnetism.model import SpinModel, new_layer
 from equisparse.methods.registry import make_method
 from equisparse.methods.select import select
+from equisparse.report.predictions import SplitPredictions, load_predictions
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.loss import Loss
 from equisparse.workflow.finetune import finetune
@@ -39,7 +41,7 @@ from equisparse.workflow.inputs import small_pieces
 
 RESULTS = Path(__file__).parent / "results" / "magnetism.jsonl"
 RUNS = {
-    "fe": {"epochs": 20, "batch_size": 8, "valid_fraction": 0.15, "force": True},
+    "fe": {"epochs": 20, "batch_size": 8, "valid_fraction": 0.1, "force": True},
     "nio": {"epochs": 4, "batch_size": 2},
 }
 
@@ -56,8 +58,8 @@ def subsets(name: str, data: Path, seed: int) -> tuple[list[Atoms], list[Atoms]]
     for frames in groups.values():
         random.shuffle(frames)
     both = groups["BCC-HCP-transition"]
-    train = groups["CCMC-bcc-hcp-elastic_Jun2020"][:120] + both[:110] + groups["EOS_100"][:6]
-    return train, both[110:] + groups["EOS_001_Jun2020"][:8]
+    train = groups["CCMC-bcc-hcp-elastic_Jun2020"][:500] + both[:110] + groups["EOS_100"][:10]
+    return train, both[110:] + groups["EOS_001_Jun2020"][:24] + groups["MD-bcc_Te300K"][:4]
 
 
 def errors(options: argparse.Namespace) -> None:
@@ -80,8 +82,35 @@ def errors(options: argparse.Namespace) -> None:
             **RUNS[options.set],
         )
         metrics = finetune(config).metrics
-        kept = {key: metrics[key] for key in ("final", "refit", "steps", "seconds", "seed", "spin_layer_values")}
-        record({"set": options.set, "spin": spin, "spin_lr": options.spin_lr} | kept)
+        kept = {
+            key: metrics[key] for key in ("final", "refit", "steps", "seconds", "seed", "spin_layer_values", "versions")
+        }
+        groups = by_group(load_predictions(Path(str(config.out)) / "predictions" / "test.npz"))
+        record({"set": options.set, "spin": spin, "spin_lr": options.spin_lr, "groups": groups} | kept)
+
+
+def by_group(predictions: SplitPredictions) -> dict[str, dict[str, float | int | None]]:
+    """Errors of each group of test frames: energy (meV/atom), moments (muB)."""
+    energy = 1e3 * np.abs(predictions.energy_after - predictions.energy) / predictions.n_atoms
+    moments = np.full(len(predictions.numbers), np.nan)
+    if predictions.moments is not None and predictions.moments_after is not None:
+        moments = np.linalg.norm(predictions.moments_after - predictions.moments, axis=1)
+    of_frame = predictions.config_type
+    of_atom = of_frame[predictions.frame_of_atom]
+    return {
+        str(group): {
+            "frames": int((of_frame == group).sum()),
+            "energy_mae_mev_per_atom": mean_of_known(energy[of_frame == group]),
+            "moment_mae_mub": mean_of_known(moments[of_atom == group]),
+        }
+        for group in np.unique(of_frame)
+    }
+
+
+def mean_of_known(values: NDArray[np.float64]) -> float | None:
+    """Mean of the values that are labelled, none if no value is."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else None
 
 
 def cost(options: argparse.Namespace) -> None:

@@ -46,7 +46,7 @@ METHODS: dict[str, dict[str, Any]] = {
     for label in ("sparse", "elora", "full")
     for factor in (0.5, 2)
 }
-EPOCHS, BATCH = 60, 8
+EPOCHS, BATCH = 40, 8
 SMALLEST = 0.1
 """Moment that still makes an order, muB."""
 
