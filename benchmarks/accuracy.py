@@ -10,7 +10,7 @@ tests with names that begin with ``test_``. A cell that is in the results alread
 import argparse
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -138,10 +138,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         refit = evaluate(backbone, test).metrics(test)
         with adapter.applied(backbone.model):
             final = evaluate(backbone, test, batch_size=25).metrics(test)
-            others = {
-                path.name.removesuffix(".xyz.gz").removeprefix("test_"): metrics_of(backbone, path, shifts)
-                for path in sorted(arguments.folder.glob("test_*.xyz.gz"))
-            }
+            others = other_tests(backbone, arguments.folder, shifts)
         changes = count_changes(adapter, backbone.model)
         cell = cell_of(arguments)
         kept = (arguments.keep or folder) / adapter_name(cell)
@@ -168,6 +165,16 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         }
 
 
+def other_tests(
+    backbone: AbstractBackbone, folder: Path, shifts: dict[int, float]
+) -> dict[str, dict[str, float | None]]:
+    """Errors of the present weights on the further tests of a folder, by what their names add to ``test_``."""
+    return {
+        path.name.removesuffix(".xyz.gz").removeprefix("test_"): metrics_of(backbone, path, shifts)
+        for path in sorted(folder.glob("test_*.xyz.gz"))
+    }
+
+
 def metrics_of(backbone: AbstractBackbone, path: Path, shifts: dict[int, float]) -> dict[str, float | None]:
     """Errors of the present weights on the frames of a file."""
     frames = FrameDataset(backbone, read_frames([str(path)]), shifts)
@@ -185,7 +192,7 @@ def row_of(arguments: argparse.Namespace) -> dict[str, Any] | None:
     return next((row for row in rows_of(arguments.results) if row["cell"] == cell), None)
 
 
-def ensure(arguments: argparse.Namespace) -> dict[str, Any]:
+def ensure(arguments: argparse.Namespace, run: Callable[[argparse.Namespace], dict[str, Any]] = run) -> dict[str, Any]:
     """Row of a cell; run now unless it is in the results."""
     row = row_of(arguments)
     if row is None:

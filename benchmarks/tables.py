@@ -6,7 +6,8 @@
     python benchmarks/tables.py molecules --list
 
 Every cell is one run of `accuracy.py`, at the default learning rate of its method, unless `CHOSEN` names another
-for its set or family. The longest table first: cut it off whenever you like.
+for its set or family; or one of `upstream.py`, with upstream's preset. The longest table first: cut it off whenever you
+like.
 """
 
 import argparse
@@ -16,7 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import upstream
 from accuracy import RESULTS, ensure, parse_arguments, row_of
+from accuracy import run as run_ours
 
 METHODS = {
     "sparse": "--method sparse",
@@ -30,9 +33,10 @@ METHODS = {
     "full": "--method full",
     "readout": "--method readout",
     "scratch": "--method scratch",
+    "upstream": " ".join(upstream.UPSTREAM),
 }
 """Name in the tables -> options of `accuracy.py`."""
-MAIN = ("sparse", "elora", "lowrank 170 KB", "elora 16", "full", "sparse 3 %", "mmea", "scale")
+MAIN = ("sparse", "elora", "lowrank 170 KB", "elora 16", "full", "upstream", "sparse 3 %", "mmea", "scale")
 REST = ("sparse H", "readout", "scratch")
 
 CHOSEN = {
@@ -164,7 +168,7 @@ def main() -> None:
             found = row_of(arguments) is not None
             print(time.strftime("%H:%M:%S"), "done   " if found else "missing", seed, cell.options, flush=True)
             if not found and not wishes.list:
-                row = ensure(arguments)
+                row = ensure(arguments, upstream.run if cell.label == "upstream" else run_ours)
                 print({name: row["test"][name] for name in row["test"] if "mae" in name}, flush=True)
 
 

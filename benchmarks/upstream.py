@@ -1,12 +1,12 @@
 """SevenNet's own fine-tuning as a peer: its command line, its preset, the same frames; accuracy, and time per epoch.
 
-    python benchmarks/upstream.py --folder build/sets/ethanol --name ethanol --steps 600
+    python benchmarks/upstream.py --folder build/sets/ethanol --name ethanol --steps 300
     python benchmarks/upstream.py --folder build/sets/ethanol --name ethanol --rounds 5
 
 Upstream does not refit reference energies, so the labels are shifted for it beforehand. Its preset is kept but for
-paths, batch size, seed and the number of epochs. Without ``--rounds`` the row goes where those of `accuracy.py` go,
-with the method ``upstream``. With it, four epochs of upstream and four of ours run in turn, and the median ratio goes
-where those of `cost.py` go.
+paths, batch size, seed, the number of epochs and ``--lr``. Without ``--rounds`` the row goes where those of
+`accuracy.py` go, with the method ``upstream``; options are those of that command. With it, four epochs of upstream and
+four of ours run in turn, and the median ratio goes where those of `cost.py` go.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from typing import Any
 import ase.io
 import torch
 import yaml
-from accuracy import RESULTS, add_row, cell_of, row_of
+from accuracy import RESULTS, add_row, cell_of, ensure, other_tests
 from accuracy import parse_arguments as accuracy_arguments
 from ase.calculators.singlepoint import SinglePointCalculator
 
@@ -43,68 +43,56 @@ from equisparse.workflow.stages import fit_references, train_adapter
 COST = RESULTS.with_name("cost.jsonl")
 BASE = "7net-0"
 SEVENN = (sys.executable, "-m", "sevenn.main.sevenn")
-
-
-def parse_arguments() -> argparse.Namespace:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--name", required=True)
-    parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--batch-size", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--rounds", type=int, default=0, help="measure the time of an epoch instead")
-    return parser.parse_args()
+UPSTREAM = ("--method", "upstream", "--optimizer", "upstream")
+"""Options of `accuracy.py` that name this peer's cells."""
 
 
 def main() -> None:
     """Measure accuracy or time."""
-    arguments = parse_arguments()
-    if arguments.rounds:
-        row = time_row(arguments)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=0, help="measure the time of an epoch instead")
+    wishes, words = parser.parse_known_args()
+    arguments = accuracy_arguments([*UPSTREAM, *words])
+    if wishes.rounds:
+        row = time_row(arguments, wishes.rounds)
         add_row(COST, row)
     else:
-        words = ["--folder", str(arguments.folder), "--name", arguments.name, "--method", "upstream"]
-        words += ["--steps", str(arguments.steps), "--batch-size", str(arguments.batch_size)]
-        words += ["--seed", str(arguments.seed), "--optimizer", "upstream"]
-        wished = accuracy_arguments(words)
-        if row_of(wished) is not None:
-            print("done already")
-            return
-        row = {"cell": cell_of(wished), **accuracy_row(arguments)}
-        add_row(RESULTS, row)
+        row = ensure(arguments, run)
     print(json.dumps(row))
 
 
-def accuracy_row(arguments: argparse.Namespace) -> dict[str, Any]:
+def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Errors of a whole run of upstream's fine-tuning."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         backbone, splits, shifts = prepared(arguments, folder)
-        epochs = math.ceil(arguments.steps / math.ceil(len(splits["train"]) / arguments.batch_size))
+        steps_per_epoch = math.ceil(len(splits["train"]) / arguments.batch_size)
+        epochs = math.ceil(arguments.steps / steps_per_epoch)
         start = time.monotonic()
         stamps = run_upstream(arguments, folder, epochs)
         tuned = load_backbone(str(folder / "checkpoint_best.pth"), device="cpu")
         test = FrameDataset(tuned, splits["test"], shifts)
         unchanged = FrameDataset(backbone, splits["test"], shifts)
         return {
-            "resolved": {"method": "upstream", "options": {}, "lr": preset()["train"]["optim_param"]["lr"]},
+            "cell": cell_of(arguments),
+            "resolved": {"method": "upstream", "options": {}, "lr": preset(arguments)["train"]["optim_param"]["lr"]},
             "refit_test": evaluate(backbone, unchanged, batch_size=25).metrics(unchanged),
             "test": evaluate(tuned, test, batch_size=25).metrics(test),
+            "other_tests": other_tests(tuned, arguments.folder, shifts),
             "changed_fraction_model": changed_fraction(backbone.model, tuned.model),
             "stored_values": backbone.layout().total_parameters,
             "adapter_bytes": backbone.native_bytes(),
-            "steps": epochs * math.ceil(len(splits["train"]) / arguments.batch_size),
+            "steps": epochs * steps_per_epoch,
             "seconds": round(stamps[-1] - start, 1),
             "threads": torch.get_num_threads(),
             "versions": versions(backbone),
         }
 
 
-def time_row(arguments: argparse.Namespace) -> dict[str, Any]:
+def time_row(arguments: argparse.Namespace, rounds: int) -> dict[str, Any]:
     """Time of an epoch, validation included: ours over upstream's, measured in turn."""
     ratios = []
-    for _ in range(arguments.rounds):
+    for _ in range(rounds):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             backbone, splits, shifts = prepared(arguments, folder)
@@ -123,7 +111,7 @@ def time_row(arguments: argparse.Namespace) -> dict[str, Any]:
         "base": BASE,
         "batch_size": arguments.batch_size,
         "threads": torch.get_num_threads(),
-        "rounds": arguments.rounds,
+        "rounds": rounds,
         "step_over_full": {"sparse-fast": {"median": middle, "q25": low, "q75": high}},
         "versions": versions(backbone),
     }
@@ -135,6 +123,7 @@ def prepared(
     """Base, frames and reference-energy shifts; writes the frames with shifted energies for upstream."""
     files = {part: [str(arguments.folder / f"{part}.xyz.gz")] for part in ("train", "valid", "test")}
     splits = read_splits(FinetuneConfig(**files, out=str(folder)))
+    del splits.train[arguments.train_frames or len(splits.train) :]
     backbone = load_backbone(BASE, device="cpu")
     train = FrameDataset(backbone, splits.train, {})
     shifts = fit_references(backbone, splits, evaluate(backbone, train)).shifts
@@ -155,19 +144,20 @@ def shifted(frame: LabelledFrame, shifts: dict[int, float]) -> ase.Atoms:
     return atoms
 
 
-def preset() -> dict[str, Any]:
-    """Upstream's preset for fine-tuning."""
+def preset(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Upstream's preset for fine-tuning, with the seed and learning rate that are asked for."""
     told = subprocess.run([*SEVENN, "preset", "fine_tune"], check=True, capture_output=True, text=True)
     values: dict[str, Any] = yaml.safe_load(told.stdout)
+    values["train"]["random_seed"] = arguments.seed
+    values["train"]["optim_param"]["lr"] = arguments.lr or values["train"]["optim_param"]["lr"]
     return values
 
 
 def run_upstream(arguments: argparse.Namespace, folder: Path, epochs: int) -> list[float]:
     """Fine-tune with upstream's command line; the times at which its epochs ended, s."""
-    values = preset()
+    values = preset(arguments)
     has_stress = "stress=" in (folder / "train.extxyz").read_text()
-    values["train"] |= {"epoch": epochs, "per_epoch": epochs, "random_seed": arguments.seed}
-    values["train"] |= {"is_train_stress": has_stress}
+    values["train"] |= {"epoch": epochs, "per_epoch": epochs, "is_train_stress": has_stress}
     values["data"] = {
         "batch_size": arguments.batch_size,
         "data_format_args": {"index": ":"},
