@@ -26,7 +26,8 @@ RESULTS = Path(__file__).parent / "results" / "chgnet_moments.jsonl"
 
 def errors_of(path: Path, key: str) -> dict[str, list[float]]:
     """Errors of the lengths of all atoms' moments, muB, by ``config_type``."""
-    model, errors = CHGNet.load(use_device="cpu", verbose=False), defaultdict(list)
+    model = CHGNet.load(use_device="cpu", verbose=False)
+    errors: dict[str, list[float]] = defaultdict(list)
     for atoms in ase.io.read(path, ":"):
         predicted = model.predict_structure(AseAtomsAdaptor.get_structure(atoms), task="em")["m"]
         moments = atoms.arrays[key].reshape(len(atoms), -1)

@@ -62,7 +62,8 @@ class TwoPassLinear(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Base output plus the output of the thresholded delta."""
-        return self.base(features) + self.second(features, soft_threshold(self.delta, torch.sigmoid(self.tau)))
+        found: Tensor = self.base(features) + self.second(features, soft_threshold(self.delta, torch.sigmoid(self.tau)))
+        return found
 
 
 def build(

@@ -12,6 +12,7 @@ import argparse
 import itertools
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def make_inference(arguments: argparse.Namespace) -> dict[str, Callable[[], None
         calculator.calculate(Atoms(frame))
         synchronize(backbone)
 
-    return {name: lambda calculator=calculator: run(calculator) for name, calculator in calculators.items()}
+    return {name: partial(run, calculator) for name, calculator in calculators.items()}
 
 
 def milliseconds(times: list[float]) -> float:

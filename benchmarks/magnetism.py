@@ -40,7 +40,7 @@ from equisparse.workflow.finetune import finetune
 from equisparse.workflow.inputs import small_pieces
 
 RESULTS = Path(__file__).parent / "results" / "magnetism.jsonl"
-RUNS = {
+RUNS: dict[str, dict[str, Any]] = {
     "fe": {"epochs": 20, "batch_size": 8, "valid_fraction": 0.1, "force": True},
     "nio": {"epochs": 4, "batch_size": 2},
 }
@@ -50,7 +50,7 @@ def subsets(name: str, data: Path, seed: int) -> tuple[list[Atoms], list[Atoms]]
     """Training and test frames of one set."""
     random = Random(seed)  # noqa: S311  not for secrets
     if name == "nio":
-        train, test = (ase.io.read(data / "nio_spin" / f"{part}.xyz.gz", ":") for part in ("train", "test"))
+        train, test = ([*ase.io.iread(data / "nio_spin" / f"{part}.xyz.gz")] for part in ("train", "test"))
         return random.sample(train, 40), test[:12]
     groups: dict[str, list[Atoms]] = {}
     for atoms in ase.io.read(data / "fe_spin" / "all.xyz.gz", ":"):

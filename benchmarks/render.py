@@ -271,7 +271,7 @@ def spin_order_lines(rows: list[dict[str, Any]]) -> Iterable[str]:
             yield f"| CHGNet {'|' * 6} {row['magnitude_mae_mub']:.3f} | | |"
 
 
-def search_lines(storage: BaseStorage) -> Iterable[str]:
+def search_lines(storage: str | BaseStorage) -> Iterable[str]:
     """One table line a study."""
     for name in sorted(optuna.get_all_study_names(storage)):
         study = optuna.load_study(study_name=name, storage=storage)

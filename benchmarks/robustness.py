@@ -79,7 +79,7 @@ def cells(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
 def config_of(cell: dict[str, Any], arguments: argparse.Namespace, folder: Path) -> FinetuneConfig:
     """Configuration of the fine-tune; the frames it uses are copied beside its folder."""
     batch, count, steps = SETS[cell["name"]]
-    files = {}
+    files: dict[str, Any] = {}
     for split, most in (("train", count), ("valid", None), ("test", TEST_FRAMES)):
         source = arguments.sets / cell["name"] / f"{split}.xyz.gz"
         files[split] = [str(first_frames(source, most, folder))]

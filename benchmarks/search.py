@@ -12,6 +12,7 @@ import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import optuna
 from accuracy import cell_of, config_of, parse_arguments, train
@@ -81,7 +82,7 @@ def objective(trial: optuna.Trial, wishes: argparse.Namespace, words: Sequence[s
         return train(arguments, Path(name)).fitted.best_criterion
 
 
-def option_values(wish: str) -> tuple[str, list[object]]:
+def option_values(wish: str) -> tuple[str, list[Any]]:
     """Name and values of ``NAME=VALUE,VALUE,...``."""
     name, _, values = wish.partition("=")
     return name, [json.loads(value) for value in values.split(",")]

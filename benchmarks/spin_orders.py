@@ -41,11 +41,11 @@ METHODS: dict[str, dict[str, Any]] = {
     "scratch": {"method": "scratch"},
     "sparse, spin-free": {"method": "sparse", "spin": False},
     "full, spin-free": {"method": "full", "spin": False},
-} | {
-    f"{label}, lr x {factor}": {"method": label, "lr": factor * make_method(label).learning_rate}
-    for label in ("sparse", "elora", "full")
-    for factor in (0.5, 2)
 }
+"""Label -> options of the fine-tune."""
+for label in ("sparse", "elora", "full"):
+    for factor in (0.5, 2):
+        METHODS[f"{label}, lr x {factor}"] = {"method": label, "lr": factor * make_method(label).learning_rate}
 EPOCHS, BATCH = 40, 8
 SMALLEST = 0.1
 """Moment that still makes an order, muB."""

@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
             "other_tests": other_tests(tuned, arguments.folder, shifts),
             "changed_fraction_model": changed_fraction(backbone.model, tuned.model),
             "stored_values": backbone.layout().total_parameters,
-            "adapter_bytes": backbone.native_bytes(),
+            "adapter_bytes": backbone.native_bytes,
             "steps": epochs * steps_per_epoch,
             "seconds": round(stamps[-1] - start, 1),
             "threads": torch.get_num_threads(),
@@ -121,7 +121,7 @@ def prepared(
     arguments: argparse.Namespace, folder: Path
 ) -> tuple[AbstractBackbone, Mapping[str, Sequence[LabelledFrame]], dict[int, float]]:
     """Base, frames and reference-energy shifts; writes the frames with shifted energies for upstream."""
-    files = {part: [str(arguments.folder / f"{part}.xyz.gz")] for part in ("train", "valid", "test")}
+    files: dict[str, Any] = {part: [str(arguments.folder / f"{part}.xyz.gz")] for part in ("train", "valid", "test")}
     splits = read_splits(FinetuneConfig(**files, out=str(folder)))
     del splits.train[arguments.train_frames or len(splits.train) :]
     backbone = load_backbone(BASE, device="cpu")

@@ -8,16 +8,16 @@ import torch
 from schedulefree import AdamWScheduleFree
 from torch.optim.lr_scheduler import LambdaLR
 
-from equisparse.methods.base import AbstractDelta, Controller, ParameterGroup
+from equisparse.methods.base import AbstractChange, Controller, ParameterGroup
 from equisparse.training.muon import Muon
 from equisparse.training.options import TrainingOptions
 
 
 def build_optimizer(
-    deltas: Iterable[AbstractDelta], options: TrainingOptions, more: Iterable[ParameterGroup] = ()
+    changes: Iterable[AbstractChange], options: TrainingOptions, more: Iterable[ParameterGroup] = ()
 ) -> torch.optim.Optimizer:
-    """The optimiser that the options name, over the groups of all deltas and `more`; equal settings are joined."""
-    wished, lr = [*(group for delta in deltas for group in delta.groups()), *more], options.lr or 0.0
+    """The optimiser that the options name, over the groups of all changes and `more`; equal settings are joined."""
+    wished, lr = [*(group for change in changes for group in change.groups()), *more], options.lr or 0.0
     groups = _joined(wished, lr)
     if options.optimizer == "schedulefree":
         schedule_free: torch.optim.Optimizer = AdamWScheduleFree(groups, lr=lr, warmup_steps=options.warmup_steps)
