@@ -58,7 +58,7 @@ def subsets(name: str, data: Path, seed: int) -> tuple[list[Atoms], list[Atoms]]
     for frames in groups.values():
         random.shuffle(frames)
     both = groups["BCC-HCP-transition"]
-    train = groups["CCMC-bcc-hcp-elastic_Jun2020"][:500] + both[:110] + groups["EOS_100"][:10]
+    train = groups["CCMC-bcc-hcp-elastic_Jun2020"][:500] + both[:110] + groups["EOS_100"][:40]
     return train, both[110:] + groups["EOS_001_Jun2020"][:24] + groups["MD-bcc_Te300K"][:4]
 
 

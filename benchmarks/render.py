@@ -73,7 +73,7 @@ frames, batch 10, method defaults unless named.
 | set | base | method | steps | seed | lr | changed | stored values | adapter bytes | F meV/A | E meV/atom |
 |---|---|---|---|---|---|---|---|---|---|---|
 """
-ENOUGH_TRIALS = 4
+ENOUGH_TRIALS = 3
 DRIFTS = ("energy_mev_per_atom", "force_mev_per_ang")
 COST = """
 ## Cost
@@ -136,7 +136,7 @@ SEARCH = """
 
 `python benchmarks/search.py --folder FOLDER --name NAME --method METHOD ...`: the best trial of every study on
 validation frames, and the loss at the method's default learning rate (the first trial; its other options are drawn).
-Studies with fewer than four finished trials are left out.
+Studies with fewer than three finished trials are left out.
 
 | study (set, base, method, steps) | trials | loss at the default lr | least loss | lr there | options there |
 |---|---|---|---|---|---|

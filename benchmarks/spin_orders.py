@@ -94,7 +94,7 @@ def trained(label: str, seed: int, runs: Path, device: str) -> Path:
     return folder
 
 
-def judged(folder: Path) -> dict[str, Any]:
+def judged(folder: Path, changed: float = 1.0) -> dict[str, Any]:
     """Errors of a run, and those of its order energies."""
     metrics = json.loads((folder / "metrics.json").read_text())
     predictions = load_predictions(folder / "predictions" / "test.npz")
@@ -103,7 +103,7 @@ def judged(folder: Path) -> dict[str, Any]:
     right = [gap.predicted * gap.label > 0 for gap in found]
     kept = ("refit", "final", "steps", "seconds", "changed_fraction_model", "spin_layer_values", "versions")
     return {name: metrics.get(name) for name in kept} | {
-        "valid_loss": least_loss(folder),
+        "valid_loss": least_loss(folder, changed),
         "magnitude_mae_mub": magnitude_error(predictions),
         "order_energies": {
             "geometries": len(found),
@@ -117,10 +117,11 @@ def judged(folder: Path) -> dict[str, Any]:
     }
 
 
-def least_loss(folder: Path) -> float:
-    """Loss on the validation frames of the epoch that was kept."""
+def least_loss(folder: Path, changed: float) -> float:
+    """Least loss on the validation frames of the epochs that have at most that fraction changed."""
     with (folder / "metrics.csv").open() as file:
-        return min(float(row["valid_loss"]) for row in csv.DictReader(file))
+        rows = list(csv.DictReader(file))
+    return min(float(row["valid_loss"]) for row in rows if float(row["changed_fraction_model"]) <= changed)
 
 
 def magnitude_error(predictions: SplitPredictions) -> float | None:
@@ -174,7 +175,9 @@ def main() -> None:
             cell = {"label": label, "seed": seed, "epochs": EPOCHS, "batch_size": BATCH}
             if any(row["cell"] == cell for row in rows_of(options.results)):
                 continue
-            row = {"cell": cell} | judged(trained(label, seed, options.runs, options.device))
+            row = {"cell": cell} | judged(
+                trained(label, seed, options.runs, options.device), METHODS[label].get("changed", 1.0)
+            )
             add_row(options.results, row)
             print(json.dumps({name: row[name] for name in ("cell", "final", "order_energies")}), flush=True)
 

@@ -48,6 +48,7 @@ CHOSEN = {
     ("molecules", "elora 16"): "--lr 0.05",
     ("cu", "sparse"): "--lr 0.0125",
     ("cu", "elora"): "--lr 0.0125",
+    ("cu", "full"): "--lr 0.01",
 }
 """(family or set, method) -> learning rate and options, where others than the defaults were better: one molecule bears
 higher rates than crystals of many shapes, and in 300 steps they pay."""

@@ -23,6 +23,7 @@ from equisparse.cli import main
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.data.demo import demo_files
 from equisparse.training.errors import METRICS
+from equisparse.training.task import FinetuneTask
 from equisparse.workflow.finetune import prepare_folder
 
 pytestmark = pytest.mark.filterwarnings("ignore:No tensor product accelerator")
@@ -359,3 +360,39 @@ def test_a_size_too_small_stops_before_training(
 ) -> None:
     assert main(command(frames, tmp_path / "tiny", "--budget", "4KB")) == 2
     assert "cannot be that small" in capsys.readouterr().err
+
+
+def broken_from(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let all trained values be no numbers from an epoch on."""
+    started = FinetuneTask.on_train_epoch_start
+
+    def start(task: FinetuneTask) -> None:
+        started(task)
+        if task.current_epoch >= epoch:
+            for parameter in task.deltas.parameters():
+                parameter.data.fill_(float("nan"))
+
+    monkeypatch.setattr(FinetuneTask, "on_train_epoch_start", start)
+
+
+def test_a_training_that_breaks_down_stops_and_keeps_the_best_epoch(
+    frames: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken_from(1, monkeypatch)
+    assert main(command(frames, tmp_path / "run", "--epochs", "5")) == 0
+    assert "its loss was no number any more. The best epoch before is kept" in capsys.readouterr().out
+    losses = [float(row["valid_loss"]) for row in read_rows(tmp_path / "run" / "metrics.csv")]
+    assert len(losses) == 2
+    assert np.isfinite(losses).tolist() == [True, False]
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    errors = [metrics[stage]["valid"]["force_mae_mev_per_ang"] for stage in ("final", "refit")]
+    assert errors[0] < errors[1]
+
+
+def test_a_training_without_any_good_epoch_is_an_error(
+    frames: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken_from(1, monkeypatch)
+    assert main(command(frames, tmp_path / "run", "--epochs", "5", "--changed", "0.02")) == 2
+    assert "no earlier epoch can be kept" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "adapter.safetensors").exists()

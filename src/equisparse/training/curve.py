@@ -7,7 +7,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from equisparse.files import write_rows
-from equisparse.training.task import FinetuneTask
+from equisparse.training.task import LOSS, FinetuneTask
 
 
 class LearningCurve(Callback):
@@ -40,7 +40,7 @@ class LearningCurve(Callback):
         if trainer.sanity_checking or not isinstance(pl_module, FinetuneTask):
             return
         row = {"epoch": float(trainer.current_epoch + 1), "step": float(trainer.global_step)}
-        row["valid_loss"] = float(trainer.callback_metrics["valid_loss"])
+        row[LOSS] = float(trainer.callback_metrics[LOSS])
         judged = {"train": pl_module.train_errors, "valid": pl_module.valid_errors, "drift": pl_module.drift_errors}
         for split, errors in judged.items():
             row |= {f"{split}_{name}": value for name, value in errors.metrics().items() if value is not None}

@@ -1,6 +1,8 @@
 """Fit an attached method to frames; resume a fit that was cut off."""
 
+import math
 import os
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,7 +25,7 @@ from equisparse.training.dataset import FrameDataset
 from equisparse.training.options import TrainingOptions
 from equisparse.training.progress import Progress
 from equisparse.training.replay import Replay
-from equisparse.training.task import BASE, CRITERION, FinetuneTask
+from equisparse.training.task import BASE, CRITERION, LOSS, FinetuneTask
 
 CHECKPOINTS = "checkpoints"
 """Folder of the checkpoints, in the folder of a run."""
@@ -45,12 +47,15 @@ class FitResult:
         Of the deltas that the attachment holds now: their validation loss, with the drift as far as it counts.
     curve : list of dict
         One row an epoch.
+    broke_down : bool
+        Whether the loss was no number in the last epoch, and training stopped there.
     """
 
     steps: int
     seconds: float
     best_criterion: float
     curve: list[dict[str, float]]
+    broke_down: bool = False
 
 
 def fit(
@@ -89,7 +94,8 @@ def fit(
     Raises
     ------
     StateError
-        If there is nothing to resume, or it was begun on another base.
+        If there is nothing to resume, or it was begun on another base, or the loss was no number before any epoch could
+        be kept.
     """
     checkpoints = folder / CHECKPOINTS
     last = checkpoints / LAST
@@ -118,10 +124,19 @@ def fit(
             ckpt_path=last if resume else None,
             weights_only=True,
         )
+    score = math.nan if best.best_model_score is None else float(best.best_model_score)
+    broke_down = not math.isfinite(curve.rows[-1][LOSS])
+    if broke_down and not math.isfinite(score):
+        raise StateError(
+            "Training broke down: its loss is no number any more, and no earlier epoch can be kept.",
+            given=f"learning rate {options.lr:g}, epoch {len(curve.rows)} of {options.epochs}",
+            cause="too high a learning rate, or labels that are off by orders of magnitude",
+            next_step="halve --lr and begin a new run; `equisparse audit` looks at the labels",
+        )
     task.load_state_dict(
         torch.load(best.best_model_path, weights_only=True, map_location=backbone.device)["state_dict"]
     )
-    return FitResult(trainer.global_step, curve.seconds, float(best.best_model_score or float("nan")), curve.rows)
+    return FitResult(trainer.global_step, curve.seconds, score, curve.rows, broke_down)
 
 
 def check_resumable(folder: Path, backbone: Predictor) -> None:
@@ -141,9 +156,10 @@ def check_resumable(folder: Path, backbone: Predictor) -> None:
 
 
 def _extra_callbacks(options: TrainingOptions, curve: LearningCurve, console: Console | None) -> Iterator[Callback]:
-    """Progress and early stopping, where asked for."""
+    """Progress and early stopping, where asked for; a stop where the loss is no number."""
     if console is not None:
         yield Progress(curve, console)
+    yield EarlyStopping(LOSS, patience=sys.maxsize, check_finite=True)
     if options.patience:
         yield EarlyStopping(CRITERION, patience=options.patience, check_finite=False)
 

@@ -20,7 +20,8 @@ class Muon(torch.optim.AdamW):
     The update of a matrix is its orthogonalised Nesterov momentum times ``0.2 sqrt(max(rows, columns))``, which has
     about the root mean square of an AdamW update (Liu et al., arXiv 2502.16982), so both share a learning rate.
     `torch.optim.Muon` takes parameters that are one matrix each and iterates in bfloat16; a tensor of path weights is
-    several matrices, one a path, in the precision of the model.
+    several matrices, one a path, in the precision of the model. Steps have one size however small the momentum is, so a
+    matrix without any gradient, such as one that was pruned, stays where it is.
 
     Parameters
     ----------
@@ -70,9 +71,11 @@ class Muon(torch.optim.AdamW):
         state["momentum"].mul_(self._momentum).add_(parameter.grad)
         ahead = (parameter.grad + self._momentum * state["momentum"]).reshape(-1)
         direction = torch.zeros_like(ahead)
+        gradient = parameter.grad.reshape(-1)
         for same in _by_shape(self._matrices[parameter]):
             stacked = torch.cat([matrices.view(ahead) for matrices in same])
-            updates = 0.2 * max(stacked.shape[1:]) ** 0.5 * orthogonalized(stacked)
+            moved = torch.cat([matrices.view(gradient) for matrices in same]).abs().amax((1, 2), keepdim=True) > 0
+            updates = 0.2 * max(stacked.shape[1:]) ** 0.5 * moved * orthogonalized(stacked)
             for matrices, update in zip(same, updates.split([each.size[0] for each in same]), strict=True):
                 matrices.view(direction).copy_(update)
         return direction.view_as(parameter)
@@ -81,8 +84,11 @@ class Muon(torch.optim.AdamW):
 def orthogonalized(matrices: Tensor) -> Tensor:
     """Nearest matrices with singular values near 1, shape (n, rows, columns); zero matrices and zero rows stay zero."""
     wide = matrices.mT if matrices.shape[1] > matrices.shape[2] else matrices
-    norm = torch.linalg.matrix_norm(wide, keepdim=True)
-    x: Tensor = wide / norm.clamp_min(torch.finfo(wide.dtype).tiny)
+    tiny = torch.finfo(wide.dtype).tiny
+    wide = wide / wide.abs().amax((1, 2), keepdim=True).clamp_min(
+        tiny
+    )  # or squares of small entries vanish in the norm
+    x: Tensor = wide / torch.linalg.matrix_norm(wide, keepdim=True).clamp_min(tiny)
     a, b, c = _POLYNOMIAL
     for _ in range(_ITERATIONS):
         gram = x @ x.mT

@@ -26,6 +26,8 @@ from equisparse.training.replay import Replay
 
 BASE = "base_sha256"
 """Name of the base's fingerprint in a checkpoint."""
+LOSS = "valid_loss"
+"""Name of the metric that is the loss on the validation frames."""
 CRITERION = "criterion"
 """Name of the metric of which the best epoch has the least: the validation loss, and the drift as far as it counts."""
 
@@ -131,10 +133,11 @@ class FinetuneTask(LightningModule):
         for errors in (self.valid_errors, self.drift_errors):
             errors.sums = self._summed(errors.sums)
         valid_loss, drift_loss = (self._mean(losses) for losses in self._losses)
+        criterion = valid_loss + (self._options.drift_weight or 0.0) * drift_loss
         if not self._controller.ready(self.global_step, self._total_steps):
-            valid_loss = float("inf")
-        self.log("valid_loss", valid_loss, sync_dist=False)
-        self.log(CRITERION, valid_loss + (self._options.drift_weight or 0.0) * drift_loss, sync_dist=False)
+            criterion = float("inf")
+        self.log(LOSS, valid_loss, sync_dist=False)
+        self.log(CRITERION, criterion, sync_dist=False)
 
     def on_validation_end(self) -> None:
         if self.trainer.training:

@@ -30,6 +30,10 @@ from equisparse.workflow.records import write_findings, write_functional, write_
 from equisparse.workflow.stages import Stage
 
 METRICS = "metrics.json"
+_BROKE_DOWN = (
+    "caution  training broke down: its loss was no number any more. The best epoch before is kept. "
+    "Try half the learning rate (--lr)"
+)
 _COMPARED_FRAMES = 5
 _PACKAGES = ("equisparse", "torch", "e3nn", "ase", "numpy", "lightning", "schedulefree", "safetensors")
 _IN_HEADER = ("final", "changed_count", "changed_fraction_model", "steps", "seed")
@@ -97,6 +101,7 @@ def write_results(folder: Path, backbone: AbstractBackbone, outcome: Outcome, co
     console.print(error_table({name: stage.metrics for name, stage in outcome.stages.items()}))
     caution = worse_line(outcome.stages["refit"].metrics["valid"], outcome.stages["final"].metrics["valid"])
     closing = (
+        *([_BROKE_DOWN] if outcome.fitted.broke_down else []),
         *([caution] if caution else []),
         *_closing_lines(metrics),
         *([f"merged   no: {metrics['not_merged']}"] if check is None else [f"merged   {check}"]),

@@ -38,6 +38,31 @@ def test_nothing_comes_of_nothing() -> None:
     assert not result[1, 1:].any()
 
 
+@pytest.mark.parametrize("scale", [1e-44, 1e-36, 1e-30, 1e-22, 1.0, 1e22, 1e36])
+def test_any_size_in_single_precision_is_brought_to_the_same(scale: float) -> None:
+    matrices = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0))
+    result = orthogonalized(scale * matrices)
+    assert result.isfinite().all()
+    if 1e-37 < scale < 1e37:
+        assert torch.allclose(result, orthogonalized(matrices), atol=1e-4)
+
+
+def test_a_matrix_that_has_lost_its_gradient_stays_where_it_is() -> None:
+    where = consecutive_matrices([(2, 3), (2, 3)])
+    parameter = torch.nn.Parameter(torch.ones(12))
+    optimizer = Muon([parameter], lr=0.1, matrices={parameter: where}, weight_decay=0.0)
+    generator = torch.Generator().manual_seed(0)
+    for step in range(1200):
+        if step == 3:
+            kept = where[1].view(parameter).detach().clone()
+        parameter.grad = torch.randn(12, generator=generator)
+        if step >= 3:
+            where[1].view(parameter.grad).zero_()
+        optimizer.step()
+    assert torch.equal(where[1].view(parameter), kept)
+    assert parameter.isfinite().all()
+
+
 def test_matrices_of_blocks_are_the_blocks() -> None:
     flat = torch.arange(24.0)
     (plain, per_element) = matrices_of_blocks([square(0, (2, 3)), square(6, (3, 2, 3), "self_connection")])
