@@ -57,24 +57,26 @@ class Muon(torch.optim.AdamW):
             for parameter in group["params"]:
                 if parameter in self._matrices and parameter.grad is not None:
                     parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                    parameter.add_(self._direction(parameter), alpha=-group["lr"])
+                    parameter.add_(self._direction(parameter, parameter.grad), alpha=-group["lr"])
                     parameter.grad = None
         super().step()
         return loss
 
-    def _direction(self, parameter: nn.Parameter) -> Tensor:
+    def _direction(self, parameter: nn.Parameter, gradient: Tensor) -> Tensor:
         """Update of a parameter before the learning rate, its shape."""
         state = self.state[parameter]
         if not state:
             state["step"] = torch.tensor(0.0)  # AdamW asks for it when it loads a checkpoint
             state["momentum"] = torch.zeros_like(parameter)
-        state["momentum"].mul_(self._momentum).add_(parameter.grad)
-        ahead = (parameter.grad + self._momentum * state["momentum"]).reshape(-1)
+        state["momentum"].mul_(self._momentum).add_(gradient)
+        ahead = (gradient + self._momentum * state["momentum"]).reshape(-1)
         direction = torch.zeros_like(ahead)
-        gradient = parameter.grad.reshape(-1)
         for same in _by_shape(self._matrices[parameter]):
             stacked = torch.cat([matrices.view(ahead) for matrices in same])
-            moved = torch.cat([matrices.view(gradient) for matrices in same]).abs().amax((1, 2), keepdim=True) > 0
+            moved = (
+                torch.cat([matrices.view(gradient.reshape(-1)) for matrices in same]).abs().amax((1, 2), keepdim=True)
+                > 0
+            )
             updates = 0.2 * max(stacked.shape[1:]) ** 0.5 * moved * orthogonalized(stacked)
             for matrices, update in zip(same, updates.split([each.size[0] for each in same]), strict=True):
                 matrices.view(direction).copy_(update)
