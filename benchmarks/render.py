@@ -268,7 +268,7 @@ def spin_order_lines(rows: list[dict[str, Any]]) -> Iterable[str]:
         yield f"| {' | '.join(columns)} |"
     for row in rows_of("chgnet_moments.jsonl"):
         if row["set"] == SPIN_SET:
-            yield f"| CHGNet {'|' * 6} {row['magnitude_mae_mub']:.3f} | | |"
+            yield f"| CHGNet {'|' * 7} {row['magnitude_mae_mub']:.3f} | | |"
 
 
 def search_lines(storage: str | BaseStorage) -> Iterable[str]:
