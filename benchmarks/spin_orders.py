@@ -121,7 +121,8 @@ def least_loss(folder: Path, changed: float) -> float:
     """Least loss on the validation frames of the epochs that have at most that fraction changed."""
     with (folder / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
-    return min(float(row["valid_loss"]) for row in rows if float(row["changed_fraction_model"]) <= changed)
+    most = 1.001 * changed  # a count is rounded
+    return min(float(row["valid_loss"]) for row in rows if float(row["changed_fraction_model"]) <= most)
 
 
 def magnitude_error(predictions: SplitPredictions) -> float | None:
