@@ -34,8 +34,6 @@ from equisparse.workflow.results import versions
 from equisparse.workflow.stages import fit_references, train_adapter
 
 RESULTS = Path(__file__).parent / "results" / "accuracy.jsonl"
-FAST: dict[str, Any] = {"method_options": {"rank": 128}, "lr": 0.05}
-"""What an earlier version did by default with the method sparse: the rows named ``fast`` in other results."""
 
 
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
