@@ -47,15 +47,17 @@ class FitResult:
         Of the deltas that the attachment holds now: their validation loss, with the drift as far as it counts.
     curve : list of dict
         One row an epoch.
-    broke_down : bool
-        Whether the loss was no number in the last epoch, and training stopped there.
     """
 
     steps: int
     seconds: float
     best_criterion: float
     curve: list[dict[str, float]]
-    broke_down: bool = False
+
+    @property
+    def broke_down(self) -> bool:
+        """Whether the loss was no number in the last epoch, and training stopped there."""
+        return not math.isfinite(self.curve[-1][LOSS])
 
 
 def fit(
@@ -125,18 +127,23 @@ def fit(
             weights_only=True,
         )
     score = math.nan if best.best_model_score is None else float(best.best_model_score)
-    broke_down = not math.isfinite(curve.rows[-1][LOSS])
-    if broke_down and not math.isfinite(score):
-        raise StateError(
-            "Training broke down: its loss is no number any more, and no earlier epoch can be kept.",
-            given=f"learning rate {options.lr:g}, epoch {len(curve.rows)} of {options.epochs}",
-            cause="too high a learning rate, or labels that are off by orders of magnitude",
-            next_step="halve --lr and begin a new run; `equisparse audit` looks at the labels",
-        )
+    result = FitResult(trainer.global_step, curve.seconds, score, curve.rows)
+    _check_kept(result, options)
     task.load_state_dict(
         torch.load(best.best_model_path, weights_only=True, map_location=backbone.device)["state_dict"]
     )
-    return FitResult(trainer.global_step, curve.seconds, score, curve.rows, broke_down)
+    return result
+
+
+def _check_kept(result: FitResult, options: TrainingOptions) -> None:
+    """Raise StateError if training broke down before any epoch could be kept."""
+    if result.broke_down and not math.isfinite(result.best_criterion):
+        raise StateError(
+            "Training broke down: its loss is no number any more, and no earlier epoch can be kept.",
+            given=f"learning rate {options.lr:g}, epoch {len(result.curve)} of {options.epochs}",
+            cause="too high a learning rate, or labels that are off by orders of magnitude",
+            next_step="halve --lr and begin a new run; `equisparse audit` looks at the labels",
+        )
 
 
 def check_resumable(folder: Path, backbone: Predictor) -> None:

@@ -70,13 +70,11 @@ class Muon(torch.optim.AdamW):
             state["momentum"] = torch.zeros_like(parameter)
         state["momentum"].mul_(self._momentum).add_(gradient)
         ahead = (gradient + self._momentum * state["momentum"]).reshape(-1)
+        present = (gradient != 0).reshape(-1)
         direction = torch.zeros_like(ahead)
         for same in _by_shape(self._matrices[parameter]):
             stacked = torch.cat([matrices.view(ahead) for matrices in same])
-            moved = (
-                torch.cat([matrices.view(gradient.reshape(-1)) for matrices in same]).abs().amax((1, 2), keepdim=True)
-                > 0
-            )
+            moved = torch.cat([matrices.view(present) for matrices in same]).flatten(1).any(1)[:, None, None]
             updates = 0.2 * max(stacked.shape[1:]) ** 0.5 * moved * orthogonalized(stacked)
             for matrices, update in zip(same, updates.split([each.size[0] for each in same]), strict=True):
                 matrices.view(direction).copy_(update)
@@ -87,9 +85,8 @@ def orthogonalized(matrices: Tensor) -> Tensor:
     """Nearest matrices with singular values near 1, shape (n, rows, columns); zero matrices and zero rows stay zero."""
     wide = matrices.mT if matrices.shape[1] > matrices.shape[2] else matrices
     tiny = torch.finfo(wide.dtype).tiny
-    wide = wide / wide.abs().amax((1, 2), keepdim=True).clamp_min(
-        tiny
-    )  # or squares of small entries vanish in the norm
+    largest = wide.abs().amax((1, 2), keepdim=True)
+    wide = wide / largest.clamp_min(tiny)  # or squares of small entries vanish in the norm
     x: Tensor = wide / torch.linalg.matrix_norm(wide, keepdim=True).clamp_min(tiny)
     a, b, c = _POLYNOMIAL
     for _ in range(_ITERATIONS):
