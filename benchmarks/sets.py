@@ -2,9 +2,9 @@
 
     python benchmarks/sets.py --data ../shared/data --out build/sets
 
-Frames without a split of their own are drawn in turn from every ``config_type``, by a fixed seed, so that the first
-20 training frames are a fair sample of all of them; ``accuracy.py --train-frames N`` uses the first N. A folder of the
-same form made by hand is as good.
+Frames without a split of their own are drawn in turn from every ``config_type``, and from cold to hot ones in equal
+parts, by a fixed seed, so that the first 20 training frames are a fair sample of all of them; ``accuracy.py
+--train-frames N`` uses the first N. A folder of the same form made by hand is as good.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from pathlib import Path
 import ase.io
 import numpy as np
 from ase import Atoms
+from scipy.stats import qmc
 
 SPLITS = ("train", "valid", "test")
 SUFFIX = ".xyz.gz"
@@ -103,11 +104,28 @@ def read(path: Path) -> list[Atoms]:
 
 def drawn_in_turn(frames: list[Atoms], seed: int) -> list[Atoms]:
     """All frames in random order, one of every ``config_type`` after the other."""
+    rng = np.random.default_rng(seed)
     groups = defaultdict(list)
-    for number in np.random.default_rng(seed).permutation(len(frames)):
+    for number in rng.permutation(len(frames)):
         groups[frames[number].info.get("config_type")].append(frames[number])
-    rounds = [(turn, frame) for group in groups.values() for turn, frame in enumerate(group)]
+    rounds = [(turn, frame) for group in groups.values() for turn, frame in enumerate(spread(group, rng))]
     return [frame for _, frame in sorted(rounds, key=lambda pair: pair[0])]
+
+
+def spread(frames: list[Atoms], rng: np.random.Generator) -> list[Atoms]:
+    """All frames in an order of which every beginning covers small to large forces evenly.
+
+    The quantiles follow a scrambled Halton sequence; each is one of the frames that are left.
+    """
+    left = sorted(frames, key=mean_square_force)
+    quantiles = qmc.Halton(1, rng=rng).random(len(frames))[:, 0]
+    return [left.pop(int(quantile * len(left))) for quantile in quantiles]
+
+
+def mean_square_force(frame: Atoms) -> float:
+    """Mean square force on an atom, (eV/A)^2: a measure of temperature and strain."""
+    forces = frame.arrays["REF_forces"] if "REF_forces" in frame.arrays else frame.get_forces()
+    return float((forces**2).sum(axis=1).mean())
 
 
 if __name__ == "__main__":
