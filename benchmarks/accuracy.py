@@ -149,6 +149,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
                 "lr": options.lr,
                 "epochs": options.epochs,
             },
+            "valid_loss": fitted.best_criterion,
             "refit_test": refit,
             "test": final,
             "other_tests": others,

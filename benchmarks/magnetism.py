@@ -11,7 +11,6 @@ trained on. ``nio`` is trained on input spins with their lengths, and on magneti
 
 import argparse
 import itertools
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 import ase.io
 import numpy as np
 import torch
+from accuracy import add_row
 from ase import Atoms
 from numpy.typing import NDArray
 
@@ -86,7 +86,7 @@ def errors(options: argparse.Namespace) -> None:
             key: metrics[key] for key in ("final", "refit", "steps", "seconds", "seed", "spin_layer_values", "versions")
         }
         groups = by_group(load_predictions(Path(str(config.out)) / "predictions" / "test.npz"))
-        record({"set": options.set, "spin": spin, "spin_lr": options.spin_lr, "groups": groups} | kept)
+        add_row(RESULTS, {"set": options.set, "spin": spin, "spin_lr": options.spin_lr, "groups": groups} | kept)
 
 
 def by_group(predictions: SplitPredictions) -> dict[str, dict[str, float | int | None]]:
@@ -129,7 +129,7 @@ def cost(options: argparse.Namespace) -> None:
             seconds[kind].append(time.perf_counter() - start)
         free = np.array(seconds["spin-free"][2:])
         ratios = {kind: float(np.median(np.array(times[2:]) / free)) for kind, times in seconds.items()}
-        record({"set": name, "frames": len(chosen), "seconds": float(np.median(free)), "ratios": ratios})
+        add_row(RESULTS, {"set": name, "frames": len(chosen), "seconds": float(np.median(free)), "ratios": ratios})
 
 
 def make_step(path: Path, kind: str) -> Callable[[], None]:
@@ -155,13 +155,6 @@ def make_step(path: Path, kind: str) -> Callable[[], None]:
         optimizer.step()
 
     return step
-
-
-def record(row: dict[str, Any]) -> None:
-    """Print a line of results, and add it to the file."""
-    print(json.dumps(row), flush=True)
-    with RESULTS.open("a") as file:
-        file.write(json.dumps(row) + "\n")
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from equisparse.errors import DataError
 
 DEMOS = {"demo": "mgo", "demo-spin": "tm_o_spin"}
-"""Name in place of a file of training frames -> beginning of the packaged files' names."""
+"""Name in place of a file -> beginning of the packaged files' names."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,10 @@ class DemoFiles:
     train: Path
     valid: Path
     test: Path
+
+    def paths(self) -> list[str]:
+        """All three, as names of files."""
+        return [str(self.train), str(self.valid), str(self.test)]
 
 
 def demo_files(name: str = "demo") -> DemoFiles:

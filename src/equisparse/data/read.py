@@ -18,6 +18,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from equisparse.data.demo import DEMOS, demo_files
 from equisparse.data.frames import LabelledFrame
 from equisparse.data.labels import (
     LabelKeys,
@@ -48,7 +49,7 @@ def read_frames(
     ----------
     pattern : str, Path or sequence of these
         Files or globs: extxyz (also ``.gz``, ``.bz2``, ``.xz``), ASE db, aselmdb and traj, VASP OUTCAR and
-        vasprun.xml, and whatever else ASE reads.
+        vasprun.xml, and whatever else ASE reads. `demo` and `demo-spin` are the packaged frames, all parts.
     keys : LabelKeys, optional
         Names of the labels; by default the usual names are tried.
     units : LabelUnits, optional
@@ -96,6 +97,8 @@ def find_files(pattern: str | Path | Sequence[str | Path]) -> list[str]:
 def _expand(pattern: str) -> list[str]:
     if Path(pattern).is_file():
         return [pattern]
+    if pattern in DEMOS:
+        return demo_files(pattern).paths()
     if Path(pattern).is_dir():
         raise DataError(
             f"{pattern!r} is a folder",

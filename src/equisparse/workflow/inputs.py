@@ -60,8 +60,7 @@ def load_base(config: FinetuneConfig, device: str | None = None) -> AbstractBack
 def read_splits(config: FinetuneConfig) -> Splits:
     """Read all frames that a configuration names; without `valid` a part of `train` is split off."""
     if len(config.train) == 1 and config.train[0] in DEMOS:
-        demo = demo_files(config.train[0])
-        train, valid, test = ([str(path)] for path in (demo.train, demo.valid, demo.test))
+        train, valid, test = ([path] for path in demo_files(config.train[0]).paths())
     else:
         train, valid, test = config.train, config.valid or [], config.test or []
     frames, valid_frames, test_frames = (_read(files, config) for files in (train, valid, test))

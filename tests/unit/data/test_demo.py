@@ -42,3 +42,10 @@ def test_paths_are_those_of_the_package(tmp_path: Path, monkeypatch: pytest.Monk
         "mgo_valid.xyz.gz",
         "mgo_test.xyz.gz",
     ]
+
+
+@pytest.mark.parametrize("name", demo.DEMOS)
+def test_a_name_stands_for_all_parts(name: str) -> None:
+    files = demo_files(name)
+    counts = [len(read_frames(path)) for path in (files.train, files.valid, files.test)]
+    assert len(read_frames(name)) == sum(counts)
