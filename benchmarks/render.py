@@ -136,7 +136,7 @@ SEARCH = """
 ## Searches
 
 `python benchmarks/search.py --folder FOLDER --name NAME --method METHOD ...`: the best trial of every study on
-validation frames, and the loss at the method's default learning rate (the first trial; its other options are drawn).
+validation frames, and the loss of the first trial, at the defaults.
 Studies with fewer than three finished trials are left out.
 
 | study (set, base, method, steps) | trials | loss at the default lr | least loss | lr there | options there |

@@ -1,16 +1,19 @@
 """Search a method's learning rate and options on the validation frames; resumable, on many machines at once.
 
     python benchmarks/search.py --folder build/sets/ethanol --name ethanol --method elora --option rank=16,32,64
+    python benchmarks/search.py --folder build/sets/mo --name mo --method sparse --target default --target all
 
-Every trial is a whole fine-tune; what is not an option of this command is one of `accuracy.py`. Trials are kept in a
-file, or in a database that several machines share (``--storage postgresql://...``); each machine that runs this command
-takes part in the same study. All methods get the same number of trials. Test frames are not judged.
+Every trial is a whole fine-tune; what is not an option of this command is one of `accuracy.py`. The first trials are a
+grid about the defaults, further ones are up to Optuna. Trials are kept in a file, or in a database that several
+machines share (``--storage postgresql://...``); each machine that runs this command takes part in the same study. All
+methods get the same number of trials. Test frames are not judged.
 """
 
 import argparse
+import itertools
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +27,10 @@ from equisparse.backbones.registry import load_backbone
 from equisparse.workflow.inputs import choose_method
 
 STUDIES = Path(__file__).parent / "results" / "studies.journal"
-FIRST_FACTORS = (1.0, 2.0, 0.5)
+FIRST_FACTORS = (1.0, 0.5, 2.0)
 """Learning rates tried first, as multiples of the method's default."""
+DEFAULT = "default"
+"""In place of a target: the targets of the method."""
 
 
 def parse_wishes() -> tuple[argparse.Namespace, list[str]]:
@@ -33,6 +38,7 @@ def parse_wishes() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--span", type=float, default=4.0, help="learning rates from default / SPAN to default * SPAN")
     parser.add_argument("--option", action="append", default=[], help="NAME=VALUE,VALUE,... of the method")
+    parser.add_argument("--target", action="append", default=[], help="targets to choose among, one an option")
     parser.add_argument("--trials", type=int, default=5, help="of the whole study, on all machines")
     parser.add_argument("--storage", help="URL of a database; a file beside the results by default")
     return parser.parse_known_args()
@@ -47,19 +53,32 @@ def study_name(words: Sequence[str]) -> str:
 def main() -> None:
     """Add trials until the study has as many as asked for, and print the best."""
     wishes, words = parse_wishes()
+    first = first_trials(choices(wishes))
     study = optuna.create_study(
         study_name=study_name(words),
         storage=storage_of(wishes.storage),
-        sampler=optuna.samplers.GPSampler(seed=parse_arguments(words).seed, n_startup_trials=len(FIRST_FACTORS)),
+        sampler=optuna.samplers.GPSampler(seed=parse_arguments(words).seed, n_startup_trials=len(first)),
         load_if_exists=True,
     )
     if not study.get_trials(deepcopy=False):
-        for factor in FIRST_FACTORS:
-            study.enqueue_trial({"lr_factor": factor})
+        for trial in first:
+            study.enqueue_trial(trial)
     while len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < wishes.trials:
         study.optimize(lambda trial: objective(trial, wishes, words), n_trials=1)
     best = {"valid_loss": study.best_value, **study.best_trial.user_attrs, **study.best_params}
     print(json.dumps({"study": study.study_name, **best}))
+
+
+def choices(wishes: argparse.Namespace) -> dict[str, list[Any]]:
+    """What a trial chooses among: values of options of the method, and the targets."""
+    found = dict(map(option_values, wishes.option))
+    return found | ({"targets": wishes.target} if wishes.target else {})
+
+
+def first_trials(choices: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """All combinations of the choices, at one learning rate after the other."""
+    grid = itertools.product(FIRST_FACTORS, *choices.values())
+    return [dict(zip(("lr_factor", *choices), values, strict=True)) for values in grid]
 
 
 def storage_of(url: str | None) -> str | BaseStorage:
@@ -73,7 +92,9 @@ def storage_of(url: str | None) -> str | BaseStorage:
 def objective(trial: optuna.Trial, wishes: argparse.Namespace, words: Sequence[str]) -> float:
     """Best validation loss of one fine-tune."""
     arguments = parse_arguments(words)
-    chosen = {name: trial.suggest_categorical(name, values) for name, values in map(option_values, wishes.option)}
+    chosen = {name: trial.suggest_categorical(name, values) for name, values in choices(wishes).items()}
+    if (target := chosen.pop("targets", DEFAULT)) != DEFAULT:
+        arguments.targets = [target]
     arguments.options = (arguments.options or {}) | chosen
     factor = trial.suggest_float("lr_factor", 1 / wishes.span, wishes.span, log=True)
     with tempfile.TemporaryDirectory() as name:
