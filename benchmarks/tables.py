@@ -103,7 +103,7 @@ def ablation() -> Iterator[Cell]:
         "one tau per path": """--options '{"tau_per": "path"}'""",
         "ten times the lr of tau": """--options '{"tau_lr": 0.1}'""",
         "regime H": "--regime H",
-        "AdamW": "--optimizer adamw",
+        "AdamW": "--optimizer adamw --lr 0.01",
         "entry by entry": f"--options '{ENTRIES}'",
         "entry by entry, AdamW": f"--options '{ENTRIES}' --optimizer adamw --lr 0.01",
         "as published": f"--options '{PUBLISHED}' --optimizer schedulefree --lr 0.01",
