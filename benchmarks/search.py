@@ -27,7 +27,7 @@ from equisparse.backbones.registry import load_backbone
 from equisparse.workflow.inputs import choose_method
 
 STUDIES = Path(__file__).parent / "results" / "studies.journal"
-FIRST_FACTORS = (1.0, 0.5, 2.0)
+FIRST_FACTORS = (1.0, 2.0)
 """Learning rates tried first, as multiples of the method's default."""
 DEFAULT = "default"
 """In place of a target: the targets of the method."""
