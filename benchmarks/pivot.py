@@ -1,8 +1,9 @@
 """Tables of the cells of `tables.py`: a line a data set, a column a method, means over the seeds that are there."""
 
 import itertools
-import statistics
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean, stdev
 from typing import Any
 
 from accuracy import RESULTS, row_of
@@ -16,6 +17,7 @@ COLUMNS = {
     "rmse": ("force_rmse_mev_per_ang", "energy_rmse_mev_per_atom", "stress_rmse_gpa"),
 }
 """Kind of error -> its names in the results: force, energy, stress."""
+DIGITS = (1, 2, 3)
 ZERO_SHOT = "zero-shot"
 """Column of the base with refitted reference energies."""
 
@@ -41,9 +43,9 @@ def pivot_lines(table: str, kind: str = "mae") -> Iterator[str]:
     for data in dict.fromkeys(cell.data for cell, rows in cells if rows):
         rows = {cell.label: rows for cell, rows in cells if cell.data == data}
         for test in tests_of(rows):
-            errors = {label: mean_errors(found, test, kind) for label, found in rows.items() if found}
+            errors = {label: errors_of(found, test, kind) for label, found in rows.items() if found}
             if test == "test":
-                errors |= {ZERO_SHOT: mean_errors(next(found for found in rows.values() if found), ZERO_SHOT, kind)}
+                errors |= {ZERO_SHOT: errors_of(next(found for found in rows.values() if found), ZERO_SHOT, kind)}
             name = data if test == "test" else f"{data}, {test}"
             yield f"| {name} | {' | '.join(marked(errors).get(label, '') for label in labels)} |"
 
@@ -54,21 +56,30 @@ def tests_of(rows: Mapping[str, Sequence[dict[str, Any]]]) -> list[str]:
     return ["test", *dict.fromkeys(itertools.chain(*others))]
 
 
-def mean_errors(rows: Sequence[dict[str, Any]], test: str, kind: str) -> list[float]:
-    """Mean errors over seeds: force (meV/A), energy (meV/atom) and, where there are labels, stress (GPa)."""
+def errors_of(rows: Sequence[dict[str, Any]], test: str, kind: str) -> list[list[float]]:
+    """Errors of every seed: force (meV/A), energy (meV/atom) and, if there are labels, stress (GPa)."""
     named = [row["other_tests"] | {"test": row["test"], ZERO_SHOT: row["refit_test"]} for row in rows]
     metrics: list[Metrics] = [each[test] for each in named]
-    columns = [[each.get(name) for each in metrics] for name in COLUMNS[kind]]
-    return [statistics.fmean(values) for values in columns if None not in values]  # type: ignore[arg-type]
+    columns = [[value for each in metrics if (value := each.get(name)) is not None] for name in COLUMNS[kind]]
+    return columns if columns[-1] else columns[:-1]
 
 
-def marked(errors: Mapping[str, Sequence[float]]) -> dict[str, str]:
+def marked(errors: Mapping[str, Sequence[Sequence[float]]]) -> dict[str, str]:
     """Errors as text, with the least of each kind in bold."""
-    least = [min(column) for column in zip(*errors.values(), strict=False)]
+    means = {label: [fmean(seeds) if seeds else math.inf for seeds in columns] for label, columns in errors.items()}
+    least = [min(column) for column in zip(*means.values(), strict=True)]
     return {
         label: " / ".join(
-            f"**{value:.{digits}f}**" if value == best else f"{value:.{digits}f}"
-            for value, best, digits in zip(values, least, (1, 2, 3), strict=False)
+            f"**{text}**" if mean == best < math.inf else text
+            for mean, best, text in zip(means[label], least, map(as_text, columns, DIGITS), strict=False)
         )
-        for label, values in errors.items()
+        for label, columns in errors.items()
     }
+
+
+def as_text(seeds: Sequence[float], digits: int) -> str:
+    """Mean, with the standard deviation if there are several seeds."""
+    if not seeds:
+        return "-"
+    spread = f" ± {stdev(seeds):.{digits}f}" if len(seeds) > 1 else ""
+    return f"{fmean(seeds):.{digits}f}{spread}"
