@@ -23,7 +23,8 @@ HEAD = """# Benchmarks
 Written by `python benchmarks/render.py` from `benchmarks/results/*.jsonl`; each line there names its command's options,
 seed, versions and machine. Errors are mean absolute errors on all test frames of the set, with the standard deviation
 over seeds where several were run. Energies of a molecule are those of an atom times its atoms: 9 (ethanol), 21
-(aspirin), 15 (toluene, acetylacetone). "Changed" and "stored" are counted over all parameters of the base (7net-0: 842,623; mace-small.model is that of `benchmarks/pretrain_mace.py`).
+(aspirin), 15 (toluene, acetylacetone). "Changed" and "stored" are counted over all parameters of
+the base (7net-0: 842,623; mace-small.model is that of `benchmarks/pretrain_mace.py`).
 """
 TABLE = """
 ## {title}
