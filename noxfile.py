@@ -41,7 +41,7 @@ def sevennet(session: nox.Session) -> None:
 def mace(session: nox.Session) -> None:
     """Tests with MACE, which cannot share an environment with the others."""
     session.install("-c", "constraints-mace.txt", ".[mace,test]", "cuequivariance-torch")
-    session.run("pytest", *(session.posargs or ("tests/backbones/test_mace.py",)), env=ONE_THREAD)
+    session.run("pytest", *(session.posargs or ("tests/backbones/mace",)), env=ONE_THREAD)
 
 
 @nox.session(default=False)
