@@ -1,4 +1,4 @@
-"""Tables of the cells of `tables.py`: a line a data set, a column a method, means over the seeds that are there."""
+"""Tables of the cells of `tables.py`, means over the seeds that are there: a column a method, or a line a cell."""
 
 import itertools
 import math
@@ -18,6 +18,7 @@ COLUMNS = {
 }
 """Kind of error -> its names in the results: force, energy, stress."""
 DIGITS = (1, 2, 3)
+SIZES = ("changed_fraction_model", "stored_values", "adapter_bytes")
 ZERO_SHOT = "zero-shot"
 """Column of the base with refitted reference energies."""
 
@@ -48,6 +49,19 @@ def pivot_lines(table: str, kind: str = "mae") -> Iterator[str]:
                 errors |= {ZERO_SHOT: errors_of(next(found for found in rows.values() if found), ZERO_SHOT, kind)}
             name = data if test == "test" else f"{data}, {test}"
             yield f"| {name} | {' | '.join(marked(errors).get(label, '') for label in labels)} |"
+
+
+def list_lines(table: str) -> Iterator[str]:
+    """Lines of a Markdown table with a line a cell: label, changed and stored weights, file size, errors."""
+    cells = {cell.label: rows for cell in TABLES[table]() if (rows := rows_of_cell(cell))}
+    if not cells:
+        return
+    yield "| | changed | stored values | adapter bytes | errors |"
+    yield "|---|---|---|---|---|"
+    errors = marked({label: errors_of(rows, "test", "mae") for label, rows in cells.items()})
+    for label, rows in cells.items():
+        changed, stored, size = (fmean(row[key] for row in rows) for key in SIZES)
+        yield f"| {label} | {100 * changed:.2f}% | {stored:,.0f} | {size:,.0f} | {errors[label]} |"
 
 
 def tests_of(rows: Mapping[str, Sequence[dict[str, Any]]]) -> list[str]:
