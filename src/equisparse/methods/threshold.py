@@ -100,7 +100,8 @@ class GradientWatch(Controller):
 
     def before_step(self, step: int, total: int) -> None:
         for delta in self._deltas:
-            delta.seen |= delta.raw.reached()
+            if not delta.seen.all():
+                delta.seen |= delta.raw.reached()
 
 
 def _path_of_entry(weight: Tensor, blocks: tuple[Block, ...]) -> Tensor:

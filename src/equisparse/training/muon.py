@@ -1,7 +1,7 @@
 """Muon: steps of equal size along all singular directions of a weight matrix (Jordan 2024, kellerjordan.github.io)."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -54,31 +54,36 @@ class Muon(torch.optim.AdamW):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter in self._matrices and parameter.grad is not None:
-                    parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                    parameter.add_(self._direction(parameter, parameter.grad), alpha=-group["lr"])
-                    parameter.grad = None
+            moving = [each for each in group["params"] if each in self._matrices and each.grad is not None]
+            for parameter, direction in zip(moving, self._directions(moving), strict=True):
+                parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                parameter.add_(direction.view_as(parameter), alpha=-group["lr"])
+                parameter.grad = None
         super().step()
         return loss
 
-    def _direction(self, parameter: nn.Parameter, gradient: Tensor) -> Tensor:
-        """Update of a parameter before the learning rate, its shape."""
+    def _directions(self, parameters: Sequence[nn.Parameter]) -> list[Tensor]:
+        """Updates before the learning rate, flattened; matrices of one shape are treated together."""
+        gradients = [parameter.grad.reshape(-1) for parameter in parameters if parameter.grad is not None]
+        ahead = [self._ahead(*each) for each in zip(parameters, gradients, strict=True)]
+        directions = [torch.zeros_like(each) for each in ahead]
+        for same in _by_shape((number, self._matrices[each]) for number, each in enumerate(parameters)):
+            stacked, moved = (torch.cat([at.view(flat[number]) for number, at in same]) for flat in (ahead, gradients))
+            updates = 0.2 * max(stacked.shape[1:]) ** 0.5 * orthogonalized(stacked)
+            updates *= moved.flatten(1).any(1)[:, None, None]
+            for (number, at), update in zip(same, updates.split([at.size[0] for _, at in same]), strict=True):
+                at.view(directions[number]).copy_(update)
+        return directions
+
+    def _ahead(self, parameter: nn.Parameter, gradient: Tensor) -> Tensor:
+        """Nesterov's momentum after a gradient, both flattened."""
         state = self.state[parameter]
         if not state:
             state["step"] = torch.tensor(0.0)  # AdamW asks for it when it loads a checkpoint
             state["momentum"] = torch.zeros_like(parameter)
-        state["momentum"].mul_(self._momentum).add_(gradient)
-        ahead = (gradient + self._momentum * state["momentum"]).reshape(-1)
-        present = (gradient != 0).reshape(-1)
-        direction = torch.zeros_like(ahead)
-        for same in _by_shape(self._matrices[parameter]):
-            stacked = torch.cat([matrices.view(ahead) for matrices in same])
-            moved = torch.cat([matrices.view(present) for matrices in same]).flatten(1).any(1)[:, None, None]
-            updates = 0.2 * max(stacked.shape[1:]) ** 0.5 * moved * orthogonalized(stacked)
-            for matrices, update in zip(same, updates.split([each.size[0] for each in same]), strict=True):
-                matrices.view(direction).copy_(update)
-        return direction.view_as(parameter)
+        momentum: Tensor = state["momentum"].view(-1)
+        momentum.mul_(self._momentum).add_(gradient)
+        return gradient + self._momentum * momentum
 
 
 def orthogonalized(matrices: Tensor) -> Tensor:
@@ -95,9 +100,10 @@ def orthogonalized(matrices: Tensor) -> Tensor:
     return x.mT if matrices.shape[1] > matrices.shape[2] else x
 
 
-def _by_shape(all_matrices: Iterable[Matrices]) -> Iterable[list[Matrices]]:
-    """Matrices of the same shape together."""
+def _by_shape(of_parameters: Iterable[tuple[int, Iterable[Matrices]]]) -> Iterable[list[tuple[int, Matrices]]]:
+    """Matrices of the same shape together, each with the number of its parameter."""
     found = defaultdict(list)
-    for matrices in all_matrices:
-        found[matrices.size[1:]].append(matrices)
+    for number, all_matrices in of_parameters:
+        for matrices in all_matrices:
+            found[matrices.size[1:]].append((number, matrices))
     return found.values()

@@ -142,3 +142,20 @@ def test_a_quadratic_is_minimised() -> None:
         optimizer.step(loss)
         schedule.step()
     assert loss().item() < 1e-3 * first
+
+
+def test_parameters_of_one_group_move_as_they_would_alone() -> None:
+    generator = torch.Generator().manual_seed(0)
+    shapes = [[(4, 3), (2, 5)], [(2, 5)], [(3, 4), (4, 3)]]
+    together = [torch.nn.Parameter(torch.randn(sum(a * b for a, b in each), generator=generator)) for each in shapes]
+    alone = deepcopy(together)
+    places = [consecutive_matrices(each) for each in shapes]
+    optimizers = [Muon(together, lr=0.1, matrices=dict(zip(together, places, strict=True)))]
+    optimizers += [Muon([one], lr=0.1, matrices={one: where}) for one, where in zip(alone, places, strict=True)]
+    for _ in range(3):
+        for a, b in zip(together, alone, strict=True):
+            a.grad = torch.randn(a.shape, generator=generator)
+            b.grad = a.grad.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(together, alone, strict=True))
