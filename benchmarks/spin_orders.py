@@ -39,6 +39,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "elora": {"method": "elora"},
     "full": {"method": "full"},
     "scratch": {"method": "scratch"},
+    "sparse, all tensors": {"method": "sparse", "targets": ["all"]},
     "sparse, spin-free": {"method": "sparse", "spin": False},
     "full, spin-free": {"method": "full", "spin": False},
 }
