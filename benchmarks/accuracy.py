@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import torch
 from rich.console import Console
+from rows import add_row, rows_of
 
 from equisparse.adapters.adapter import Adapter, count_changes
 from equisparse.adapters.file import save_adapter
@@ -180,11 +181,6 @@ def metrics_of(backbone: AbstractBackbone, path: Path, shifts: dict[int, float])
     return evaluate(backbone, frames, batch_size=25).metrics(frames)
 
 
-def rows_of(path: Path) -> list[dict[str, Any]]:
-    """Rows of a file of results; none if there is no file yet."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
 def row_of(arguments: argparse.Namespace) -> dict[str, Any] | None:
     """Row of a cell, if it is in the results."""
     cell = cell_of(arguments)
@@ -200,16 +196,9 @@ def ensure(arguments: argparse.Namespace, run: Callable[[argparse.Namespace], di
     return row
 
 
-def add_row(path: Path, row: Mapping[str, Any]) -> None:
-    """Append a row to a file of results."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        file.write(json.dumps(row) + "\n")
-
-
 def main() -> None:
     """Run the cell unless it is done."""
-    print(json.dumps(ensure(parse_arguments())))
+    ensure(parse_arguments())
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ every group of frames by itself. Needs nothing of equisparse.
 
 import argparse
 import itertools
-import json
 from collections import defaultdict
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 import torch
 from chgnet.model import CHGNet
 from pymatgen.io.ase import AseAtomsAdaptor
+from rows import add_row
 
 RESULTS = Path(__file__).parent / "results" / "chgnet_moments.jsonl"
 
@@ -52,9 +52,7 @@ def main() -> None:
         "atoms": sum(map(len, errors.values())),
         "versions": {name: version(name) for name in ("chgnet", "torch", "ase", "pymatgen", "numpy")},
     }
-    print(json.dumps(row))
-    with RESULTS.open("a") as file:
-        file.write(json.dumps(row) + "\n")
+    add_row(RESULTS, row)
 
 
 if __name__ == "__main__":

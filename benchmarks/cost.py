@@ -8,7 +8,6 @@ what is reported are medians of the ratios within a round. Peak memory is that o
 
 import argparse
 import itertools
-import json
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from ase import Atoms
+from rows import add_row
 from torch import Tensor, nn
 
 from equisparse.adapters.adapter import adapter_of
@@ -233,10 +233,7 @@ def main() -> None:
         "peak_memory_over_full": {name: round(value / memory["full"], 4) for name, value in memory.items()},
         "versions": versions(load_backbone(arguments.base, device=arguments.device)),
     }
-    arguments.results.parent.mkdir(parents=True, exist_ok=True)
-    with arguments.results.open("a") as file:
-        file.write(json.dumps(row) + "\n")
-    print(json.dumps(row, indent=2))
+    add_row(arguments.results, row)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ writes and restores whole tensors.
 
 import argparse
 import itertools
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 import torch
 from ase import Atoms
 from cost import interleaved, ratios, synchronize
+from rows import add_row
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.adapters.bank import AdapterBank
@@ -124,10 +124,7 @@ def main() -> None:
         "ensemble_over_single": ratios(inference, "single")["ensemble"],
         "versions": versions(load_backbone(arguments.base, device=arguments.device)),
     }
-    arguments.results.parent.mkdir(parents=True, exist_ok=True)
-    with arguments.results.open("a") as file:
-        file.write(json.dumps(row) + "\n")
-    print(json.dumps(row, indent=2))
+    add_row(arguments.results, row)
 
 
 if __name__ == "__main__":

@@ -20,9 +20,9 @@ from typing import Any
 import ase.io
 import numpy as np
 import torch
-from accuracy import add_row
 from ase import Atoms
 from numpy.typing import NDArray
+from rows import add_row
 
 from equisparse.adapters.attach import attach
 from equisparse.backbones.base import Predictor

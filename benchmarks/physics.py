@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from ase.data import atomic_numbers
+from rows import add_row
 
 from equisparse.adapters.file import load_adapter
 
@@ -50,9 +51,7 @@ def main() -> None:
         "seed": metrics["seed"],
         "versions": metrics["versions"],
     }
-    with arguments.results.open("a") as file:
-        file.write(json.dumps(row) + "\n")
-    print(json.dumps(row))
+    add_row(arguments.results, row)
 
 
 def rows(run: Path, table: str) -> list[dict[str, str]]:

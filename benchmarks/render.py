@@ -3,7 +3,6 @@
 python benchmarks/render.py
 """
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,12 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from pivot import list_lines, pivot_lines
+from rows import rows_of
 from search import STUDIES, storage_of
 from size_figure import draw_sizes
 
-HERE = Path(__file__).parent
-PAGE = HERE.parent / "docs" / "benchmarks.md"
+RESULTS = Path(__file__).parent / "results"
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 FIGURES = PAGE.parent / "figures"
 HEAD = """# Benchmarks
 
@@ -145,12 +145,6 @@ Studies with fewer than three finished trials are left out.
 """
 
 
-def rows_of(name: str) -> list[dict[str, Any]]:
-    """Results of one file; none if it is not there."""
-    path = HERE / "results" / name
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
 def accuracy_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
     """One table line a cell."""
     for row in rows:
@@ -268,7 +262,7 @@ def spin_order_lines(rows: list[dict[str, Any]]) -> Iterable[str]:
             f"{mean((100 * order['ranked_right'] for order in orders), 0)} %",
         )
         yield f"| {' | '.join(columns)} |"
-    for row in rows_of("chgnet_moments.jsonl"):
+    for row in rows_of(RESULTS / "chgnet_moments.jsonl"):
         if row["set"] == SPIN_SET:
             yield f"| CHGNet {'|' * 7} {row['magnitude_mae_mub']:.3f} | | |"
 
@@ -299,15 +293,15 @@ def main() -> None:
         (TABLE.format(table=table, title=title, text=text), pivot_lines(table, kind) if kind else list_lines(table))
         for table, (title, kind, text) in TABLES.items()
     ]
-    accuracy, cost = accuracy_lines(rows_of("accuracy.jsonl")), cost_lines(rows_of("cost.jsonl"))
-    physics = physics_lines(rows_of("physics.jsonl"))
-    robust = robustness_lines(sorted(rows_of("robustness.jsonl"), key=lambda row: str(row["cell"]["name"])))
+    accuracy, cost = accuracy_lines(rows_of(RESULTS / "accuracy.jsonl")), cost_lines(rows_of(RESULTS / "cost.jsonl"))
+    physics = physics_lines(rows_of(RESULTS / "physics.jsonl"))
+    robust = robustness_lines(sorted(rows_of(RESULTS / "robustness.jsonl"), key=lambda row: str(row["cell"]["name"])))
     searches = search_lines(storage_of(None)) if STUDIES.exists() else ()
-    bank = bank_lines(rows_of("ensemble.jsonl"))
+    bank = bank_lines(rows_of(RESULTS / "ensemble.jsonl"))
     parts = (
         *tables,
         (ROBUSTNESS, robust),
-        (SPIN_ORDERS, spin_order_lines(rows_of("spin_orders.jsonl"))),
+        (SPIN_ORDERS, spin_order_lines(rows_of(RESULTS / "spin_orders.jsonl"))),
         (SEARCH, searches),
         (COST, cost),
         (BANK, bank),

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import ase.io
-from accuracy import add_row, rows_of
 from rich.console import Console
+from rows import add_row, rows_of
 
 from equisparse.config.finetune import FinetuneConfig, read_config
 from equisparse.data.read import read_frames
@@ -167,7 +167,6 @@ def main() -> None:
             )
             row = run(cell, arguments, kept or Path(name))
         add_row(arguments.results, row)
-        print(row["level"], row["drift"]["all"], row["holes"], row["dynamics"], flush=True)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accuracy import add_row, rows_of
 from matplotlib.figure import Figure
+from rows import add_row, rows_of
 
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.data.demo import demo_files
@@ -181,7 +181,6 @@ def main() -> None:
                 trained(label, seed, options.runs, options.device), METHODS[label].get("changed", 1.0)
             )
             add_row(options.results, row)
-            print(json.dumps({name: row[name] for name in ("cell", "final", "order_energies")}), flush=True)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ four of ours run in turn, and the median ratio goes where those of `cost.py` go.
 """
 
 import argparse
-import json
 import math
 import statistics
 import subprocess
@@ -25,9 +24,10 @@ from typing import Any
 import ase.io
 import torch
 import yaml
-from accuracy import RESULTS, add_row, cell_of, ensure, other_tests
+from accuracy import RESULTS, cell_of, ensure, other_tests
 from accuracy import parse_arguments as accuracy_arguments
 from ase.calculators.singlepoint import SinglePointCalculator
+from rows import add_row
 
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.registry import load_backbone
@@ -54,11 +54,9 @@ def main() -> None:
     wishes, words = parser.parse_known_args()
     arguments = accuracy_arguments([*UPSTREAM, *words])
     if wishes.rounds:
-        row = time_row(arguments, wishes.rounds)
-        add_row(COST, row)
+        add_row(COST, time_row(arguments, wishes.rounds))
     else:
-        row = ensure(arguments, run)
-    print(json.dumps(row))
+        ensure(arguments, run)
 
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
