@@ -46,7 +46,7 @@ def pivot_lines(table: str, kind: str = "mae") -> Iterator[str]:
         for test in tests_of(rows):
             errors = {label: errors_of(found, test, kind) for label, found in rows.items() if found}
             if test == "test":
-                errors |= {ZERO_SHOT: errors_of(next(found for found in rows.values() if found), ZERO_SHOT, kind)}
+                errors |= {ZERO_SHOT: errors_of(next(found for found in rows.values() if found)[:1], ZERO_SHOT, kind)}
             name = data if test == "test" else f"{data}, {test}"
             yield f"| {name} | {' | '.join(marked(errors).get(label, '') for label in labels)} |"
 
