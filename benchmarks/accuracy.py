@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from rich.console import Console
 from rows import add_row, rows_of
+from sets import digest_of
 
 from equisparse.adapters.adapter import Adapter, count_changes
 from equisparse.adapters.file import save_adapter
@@ -144,6 +145,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         kept.parent.mkdir(parents=True, exist_ok=True)
         return {
             "cell": cell,
+            "data": digest_of(arguments.folder),
             "resolved": {
                 "method": method.name,
                 "options": method.options(),
@@ -182,9 +184,10 @@ def metrics_of(backbone: AbstractBackbone, path: Path, shifts: dict[int, float])
 
 
 def row_of(arguments: argparse.Namespace) -> dict[str, Any] | None:
-    """Row of a cell, if it is in the results."""
-    cell = cell_of(arguments)
-    return next((row for row in rows_of(arguments.results) if row["cell"] == cell), None)
+    """Row of a cell, if it is in the results, and of the frames that are in the folder, if there is one."""
+    cell, data = cell_of(arguments), digest_of(arguments.folder)
+    same = [row for row in rows_of(arguments.results) if row["cell"] == cell and (not data or row["data"] == data)]
+    return same[-1] if same else None
 
 
 def ensure(arguments: argparse.Namespace, run: Callable[[argparse.Namespace], dict[str, Any]] = run) -> dict[str, Any]:

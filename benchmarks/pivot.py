@@ -1,4 +1,7 @@
-"""Tables of the cells of `tables.py`, means over the seeds that are there: a column a method, or a line a cell."""
+"""Tables of the cells of `tables.py`, means over the seeds that are there: a column a method, or a line a cell.
+
+What is compared, in bold or line by line, is compared over the seeds that all of it has.
+"""
 
 import itertools
 import math
@@ -34,7 +37,7 @@ def rows_of_cell(cell: Cell) -> list[dict[str, Any]]:
 
 
 def pivot_lines(table: str, kind: str = "mae") -> Iterator[str]:
-    """Lines of a Markdown table of errors; the least force error of a line in bold."""
+    """Lines of a Markdown table of errors; the least of a line in bold."""
     cells = [(cell, rows_of_cell(cell)) for cell in TABLES[table]()]
     if not any(rows for _, rows in cells):
         return
@@ -42,26 +45,32 @@ def pivot_lines(table: str, kind: str = "mae") -> Iterator[str]:
     yield f"| set | {' | '.join(labels)} |"
     yield "|---" * (len(labels) + 1) + "|"
     for data in dict.fromkeys(cell.data for cell, rows in cells if rows):
-        rows = {cell.label: rows for cell, rows in cells if cell.data == data}
+        rows = {cell.label: rows for cell, rows in cells if cell.data == data and rows}
         for test in tests_of(rows):
-            errors = {label: errors_of(found, test, kind) for label, found in rows.items() if found}
+            errors, compared = (
+                {label: errors_of(found, test, kind) for label, found in each.items()}
+                for each in (rows, of_common_seeds(rows))
+            )
+            texts = marked(errors, compared)
             if test == "test":
-                errors |= {ZERO_SHOT: errors_of(next(found for found in rows.values() if found)[:1], ZERO_SHOT, kind)}
+                unchanged = errors_of(next(iter(rows.values()))[:1], ZERO_SHOT, kind)
+                texts[ZERO_SHOT] = " / ".join(map(as_text, unchanged, DIGITS))
             name = data if test == "test" else f"{data}, {test}"
-            yield f"| {name} | {' | '.join(marked(errors).get(label, '') for label in labels)} |"
+            yield f"| {name} | {' | '.join(texts.get(label, '') for label in labels)} |"
 
 
 def list_lines(table: str) -> Iterator[str]:
     """Lines of a Markdown table with a line a cell: label, changed and stored weights, file size, errors."""
-    cells = {cell.label: rows for cell in TABLES[table]() if (rows := rows_of_cell(cell))}
+    cells = of_common_seeds({cell.label: rows for cell in TABLES[table]() if (rows := rows_of_cell(cell))})
     if not cells:
         return
     yield "| | changed | stored values | adapter bytes | errors |"
     yield "|---|---|---|---|---|"
-    errors = marked({label: errors_of(rows, "test", "mae") for label, rows in cells.items()})
+    errors = {label: errors_of(rows, "test", "mae") for label, rows in cells.items()}
+    texts = marked(errors, errors)
     for label, rows in cells.items():
         changed, stored, size = (fmean(row[key] for row in rows) for key in SIZES)
-        yield f"| {label} | {100 * changed:.2f}% | {stored:,.0f} | {size:,.0f} | {errors[label]} |"
+        yield f"| {label} | {100 * changed:.2f}% | {stored:,.0f} | {size:,.0f} | {texts[label]} |"
 
 
 def tests_of(rows: Mapping[str, Sequence[dict[str, Any]]]) -> list[str]:
@@ -78,9 +87,25 @@ def errors_of(rows: Sequence[dict[str, Any]], test: str, kind: str) -> list[list
     return columns if columns[-1] else columns[:-1]
 
 
-def marked(errors: Mapping[str, Sequence[Sequence[float]]]) -> dict[str, str]:
-    """Errors as text, with the least of each kind in bold."""
-    means = {label: [fmean(seeds) if seeds else math.inf for seeds in columns] for label, columns in errors.items()}
+def of_common_seeds(rows: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """Rows of the seeds that all labels have; all rows if there is no such seed."""
+    seeds = [{row["cell"]["seed"] for row in found} for found in rows.values()]
+    common = set.intersection(*seeds) if seeds else set()
+    return {
+        label: [row for row in found if not common or row["cell"]["seed"] in common] for label, found in rows.items()
+    }
+
+
+def marked(
+    errors: Mapping[str, Sequence[Sequence[float]]], compared: Mapping[str, Sequence[Sequence[float]]]
+) -> dict[str, str]:
+    """Errors as text; in bold what is least of its kind, as printed, in those that are compared."""
+    means = {
+        label: [
+            round(fmean(seeds), digits) if seeds else math.inf for seeds, digits in zip(columns, DIGITS, strict=False)
+        ]
+        for label, columns in compared.items()
+    }
     least = [min(column) for column in zip(*means.values(), strict=True)]
     return {
         label: " / ".join(

@@ -137,7 +137,7 @@ SEARCH = """
 ## Searches
 
 `python benchmarks/search.py --folder FOLDER --name NAME --method METHOD ...`: the best trial of every study on
-validation frames, and the loss of the first trial, at the defaults. The tables of molecules keep 0.05 for `sparse` and
+validation frames, and the least loss at the default learning rate. The tables of molecules keep 0.05 for `sparse` and
 `elora`, which lies between their two best trials, and the default for `full`.
 Studies with fewer than three finished trials are left out.
 
@@ -275,11 +275,12 @@ def search_lines(storage: str | BaseStorage) -> Iterable[str]:
         trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if len(trials) < ENOUGH_TRIALS:
             continue
+        at_default = [trial.value for trial in trials if trial.params["lr_factor"] == 1 and trial.value is not None]
         options = {key: value for key, value in study.best_params.items() if key != "lr_factor"}
         columns = (
             name,
             len(trials),
-            f"{trials[0].value:.5f}",
+            f"{min(at_default):.5f}" if at_default else "",
             f"{study.best_value:.5f}",
             f"{study.best_trial.user_attrs['lr']:.2g}",
             ", ".join(f"{key}={value}" for key, value in options.items()),

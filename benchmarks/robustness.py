@@ -21,6 +21,7 @@ from typing import Any
 import ase.io
 from rich.console import Console
 from rows import add_row, rows_of
+from sets import digest_of
 
 from equisparse.config.finetune import FinetuneConfig, read_config
 from equisparse.data.read import read_frames
@@ -75,7 +76,12 @@ def cells(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     options = {name: getattr(arguments, name) for name in shared}
     for name in arguments.only:
         for label in arguments.labels:
-            yield {"name": name, "label": label, "steps": SETS[name][2], "base": Path(arguments.base).name} | options
+            fixed = {
+                "steps": SETS[name][2],
+                "base": Path(arguments.base).name,
+                "data": digest_of(arguments.sets / name),
+            }
+            yield {"name": name, "label": label} | fixed | options
 
 
 def config_of(cell: dict[str, Any], arguments: argparse.Namespace, folder: Path) -> FinetuneConfig:

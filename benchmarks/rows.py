@@ -1,4 +1,4 @@
-"""Files of results: one JSON object a line, added to and never rewritten."""
+"""Files of results: one JSON object a line, added at the end; of two rows of a cell the later one counts."""
 
 import json
 from collections.abc import Mapping

@@ -22,6 +22,7 @@ from accuracy import cell_of, config_of, parse_arguments, train
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
+from sets import digest_of
 
 from equisparse.backbones.registry import load_backbone
 from equisparse.workflow.inputs import choose_method
@@ -44,10 +45,13 @@ def parse_wishes() -> tuple[argparse.Namespace, list[str]]:
     return parser.parse_known_args()
 
 
-def study_name(words: Sequence[str]) -> str:
+def study_name(wishes: argparse.Namespace, words: Sequence[str]) -> str:
     """Everything that the trials of a study share."""
-    cell = cell_of(parse_arguments(words))
-    return " ".join(f"{key}={value}" for key, value in cell.items() if key != "lr" and value is not None)
+    arguments = parse_arguments(words)
+    fixed = cell_of(arguments) | {"data": digest_of(arguments.folder), "span": wishes.span}
+    free = {name: "|".join(map(str, values)) for name, values in choices(wishes).items()}
+    named = {key: value for key, value in fixed.items() if key != "lr" and value is not None}
+    return " ".join(f"{key}={value}" for key, value in (named | free).items())
 
 
 def main() -> None:
@@ -55,7 +59,7 @@ def main() -> None:
     wishes, words = parse_wishes()
     first = first_trials(choices(wishes))
     study = optuna.create_study(
-        study_name=study_name(words),
+        study_name=study_name(wishes, words),
         storage=storage_of(wishes.storage),
         sampler=optuna.samplers.GPSampler(seed=parse_arguments(words).seed, n_startup_trials=len(first)),
         load_if_exists=True,

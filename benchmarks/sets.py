@@ -2,12 +2,15 @@
 
     python benchmarks/sets.py --data ../shared/data --out build/sets
 
-Frames without a split of their own are drawn in turn from every ``config_type``, and from cold to hot ones in equal
-parts, by a fixed seed, so that the first 20 training frames are a fair sample of all of them; ``accuracy.py
---train-frames N`` uses the first N. A folder of the same form made by hand is as good.
+Frames without a split of their own are drawn in turn from every ``config_type``, and those of a type from cold to hot
+in equal parts, by a fixed seed, so that the first 20 training frames have some of every type (where there are more
+types than that, as in HfO2, one frame each of the first ones); ``accuracy.py --train-frames N`` uses the first N. A
+folder of the same form made by hand is as good.
 """
 
 import argparse
+import gzip
+import hashlib
 import shutil
 from collections import defaultdict
 from collections.abc import Mapping
@@ -94,6 +97,14 @@ def follow(recipe: Recipe, folder: Path, target: Path) -> None:
     drawn |= {name: read(folder / f"{source}{SUFFIX}") for name, source in recipe.tests.items()}
     for name, part in drawn.items():
         ase.io.write(target / f"{name}{SUFFIX}", part, format="extxyz")
+
+
+def digest_of(folder: Path) -> str:
+    """Short name of the frames of a set, by which results of other frames are told apart; empty without a folder."""
+    files = [folder / f"{name}{SUFFIX}" for name in SPLITS]
+    if not all(file.is_file() for file in files):
+        return ""
+    return hashlib.sha256(b"".join(gzip.decompress(file.read_bytes()) for file in files)).hexdigest()[:12]
 
 
 def read(path: Path) -> list[Atoms]:

@@ -28,6 +28,7 @@ from accuracy import RESULTS, cell_of, ensure, other_tests
 from accuracy import parse_arguments as accuracy_arguments
 from ase.calculators.singlepoint import SinglePointCalculator
 from rows import add_row
+from sets import digest_of
 
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.registry import load_backbone
@@ -73,6 +74,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         unchanged = FrameDataset(backbone, splits["test"], shifts)
         return {
             "cell": cell_of(arguments),
+            "data": digest_of(arguments.folder),
             "resolved": {"method": "upstream", "options": {}, "lr": preset(arguments)["train"]["optim_param"]["lr"]},
             "refit_test": evaluate(backbone, unchanged, batch_size=25).metrics(unchanged),
             "test": evaluate(tuned, test, batch_size=25).metrics(test),

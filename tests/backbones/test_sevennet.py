@@ -20,6 +20,7 @@ from equisparse.backbones.base import check_elements
 from equisparse.backbones.edge_product import EdgeProduct
 from equisparse.backbones.registry import backbone_class, guess, load_backbone
 from equisparse.backbones.speed import agree
+from equisparse.data.frames import unlabelled
 from equisparse.errors import BackboneError, MissingPackageError, StateError
 from equisparse.magnetism.model import SpinModel, new_layer
 from equisparse.methods.full import Full
@@ -28,6 +29,9 @@ from equisparse.methods.scale import Scale
 from equisparse.methods.sparse import Sparse
 from equisparse.testing import attached, magnetism
 from equisparse.testing import backbones as laws
+from equisparse.training.anchor import layer_rows
+from equisparse.training.dataset import FrameDataset
+from equisparse.training.predict import evaluate
 
 PRETRAINED = [("7net-0", None), ("7net-0_22May2024", None), ("7net-l3i5", None), ("7net-mf-0", "R2SCAN")]
 SHIFTS = {8: 0.25, 12: -1.5, 13: 3.0}
@@ -271,6 +275,13 @@ def test_merged_equals_attached_bitwise(own_model, load, oxides, tmp_path, metho
 def test_modalities_differ(load, oxides):
     energies = [laws.predict(load("7net-mf-0", modality=name), oxides[:1]).energy for name in ("PBE", "R2SCAN")]
     assert not torch.allclose(*energies)
+
+
+def test_an_anchor_holds_every_layer_radial_networks_too(load, oxides):
+    backbone = load("7net-0")
+    frames = FrameDataset(backbone, unlabelled(oxides, "here"), {})
+    rows = layer_rows(backbone.model, backbone.layout(), lambda: evaluate(backbone, frames))
+    assert set(rows) == set(backbone.layout().tensors)
 
 
 def test_shifts_of_one_modality_leave_the_other(load, oxides, tmp_path):

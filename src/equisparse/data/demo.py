@@ -8,6 +8,7 @@ from equisparse.errors import DataError
 
 DEMOS = {"demo": "mgo", "demo-spin": "tm_o_spin"}
 """Name in place of a file -> beginning of the packaged files' names."""
+PARTS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,6 @@ class DemoFiles:
     train: Path
     valid: Path
     test: Path
-
-    def paths(self) -> list[str]:
-        """All three, as names of files."""
-        return [str(self.train), str(self.valid), str(self.test)]
 
 
 def demo_files(name: str = "demo") -> DemoFiles:
@@ -40,7 +37,20 @@ def demo_files(name: str = "demo") -> DemoFiles:
     DataError
         If the installation lacks a file.
     """
-    return DemoFiles(*(_packaged(f"{DEMOS[name]}_{part}.xyz.gz") for part in ("train", "valid", "test")))
+    return DemoFiles(*(_packaged(f"{DEMOS[name]}_{part}.xyz.gz") for part in PARTS))
+
+
+def is_demo(name: str) -> bool:
+    """Whether a name stands for a packaged set or, as in ``demo:test``, for a part of one; files come first."""
+    demo, _, part = name.partition(":")
+    return demo in DEMOS and part in ("", *PARTS) and not Path(name).is_file()
+
+
+def demo_paths(name: str) -> list[str]:
+    """Files of a name that `is_demo` knows."""
+    demo, _, part = name.partition(":")
+    files = demo_files(demo)
+    return [str(getattr(files, each)) for each in PARTS if part in ("", each)]
 
 
 def _packaged(name: str) -> Path:

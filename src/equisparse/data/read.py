@@ -18,7 +18,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from equisparse.data.demo import DEMOS, demo_files
+from equisparse.data.demo import demo_paths, is_demo
 from equisparse.data.frames import LabelledFrame
 from equisparse.data.labels import (
     LabelKeys,
@@ -49,7 +49,8 @@ def read_frames(
     ----------
     pattern : str, Path or sequence of these
         Files or globs: extxyz (also ``.gz``, ``.bz2``, ``.xz``), ASE db, aselmdb and traj, VASP OUTCAR and
-        vasprun.xml, and whatever else ASE reads. `demo` and `demo-spin` are the packaged frames, all parts.
+        vasprun.xml, and whatever else ASE reads. `demo` and `demo-spin` are all packaged frames, `demo:train` (`valid`,
+        `test`) a part of them.
     keys : LabelKeys, optional
         Names of the labels; by default the usual names are tried.
     units : LabelUnits, optional
@@ -97,8 +98,8 @@ def find_files(pattern: str | Path | Sequence[str | Path]) -> list[str]:
 def _expand(pattern: str) -> list[str]:
     if Path(pattern).is_file():
         return [pattern]
-    if pattern in DEMOS:
-        return demo_files(pattern).paths()
+    if is_demo(pattern):
+        return demo_paths(pattern)
     if Path(pattern).is_dir():
         raise DataError(
             f"{pattern!r} is a folder",

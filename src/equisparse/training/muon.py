@@ -80,7 +80,7 @@ class Muon(torch.optim.AdamW):
         state = self.state[parameter]
         if not state:
             state["step"] = torch.tensor(0.0)  # AdamW asks for it when it loads a checkpoint
-            state["momentum"] = torch.zeros_like(parameter)
+            state["momentum"] = torch.zeros_like(parameter, memory_format=torch.contiguous_format)
         momentum: Tensor = state["momentum"].view(-1)
         momentum.mul_(self._momentum).add_(gradient)
         return gradient + self._momentum * momentum

@@ -8,7 +8,7 @@ from pathlib import Path
 from equisparse.adapters.file import load_adapter
 from equisparse.backbones.base import AbstractBackbone, Predictor, check_elements
 from equisparse.data.audit import BasePrediction, audit, format_findings, has_errors
-from equisparse.data.demo import demo_files
+from equisparse.data.demo import DEMOS, is_demo
 from equisparse.data.labels import LabelKeys, LabelUnits
 from equisparse.data.read import read_frames
 from equisparse.deploy.calculator import check_adapter, spin_model
@@ -44,6 +44,8 @@ def evaluate_files(
 ) -> dict[str, float | None]:
     """Errors on all frames of files; with an adapter, of the adapted model with its reference energies.
 
+    The name of a packaged set stands for its test part: a model may have been trained on the others.
+
     Raises
     ------
     EquisparseError
@@ -53,7 +55,8 @@ def evaluate_files(
     if adapter is not None:
         check_adapter(backbone, adapter)
     model = None if adapter is None else spin_model(backbone, adapter)
-    frames = read_frames(list(files), replace(keys, magnetic=model is not None), units)
+    names = [f"{name}:test" if name in DEMOS and is_demo(name) else name for name in files]
+    frames = read_frames(names, replace(keys, magnetic=model is not None), units)
     check_elements(backbone, [frame.atoms for frame in frames])
     if model is not None:
         frames = labelled_for(model.layer.options, frames)
@@ -70,7 +73,7 @@ def merge_files(backbone: AbstractBackbone, adapter_file: str, out: Path, frames
     """
     adapter = load_adapter(adapter_file)
     adapter.check_mergeable()
-    frames = read_frames(frames_file or str(demo_files().valid))
+    frames = read_frames(frames_file or "demo:valid")
     check_elements(backbone, [frame.atoms for frame in frames])
     make_folder(out.parent)
     return merge(backbone, adapter, out, [frame.atoms for frame in frames[:_COMPARED_FRAMES]])

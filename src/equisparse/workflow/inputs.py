@@ -11,7 +11,7 @@ from equisparse.backbones.base import AbstractBackbone, check_elements
 from equisparse.backbones.registry import load_backbone
 from equisparse.blocks import Layout
 from equisparse.config.finetune import FinetuneConfig, parse_size
-from equisparse.data.demo import DEMOS, demo_files
+from equisparse.data.demo import DEMOS, PARTS, is_demo
 from equisparse.data.frames import LabelledFrame, unlabelled
 from equisparse.data.read import read_frames
 from equisparse.data.split import split_off
@@ -58,11 +58,23 @@ def load_base(config: FinetuneConfig, device: str | None = None) -> AbstractBack
 
 
 def read_splits(config: FinetuneConfig) -> Splits:
-    """Read all frames that a configuration names; without `valid` a part of `train` is split off."""
-    if len(config.train) == 1 and config.train[0] in DEMOS:
-        train, valid, test = ([path] for path in demo_files(config.train[0]).paths())
-    else:
-        train, valid, test = config.train, config.valid or [], config.test or []
+    """Read all frames that a configuration names; without `valid` a part of `train` is split off.
+
+    Raises
+    ------
+    EquisparseError
+        If frames cannot be read, or a packaged set, which has all three parts, is named together with other files.
+    """
+    train, valid, test = config.train, config.valid or [], config.test or []
+    if demos := [name for name in train if name in DEMOS and is_demo(name)]:
+        if [*train, *valid, *test] != demos[:1]:
+            raise InputError(
+                "A packaged set has its own parts and goes with no other files.",
+                given=", ".join([*train, *valid, *test]),
+                expected=f"{demos[0]} alone",
+                next_step=f"name its parts where you want them, such as {demos[0]}:train",
+            )
+        train, valid, test = ([f"{demos[0]}:{part}"] for part in PARTS)
     frames, valid_frames, test_frames = (_read(files, config) for files in (train, valid, test))
     if not valid_frames:
         seed = config.seed if config.split_seed is None else config.split_seed

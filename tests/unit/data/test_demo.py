@@ -45,7 +45,16 @@ def test_paths_are_those_of_the_package(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("name", demo.DEMOS)
-def test_a_name_stands_for_all_parts(name: str) -> None:
+def test_a_name_stands_for_all_parts_or_one(name: str) -> None:
     files = demo_files(name)
     counts = [len(read_frames(path)) for path in (files.train, files.valid, files.test)]
+    assert [len(read_frames(f"{name}:{part}")) for part in demo.PARTS] == counts
     assert len(read_frames(name)) == sum(counts)
+
+
+def test_a_file_comes_before_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert demo.is_demo("demo")
+    (tmp_path / "demo").touch()
+    assert not demo.is_demo("demo")
+    assert not demo.is_demo("demo:others")

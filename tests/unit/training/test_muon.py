@@ -159,3 +159,14 @@ def test_parameters_of_one_group_move_as_they_would_alone() -> None:
         for optimizer in optimizers:
             optimizer.step()
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(together, alone, strict=True))
+
+
+def test_a_weight_that_is_stored_transposed_moves_like_any_other() -> None:
+    gradient = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    moved = []
+    for start in (torch.ones(3, 4), torch.ones(4, 3).mT):
+        parameter = torch.nn.Parameter(start)
+        parameter.grad = gradient.clone()
+        Muon([parameter], lr=0.1, matrices={parameter: consecutive_matrices([(3, 4)])}).step()
+        moved.append(parameter.detach())
+    assert torch.equal(*moved)
