@@ -3,12 +3,15 @@
     python benchmarks/spin_orders.py run --runs build/spin-orders
     python benchmarks/spin_orders.py run --runs build/spin-orders --labels sparse full --seeds 0 1 2
     python benchmarks/spin_orders.py draw --runs build/spin-orders --label sparse --out docs/figures/spin_orders.png
+    python benchmarks/spin_orders.py scan --runs build/spin-orders --label sparse
+    python benchmarks/spin_orders.py scan --adapter run/adapter.safetensors --oxides NiO
 
 Every geometry of the set (``demo-spin``) is there in ferro- and in antiferromagnetic order. The difference of the two
 energies is what a model without spins cannot know. Geometries of which one order lost its moments are not counted:
 there is no order left. Runs that are in the results are skipped; finished run folders are not trained again. Rows named
 ``lr x 0.5`` have that part of the default learning rate; which rate a method is shown at is for its loss on the
-validation frames to say.
+validation frames to say. ``scan`` ranks all collinear orders of perfect oxides in eight primitive cells with the
+adapter of a run, this command's or another.
 """
 
 import argparse
@@ -16,12 +19,16 @@ import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import ase.io
 import numpy as np
+from ase.build import bulk
 from matplotlib.figure import Figure
 from rows import add_row, rows_of
 
+from equisparse.backbones.registry import load_backbone
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.data.demo import demo_files
 from equisparse.data.labels import LabelKeys
@@ -30,6 +37,7 @@ from equisparse.methods.registry import make_method
 from equisparse.report.figures import save
 from equisparse.report.predictions import SplitPredictions, load_predictions
 from equisparse.workflow.finetune import finetune
+from equisparse.workflow.orders import scan_file
 
 RESULTS = Path(__file__).parent / "results" / "spin_orders.jsonl"
 METHODS: dict[str, dict[str, Any]] = {
@@ -48,6 +56,9 @@ for label in ("sparse", "elora", "full"):
     for factor in (0.5, 2):
         METHODS[f"{label}, lr x {factor}"] = {"method": label, "lr": factor * make_method(label).learning_rate}
 EPOCHS, BATCH = 40, 8
+SCANS = RESULTS.with_name("spin_scans.jsonl")
+OXIDES = {"NiO": 4.18, "MnO": 4.44}
+"""Rock salts -> lattice constant, Angstrom."""
 SMALLEST = 0.1
 """Moment that still makes an order, muB."""
 
@@ -157,20 +168,39 @@ def draw(folder: Path, out: Path) -> None:
     save(figure, out)
 
 
+def scan(adapter: Path, oxide: str, device: str) -> list[dict[str, Any]]:
+    """Orders of the 2x2x2 primitive cells of an oxide, the lowest first, with signs of the metal atoms' spins."""
+    with TemporaryDirectory() as folder:
+        structure = Path(folder) / "oxide.extxyz"
+        ase.io.write(structure, bulk(oxide, "rocksalt", a=OXIDES[oxide]))
+        orders = scan_file(str(structure), load_backbone("7net-0", device=device), str(adapter), (2, 2, 2))
+    return [{"mev_per_atom": round(1e3 * order.energy, 2), "signs": order.signs, "count": order.count} for order in orders]
+
+
 def main() -> None:
-    """Run what is missing, or draw one run."""
+    """Run what is missing, draw one run, or scan orders with its adapter."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["run", "draw"])
+    parser.add_argument("what", choices=["run", "draw", "scan"])
     parser.add_argument("--runs", type=Path, default=Path("build/spin-orders"))
     parser.add_argument("--labels", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--label", default="sparse", choices=METHODS, help="whose run is drawn")
+    parser.add_argument("--label", default="sparse", choices=METHODS, help="whose run is drawn or scans")
+    parser.add_argument("--adapter", type=Path, help="that scans, in place of a run")
+    parser.add_argument("--oxides", nargs="+", default=list(OXIDES), choices=OXIDES)
     parser.add_argument("--out", type=Path, default=Path("docs/figures/spin_orders.png"))
     parser.add_argument("--device", default="auto")
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     if options.what == "draw":
         draw(trained(options.label, options.seeds[0], options.runs, options.device), options.out)
+        return
+    if options.what == "scan":
+        adapter = options.adapter
+        if adapter is None:
+            adapter = trained(options.label, options.seeds[0], options.runs, options.device) / "adapter.safetensors"
+        for oxide in options.oxides:
+            found = scan(adapter, oxide, options.device)
+            add_row(SCANS, {"run": adapter.parent.name, "oxide": oxide, "a": OXIDES[oxide], "orders": found})
         return
     for seed in options.seeds:
         for label in options.labels:
