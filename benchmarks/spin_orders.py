@@ -174,7 +174,7 @@ def scan(adapter: Path, oxide: str, device: str) -> list[dict[str, Any]]:
         structure = Path(folder) / "oxide.extxyz"
         ase.io.write(structure, bulk(oxide, "rocksalt", a=OXIDES[oxide]))
         orders = scan_file(str(structure), load_backbone("7net-0", device=device), str(adapter), (2, 2, 2))
-    return [{"mev_per_atom": round(1e3 * order.energy, 2), "signs": order.signs, "count": order.count} for order in orders]
+    return [{"mev_per_atom": round(1e3 * each.energy, 2), "signs": each.signs, "count": each.count} for each in orders]
 
 
 def main() -> None:

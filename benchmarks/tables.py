@@ -105,6 +105,7 @@ def ablation() -> Iterator[Cell]:
         "regime H": "--regime H",
         "AdamW": "--optimizer adamw --lr 0.01",
         "entry by entry": f"--options '{ENTRIES}'",
+        "entry by entry, lr 0.02": f"--options '{ENTRIES}' --lr 0.02",
         "entry by entry, AdamW": f"--options '{ENTRIES}' --optimizer adamw --lr 0.01",
         "as published": f"--options '{PUBLISHED}' --optimizer schedulefree --lr 0.01",
         "as published, regime H": f"--regime H --options '{PUBLISHED}' --optimizer schedulefree --lr 0.01",
