@@ -1,18 +1,24 @@
 """Cost of a training step and of inference: sparse against full and against a two-pass wrapper, interleaved in one run.
 
     python benchmarks/cost.py --frames ../shared/data/rmd17/ethanol/train.xyz.gz --name ethanol
+    python benchmarks/cost.py --frames build/sets/hfo2/train.xyz.gz --name HfO2 --device cuda --batch-size 4
 
 Every variant takes its step in turn, round after round, so that a machine whose speed drifts slows all of them alike;
-what is reported are medians of the ratios within a round. Peak memory is that of a process of its own per variant.
+what is reported are medians of the ratios within a round. Peak memory is that of a process of its own per variant. On a
+GPU, SevenNet's own accelerators that are installed are measured, too, with all parameters trained: cuEquivariance
+(``full-cueq``), FlashTP (``full-flash``), OpenEquivariance (``full-oeq``); they know float32 alone.
 """
 
 import argparse
+import importlib.util
 import itertools
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +47,18 @@ from equisparse.workflow.results import versions
 
 RESULTS = Path(__file__).parent / "results" / "cost.jsonl"
 TINY_LR = 1e-6
+LARGEST_ERROR = 1e-3
+"""eV/A."""
 VARIANTS = (
     *("full", "sparse", "sparse-changed", "lowrank", "scale", "elora", "mmea", "two-pass"),
     *("full-fast", "sparse-fast", "lowrank-fast"),
 )
+ACCELERATORS = {"full-cueq": "cuequivariance_torch", "full-flash": "flashTP_e3nn", "full-oeq": "openequivariance"}
+"""Variant with an accelerator of SevenNet's -> package."""
+
+
+MEMORY_PROCESSES = 8
+"""At once on a GPU, whose allocators do not see one another."""
 
 
 class TwoPassLinear(nn.Module):
@@ -71,6 +85,8 @@ def build(
 ) -> tuple[AbstractBackbone, torch.optim.Optimizer, Controller]:
     """A model of one variant, its optimiser (upstream's for what upstream could train), and what its method does."""
     backbone = load_backbone(base, device=device, dtype=dtype)
+    if variant in ACCELERATORS:
+        use_accelerator(backbone, base, variant.split("-")[1], frames)
     if variant.endswith("-fast") and not backbone.accelerate(frames):
         raise SystemExit(f"{base} has no faster form")
     if variant.startswith("full"):
@@ -82,6 +98,29 @@ def build(
     attachment = attach(backbone.model, method, select(backbone.layout(), method.default_targets))
     optimizer = build_optimizer(attachment.deltas.values(), TrainingOptions(lr=TINY_LR))
     return backbone, optimizer, attachment.controller()
+
+
+def use_accelerator(backbone: AbstractBackbone, base: str, accelerator: str, frames: list[Atoms]) -> None:
+    """Rebuild the model with an accelerator of SevenNet's, and see that it gives the same forces to 1 meV/A."""
+    from sevenn.util import load_checkpoint
+
+    if not importlib.util.find_spec(package := ACCELERATORS[f"full-{accelerator}"]):
+        raise SystemExit(f"full-{accelerator} needs the package {package}")
+    batch = [backbone.graph(atoms) for atoms in frames]
+    plain = backbone.predict(backbone.collate(batch)).forces
+    model = load_checkpoint(base).build_model(**{f"enable_{accelerator}": True})
+    model.set_is_batch_data(True)
+    backbone.model = model.to(backbone.device)
+    error = float((backbone.predict(backbone.collate(batch)).forces - plain).abs().max())
+    if not error < LARGEST_ERROR:
+        raise SystemExit(f"{accelerator} gives other forces: by {error} eV/A")
+
+
+def default_variants(device: str, dtype: str) -> list[str]:
+    """All variants that this machine can measure."""
+    if not device.startswith("cuda") or dtype != "float32":
+        return list(VARIANTS)
+    return [*VARIANTS, *(name for name, package in ACCELERATORS.items() if importlib.util.find_spec(package))]
 
 
 def wrap_two_pass(backbone: AbstractBackbone) -> list[nn.Parameter]:
@@ -190,6 +229,8 @@ def resident_peak() -> float:
 def report_memory(arguments: argparse.Namespace) -> None:
     """Do a few steps of one variant and print the peak."""
     step = make_step(arguments.only, arguments)
+    if arguments.device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats()
     for _ in range(arguments.rounds):
         step()
     if arguments.device.startswith("cuda"):
@@ -208,19 +249,23 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--batch-size", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS, help="the first has to be full")
-    parser.add_argument("--only", choices=VARIANTS, help=argparse.SUPPRESS)
+    every = (*VARIANTS, *ACCELERATORS)
+    parser.add_argument("--variants", nargs="+", choices=every, help="the first has to be full; all by default")
+    parser.add_argument("--only", choices=every, help=argparse.SUPPRESS)
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     if arguments.only:
         report_memory(arguments)
         return
+    variants = arguments.variants or default_variants(arguments.device, arguments.dtype)
     torch.manual_seed(0)
-    steps = interleaved({variant: make_step(variant, arguments) for variant in arguments.variants}, arguments.rounds)
+    steps = interleaved({variant: make_step(variant, arguments) for variant in variants}, arguments.rounds)
     inference = interleaved(
         {"base": make_inference(False, arguments), "merged": make_inference(True, arguments)}, arguments.rounds
     )
-    memory = {variant: peak_memory(variant, arguments) for variant in arguments.variants}
+    with ThreadPoolExecutor(MEMORY_PROCESSES if arguments.device.startswith("cuda") else 1) as pool:
+        peaks = pool.map(lambda variant: peak_memory(variant, arguments), variants)
+        memory = dict(zip(variants, peaks, strict=True))
     row = {
         "data": arguments.name,
         "base": Path(arguments.base).name,
@@ -229,9 +274,11 @@ def main() -> None:
         "rounds": arguments.rounds,
         "threads": torch.get_num_threads(),
         "step_over_full": ratios(steps, "full"),
+        "full_step_seconds": round(float(np.median(steps["full"])), 4),
         "merged_inference_over_base": ratios(inference, "base"),
         "peak_memory_over_full": {name: round(value / memory["full"], 4) for name, value in memory.items()},
-        "versions": versions(load_backbone(arguments.base, device=arguments.device)),
+        "versions": versions(load_backbone(arguments.base, device=arguments.device))
+        | {package: metadata.version(package) for name, package in ACCELERATORS.items() if name in variants},
     }
     add_row(arguments.results, row)
 

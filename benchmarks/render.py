@@ -80,11 +80,12 @@ DRIFTS = ("energy_mev_per_atom", "force_mev_per_ang")
 COST = """
 ## Cost
 
-`python benchmarks/cost.py --frames FILE --name NAME`; medians of ratios within interleaved rounds, on the CPU; peak
-memory of a process of its own per variant. `-fast` is the base's faster form, which `finetune` uses.
+`python benchmarks/cost.py --frames FILE --name NAME`; medians of ratios within interleaved rounds; peak memory
+of a process of its own per variant, of a GPU that of its allocator. `-fast` is the base's faster form, which `finetune`
+uses; `full-cueq`, `full-flash` and `full-oeq` are SevenNet's accelerators cuEquivariance, FlashTP and OpenEquivariance.
 
-| set | base | batch | threads | variant | step / full step | peak memory / full |
-|---|---|---|---|---|---|---|
+| set | base | batch | machine | type | variant | step / full step | peak memory / full |
+|---|---|---|---|---|---|---|---|
 """
 BANK = """
 ## Several adapters on one base
@@ -173,7 +174,9 @@ def accuracy_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
 def cost_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
     """One table line a variant, and one for inference."""
     for row in rows:
-        place = f"| {row['data']} | {row.get('base', '7net-0')} | {row['batch_size']} | {row['threads']} |"
+        device = row["versions"]["machine"].rpartition(", ")[2]
+        machine = f"CPU, {row['threads']} threads" if device == "cpu" else device
+        place = f"| {row['data']} | {row['base']} | {row['batch_size']} | {machine} | {row.get('dtype', 'float32')} |"
         for variant, ratio in row["step_over_full"].items():
             spread = spread_of(ratio)
             memory = row.get("peak_memory_over_full", {}).get(variant)

@@ -2,7 +2,7 @@
 
     python benchmarks/sets.py --data ../shared/data --out build/sets
     python benchmarks/tables.py molecules --sets build/sets
-    python benchmarks/tables.py crystals --sets build/sets --seeds 0 1 2 --device cuda
+    python benchmarks/tables.py crystals --sets build/sets --seeds 0 1 2 --device cuda --workers 4
     python benchmarks/tables.py molecules --list
 
 Every cell is one run of `accuracy.py`, at the default learning rate of its method, unless `CHOSEN` names another
@@ -11,14 +11,17 @@ like.
 """
 
 import argparse
+import itertools
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import upstream
-from accuracy import RESULTS, ensure, parse_arguments, row_of
+from accuracy import RESULTS, cell_of, ensure, parse_arguments, row_of
 from accuracy import run as run_ours
 
 METHODS = {
@@ -56,10 +59,16 @@ higher rates than crystals of many shapes, and in 300 steps they pay; crystals g
 STEPS = "--steps 300"
 CRYSTAL_STEPS = {"mo": 300, "hfo2": 100, "cu": 100}
 """Fewer for the larger cells: on one core a step of two frames takes two to three seconds there."""
+WHOLE_SET = "--steps 500 --batch-size 8"
+"""All training frames of a crystal: for a GPU."""
 FRACTIONS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 SIZES = ("28KB", "40KB", "80KB", "170KB", "500KB")
 ENTRIES = '{"rank": null}'
 PUBLISHED = '{"rank": null, "start_width": 0.01, "start_threshold": 0.001}'
+
+
+Run = Callable[[argparse.Namespace], dict[str, Any]]
+"""What does a cell, and returns its row."""
 
 
 class Cell(NamedTuple):
@@ -91,6 +100,9 @@ def crystals() -> Iterator[Cell]:
         for method in (*MAIN, "sparse, no radial"):
             for name, steps in CRYSTAL_STEPS.items():
                 yield cell("crystals", name, method, f"--steps {steps} --batch-size 2 --train-frames {frames}")
+    for method in MAIN:
+        for name in CRYSTAL_STEPS:
+            yield cell("crystals", name, method, WHOLE_SET)
 
 
 def ablation() -> Iterator[Cell]:
@@ -156,21 +168,37 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[], help="words that a cell's options must all hold")
     parser.add_argument("--labels", nargs="+", help="cells with these labels alone, such as 'sparse 3 %%'")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--workers", type=int, default=1, help="cells at once, each in a process of its own")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--keep", type=Path, help="folder that gets the adapters")
     parser.add_argument("--list", action="store_true", help="say which cells are missing, run nothing")
     wishes = parser.parse_args()
-    for seed in wishes.seeds:
-        for cell in TABLES[wishes.table]():
-            if not set(wishes.only) <= set(cell.options.split()) or cell.label not in (wishes.labels or [cell.label]):
-                continue
-            arguments = arguments_of(cell, seed)
-            arguments.folder = wishes.sets / arguments.name
-            arguments.device, arguments.results, arguments.keep = wishes.device, wishes.results, wishes.keep
-            found = row_of(arguments) is not None
-            print(time.strftime("%H:%M:%S"), "done   " if found else "missing", seed, cell.options, flush=True)
-            if not found and not wishes.list:
-                ensure(arguments, upstream.run if cell.label == "upstream" else run_ours)
+    missing = []
+    for seed, cell in itertools.product(wishes.seeds, TABLES[wishes.table]()):
+        if not set(wishes.only) <= set(cell.options.split()) or cell.label not in (wishes.labels or [cell.label]):
+            continue
+        arguments = arguments_of(cell, seed)
+        arguments.folder = wishes.sets / arguments.name
+        arguments.device, arguments.results, arguments.keep = wishes.device, wishes.results, wishes.keep
+        found = row_of(arguments) is not None
+        print("done   " if found else "missing", seed, cell.options, flush=True)
+        if not found:
+            missing.append((arguments, upstream.run if cell.label == "upstream" else run_ours))
+    if not wishes.list:
+        fill(missing, wishes.workers)
+
+
+def fill(missing: Iterable[tuple[argparse.Namespace, Run]], workers: int) -> None:
+    """Run cells, as many at once as there are workers; one that fails is left missing, and the others go on."""
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        futures = {pool.submit(ensure, *one): cell_of(one[0]) for one in missing}
+        try:
+            for future in as_completed(futures):
+                error = future.exception()
+                print(time.strftime("%H:%M:%S"), f"failed: {error!r}" if error else "done", futures[future], flush=True)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         epochs = math.ceil(arguments.steps / steps_per_epoch)
         start = time.monotonic()
         stamps = run_upstream(arguments, folder, epochs)
-        tuned = load_backbone(str(folder / "checkpoint_best.pth"), device="cpu")
+        tuned = load_backbone(str(folder / "checkpoint_best.pth"), device=arguments.device)
         test = FrameDataset(tuned, splits["test"], shifts)
         unchanged = FrameDataset(backbone, splits["test"], shifts)
         return {
@@ -124,7 +124,7 @@ def prepared(
     files: dict[str, Any] = {part: [str(arguments.folder / f"{part}.xyz.gz")] for part in ("train", "valid", "test")}
     splits = read_splits(FinetuneConfig(**files, out=str(folder)))
     del splits.train[arguments.train_frames or len(splits.train) :]
-    backbone = load_backbone(BASE, device="cpu")
+    backbone = load_backbone(BASE, device=arguments.device)
     train = FrameDataset(backbone, splits.train, {})
     shifts = fit_references(backbone, splits, evaluate(backbone, train)).shifts
     for part, frames in splits.items():

@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 
 from equisparse.adapters.adapter import NOT_MERGEABLE, SPINS_STAY, Adapter, count_changes
@@ -124,7 +125,9 @@ def versions(backbone: AbstractBackbone) -> dict[str, str]:
     """Versions of everything that a result depends on, and the kind of machine."""
     installed = {found.metadata["Name"].lower() for found in metadata.distributions() if found.metadata["Name"]}
     found = {name: metadata.version(name) for name in _PACKAGES if name in installed}
-    machine = f"{platform.machine()}, {os.cpu_count()} CPUs, {backbone.device.type}"
+    device = backbone.device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    machine = f"{platform.machine()}, {os.cpu_count()} CPUs, {name}"
     return found | {backbone.name: backbone.identity.version, "python": platform.python_version(), "machine": machine}
 
 
