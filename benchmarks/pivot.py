@@ -1,10 +1,10 @@
 """Tables of the cells of `tables.py`, means over the seeds that are there: a column a method, or a line a cell.
 
-What is compared, in bold or line by line, is compared over the seeds that all of it has.
+In bold is what no other cell of its line beats, among those with as many seeds or more, over the seeds that both have.
+A list of cells shows the seeds that all of them have.
 """
 
 import itertools
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
@@ -47,11 +47,7 @@ def pivot_lines(table: str, kind: str = "mae") -> Iterator[str]:
     for data in dict.fromkeys(cell.data for cell, rows in cells if rows):
         rows = {cell.label: rows for cell, rows in cells if cell.data == data and rows}
         for test in tests_of(rows):
-            errors, compared = (
-                {label: errors_of(found, test, kind) for label, found in each.items()}
-                for each in (rows, of_common_seeds(rows))
-            )
-            texts = marked(errors, compared)
+            texts = marked(rows, test, kind)
             if test == "test":
                 unchanged = errors_of(next(iter(rows.values()))[:1], ZERO_SHOT, kind)
                 texts[ZERO_SHOT] = " / ".join(map(as_text, unchanged, DIGITS))
@@ -66,8 +62,7 @@ def list_lines(table: str) -> Iterator[str]:
         return
     yield "| | changed | stored values | adapter bytes | errors |"
     yield "|---|---|---|---|---|"
-    errors = {label: errors_of(rows, "test", "mae") for label, rows in cells.items()}
-    texts = marked(errors, errors)
+    texts = marked(cells, "test", "mae")
     for label, rows in cells.items():
         changed, stored, size = (fmean(row[key] for row in rows) for key in SIZES)
         yield f"| {label} | {100 * changed:.2f}% | {stored:,.0f} | {size:,.0f} | {texts[label]} |"
@@ -96,24 +91,33 @@ def of_common_seeds(rows: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[
     }
 
 
-def marked(
-    errors: Mapping[str, Sequence[Sequence[float]]], compared: Mapping[str, Sequence[Sequence[float]]]
-) -> dict[str, str]:
-    """Errors as text; in bold what is least of its kind, as printed, in those that are compared."""
-    means = {
-        label: [
-            round(fmean(seeds), digits) if seeds else math.inf for seeds, digits in zip(columns, DIGITS, strict=False)
-        ]
-        for label, columns in compared.items()
-    }
-    least = [min(column) for column in zip(*means.values(), strict=True)]
-    return {
-        label: " / ".join(
-            f"**{text}**" if mean == best < math.inf else text
-            for mean, best, text in zip(means[label], least, map(as_text, columns, DIGITS), strict=False)
-        )
-        for label, columns in errors.items()
-    }
+def marked(rows: Mapping[str, Sequence[dict[str, Any]]], test: str, kind: str) -> dict[str, str]:
+    """Errors of every label as text, the unbeaten ones in bold."""
+    texts = {}
+    for label, own in rows.items():
+        parts = []
+        for column, (seeds, digits) in enumerate(zip(errors_of(own, test, kind), DIGITS, strict=False)):
+            outcomes = [beats(other, own, test, kind, column) for name, other in rows.items() if name != label]
+            unbeaten = False in outcomes and True not in outcomes
+            parts.append(f"**{as_text(seeds, digits)}**" if unbeaten else as_text(seeds, digits))
+        texts[label] = " / ".join(parts)
+    return texts
+
+
+def beats(
+    other: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]], test: str, kind: str, column: int
+) -> bool | None:
+    """Whether an error of `other` is less, as printed, over the seeds that both have; None if it says nothing.
+
+    Rows of fewer seeds say nothing about those of more.
+    """
+    common = {row["cell"]["seed"] for row in own} & {row["cell"]["seed"] for row in other}
+    theirs, ours = (
+        errors_of([row for row in each if row["cell"]["seed"] in common], test, kind)[column] for each in (other, own)
+    )
+    if not theirs or not ours or len(other) < len(own):
+        return None
+    return round(fmean(theirs), DIGITS[column]) < round(fmean(ours), DIGITS[column])
 
 
 def as_text(seeds: Sequence[float], digits: int) -> str:

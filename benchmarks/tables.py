@@ -145,7 +145,7 @@ def cell(family: str, name: str, method: str, options: str) -> Cell:
     """The cell of a method of `METHODS` on a set."""
     chosen = CHOSEN.get((name, method)) or CHOSEN.get((family, method), "")
     words = f"--name {name} {METHODS[method]} {chosen} {options}"
-    frames = options.partition("--train-frames ")[2]
+    frames = "all" if WHOLE_SET in options else options.partition("--train-frames ")[2]
     return Cell(f"{name}, {frames} frames" if frames else name, method, words)
 
 
