@@ -66,7 +66,7 @@ class Muon(torch.optim.AdamW):
         """Updates before the learning rate, flattened; matrices of one shape are treated together."""
         gradients = [parameter.grad.reshape(-1) for parameter in parameters if parameter.grad is not None]
         ahead = [self._ahead(*each) for each in zip(parameters, gradients, strict=True)]
-        directions = [torch.zeros_like(each) for each in ahead]
+        directions = [torch.empty_like(each) for each in ahead]
         for same in _by_shape((number, self._matrices[each]) for number, each in enumerate(parameters)):
             stacked, moved = (torch.cat([at.view(flat[number]) for number, at in same]) for flat in (ahead, gradients))
             updates = 0.2 * max(stacked.shape[1:]) ** 0.5 * orthogonalized(stacked)
@@ -83,7 +83,7 @@ class Muon(torch.optim.AdamW):
             state["momentum"] = torch.zeros_like(parameter, memory_format=torch.contiguous_format)
         momentum: Tensor = state["momentum"].view(-1)
         momentum.mul_(self._momentum).add_(gradient)
-        return gradient + self._momentum * momentum
+        return torch.add(gradient, momentum, alpha=self._momentum)
 
 
 def orthogonalized(matrices: Tensor) -> Tensor:
@@ -96,7 +96,7 @@ def orthogonalized(matrices: Tensor) -> Tensor:
     a, b, c = _POLYNOMIAL
     for _ in range(_ITERATIONS):
         gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if matrices.shape[1] > matrices.shape[2] else x
 
 
