@@ -11,7 +11,7 @@ from tables import TABLES
 from equisparse.report.figures import save
 
 FORCE = "force_mae_mev_per_ang"
-AXES = {"adapter file (KB)": (10, 10_000), "changed weights (% of the model)": (0.05, 150)}
+AXES = {"adapter file (KB)": (10, 20_000), "changed weights (% of the model)": (0.05, 150)}
 """Title and range."""
 
 
