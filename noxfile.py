@@ -9,6 +9,8 @@ nox.options.error_on_external_run = True
 
 CONSTRAINTS = ("-c", "constraints.txt")
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+PYTEST = ("pytest", "-n", "2", "--dist", "loadfile")
+"""On two cores; the tests of a file share what they set up."""
 
 
 @nox.session
@@ -26,7 +28,7 @@ def core(session: nox.Session) -> None:
     """Tests and doctests that need no backbone, in an environment without one."""
     session.install(*CONSTRAINTS, "-e", ".[test]")
     targets = session.posargs or ("src", "tests/unit", "tests/laws")
-    session.run("pytest", *targets, env=ONE_THREAD)
+    session.run(*PYTEST, *targets, env=ONE_THREAD)
 
 
 @nox.session
@@ -34,14 +36,14 @@ def sevennet(session: nox.Session) -> None:
     """Tests with SevenNet, NequIP and Allegro, against the package as it is built for users."""
     session.install(*CONSTRAINTS, ".[sevennet,nequip,test,lint]", "nequip-allegro")
     targets = session.posargs or ("tests/architecture", "tests/backbones", "tests/integration")
-    session.run("pytest", *targets, env=ONE_THREAD)
+    session.run(*PYTEST, *targets, env=ONE_THREAD)
 
 
 @nox.session
 def mace(session: nox.Session) -> None:
     """Tests with MACE, which cannot share an environment with the others."""
     session.install("-c", "constraints-mace.txt", ".[mace,test]", "cuequivariance-torch")
-    session.run("pytest", *(session.posargs or ("tests/backbones/mace",)), env=ONE_THREAD)
+    session.run(*PYTEST, *(session.posargs or ("tests/backbones/mace",)), env=ONE_THREAD)
 
 
 @nox.session(default=False)

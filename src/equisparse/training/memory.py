@@ -44,7 +44,7 @@ class Room:
         if not is_out_of_memory(error):
             raise error
         if tried == 1:
-            raise _too_small("a single frame that is too large", "") from error
+            raise _too_small("a single frame that is too large, or other processes that hold memory", "") from error
         if not self._alone:
             raise _too_small("several processes wait for each other", " or a smaller --batch-size,") from error
         if not Room.told:
