@@ -52,9 +52,12 @@ CHOSEN = {
     ("molecules", "elora 16"): "--lr 0.05",
     ("crystals", "sparse"): "--targets all",
     ("crystals", "elora"): "--targets all",
+    ("crystals", "lowrank 170 KB"): "--lr 0.03",
+    ("crystals", "elora 16"): "--lr 0.03",
 }
 """(family or set, method) -> learning rate and options, where others than the defaults were better: one molecule bears
-higher rates than crystals of many shapes, and in 300 steps they pay; crystals gain by trained radial networks."""
+higher rates than crystals of many shapes, and in 300 steps they pay; crystals gain by trained radial networks, and few
+ranks by a higher rate."""
 
 STEPS = "--steps 300"
 CRYSTAL_STEPS = {"mo": 300, "hfo2": 100, "cu": 100}
