@@ -141,7 +141,7 @@ SEARCH = """
 
 `python benchmarks/search.py --folder FOLDER --name NAME --method METHOD ...`: the best trial of every study on
 validation frames, and the least loss at the default learning rate. The tables of molecules keep 0.05 for `sparse` and
-`elora`, which lies between their two best trials, and the default for `full`; the default of `lowrank` was 0.02 then.
+`elora`, which lies between their two best trials, and the default for `full`.
 Studies with fewer than three finished trials are left out.
 
 | study (set, base, method, steps) | trials | loss at the default lr | least loss | lr there | options there |

@@ -129,7 +129,7 @@ class LowRank(AbstractWeightMethod):
 
     @property
     def learning_rate(self) -> float:
-        return 2e-2 if self.value_bytes is None else 3e-2
+        return 2e-2
 
     def fit_into(self, value_bytes: int, layout: Layout) -> "LowRank":
         ranks = 2 * len(list(layout))
