@@ -26,14 +26,14 @@ from equisparse.backbones.registry import load_backbone
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.data.frames import LabelledFrame
 from equisparse.data.read import read_frames
+from equisparse.inputs.splits import choose_method, read_splits, small_pieces
 from equisparse.methods.base import AbstractMethod
+from equisparse.tasks.results import versions
+from equisparse.tasks.stages import fit_references, train_adapter
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.fit import FitResult
 from equisparse.training.options import TrainingOptions
 from equisparse.training.predict import evaluate
-from equisparse.workflow.inputs import choose_method, read_splits, small_pieces
-from equisparse.workflow.results import versions
-from equisparse.workflow.stages import fit_references, train_adapter
 
 RESULTS = Path(__file__).parent / "results" / "accuracy.jsonl"
 

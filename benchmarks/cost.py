@@ -34,16 +34,16 @@ from equisparse.adapters.owners import owner_of
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.registry import load_backbone
 from equisparse.data.read import read_frames
+from equisparse.inputs.splits import small_pieces
 from equisparse.methods.base import Controller
 from equisparse.methods.registry import make_method
 from equisparse.methods.select import select
 from equisparse.methods.threshold import soft_threshold
+from equisparse.tasks.results import versions
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.loss import Loss
 from equisparse.training.optim import build_optimizer
 from equisparse.training.options import TrainingOptions
-from equisparse.workflow.inputs import small_pieces
-from equisparse.workflow.results import versions
 
 RESULTS = Path(__file__).parent / "results" / "cost.jsonl"
 TINY_LR = 1e-6

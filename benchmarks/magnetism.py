@@ -30,14 +30,14 @@ from equisparse.backbones.registry import load_backbone
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.data.labels import LabelKeys
 from equisparse.data.read import read_frames
+from equisparse.inputs.splits import small_pieces
 from equisparse.magnetism.model import SpinModel, new_layer
 from equisparse.methods.registry import make_method
 from equisparse.methods.select import select
-from equisparse.report.predictions import SplitPredictions, load_predictions
+from equisparse.run.predictions import SplitPredictions, load_predictions
+from equisparse.tasks.finetune import finetune
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.loss import Loss
-from equisparse.workflow.finetune import finetune
-from equisparse.workflow.inputs import small_pieces
 
 RESULTS = Path(__file__).parent / "results" / "magnetism.jsonl"
 RUNS: dict[str, dict[str, Any]] = {

@@ -27,8 +27,8 @@ from equisparse.config.finetune import FinetuneConfig, read_config
 from equisparse.data.read import read_frames
 from equisparse.files import read_rows
 from equisparse.robustness.dynamics import DynamicsOptions
-from equisparse.workflow.finetune import finetune
-from equisparse.workflow.probe import ProbeOptions, probe_run
+from equisparse.tasks.finetune import finetune
+from equisparse.tasks.probe import ProbeOptions, probe_run
 
 RESULTS = Path(__file__).parent / "results" / "robustness.jsonl"
 SETS = {"ethanol": (10, 100, 300), "aspirin": (10, 100, 150), "cu": (2, 50, 50), "hfo2": (2, 50, 50)}

@@ -25,7 +25,7 @@ from optuna.trial import TrialState
 from sets import digest_of
 
 from equisparse.backbones.registry import load_backbone
-from equisparse.workflow.inputs import choose_method
+from equisparse.inputs.splits import choose_method
 
 STUDIES = Path(__file__).parent / "results" / "studies.journal"
 FIRST_FACTORS = (1.0, 2.0)

@@ -8,7 +8,7 @@ from matplotlib.ticker import NullFormatter, ScalarFormatter
 from pivot import rows_of_cell
 from tables import TABLES
 
-from equisparse.report.figures import save
+from equisparse.report.paper.figures import save
 
 FORCE = "force_mae_mev_per_ang"
 AXES = {"adapter file (KB)": (10, 20_000), "changed weights (% of the model)": (0.05, 150)}

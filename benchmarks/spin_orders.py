@@ -34,10 +34,10 @@ from equisparse.data.demo import demo_files
 from equisparse.data.labels import LabelKeys
 from equisparse.data.read import read_frames
 from equisparse.methods.registry import make_method
-from equisparse.report.figures import save
-from equisparse.report.predictions import SplitPredictions, load_predictions
-from equisparse.workflow.finetune import finetune
-from equisparse.workflow.orders import scan_file
+from equisparse.report.paper.figures import save
+from equisparse.run.predictions import SplitPredictions, load_predictions
+from equisparse.tasks.finetune import finetune
+from equisparse.tasks.orders import scan_file
 
 RESULTS = Path(__file__).parent / "results" / "spin_orders.jsonl"
 METHODS: dict[str, dict[str, Any]] = {

@@ -34,12 +34,12 @@ from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.registry import load_backbone
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.data.frames import LabelledFrame
+from equisparse.inputs.splits import choose_method, read_splits, small_pieces
+from equisparse.tasks.results import versions
+from equisparse.tasks.stages import fit_references, train_adapter
 from equisparse.training.dataset import FrameDataset, reference_energy
 from equisparse.training.predict import evaluate
 from equisparse.units import matrix_to_voigt
-from equisparse.workflow.inputs import choose_method, read_splits, small_pieces
-from equisparse.workflow.results import versions
-from equisparse.workflow.stages import fit_references, train_adapter
 
 COST = RESULTS.with_name("cost.jsonl")
 BASE = "7net-0"

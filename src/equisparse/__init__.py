@@ -19,11 +19,11 @@ _NAMES = {
     "AdapterBank": "equisparse.adapters.bank",
     "combine": "equisparse.adapters.arithmetic",
     "FinetuneConfig": "equisparse.config.finetune",
-    "finetune": "equisparse.workflow.finetune",
-    "calculator": "equisparse.workflow.python",
-    "bank": "equisparse.workflow.python",
+    "finetune": "equisparse.tasks.finetune",
+    "calculator": "equisparse.tasks.calculator",
+    "bank": "equisparse.tasks.calculator",
     "EnsembleConfig": "equisparse.config.finetune",
-    "train_ensemble": "equisparse.workflow.ensemble",
+    "train_ensemble": "equisparse.tasks.ensemble",
     "merge": "equisparse.deploy.merge",
 }
 

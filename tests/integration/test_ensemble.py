@@ -25,7 +25,7 @@ from equisparse.cli import main
 from equisparse.config.finetune import read_config
 from equisparse.deploy.calculator import AdaptedCalculator
 from equisparse.errors import AdapterError, AdapterMismatchError, EquisparseError, InputError, StateError
-from equisparse.workflow.ensemble import calibrate
+from equisparse.tasks.ensemble import calibrate
 
 pytestmark = pytest.mark.filterwarnings("ignore:No tensor product accelerator")
 

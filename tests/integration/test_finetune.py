@@ -22,9 +22,9 @@ from equisparse.adapters.file import load_adapter
 from equisparse.cli import main
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.data.demo import demo_files
+from equisparse.tasks.finetune import prepare_folder
 from equisparse.training.errors import METRICS
 from equisparse.training.task import FinetuneTask
-from equisparse.workflow.finetune import prepare_folder
 
 pytestmark = pytest.mark.filterwarnings("ignore:No tensor product accelerator")
 

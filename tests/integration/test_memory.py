@@ -19,13 +19,13 @@ from equisparse.backbones.registry import load_backbone
 from equisparse.data.frames import LabelledFrame
 from equisparse.methods.full import Full
 from equisparse.methods.select import select
+from equisparse.tasks.stages import train_adapter
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.fit import FitResult
 from equisparse.training.memory import Room
 from equisparse.training.options import TrainingOptions
 from equisparse.training.predict import evaluate
 from equisparse.training.replay import Replay, replay_of
-from equisparse.workflow.stages import train_adapter
 
 pytestmark = pytest.mark.filterwarnings("ignore:No tensor product accelerator")
 MOST = 2

@@ -23,13 +23,13 @@ from equisparse.data.read import read_frames
 from equisparse.methods.full import Full
 from equisparse.methods.select import select
 from equisparse.methods.sparse import Sparse
+from equisparse.tasks.stages import train_adapter
 from equisparse.training.anchor import layer_rows
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.fit import FitResult
 from equisparse.training.options import OPTIMIZERS, TrainingOptions
 from equisparse.training.predict import evaluate
 from equisparse.training.replay import Replay, replay_of
-from equisparse.workflow.stages import train_adapter
 
 pytestmark = pytest.mark.filterwarnings("ignore:No tensor product accelerator")
 Train = Callable[..., tuple[Adapter, FitResult]]

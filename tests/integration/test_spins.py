@@ -17,7 +17,7 @@ from equisparse.cli import main
 from equisparse.deploy.calculator import AdaptedCalculator, SpinCalculator
 from equisparse.errors import InputError
 from equisparse.magnetism.orders import relax_spins, scan_orders
-from equisparse.report.predictions import load_predictions
+from equisparse.run.predictions import load_predictions
 from equisparse.testing.magnetism import with_spins
 
 pytestmark = pytest.mark.filterwarnings("ignore:No tensor product accelerator")

@@ -23,7 +23,7 @@ from equisparse.adapters.file import save_adapter
 from equisparse.blocks import Layout, matrix_blocks
 from equisparse.errors import WriteError
 from equisparse.files import replacing, write_rows, write_text
-from equisparse.report import figures
+from equisparse.report.paper import figures
 from equisparse.training.checkpoints import WholeCheckpoints
 
 def arrays(path):

@@ -9,9 +9,9 @@ from equisparse.backbones.trust import check_sha256, warn_of_pickle
 from equisparse.errors import BackboneError, MissingPackageError
 
 _BACKBONES = {
-    "sevennet": ("equisparse.backbones.sevennet", "SevenNetBackbone", "sevenn"),
-    "mace": ("equisparse.backbones.mace", "MACEBackbone", "mace"),
-    "nequip": ("equisparse.backbones.nequip", "NequIPBackbone", "nequip"),
+    "sevennet": ("equisparse.backbones.sevennet.backbone", "SevenNetBackbone", "sevenn"),
+    "mace": ("equisparse.backbones.mace.backbone", "MACEBackbone", "mace"),
+    "nequip": ("equisparse.backbones.nequip.backbone", "NequIPBackbone", "nequip"),
 }
 """Name -> module, class, and the upstream's import name."""
 

@@ -25,7 +25,7 @@ def _labels(options: Namespace) -> tuple[LabelKeys, LabelUnits]:
 
 
 def _finetune(options: Namespace, console: Console) -> int:
-    from equisparse.workflow.finetune import finetune
+    from equisparse.tasks.finetune import finetune
 
     values = {name: value for name, value in options.as_dict().items() if name != "config"}
     finetune(FinetuneConfig(**values), console)
@@ -33,7 +33,7 @@ def _finetune(options: Namespace, console: Console) -> int:
 
 
 def _ensemble(options: Namespace, console: Console) -> int:
-    from equisparse.workflow.ensemble import train_ensemble
+    from equisparse.tasks.ensemble import train_ensemble
 
     values = {name: value for name, value in options.as_dict().items() if name != "config"}
     train_ensemble(EnsembleConfig(**values), console)
@@ -41,7 +41,7 @@ def _ensemble(options: Namespace, console: Console) -> int:
 
 
 def _audit(options: Namespace, console: Console) -> int:
-    from equisparse.workflow.checks import audit_files
+    from equisparse.tasks.checks import audit_files
 
     keys, units = _labels(options)
     text, clean = audit_files(options.data, keys, units, _load(options) if options.base else None)
@@ -50,8 +50,8 @@ def _audit(options: Namespace, console: Console) -> int:
 
 
 def _evaluate(options: Namespace, console: Console) -> int:
-    from equisparse.report.text import metrics_table
-    from equisparse.workflow.checks import evaluate_files
+    from equisparse.report.terminal.tables import metrics_table
+    from equisparse.tasks.checks import evaluate_files
 
     keys, units = _labels(options)
     metrics = evaluate_files(options.data, keys, units, _load(options), options.adapter)
@@ -63,7 +63,7 @@ def _evaluate(options: Namespace, console: Console) -> int:
 
 def _inspect(options: Namespace, console: Console) -> int:
     from equisparse.adapters.file import load_adapter
-    from equisparse.report.text import inspect_tables
+    from equisparse.report.terminal.tables import inspect_tables
 
     for part in inspect_tables(load_adapter(options.adapter), Path(options.adapter).stat().st_size):
         console.print(part)
@@ -71,7 +71,7 @@ def _inspect(options: Namespace, console: Console) -> int:
 
 
 def _report(options: Namespace, console: Console) -> int:
-    from equisparse.report.document import write_report
+    from equisparse.report.html.document import write_report
 
     path = write_report(options.run, Path(options.out) if options.out else None)
     console.print(f"written: {path}", markup=False, highlight=False, soft_wrap=True)
@@ -79,7 +79,7 @@ def _report(options: Namespace, console: Console) -> int:
 
 
 def _attribute(options: Namespace, console: Console) -> int:
-    from equisparse.workflow.attribution import attribute_run
+    from equisparse.tasks.attribute import attribute_run
 
     path = attribute_run(options.run, options.by, console, frames=options.frames, device=options.device)
     console.print(f"written: {path}", markup=False, highlight=False, soft_wrap=True)
@@ -88,7 +88,7 @@ def _attribute(options: Namespace, console: Console) -> int:
 
 def _probe(options: Namespace, console: Console) -> int:
     from equisparse.robustness.dynamics import DynamicsOptions
-    from equisparse.workflow.probe import ProbeOptions, probe_run
+    from equisparse.tasks.probe import ProbeOptions, probe_run
 
     runs = DynamicsOptions(options.temperature, options.steps, options.timestep, options.seed)
     wishes = ProbeOptions(runs, options.starts, options.compressed)
@@ -96,7 +96,7 @@ def _probe(options: Namespace, console: Console) -> int:
 
 
 def _compare(options: Namespace, console: Console) -> int:
-    from equisparse.workflow.comparison import compare_runs
+    from equisparse.tasks.compare import compare_runs
 
     path = compare_runs(options.runs, Path(options.out))
     console.print(f"written: {path}", markup=False, highlight=False, soft_wrap=True)
@@ -104,8 +104,8 @@ def _compare(options: Namespace, console: Console) -> int:
 
 
 def _export(options: Namespace, console: Console) -> int:
-    from equisparse.report.export import write_figures, write_tables
-    from equisparse.report.run import read_run
+    from equisparse.report.paper.export import write_figures, write_tables
+    from equisparse.run.folder import read_run
 
     run, folder = read_run(options.run), Path(options.out)
     written = [*write_figures(run, folder, ("png", "svg")), *write_tables(run, folder)]
@@ -114,8 +114,8 @@ def _export(options: Namespace, console: Console) -> int:
 
 
 def _orders(options: Namespace, console: Console) -> int:
-    from equisparse.report.text import orders_table
-    from equisparse.workflow.orders import scan_file
+    from equisparse.report.terminal.tables import orders_table
+    from equisparse.tasks.orders import scan_file
 
     orders = scan_file(options.structure, _load(options), options.adapter, options.supercell, options.out)
     rows = [
@@ -131,7 +131,7 @@ def _orders(options: Namespace, console: Console) -> int:
 def _merge(options: Namespace, console: Console) -> int:
     from equisparse.adapters.adapter import SPINS_STAY
     from equisparse.adapters.file import load_adapter
-    from equisparse.workflow.checks import merge_files
+    from equisparse.tasks.checks import merge_files
 
     backbone = _load(options)
     check = merge_files(backbone, options.adapter, Path(options.out), options.frames)
@@ -143,7 +143,7 @@ def _merge(options: Namespace, console: Console) -> int:
 
 
 def _combine(options: Namespace, console: Console) -> int:
-    from equisparse.workflow.adapters import combine_files
+    from equisparse.tasks.combine import combine_files
 
     base = (lambda: _load(options)) if options.base else None
     text = combine_files(options.adapters, options.weights, Path(options.out), base)
@@ -152,7 +152,7 @@ def _combine(options: Namespace, console: Console) -> int:
 
 
 def _diff(options: Namespace, console: Console) -> int:
-    from equisparse.workflow.adapters import diff_files
+    from equisparse.tasks.combine import diff_files
 
     for part in diff_files(options.first, options.second):
         console.print(part, highlight=False)

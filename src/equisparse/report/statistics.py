@@ -6,7 +6,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from equisparse.interpret.bootstrap import resampled_interval
-from equisparse.report.predictions import Floats, Integers, SplitPredictions
+from equisparse.run.predictions import Floats, Integers, SplitPredictions
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from ase.data import chemical_symbols
 
-from equisparse.report.run import Row, Run
 from equisparse.report.statistics import GroupErrors, errors_by_element, errors_by_type
-from equisparse.report.text import QUANTITIES, layer_name, layer_order
+from equisparse.report.terminal.tables import QUANTITIES, layer_name, layer_order
+from equisparse.run.folder import Row, Run
 
 _LATEX = {
     "\\": r"\textbackslash{}",

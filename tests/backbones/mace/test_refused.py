@@ -15,7 +15,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The TorchScript type system:User
 with process.importing():
     pytest.importorskip("mace.modules", reason="the extra mace is not installed", exc_type=ImportError)
 
-    from equisparse.backbones import mace_files
+    from equisparse.backbones.mace import files as mace_files
 
 
 def test_what_is_no_model_is_refused(tmp_path):

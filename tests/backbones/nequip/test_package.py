@@ -9,8 +9,8 @@ import torch
 pytest.importorskip("nequip", reason="the extra nequip is not installed")
 from nequip.model.saved_models import load_saved_model
 
-from equisparse.backbones import nequip_files
-from equisparse.backbones.nequip_state import nequip_state
+from equisparse.backbones.nequip import files as nequip_files
+from equisparse.backbones.nequip.state import nequip_state
 from equisparse.backbones.registry import load_backbone
 from equisparse.errors import BackboneError
 from equisparse.testing import backbones as laws

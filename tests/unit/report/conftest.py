@@ -13,8 +13,8 @@ import yaml
 from equisparse.adapters.adapter import Adapter
 from equisparse.files import write_rows
 from equisparse.interpret.signatures import largest_entries, pooled_maps, signature_table
-from equisparse.report.predictions import SplitPredictions, save_predictions
-from equisparse.report.run import ENTRIES, FINDINGS, MAPS, PREDICTIONS, SIGNATURES
+from equisparse.run.folder import ENTRIES, FINDINGS, MAPS, PREDICTIONS, SIGNATURES
+from equisparse.run.predictions import SplitPredictions, save_predictions
 from equisparse.testing.networks import PathNetwork
 from equisparse.training.errors import METRICS
 

@@ -12,8 +12,8 @@ import pytest
 from equisparse.cli import main
 from equisparse.errors import InputError
 from equisparse.files import write_rows
-from equisparse.report.document import write_comparison, write_report
-from equisparse.report.sections.registry import SECTIONS
+from equisparse.report.html.document import write_comparison, write_report
+from equisparse.report.html.sections.registry import SECTIONS
 
 LARGEST = 8_000_000
 

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from equisparse.adapters.adapter import Adapter
-from equisparse.report import figures
-from equisparse.report.text import error_table, inspect_tables, metrics_table, worse_line
+from equisparse.report.paper import figures
+from equisparse.report.terminal.tables import error_table, inspect_tables, metrics_table, worse_line
 from equisparse.training.errors import METRICS
 
 ROWS = [

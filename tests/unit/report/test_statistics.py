@@ -6,9 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from equisparse.report.predictions import SplitPredictions, load_predictions
-from equisparse.report.run import PREDICTIONS, read_run
-from equisparse.report.sections.verdict import checks, error_ratios, judgement, verdict
+from equisparse.report.html.sections.verdict import checks, error_ratios, judgement, verdict
 from equisparse.report.statistics import (
     energy_errors,
     errors_by_element,
@@ -17,6 +15,8 @@ from equisparse.report.statistics import (
     ratio_interval,
     worst_frames,
 )
+from equisparse.run.folder import PREDICTIONS, read_run
+from equisparse.run.predictions import SplitPredictions, load_predictions
 
 
 @pytest.fixture

@@ -1,0 +1,105 @@
+"""The tensor product of an edge, with its sums in a cheaper order.
+
+A path multiplies features x (channels u, components i) with spherical harmonics y (components j) and Clebsch-Gordan
+coefficients C, and every channel with a weight of its own: ``z_uk = w_u sum_ij C_ijk x_ui y_j``. Contracting C with y
+first leaves one small matrix per edge, and one matrix product per input irrep for all its paths.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from equisparse.backbones.e3nn.graphs import split
+
+
+class EdgeProduct(nn.Module):
+    """The same function as an e3nn TensorProduct of the kind that `fits`.
+
+    Parameters
+    ----------
+    product : TensorProduct
+        Its coefficients are read off its own results, so that every convention and rounding is its own.
+    """
+
+    coefficients: Tensor
+
+    def __init__(self, product: Any) -> None:
+        super().__init__()
+        paths = product.instructions
+        self._inputs = [(part.mul, part.ir.dim) for part in product.irreps_in1]
+        self._channels = [product.irreps_in1[path.i_in1].mul for path in paths]
+        self._order = sorted(range(len(paths)), key=lambda number: paths[number].i_out)
+        self._paths = [
+            [number for number, path in enumerate(paths) if path.i_in1 == place] for place in range(len(self._inputs))
+        ]
+        components = [product.irreps_out[path.i_out].ir.dim for path in paths]
+        self._components = [[components[number] for number in numbers] for numbers in self._paths]
+        matrices = _coefficients(product)
+        joined = [torch.cat([matrices[number] for number in numbers], -1) for numbers in self._paths]
+        self._columns = [matrix[0].numel() for matrix in joined]
+        self.register_buffer("coefficients", torch.cat([matrix.flatten(1) for matrix in joined], 1), persistent=False)
+
+    def forward(self, features: Tensor, harmonics: Tensor, weights: Tensor) -> list[Tensor]:
+        """Product per edge, path by path.
+
+        Parameters
+        ----------
+        features : Tensor, shape (n_edges, dim of the first irreps)
+        harmonics : Tensor, shape (n_edges, dim of the second irreps)
+        weights : Tensor, shape (n_edges, number of weights)
+
+        Returns
+        -------
+        list of Tensor, each of shape (n_edges, dim of one output irrep)
+            In the order of the output irreps.
+        """
+        n_edges = len(features)
+        scales = split(weights, self._channels)
+        parts = split(features, [channels * size for channels, size in self._inputs])
+        matrices = split(harmonics @ self.coefficients, self._columns)
+        results: dict[int, Tensor] = {}
+        for place, (channels, size) in enumerate(self._inputs):
+            matrix = matrices[place].reshape(n_edges, size, -1)
+            mixed = torch.bmm(parts[place].reshape(n_edges, channels, size), matrix)
+            for number, result in zip(self._paths[place], split(mixed, self._components[place]), strict=True):
+                results[number] = (result * scales[number].unsqueeze(-1)).reshape(n_edges, -1)
+        return [results[number] for number in self._order]
+
+
+def fits(product: Any) -> bool:
+    """Whether a TensorProduct has weights per edge and channel, one channel of harmonics, and an output per path."""
+    paths = product.instructions
+    return (
+        not product.internal_weights
+        and not product.shared_weights
+        and all(part.mul == 1 for part in product.irreps_in2)
+        and all(path.connection_mode == "uvu" and path.has_weight for path in paths)
+        and sorted(path.i_out for path in paths) == list(range(len(product.irreps_out)))
+        and {path.i_in1 for path in paths} == set(range(len(product.irreps_in1)))
+    )
+
+
+@torch.no_grad()
+def _coefficients(product: Any) -> list[Tensor]:
+    """Per path, its coefficients of shape (dim of all harmonics, dim of its input irrep, dim of its output irrep).
+
+    The product is linear in each of its arguments, so its values on unit vectors are its coefficients.
+    """
+    first, second, out = product.irreps_in1, product.irreps_in2, product.irreps_out
+    example = next(value for value in product.buffers() if value.is_floating_point() and value.numel())
+    weights = example.new_ones(1, product.weight_numel)
+    harmonics = torch.eye(second.dim).to(example)
+    matrices: list[Tensor] = []
+    for path in product.instructions:
+        size, start = first[path.i_in1].ir.dim, first.slices()[path.i_in1].start
+        stop = out.slices()[path.i_out].start
+        features = example.new_zeros(size, first.dim)
+        features[:, start : start + size] = torch.eye(size).to(example)
+        values = product(
+            features.repeat_interleave(second.dim, 0),
+            harmonics.repeat(size, 1),
+            weights.expand(size * second.dim, -1),
+        )[:, stop : stop + out[path.i_out].ir.dim]
+        matrices.append(values.reshape(size, second.dim, -1).transpose(0, 1).contiguous())
+    return matrices

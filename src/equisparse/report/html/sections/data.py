@@ -1,0 +1,41 @@
+"""What the data are and what the audit found in them."""
+
+from ase.data import chemical_symbols
+from markupsafe import Markup
+
+from equisparse.data.audit.finding import format_frames
+from equisparse.report.html import elements
+from equisparse.run.folder import Run
+
+
+def data(run: Run) -> Markup | None:
+    """Files, reference energies, and findings."""
+    shifts = run.metrics.get("reference_shifts_ev", {})
+    names = {"train": "training", "valid": "validation", "test": "test"}
+    files = {f"{title} files": ", ".join(run.config[key]) for key, title in names.items() if run.config.get(key)}
+    facts = files | {"elements": " ".join(chemical_symbols[int(z)] for z in shifts)}
+    if split := run.predictions:
+        facts[f"{run.judged} frames"] = f"{split.n_frames:,} with {len(split.numbers):,} atoms"
+    facts["shift of the reference energies"] = ", ".join(
+        f"{chemical_symbols[int(z)]} {shift:+.3f} eV" for z, shift in shifts.items()
+    )
+    return Markup("").join([elements.definitions(facts), _findings(run)])
+
+
+def _findings(run: Run) -> Markup:
+    """Findings as a table."""
+    if run.findings is None:
+        return Markup("")
+    if not run.findings:
+        return elements.paragraph("The audit found nothing to complain about.")
+    rows = [
+        [
+            Markup('<span class="level {0}">{0}</span>').format(found["level"]),
+            found["code"],
+            found["message"],
+            f"{found['dataset']} {format_frames(found['frames'])}" if found["frames"] else found["dataset"],
+            found["next_step"],
+        ]
+        for found in run.findings
+    ]
+    return elements.table(["level", "finding", "what was seen", "where", "what to do"], rows, "Findings of the audit")

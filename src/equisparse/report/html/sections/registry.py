@@ -1,0 +1,55 @@
+"""Which sections a report has, in their order: the one line to add for a new one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from equisparse.report.html.sections.accuracy import accuracy
+from equisparse.report.html.sections.attribution import attribution
+from equisparse.report.html.sections.changes import changes
+from equisparse.report.html.sections.configuration import configuration
+from equisparse.report.html.sections.cost import cost
+from equisparse.report.html.sections.data import data
+from equisparse.report.html.sections.functional import functional
+from equisparse.report.html.sections.learning import learning
+from equisparse.report.html.sections.robustness import robustness
+from equisparse.report.html.sections.structures import structures
+from equisparse.report.html.sections.usage import usage
+from equisparse.report.html.sections.verdict import verdict
+from equisparse.run.folder import Run
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of a page.
+
+    Parameters
+    ----------
+    key : str
+        Its anchor.
+    title : str
+    make : callable
+        From a run to HTML; None where the run has no data for it.
+    """
+
+    key: str
+    title: str
+    make: Callable[[Run], Markup | None]
+
+
+SECTIONS = (
+    Section("verdict", "Verdict", verdict),
+    Section("accuracy", "Accuracy", accuracy),
+    Section("structures", "Worst frames", structures),
+    Section("data", "Data and audit", data),
+    Section("learning", "Learning curves", learning),
+    Section("changes", "What changed", changes),
+    Section("functional", "What the layers now give", functional),
+    Section("attribution", "What each change does", attribution),
+    Section("robustness", "Robustness", robustness),
+    Section("cost", "Cost", cost),
+    Section("usage", "Use and cite it", usage),
+    Section("configuration", "Configuration", configuration),
+)
+"""Sections of a report, from first to last."""

@@ -1,0 +1,169 @@
+"""The verdict in words: is the fine-tuned model better than its base, where, and what was checked."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+from markupsafe import Markup
+
+from equisparse.report.html import elements
+from equisparse.report.statistics import (
+    GroupErrors,
+    RatioInterval,
+    energy_errors,
+    errors_by_element,
+    errors_by_type,
+    frame_force_errors,
+    ratio_interval,
+    stress_errors,
+)
+from equisparse.report.tables import number, percent
+from equisparse.run.folder import Run
+
+Mark = Literal["good", "caution", "bad", "open"]
+"""Passed; look at it; failed; not checked."""
+
+_WORDS: dict[Mark, str] = {"good": "passed", "caution": "look at it", "bad": "failed", "open": "not checked"}
+_OVERFIT = 2.0
+"""Error on unseen frames over error on training frames above which to look."""
+_MOST = 0.75
+"""Fraction of frames that should gain."""
+_NAMED = 5
+"""So many groups are named; of more, the number."""
+_SEEN = "Judged on validation frames, which chose the best epoch: give test frames for a fair number."
+_UNRESOLVED = (
+    "The data cannot separate the reference energies of {}: do not compare energies across compositions that were not "
+    "in the data."
+)
+_UNCHECKED = (
+    "Other materials: what the base knew outside of these data may be lost; try it with `equisparse probe`.",
+    "Molecular dynamics, short distances and large strains: try them before production with `equisparse probe`.",
+)
+
+
+def verdict(run: Run) -> Markup:
+    """Headline, where it holds, and the list of checks."""
+    ratios = error_ratios(run)
+    mark, headline = judgement(ratios)
+    parts = [
+        Markup('<p class="headline {}">{}</p>').format(mark, headline),
+        elements.listing(_sentence(name, ratio, run.judged) for name, ratio in ratios.items()),
+    ]
+    if (split := run.predictions) and (where := _where([*errors_by_element(split), *errors_by_type(split)])):
+        parts.append(elements.paragraph(where))
+    rows = [
+        Markup('<li class="check {0}"><strong>{1}:</strong> {2}</li>').format(state, _WORDS[state], text)
+        for state, text in checks(run, ratios)
+    ]
+    parts.append(Markup('<h3>Is it safe to use?</h3><ul class="checks">{}</ul>').format(Markup("").join(rows)))
+    return Markup("").join(parts)
+
+
+def error_ratios(run: Run) -> dict[str, RatioInterval]:
+    """Ratio of errors after and before by quantity, on the judged split; both with refitted reference energies."""
+    if (split := run.predictions) is None:
+        return {}
+    ones = np.ones_like(split.n_atoms)
+    found = {
+        "force": ratio_interval(*frame_force_errors(split), split.n_atoms),
+        "energy": ratio_interval(*energy_errors(split), ones),
+        "stress": ratio_interval(*stress_errors(split), ones),
+    }
+    return {name: ratio for name, ratio in found.items() if ratio is not None}
+
+
+def judgement(ratios: dict[str, RatioInterval]) -> tuple[Mark, str]:
+    """One mark and one sentence from the intervals."""
+    better = [name for name, ratio in ratios.items() if ratio.high < 1]
+    worse = [name for name, ratio in ratios.items() if ratio.low > 1]
+    if not ratios:
+        return "open", "No predictions were kept: this report cannot say whether the fine-tuned model is better."
+    if worse and better:
+        return "caution", f"Better than its base in {_joined(better)}, worse in {_joined(worse)}."
+    if worse:
+        return "bad", f"Worse than its base in {_joined(worse)}: do not use it."
+    if not better:
+        return "caution", "Not clearly better than its base: the difference is within what few frames can show."
+    if len(better) < len(ratios):
+        unclear = [name for name in ratios if name not in better]
+        return "good", f"Better than its base in {_joined(better)}; no clear difference in {_joined(unclear)}."
+    return "good", f"Better than its base in {_joined(better)}."
+
+
+def checks(run: Run, ratios: dict[str, RatioInterval]) -> Iterator[tuple[Mark, str]]:
+    """What was looked at, and what it gave."""
+    seen = run.judged != "test"
+    yield ("caution", _SEEN) if seen else ("good", "Judged on test frames that training never saw.")
+    if merged := run.metrics.get("merged_check"):
+        state: Mark = "good" if merged["equal"] else "bad"
+        difference = number(1e3 * merged["forces"], 2)
+        yield state, f"The merged checkpoint gives what the adapter gives (forces within {difference} meV/Angstrom)."
+    if reason := run.metrics.get("not_merged"):
+        yield "caution", f"There is no merged checkpoint, and the upstream's own tools cannot run this model: {reason}."
+    yield from _audit_check(run)
+    yield from _overfit_check(run)
+    for name, ratio in ratios.items():
+        state = "good" if ratio.better > _MOST else "caution"
+        yield state, f"{percent(ratio.better)} of the frames have a smaller {name} error than before."
+    if unresolved := run.metrics.get("reference_unresolved"):
+        yield "caution", _UNRESOLVED.format(", ".join(unresolved))
+    yield from _probe_checks(run)
+
+
+def _probe_checks(run: Run) -> Iterator[tuple[Mark, str]]:
+    """What `equisparse probe` found, or that it was not run."""
+    states: dict[str, Mark] = {"pass": "good", "warn": "caution", "fail": "bad"}
+    for check in run.probe.get("checks", ()):
+        yield states[check["level"]], f"{check['test'].capitalize()}: {check['finding']}."
+    if not run.probe:
+        for text in _UNCHECKED:
+            yield "open", text
+
+
+def _audit_check(run: Run) -> Iterator[tuple[Mark, str]]:
+    """What the audit of the data found."""
+    if run.findings is None:
+        yield "open", "The audit of the data was not kept."
+        return
+    levels = [finding["level"] for finding in run.findings]
+    state: Mark = "bad" if "error" in levels else "caution" if "warning" in levels else "good"
+    counts = (f"{levels.count(level)} {level}(s)" for level in ("error", "warning", "note"))
+    yield state, f"Audit of the data: {', '.join(counts)}."
+
+
+def _overfit_check(run: Run) -> Iterator[tuple[Mark, str]]:
+    """Error on unseen frames against the error on training frames."""
+    train, judged = (run.metrics["final"].get(name, {}).get("force_mae_mev_per_ang") for name in ("train", run.judged))
+    if train and judged:
+        state: Mark = "good" if judged < _OVERFIT * train else "caution"
+        yield state, f"The force error on {run.judged} frames is {judged / train:.2f} times that on training frames."
+
+
+def _sentence(name: str, ratio: RatioInterval, split: str) -> str:
+    """One quantity in words."""
+    direction = "falls" if ratio.ratio < 1 else "rises"
+    return (
+        f"The {name} error {direction} to {percent(ratio.ratio)} of the base's "
+        f"(95 % interval {percent(ratio.low)} to {percent(ratio.high)}, {ratio.n_frames} {split} frames)."
+    )
+
+
+def _where(groups: list[GroupErrors]) -> str:
+    """Which groups gained most and which lost, by force error."""
+    ratios = {g.name: g.force_after / g.force_before for g in groups if g.force_after is not None and g.force_before}
+    if not ratios:
+        return ""
+    best, last = min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__)
+    lost = [name for name, ratio in ratios.items() if ratio > 1]
+    if len(lost) == len(ratios):
+        return "Forces are worse than before for every element and configuration type."
+    named = _joined(lost[:_NAMED]) + (f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else "") if lost else ""
+    return (
+        f"Forces gained most for {best} (to {percent(ratios[best])} of the base's error) and least for {last} "
+        f"({percent(ratios[last])}). "
+    ) + (f"Worse than before: {named}." if lost else "No element and no configuration type got worse.")
+
+
+def _joined(names: list[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -1,0 +1,81 @@
+"""Figures of a run for papers, and its tables as files."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from equisparse.files import make_folder, write_text
+from equisparse.report.paper import figures
+from equisparse.report.statistics import errors_by_element
+from equisparse.report.tables import group_name, run_tables
+from equisparse.run.folder import Run
+
+
+def write_figures(run: Run, folder: Path, formats: Sequence[str] = ("png",)) -> list[Path]:
+    """Write every figure that a run has data for.
+
+    Parameters
+    ----------
+    run : Run
+    folder : Path
+        Made if it is not there.
+    formats : sequence of str
+        Endings of files that Matplotlib writes, such as ``png``, ``svg`` or ``pdf``.
+
+    Returns
+    -------
+    list of Path
+    """
+    make_folder(folder)
+    written = []
+    for name, figure in run_figures(run):
+        for ending in formats:
+            written.append(folder / f"{name}.{ending}")
+            figures.save(figure, written[-1])
+    return written
+
+
+def write_tables(run: Run, folder: Path) -> list[Path]:
+    """Write every table that a run has data for as CSV and as LaTeX; returns the files."""
+    make_folder(folder)
+    written = []
+    for name, table in run_tables(run):
+        for ending, text in (("csv", table.csv()), ("tex", table.latex())):
+            written.append(folder / f"{name}.{ending}")
+            write_text(written[-1], text)
+    return written
+
+
+def run_figures(run: Run) -> Iterator[tuple[str, Figure]]:
+    """Name and figure of everything that can be drawn."""
+    if run.curve:
+        yield "learning_curve", figures.learning_curve(run.curve)
+    if rows := [row for row in run.signatures if row["element"] is None]:
+        yield "changes", figures.change_map(rows)
+    yield from _parities(run)
+    if (split := run.predictions) and (groups := errors_by_element(split)):
+        forces = [(group.name, group.force_before or 0.0, group.force_after or 0.0) for group in groups]
+        yield "errors_by_element", figures.before_after_bars(forces, "force MAE (meV/Angstrom)")
+    for by, rows in run.attributions.items():
+        bars = [
+            (group_name(by, row["group"]), *(row[f"without_force{limit}"] for limit in ("", "_low", "_high")))
+            for row in rows
+            if row["without_force"] is not None
+        ]
+        if bars:
+            yield f"attribution_{by}", figures.interval_bars(bars, "rise of the force MAE without it (meV/Angstrom)")
+
+
+def _parities(run: Run) -> Iterator[tuple[str, Figure]]:
+    """Energies per atom, force components and moments, where there are labels."""
+    if (split := run.predictions) is None:
+        return
+    energies = [energy / split.n_atoms for energy in (split.energy, split.energy_before, split.energy_after)]
+    forces = [force.reshape(-1) for force in (split.forces, split.forces_before, split.forces_after)]
+    for quantity, values in (("energy", energies), ("forces", forces), ("moments", split.moment_components)):
+        known = np.isfinite(values[0])
+        if known.any():
+            reference, before, after = (part[known] for part in values)
+            yield f"parity_{quantity}", figures.parity(quantity, reference, before, after, label=run.judged)

@@ -1,0 +1,234 @@
+"""Figures from plain numbers, for papers and pages; no model, no torch, no global state of Matplotlib."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
+from numpy.typing import NDArray
+
+from equisparse.files import replacing
+from equisparse.report.terminal.tables import layer_name, layer_order
+
+Floats = NDArray[np.float64]
+Pair = tuple[float, float]
+
+BEFORE, AFTER, GREY = "#D55E00", "#0072B2", "#666666"
+"""Okabe and Ito's colours, which stay apart for colour-blind readers."""
+
+_MANY_POINTS = 4000
+_PARITY_UNITS = {
+    "energy": "energy less its mean (eV/atom)",
+    "forces": "force component (eV/Angstrom)",
+    "moments": "moment component (muB)",
+}
+_ERROR_UNITS = {
+    "energy": ("meV/atom", "{:.2f}"),
+    "forces": ("meV/Angstrom", "{:.1f}"),
+    "moments": ("1e-3 muB", "{:.0f}"),
+}
+_BEFORE = {"energy": "base, references refitted", "forces": "base", "moments": "input spins"}
+CURVES = (
+    ("energy_mae_mev_per_atom", "energy MAE (meV/atom)"),
+    ("force_mae_mev_per_ang", "force MAE (meV/Angstrom)"),
+    ("stress_mae_gpa", "stress MAE (GPa)"),
+    ("moment_mae_mub", "moment MAE (muB)"),
+    ("magnetic_force_mae_ev_per_mub", "magnetic force MAE (eV/muB)"),
+)
+"""Errors that learning curves show, with their units."""
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure; the ending of `path` chooses the format (``.png``, ``.svg``, ``.pdf``)."""
+    FigureCanvasAgg(figure)
+    with replacing(path) as file:
+        figure.savefig(file, dpi=160, format=path.suffix[1:])
+
+
+def learning_curve(rows: Sequence[Mapping[str, float]]) -> Figure:
+    """Errors and changed fraction against epochs.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        One an epoch: ``epoch``, ``changed_fraction_model``, and ``train_`` and ``valid_`` errors.
+    """
+    shown = [(name, title) for name, title in CURVES if any(f"valid_{name}" in row for row in rows)]
+    figure = Figure(figsize=(3.6 * (len(shown) + 1), 3.2), layout="constrained")
+    axes = figure.subplots(1, len(shown) + 1, squeeze=False)[0]
+    epochs = [row["epoch"] for row in rows]
+    for axis, (name, title) in zip(axes, shown, strict=False):
+        for split, color, style in (("train", GREY, "--"), ("valid", AFTER, "-")):
+            values = [row.get(f"{split}_{name}", np.nan) for row in rows]
+            axis.plot(epochs, values, style, color=color, label=split, marker="." if len(rows) < 3 else "")
+        nothing = all(row.get(f"{split}_{name}", 0) == 0 for split in ("train", "valid") for row in rows)
+        axis.set(yscale="linear" if nothing else "log", ylabel=title, xlabel="epoch")
+        for level in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
+            level(ScalarFormatter())
+        axis.legend(frameon=False)
+    axes[-1].plot(epochs, [100 * row["changed_fraction_model"] for row in rows], color=AFTER)
+    axes[-1].set(xlabel="epoch", ylabel="changed weights\n(% of the whole model)", ylim=(0, None))
+    return _clean(figure)
+
+
+def parity(quantity: str, reference: Floats, before: Floats, after: Floats, *, label: str) -> Figure:
+    """Prediction against reference, before and after fine-tuning.
+
+    Parameters
+    ----------
+    quantity : str
+        ``energy`` (eV per atom), ``forces`` (eV/Angstrom) or ``moments`` (muB).
+    reference, before, after : array, shape (n,)
+        Labels, and predictions of the base (with shifted reference energies) and of the fine-tuned model.
+    label : str
+        Name of the split.
+    """
+    centre = float(reference.mean()) if quantity == "energy" else 0.0
+    figure = Figure(figsize=(7.6, 3.8), layout="constrained")
+    axes = figure.subplots(1, 2, sharex=True, sharey=True)
+    titles = (_BEFORE[quantity], "fine-tuned")
+    for axis, values, title, color in zip(axes, (before, after), titles, (BEFORE, AFTER), strict=True):
+        _cloud(axis, reference - centre, values - centre, color)
+        axis.set(title=f"{title}, {label}", xlabel=f"reference {_PARITY_UNITS[quantity]}", aspect="equal")
+        axis.text(0.04, 0.96, _errors(quantity, values - reference), transform=axis.transAxes, va="top")
+    axes[0].set_ylabel(f"predicted {_PARITY_UNITS[quantity]}")
+    return _clean(figure)
+
+
+def change_map(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Where weights changed: a map layer by kind of weight, and shares per layer and per order l.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        One a block, with ``layer``, ``role``, ``l``, ``n_weights`` and ``n_changed``.
+    """
+    layers = sorted({row["layer"] for row in rows}, key=layer_order)
+    kinds = sorted({(row["role"], row["l"]) for row in rows})
+    figure = Figure(figsize=(11, 0.42 * len(layers) + 2.6), layout="constrained")
+    grid, per_layer, per_order = figure.subplots(1, 3, width_ratios=(3, 1, 1))
+    share = np.array([[_share(rows, layer=layer, role=role, l=order) for role, order in kinds] for layer in layers])
+    image = grid.imshow(100 * share, cmap="Blues", aspect="auto", vmin=0)
+    for (y, x), value in np.ndenumerate(share):
+        if np.isfinite(value):
+            dark = value > 0.6 * np.nanmax(share)
+            text = f"{100 * value:.2g}" if value else "0"
+            grid.text(x, y, text, ha="center", va="center", fontsize=7, color="white" if dark else "black")
+    grid.set_xticks(range(len(kinds)), [f"{role}\nl={order}" for role, order in kinds], rotation=60, fontsize=7)
+    grid.set_yticks(range(len(layers)), [layer_name(layer) for layer in layers])
+    grid.set_ylabel("layer")
+    figure.colorbar(image, ax=grid, label="changed (% of the block's weights)")
+    _bars(per_layer, [layer_name(layer) for layer in layers], [_share(rows, layer=layer) for layer in layers], "layer")
+    orders = sorted({row["l"] for row in rows})
+    _bars(per_order, [str(order) for order in orders], [_share(rows, l=order) for order in orders], "order l")
+    return _clean(figure)
+
+
+def before_after_bars(groups: Sequence[tuple[str, float, float]], unit: str) -> Figure:
+    """Errors of groups before and after, side by side.
+
+    Parameters
+    ----------
+    groups : sequence of (name, before, after)
+    unit : str
+        Name and unit of the error.
+    """
+    figure = Figure(figsize=(1.6 + 0.9 * len(groups), 3.2), layout="constrained")
+    axis = figure.subplots()
+    places = np.arange(len(groups))
+    for shift, column, title, color in ((-0.2, 1, "base", BEFORE), (0.2, 2, "fine-tuned", AFTER)):
+        axis.bar(places + shift, [group[column] for group in groups], 0.4, label=title, color=color)
+    axis.set_xticks(places, [group[0] for group in groups])
+    axis.set_ylabel(unit)
+    axis.legend(frameon=False)
+    return _clean(figure)
+
+
+def reliability(panels: Sequence[tuple[str, Sequence[Pair], Sequence[Pair], str]], *, label: str) -> Figure:
+    """Errors of an ensemble against its spread, before and after scaling.
+
+    Parameters
+    ----------
+    panels : sequence of (unit, raw, scaled, text)
+        Quantity with its unit; root mean square spread and error of each bin, of the raw and of the scaled spread; and
+        lines to be shown.
+    label : str
+        Name of the split.
+    """
+    figure = Figure(figsize=(4.2 * len(panels), 4), layout="constrained")
+    for axis, (unit, raw, scaled, text) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        values = np.array([*raw, *scaled])
+        low, high = 0.8 * float(values[values > 0].min()), 1.25 * float(values.max())
+        axis.plot([low, high], [low, high], color=GREY, linewidth=0.8)
+        for points, color, name in ((raw, BEFORE, "as it is"), (scaled, AFTER, "scaled")):
+            axis.plot(*np.array(points).T, ".-", color=color, linewidth=0.8, label=name)
+        axis.set(xscale="log", yscale="log", xlabel=f"spread of {unit}", ylabel="RMSE", aspect="equal", title=label)
+        axis.set(xlim=(low, high), ylim=(low, high))
+        for side in (axis.xaxis, axis.yaxis):
+            side.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            side.set_major_formatter("{x:g}")
+            side.set_minor_locator(NullLocator())
+        axis.legend(title=text, title_fontsize=8, fontsize=8, frameon=False, loc="lower right")  # spreads are too small
+    return _clean(figure)
+
+
+def interval_bars(bars: Sequence[tuple[str, float, float, float]], unit: str) -> Figure:
+    """Horizontal bars with intervals, largest on top.
+
+    Parameters
+    ----------
+    bars : sequence of (name, value, low, high)
+    unit : str
+        Name and unit of the values.
+    """
+    ordered = sorted(bars, key=lambda bar: bar[1])
+    figure = Figure(figsize=(6.4, 0.8 + 0.3 * len(bars)), layout="constrained")
+    axis = figure.subplots()
+    values, low, high = (np.array([bar[column] for bar in ordered]) for column in (1, 2, 3))
+    spread = np.maximum(np.stack([values - low, high - values]), 0.0)
+    axis.barh([bar[0] for bar in ordered], values, xerr=spread, color=AFTER, ecolor=GREY, capsize=3)
+    axis.axvline(0.0, color=GREY, linewidth=0.8)
+    axis.set_xlabel(unit)
+    return _clean(figure)
+
+
+def _share(rows: Sequence[Mapping[str, Any]], **chosen: Any) -> float:
+    """Changed fraction of the blocks whose fields have the chosen values; NaN if there is none."""
+    members = [row for row in rows if all(row[name] == value for name, value in chosen.items())]
+    total = sum(row["n_weights"] for row in members)
+    return sum(row["n_changed"] for row in members) / total if total else float("nan")
+
+
+def _bars(axis: Axes, names: list[str], shares: list[float], title: str) -> None:
+    """Horizontal bars of shares in percent, first name on top."""
+    axis.barh(names, [100 * share for share in shares], color=AFTER)
+    axis.invert_yaxis()
+    axis.set(xlabel="changed (%)", ylabel=title)
+
+
+def _cloud(axis: Axes, x: Floats, y: Floats, color: str) -> None:
+    """Points around the identity, as a density if there are many."""
+    low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
+    axis.plot([low, high], [low, high], color=GREY, linewidth=0.8, zorder=3)
+    if len(x) > _MANY_POINTS:
+        axis.hexbin(x, y, gridsize=70, bins="log", cmap="Oranges" if color == BEFORE else "Blues", mincnt=1)
+    else:
+        axis.plot(x, y, ".", color=color, markersize=4, alpha=0.6, rasterized=True)
+
+
+def _errors(quantity: str, difference: Floats) -> str:
+    """MAE and RMSE as text."""
+    unit, text = _ERROR_UNITS[quantity]
+    mae, rmse = 1e3 * float(np.abs(difference).mean()), 1e3 * float(np.sqrt((difference**2).mean()))
+    return f"MAE {text.format(mae)}\nRMSE {text.format(rmse)} {unit}"
+
+
+def _clean(figure: Figure) -> Figure:
+    """Take off the frame lines that carry nothing."""
+    for axis in figure.axes:
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure

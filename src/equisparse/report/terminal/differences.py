@@ -1,0 +1,94 @@
+"""How two adapters differ, as tables for the terminal."""
+
+from collections.abc import Iterator, Sequence
+
+from ase.data import chemical_symbols
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from equisparse.adapters.adapter import Adapter
+from equisparse.interpret.difference import Difference, DifferenceRow, difference_table, differences
+from equisparse.interpret.stability import StabilityRow, stability_table
+from equisparse.report.terminal.tables import layer_name, layer_order
+
+_TOP_PATHS = 20
+
+
+def difference_tables(names: Sequence[str], first: Adapter, second: Adapter) -> Iterator[RenderableType]:
+    """What two adapters are called and how they differ: together, per layer, per path, and in reference energies.
+
+    Raises
+    ------
+    InputError
+        If they cannot be compared; see `equisparse.interpret.difference.difference_table`.
+    """
+    rows = difference_table(first, second)
+    yield _legend(names, first, second)
+    yield _table("All weights", [((), whole) for _, whole in differences(rows)], ())
+    layers = sorted(differences(rows, ("layer",)), key=lambda group: layer_order(group[0][0]))
+    yield _table("Per layer", layers, ("layer",))
+    yield _paths(rows)
+    if first.layout == second.layout and any(row.n_first and row.n_second for row in rows):
+        yield _chance(stability_table({"A": first, "B": second})[0])
+    if first.shifts or second.shifts:
+        yield _shifts(first, second)
+
+
+def _legend(names: Sequence[str], first: Adapter, second: Adapter) -> Table:
+    """Which is A and which is B."""
+    table = Table(show_header=False, box=None)
+    for letter, name, adapter in zip("AB", names, (first, second), strict=True):
+        table.add_row(letter, Text(name), Text(f"{adapter.method}, {adapter.stored_values:,} stored values"))
+    table.add_row("base", Text(first.base["source"]), Text(first.modality or ""))
+    return table
+
+
+def _paths(rows: Sequence[DifferenceRow]) -> Table:
+    """The paths that differ most."""
+    by = ("layer", "role", "path")
+    changed = [group for group in differences(rows, by) if group[1].n_first or group[1].n_second]
+    most = sorted(changed, key=lambda group: -group[1].norm_difference)[:_TOP_PATHS]
+    return _table(f"The {len(most)} paths that differ most", most, by)
+
+
+def _table(title: str, groups: Sequence[tuple[tuple[object, ...], Difference]], by: Sequence[str]) -> Table:
+    """Differences of groups of blocks."""
+    table = Table(title=title, title_justify="left")
+    for name in by:
+        table.add_column(name)
+    for name in ("only A", "only B", "both", "Jaccard", "cosine", "|A|", "|B|", "|A - B|"):
+        table.add_column(name, justify="right")
+    for key, group in groups:
+        names = [layer_name(value) if isinstance(value, int) else str(value) for value in key]
+        only = (group.n_first - group.n_both, group.n_second - group.n_both, group.n_both)
+        shares = (_number(group.jaccard, ".3f"), _number(group.cosine, "+.3f"))
+        norms = (f"{norm:.3g}" for norm in (group.norm_first, group.norm_second, group.norm_difference))
+        table.add_row(*map(Text, names), *(f"{count:,}" for count in only), *shares, *norms)
+    return table
+
+
+def _chance(row: StabilityRow) -> Text:
+    """What the agreement would be by chance."""
+    return Text(
+        f"Jaccard {row.jaccard:.3f}; as many weights at random within each block: {row.jaccard_expected:.3f}, at most "
+        f"{row.jaccard_null:.3f} in 97.5 %. Rank correlation of the blocks' shares of the change {row.spearman:+.2f}; "
+        f"shuffled: at most {row.spearman_null:+.2f} in 97.5 %."
+    )
+
+
+def _shifts(first: Adapter, second: Adapter) -> Table:
+    """Shifts of the reference energies side by side; zero where an adapter has none."""
+    table = Table(title="Reference energies (eV)", title_justify="left")
+    table.add_column("element")
+    for name in ("A", "B", "A - B"):
+        table.add_column(name, justify="right")
+    for z in sorted({*first.shifts, *second.shifts}):
+        one, two = (adapter.shifts.get(z, 0.0) for adapter in (first, second))
+        table.add_row(chemical_symbols[z], *(f"{value:+.4f}" for value in (one, two, one - two)))
+    return table
+
+
+def _number(value: float, text: str) -> str:
+    """Formatted; a dash for what has no value."""
+    return "-" if value != value else format(value, text)

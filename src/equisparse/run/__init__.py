@@ -1,0 +1,1 @@
+"""The folder of a run: every file in it, written and read."""

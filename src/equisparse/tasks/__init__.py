@@ -1,0 +1,1 @@
+"""One file per verb: what the command line and Python users call."""

@@ -1,0 +1,190 @@
+"""Several fine-tunes of one base, and the calibration of their spread on the frames that no member was trained on."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from equisparse.adapters.ensemble import Ensemble, Scales, write_ensemble
+from equisparse.adapters.file import ADAPTER, load_adapter
+from equisparse.config.finetune import EnsembleConfig, FinetuneConfig
+from equisparse.deploy.calculator import check_adapter
+from equisparse.errors import InputError
+from equisparse.inputs.splits import load_base
+from equisparse.interpret.calibration import Floats, bins, judge, spread_scale
+from equisparse.report.paper.figures import reliability, save
+from equisparse.run.folder import PREDICTIONS
+from equisparse.run.predictions import SplitPredictions, load_predictions
+from equisparse.tasks.finetune import finetune, prepare_folder
+from equisparse.training.fit import CHECKPOINTS, LAST, environment_rank
+
+RELIABILITY = "reliability.png"
+FITTED_ON = "valid"
+"""Split that the scales are fitted on: it chose the best epoch, but no member was trained on it."""
+_LAST_WRITTEN = "report.html"
+_WEAK = 0.2
+"""Rank correlation below which spreads say little about single errors."""
+_UNITS = {
+    "energy": ("energy (meV/atom)", 1e3),
+    "forces": ("force components (meV/Angstrom)", 1e3),
+    "stress": ("stress components (eV/Angstrom^3)", 1.0),
+}
+"""Quantity -> its name with the unit of figures, and that unit in eV, Angstrom."""
+
+
+@dataclass(frozen=True)
+class Deviations:
+    """Errors of the mean and sample standard deviations of the members, of one quantity on one split."""
+
+    errors: Floats
+    spreads: Floats
+
+
+def train_ensemble(config: EnsembleConfig, console: Console | None = None) -> Path:
+    """Fine-tune all members, one after the other, and calibrate their spread.
+
+    With ``config.resume`` finished members are kept and the one that was cut off goes on.
+
+    Returns
+    -------
+    Path
+        The folder, for `equisparse.calculator`.
+
+    Raises
+    ------
+    EquisparseError
+        If any input cannot be used; before the first training starts.
+    """
+    if config.spin:
+        raise InputError(
+            "Members of an ensemble cannot have spin layers.",
+            given="--spin",
+            cause="members share one model in memory, and a spin layer is a model of its own",
+            next_step="leave --spin out, or train single runs with `equisparse finetune --spin --seed N`",
+        )
+    leads = environment_rank() == 0
+    shown = console if console and leads else Console(quiet=True)
+    members = [config.member(number) for number in range(config.members)]
+    for member in members if leads else ():
+        prepare_folder(member)
+    finished = [member for member in members if (Path(member.out) / _LAST_WRITTEN).exists()]
+    _check_finished(finished)
+    for number, member in enumerate(members):
+        title = f"member {number + 1} of {len(members)}, seed {member.seed}"
+        if member in finished:
+            shown.print(f"{title}: finished before", highlight=False)
+        else:
+            shown.rule(title, align="left")
+            finetune(_continued(member), console)
+    folder = Path(config.out)
+    if leads:
+        calibrate(folder, [Path(member.out).name for member in members], shown)
+    return folder
+
+
+def _check_finished(members: Sequence[FinetuneConfig]) -> None:
+    """Raise AdapterMismatchError unless the base is still the one that finished members were trained on."""
+    if not members:
+        return
+    backbone = load_base(members[0])
+    for member in members:
+        check_adapter(backbone, load_adapter(Path(member.out) / ADAPTER))
+
+
+def _continued(member: FinetuneConfig) -> FinetuneConfig:
+    """Resume a member only where it has begun."""
+    begun = (Path(member.out) / CHECKPOINTS / LAST).exists()
+    return replace(member, resume=member.resume and begun)
+
+
+def calibrate(folder: Path, members: Sequence[str], console: Console) -> None:
+    """Fit scales on the validation frames, judge them on all splits that were not trained on, write and print.
+
+    Raises
+    ------
+    InputError
+        If the members do not belong together, were judged on different frames, or their spread cannot be calibrated.
+    """
+    Ensemble({name: load_adapter(folder / name / ADAPTER) for name in members})
+    names = [path.stem for path in sorted((folder / members[0] / PREDICTIONS).glob("*.npz")) if path.stem != "train"]
+    splits = {name: deviations([folder / member / PREDICTIONS / f"{name}.npz" for member in members]) for name in names}
+    scales = {quantity: spread_scale(found.errors, found.spreads) for quantity, found in splits[FITTED_ON].items()}
+    numbers = {name: _judged(found, scales) for name, found in splits.items()}
+    judged = "test" if "test" in splits else FITTED_ON
+    save(reliability(list(_panels(splits[judged], scales, numbers[judged])), label=judged), folder / RELIABILITY)
+    write_ensemble(folder, list(members), Scales(**scales), {"fitted_on": FITTED_ON, "splits": numbers})
+    console.print("\n".join(_lines(folder, scales, numbers)), markup=False, highlight=False, soft_wrap=True)
+
+
+def _judged(found: Mapping[str, Deviations], scales: Mapping[str, float]) -> dict[str, dict[str, Any]]:
+    """How well scaled spreads fit, by quantity, as plain values; only of quantities that have a scale."""
+    parts = {name: found[name] for name in scales if name in found}
+    return {name: asdict(judge(part.errors, scales[name] * part.spreads)) for name, part in parts.items()}
+
+
+def deviations(files: Sequence[Path]) -> dict[str, Deviations]:
+    """Errors and spreads of every quantity that has labels; files hold the members' predictions of one split.
+
+    Raises
+    ------
+    InputError
+        If they are not predictions of the same frames.
+    """
+    splits = [load_predictions(file) for file in files]
+    first = splits[0]
+    if not all(_same_frames(first, other) for other in splits[1:]):
+        raise InputError(
+            "The members of the ensemble were judged on different frames.",
+            given=", ".join(map(str, files)),
+            expected="the same validation frames",
+            cause="members that were made with other files or another split",
+        )
+    labels = {"energy": (first.energy, first.n_atoms), "forces": (first.forces, 1), "stress": (first.stress, 1)}
+    found = {}
+    for name, (label, per) in labels.items():
+        values = np.stack([getattr(split, f"{name}_after") for split in splits])
+        errors = np.asarray((values.mean(0) - label) / per)
+        if np.isfinite(errors).any():
+            found[name] = Deviations(errors, np.asarray(values.std(0, ddof=1) / per))
+    return found
+
+
+def _same_frames(first: SplitPredictions, other: SplitPredictions) -> bool:
+    """Whether two members were judged on the same labelled structures."""
+    names = ("n_atoms", "numbers", "positions", "energy", "forces")
+    return all(np.array_equal(getattr(first, name), getattr(other, name), equal_nan=True) for name in names)
+
+
+def _panels(
+    found: Mapping[str, Deviations], scales: Mapping[str, float], numbers: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, list[tuple[float, float]], list[tuple[float, float]], str]]:
+    """Panels of the reliability figure."""
+    for quantity, row in numbers.items():
+        (unit, factor), part = _UNITS[quantity], found[quantity]
+        raw, scaled = (bins(factor * part.errors, factor * scale * part.spreads) for scale in (1.0, scales[quantity]))
+        text = (
+            f"scale {scales[quantity]:.2f}\nSpearman {row['spearman']:.2f}\nmiscalibration {row['miscalibration']:.3f}"
+        )
+        yield unit, raw, scaled, text
+
+
+def _lines(
+    folder: Path, scales: Mapping[str, float], numbers: Mapping[str, Mapping[str, Mapping[str, Any]]]
+) -> Iterator[str]:
+    """What the calibration found, as lines of text."""
+    yield f"spread of the ensemble, scaled on the {FITTED_ON} frames"
+    for split, found in numbers.items():
+        for quantity, row in found.items():
+            unit, factor = _UNITS[quantity]
+            yield (
+                f"{split:6} {unit}: RMSE {factor * row['rmse']:.3g}, spread {factor * row['spread']:.3g} "
+                f"(scale {scales[quantity]:.2f}), Spearman {row['spearman']:.2f}, within one spread "
+                f"{row['within_one']:.0%}, two {row['within_two']:.0%}, miscalibration {row['miscalibration']:.3f}"
+            )
+            if row["spearman"] < _WEAK:
+                yield f"       {quantity}: the spread hardly tells small errors from large ones; do not rank by it"
+    yield f"ensemble {folder}: equisparse.calculator(base, '{folder}') gives results['forces_std']"
+    yield f"plot     {folder / RELIABILITY}"

@@ -1,0 +1,173 @@
+"""What a finished run forgot and where it breaks: retention, short range and dynamics of its adapter."""
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from rich.console import Console
+
+from equisparse.adapters.adapter import Adapter
+from equisparse.adapters.file import load_adapter
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.config.finetune import read_config
+from equisparse.data.frames import LabelledFrame
+from equisparse.deploy.calculator import AdaptedCalculator, check_adapter
+from equisparse.errors import InputError
+from equisparse.files import make_folder, write_rows, write_text
+from equisparse.inputs.splits import Splits, load_base, read_splits
+from equisparse.report.html.document import write_report
+from equisparse.report.terminal.tables import probe_table
+from equisparse.robustness import drift, scans, verdict
+from equisparse.robustness.dynamics import DynamicsOptions, DynamicsRow, dynamics
+from equisparse.robustness.predictions import Predictions, predictor
+from equisparse.robustness.retention import both_predictions
+from equisparse.run.folder import CONFIG, PROBE, read_run
+from equisparse.tasks.results import ADAPTER
+
+FAILED_FRAME = "failed.extxyz"
+"""Frames of the first failures in the dynamics, for relabelling."""
+
+
+@dataclass(frozen=True)
+class ProbeOptions:
+    """What is tried.
+
+    Parameters
+    ----------
+    dynamics : DynamicsOptions
+    starts : int
+        Structures that dynamics starts from: the one of lowest energy per atom, and others drawn by the seed.
+    compressed : int
+        Training structures that are compressed.
+    """
+
+    dynamics: DynamicsOptions = field(default_factory=DynamicsOptions)
+    starts: int = 2
+    compressed: int = 3
+
+    def __post_init__(self) -> None:
+        for name in ("starts", "compressed"):
+            if getattr(self, name) < 1:
+                raise InputError(f"The option {name} has to be positive.", given=str(getattr(self, name)))
+
+
+def probe_run(folder: str | Path, options: ProbeOptions, console: Console, *, device: str = "auto") -> verdict.Level:
+    """Try the adapted model of a run against its base, write what was found, and make the report again.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Of a finished run; its data files are read again, from where its configuration names them.
+    options : ProbeOptions
+    console : Console
+    device : str
+
+    Returns
+    -------
+    {"pass", "warn", "fail"}
+        The worst of all checks.
+
+    Raises
+    ------
+    EquisparseError
+        If the folder holds no finished run, or the data are gone.
+    """
+    folder = read_run(folder).folder
+    config = read_config(folder / CONFIG)
+    adapter = load_adapter(folder / ADAPTER)
+    splits = read_splits(config)
+    adapter.check_spin_free("probing")
+    backbone = load_base(config, device)
+    check_adapter(backbone, adapter)
+    out = make_folder(folder / PROBE)
+    console.print("probing  retention on structures unlike the data", highlight=False)
+    checks = _retention(out, backbone, adapter)
+    console.print("probing  short range: dimers and compression", highlight=False)
+    checks += _short_range(out, backbone, adapter, splits.train, options)
+    steps = f"{options.dynamics.steps} steps of NVT and of NVE from {options.starts} structures (--steps, --starts)"
+    console.print(f"probing  dynamics: {steps}", highlight=False)
+    checks += _dynamics(out, backbone, adapter, splits, options)
+    level = verdict.overall(checks)
+    rows = [asdict(check) for check in checks]
+    result = {"level": level, "options": asdict(options), "checks": rows}
+    write_text(out / "verdict.json", json.dumps(result, indent=1) + "\n")
+    console.print(probe_table(rows))
+    console.print(f"verdict  {level}\nresults  {out}\nreport   {write_report(folder)}", highlight=False, soft_wrap=True)
+    return level
+
+
+def _retention(out: Path, backbone: AbstractBackbone, adapter: Adapter) -> list[verdict.Check]:
+    """Drift per structure, per element, and by groups."""
+    structures, base, adapted = both_predictions(backbone, adapter)
+    rows = drift.drift_rows(structures, base, adapted, adapter.elements)
+    elements = drift.element_drifts(structures, base, adapted, adapter.elements)
+    groups = drift.grouped(rows)
+    write_rows(out / "drift.csv", [asdict(row) for row in sorted(rows, key=lambda row: -row.force_mev_per_ang)])
+    write_rows(out / "elements.csv", [asdict(row) for row in elements])
+    write_rows(out / "groups.csv", [{"group": title} | found for title, found in groups.items()])
+    return verdict.drift_checks(groups["all"])
+
+
+def _short_range(
+    out: Path, backbone: AbstractBackbone, adapter: Adapter, train: Sequence[LabelledFrame], options: ProbeOptions
+) -> Iterator[verdict.Check]:
+    """Dimers of all pairs of the data's elements, and compressed training structures."""
+    base = predictor(backbone)
+
+    def adapted(structures: Sequence[Atoms]) -> Predictions:
+        with adapter.applied(backbone.model):
+            return base(structures)
+
+    chosen = [frame.atoms for frame in _starts(train, options.compressed, options.dynamics.seed)]
+    found = {
+        "dimers": scans.dimer_scans(base, adapted, adapter.elements, backbone.cutoff),
+        "compression": scans.compression_scans(base, adapted, chosen),
+    }
+    for (test, curves), unit in zip(found.items(), ("eV", "eV/atom"), strict=True):
+        rows = [scans.judged(scan) for scan in curves]
+        write_rows(out / f"{test}.csv", [asdict(row) for row in rows])
+        write_rows(out / f"{test}_curves.csv", [row for scan in curves for row in _points(scan)])
+        yield verdict.scan_check(f"short range: {test}", unit, rows)
+
+
+def _points(scan: scans.Scan) -> Iterator[dict[str, Any]]:
+    """Rows of one curve."""
+    for x, base, adapted in zip(scan.x, scan.base, scan.adapted, strict=True):
+        yield {"name": scan.name, "x": f"{x:.4f}", "base": f"{base:.5g}", "adapted": f"{adapted:.5g}"}
+
+
+def _dynamics(
+    out: Path, backbone: AbstractBackbone, adapter: Adapter, splits: Splits, options: ProbeOptions
+) -> list[verdict.Check]:
+    """NVT and NVE runs of the adapted model."""
+    rows: list[DynamicsRow] = []
+    failures: list[Atoms] = []
+    frames = [*splits.train, *splits.valid, *splits.test]
+    with adapter.applied(backbone.model):
+        for number, start in enumerate(_starts(frames, options.starts, options.dynamics.seed)):
+            data = [frame.atoms for frame in frames if frame.formula == start.formula]
+            name = f"{number} {start.formula}"
+            found, failed = dynamics(name, start.atoms, AdaptedCalculator(backbone), data, options.dynamics)
+            rows += found
+            failures += [] if failed is None else [failed]
+    write_rows(out / "dynamics.csv", [asdict(row) for row in rows])
+    (out / FAILED_FRAME).unlink(missing_ok=True)
+    if failures:
+        text = io.StringIO()
+        ase.io.write(text, failures, format="extxyz")
+        write_text(out / FAILED_FRAME, text.getvalue())
+    return verdict.dynamics_checks(rows)
+
+
+def _starts(frames: Sequence[LabelledFrame], count: int, seed: int) -> list[LabelledFrame]:
+    """The frame of lowest energy per atom, where energies are known, and others at random."""
+    energies = [np.inf if frame.energy is None else frame.energy / frame.n_atoms for frame in frames]
+    lowest = int(np.argmin(energies))
+    others = [number for number in np.random.default_rng(seed).permutation(len(frames)).tolist() if number != lowest]
+    return [frames[number] for number in [lowest, *others][:count]]

@@ -1,0 +1,155 @@
+"""Judgements of one model on all splits, the audit, and the reference energies: what a fine-tune is measured by."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from equisparse.adapters.adapter import Adapter, SpinPart, adapter_of
+from equisparse.adapters.attach import attach
+from equisparse.backbones.base import AbstractBackbone, Predictor
+from equisparse.blocks import Layout
+from equisparse.data.audit import BasePrediction, audit, format_findings, has_errors
+from equisparse.data.audit.finding import Finding
+from equisparse.data.references import ReferenceFit, composition_matrix, fit_reference_shifts
+from equisparse.errors import DataError
+from equisparse.inputs.splits import Splits
+from equisparse.magnetism.model import SpinModel
+from equisparse.methods.base import AbstractMethod
+from equisparse.training.anchor import LayerRows
+from equisparse.training.dataset import FrameDataset
+from equisparse.training.fit import FitResult, fit
+from equisparse.training.options import TrainingOptions
+from equisparse.training.predict import Evaluation, evaluate
+from equisparse.training.replay import Replay
+
+Metrics = dict[str, dict[str, float | None]]
+"""Split -> name of the error -> value."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Predictions of one model on every split, and their errors."""
+
+    evaluations: dict[str, Evaluation]
+    metrics: Metrics
+
+
+def evaluate_all(backbone: Predictor, datasets: Mapping[str, FrameDataset]) -> Stage:
+    """Predictions and errors of the present weights on every split."""
+    return judged({name: evaluate(backbone, dataset) for name, dataset in datasets.items()}, datasets)
+
+
+def judged(evaluations: dict[str, Evaluation], datasets: Mapping[str, FrameDataset]) -> Stage:
+    """Errors of predictions against the labels of data sets less their shifts."""
+    return Stage(evaluations, {name: found.metrics(datasets[name]) for name, found in evaluations.items()})
+
+
+def check_frames(
+    splits: Splits, base: Evaluation | None, backbone: AbstractBackbone, console: Console, *, force: bool, spins: bool
+) -> list[Finding]:
+    """Audit the frames, print what is found, and stop on errors.
+
+    Without `base`, only what needs no model is judged and only errors are printed; with it, everything is.
+    `spins` says whether the model to be trained sees them.
+
+    Returns
+    -------
+    list of Finding
+
+    Raises
+    ------
+    DataError
+        If there are errors and not `force`.
+    """
+    prediction = None if base is None else BasePrediction(base.energy, base.forces, base.stress)
+    elements = set(backbone.elements)
+    findings = audit(splits.train, splits.valid, splits.test, elements=elements, base=prediction, spins=spins)
+    fatal = has_errors(findings) and not force
+    if findings and (fatal or base is not None):
+        console.print(format_findings(findings), markup=False, highlight=False, soft_wrap=True)
+    if fatal:
+        raise DataError(
+            "The audit found errors in the data; nothing was trained.",
+            next_step="mend them as the findings say, or train all the same with --force",
+        )
+    return findings
+
+
+def fit_references(backbone: AbstractBackbone, splits: Splits, base: Evaluation) -> ReferenceFit:
+    """Shifts of the reference energies from the training frames that have an energy.
+
+    Elements that share one reference energy in the base get one common shift.
+    """
+    labelled = [number for number, frame in enumerate(splits.train) if frame.energy is not None]
+    counts, elements = composition_matrix([splits.train[number] for number in labelled])
+    slot_of = backbone.reference_slots
+    slots = sorted({slot_of[z] for z in elements})
+    members = np.array([[slot_of[z] == slot for slot in slots] for z in elements], dtype=float)
+    residuals = np.array([splits.train[number].energy for number in labelled], dtype=float) - base.energy[labelled]
+    first_of = {slot_of[z]: z for z in reversed(elements)}
+    fitted = fit_reference_shifts(counts @ members, residuals, [first_of[slot] for slot in slots])
+    return replace(fitted, shifts={z: fitted.shifts[first_of[slot_of[z]]] for z in elements})
+
+
+def train_adapter(
+    backbone: AbstractBackbone,
+    method: AbstractMethod,
+    layout: Layout,
+    datasets: Mapping[str, FrameDataset],
+    options: TrainingOptions,
+    folder: Path,
+    *,
+    spins: SpinModel | None = None,
+    replay: Replay | None = None,
+    layers: Mapping[str, LayerRows] | None = None,
+    resume: bool = False,
+    console: Console | None = None,
+) -> tuple[Adapter, FitResult]:
+    """Attach a method, fit it, and take it off again.
+
+    Parameters
+    ----------
+    backbone : AbstractBackbone
+        The base is untouched afterwards, also after an error.
+    method, layout
+        From `equisparse.inputs.splits.choose_method`.
+    datasets : mapping of str to FrameDataset
+        ``train`` and ``valid``, both with the shifts of the reference energies, which the adapter gets.
+    options : TrainingOptions
+        Resolved.
+    spins : SpinModel, optional
+        A spin layer on `backbone`, to be trained with the method; it stays trained.
+    folder, replay, layers, resume, console
+        As in `equisparse.training.fit.fit`.
+    """
+    train = datasets["train"]
+    attachment = attach(backbone.model, method, layout, seed=options.seed)
+    try:
+        fitted = fit(
+            spins or backbone,
+            attachment,
+            train,
+            datasets["valid"],
+            options,
+            folder,
+            replay=replay,
+            layers=layers,
+            resume=resume,
+            console=console,
+        )
+        adapter = adapter_of(
+            attachment,
+            base=asdict(backbone.identity),
+            dtype=backbone.dtype,
+            shifts=train.shifts,
+            elements=tuple(sorted(train.shifts)),
+            modality=backbone.modality,
+        )
+    finally:
+        attachment.detach()
+    if spins is not None:
+        adapter = replace(adapter, spins=SpinPart(spins.layer.options.to_dict(), spins.layer.stored()))
+    return adapter, fitted

@@ -1,1 +1,0 @@
-"""The order of things: what the command line and Python users call."""
