@@ -8,12 +8,13 @@ moments get further values from them, in which 0.1 Bohr magnetons count as 0.02 
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import DisjointSet
 from scipy.spatial import cKDTree
 
 from equisparse.data.frames import Floats, LabelledFrame
@@ -165,29 +166,25 @@ def shortest(vectors: Floats, frame: LabelledFrame) -> Floats:
     return np.asarray(vectors - (whole * frame.pbc) @ cell)
 
 
-class Groups:
-    """Disjoint sets of frame numbers that can be joined."""
+def joined_groups(n_frames: int, pairs: Iterable[tuple[int, NDArray[np.int64]]]) -> list[list[int]]:
+    """Groups of frames that pairs connect, directly or through other frames; every frame is in exactly one group.
 
-    def __init__(self, n_frames: int) -> None:
-        self._parent = list(range(n_frames))
+    Parameters
+    ----------
+    n_frames : int
+    pairs : iterable of (int, array of int)
+        Index of a frame, and the indices of frames in the same group as it, as `near_pairs` yields them.
 
-    def join(self, first: int, second: int) -> None:
-        """Put two frames, and all that are with them, into one set."""
-        a, b = self._root(first), self._root(second)
-        self._parent[max(a, b)] = min(a, b)
-
-    def sets(self) -> list[list[int]]:
-        """All sets in the order of their first members."""
-        members: dict[int, list[int]] = defaultdict(list)
-        for number in range(len(self._parent)):
-            members[self._root(number)].append(number)
-        return list(members.values())
-
-    def _root(self, number: int) -> int:
-        while self._parent[number] != number:
-            self._parent[number] = self._parent[self._parent[number]]
-            number = self._parent[number]
-        return number
+    Returns
+    -------
+    list of list of int
+        Indices in rising order; groups in the order of their first frames.
+    """
+    groups = DisjointSet(range(n_frames))
+    for leader, others in pairs:
+        for other in others.tolist():
+            groups.merge(leader, other)
+    return sorted(sorted(group) for group in groups.subsets())
 
 
 class _Lookup:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equisparse.data.fingerprint import Groups, composition_key, near_pairs, surroundings
+from equisparse.data.fingerprint import composition_key, joined_groups, near_pairs, surroundings
 from equisparse.data.frames import LabelledFrame
 from equisparse.errors import DataError
 
@@ -25,12 +25,9 @@ def near_groups(frames: Sequence[LabelledFrame]) -> list[list[int]]:
     Consecutive frames of a molecular-dynamics run stored every few steps end up together. Frames that differ in their
     stored spins are not near. See `equisparse.data.fingerprint` for what near means.
     """
-    groups = Groups(len(frames))
+    keys = [composition_key(frame) for frame in frames]
     descriptors = [surroundings(frame).whole for frame in frames]
-    for leader, near in near_pairs([composition_key(frame) for frame in frames], descriptors):
-        for other in near.tolist():
-            groups.join(leader, other)
-    return groups.sets()
+    return joined_groups(len(frames), near_pairs(keys, descriptors))
 
 
 def split_frames(

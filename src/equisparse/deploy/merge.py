@@ -18,7 +18,9 @@ ENERGY_TOLERANCE = 1e-5
 FORCE_TOLERANCE = 1e-4
 """eV/Angstrom, and as a fraction of the largest force."""
 STRESS_TOLERANCE = 1e-5
-"""eV/Angstrom^3, and as a fraction of the largest stress."""
+"""eV/Angstrom^3, where no stress component exceeds 0.1 eV/Angstrom^3."""
+STRESS_FRACTION = 1e-4
+"""As a fraction of the largest stress component above that: the fraction that forces have."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def compare(ours: AdaptedCalculator, backbone: AbstractBackbone, path: Path, fra
     equal = (
         energy <= ENERGY_TOLERANCE + rounding
         and forces <= FORCE_TOLERANCE * max(1.0, force_scale)
-        and stress <= STRESS_TOLERANCE * max(1.0, stress_scale / 1e-1)
+        and stress <= max(STRESS_TOLERANCE, STRESS_FRACTION * stress_scale)
     )
     return MergeCheck(len(rows), energy, rounding, forces, stress, equal)
 

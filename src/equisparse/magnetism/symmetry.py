@@ -1,9 +1,9 @@
-"""Which renumberings of the atoms of a structure its symmetry makes: enough to tell equivalent magnetic orders."""
+"""Permutations of atoms by crystal symmetry: enough to tell which magnetic orders of a structure are equivalent."""
 
-import itertools
-from collections.abc import Iterator
+import warnings
 
 import numpy as np
+import spglib
 from ase import Atoms
 from numpy.typing import NDArray
 
@@ -12,63 +12,56 @@ from equisparse.data.frames import Floats
 Integers = NDArray[np.int64]
 
 TOLERANCE = 1e-3
-"""Largest distance, Angstrom, of an atom from where a symmetry puts it."""
+"""Largest distance, Angstrom, between an atom and the image of an equivalent one."""
 
 
 def symmetry_permutations(atoms: Atoms, *, rotations: bool = True) -> Integers:
-    """Permutations of the atoms by the symmetry operations of a periodic structure.
+    """Permutations of the atoms by the symmetry operations of a periodic structure, without duplicates.
 
-    Rotations are searched among matrices of -1, 0 and 1 in the basis of the cell vectors, which is all of them for
-    cells as one builds them; of a very skew cell some may be missed.
+    The operations come from spglib (Togo et al., Sci. Technol. Adv. Mater. Methods 4, 2384822, 2024). Spins and
+    magnetic moments of `atoms` are ignored.
 
     Parameters
     ----------
     atoms : Atoms
-        Periodic in all directions; others have the identity alone.
+        Periodic in all directions; any other structure has the identity only.
     rotations : bool
-        Whether rotations and reflections count, or translations alone.
+        Whether rotations and reflections are included, or only translations.
 
     Returns
     -------
     array, shape (n_permutations, n_atoms)
-        ``numbers[p[i]]`` is where operation p takes atom i; the identity is there.
+        Operation p moves atom i to the position of atom ``p[i]``; the identity is one of them.
     """
     identity = np.arange(len(atoms), dtype=np.int64)
+    permutations = {identity.tobytes(): identity}
+    for rotation, translation in _operations(atoms):
+        if rotations or np.array_equal(rotation, np.eye(3)):
+            permutation = _permutation(atoms, rotation, translation)
+            permutations[permutation.tobytes()] = permutation
+    return np.stack(list(permutations.values()))
+
+
+def _operations(atoms: Atoms) -> list[tuple[Integers, Floats]]:
+    """Rotations and translations in fractional coordinates; none if spglib finds none, as for coinciding atoms."""
     if not atoms.pbc.all():
-        return identity[None]
-    found = {identity.tobytes(): identity}
-    for matrix in _lattice_rotations(atoms.cell.array) if rotations else [np.eye(3)]:
-        for permutation in _permutations(atoms, matrix):
-            found[permutation.tobytes()] = permutation
-    return np.stack(list(found.values()))
+        return []
+    cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of its own way to report errors
+        try:
+            symmetry = spglib.get_symmetry(cell, symprec=TOLERANCE)
+        except spglib.SpglibError:
+            return []
+    return [] if symmetry is None else list(zip(symmetry["rotations"], symmetry["translations"], strict=True))
 
 
-def _lattice_rotations(cell: Floats) -> list[Floats]:
-    """Matrices in the basis of the cell vectors that keep all lengths and angles of the lattice."""
-    candidates = np.array(list(itertools.product((-1, 0, 1), repeat=9)), dtype=np.float64).reshape(-1, 3, 3)
-    metric = cell @ cell.T
-    kept = np.abs(candidates @ metric @ candidates.transpose(0, 2, 1) - metric).max(axis=(1, 2))
-    return list(candidates[kept < 2 * TOLERANCE * np.sqrt(metric.max())])
-
-
-def _permutations(atoms: Atoms, matrix: Floats) -> Iterator[Integers]:
-    """Permutations of the operations with one rotation, which take an atom of the rarest element to each such atom."""
-    places, numbers = atoms.get_scaled_positions(wrap=True), atoms.numbers
-    rarest = min(set(numbers.tolist()), key=numbers.tolist().count)
-    alike = np.flatnonzero(numbers == rarest)
-    turned = places @ matrix
-    for other in alike:
-        permutation = _matches(atoms, turned + places[other] - turned[alike[0]])
-        if permutation is not None:
-            yield permutation
-
-
-def _matches(atoms: Atoms, moved: Floats) -> Integers | None:
-    """Which atom lies where each moved one is; None if one finds none of its element."""
-    places, numbers = atoms.get_scaled_positions(wrap=True), atoms.numbers
-    apart = moved[:, None] - places[None]
-    distance = np.linalg.norm((apart - np.round(apart)) @ atoms.cell.array, axis=2)
+def _permutation(atoms: Atoms, rotation: Integers, translation: Floats) -> Integers:
+    """Atom of the same element that is nearest to the image of each atom."""
+    positions, numbers = atoms.get_scaled_positions(), atoms.numbers
+    images = positions @ rotation.T + translation
+    difference = images[:, None] - positions[None]
+    distance = np.linalg.norm((difference - np.round(difference)) @ atoms.cell.array, axis=2)
     distance[numbers[:, None] != numbers[None]] = np.inf
-    nearest = distance.argmin(axis=1).astype(np.int64)
-    fits = distance[np.arange(len(atoms)), nearest].max() < TOLERANCE and len(set(nearest.tolist())) == len(atoms)
-    return nearest if fits else None
+    nearest: Integers = distance.argmin(axis=1).astype(np.int64)
+    return nearest

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from equisparse.adapters.file import load_adapter
 from equisparse.backbones.base import AbstractBackbone, Predictor, check_elements
-from equisparse.data.audit import BasePrediction, audit, format_findings, has_errors
+from equisparse.data.audit.finding import BasePrediction, format_findings, has_errors
+from equisparse.data.audit.registry import audit
 from equisparse.data.demo import DEMOS, is_demo
 from equisparse.data.labels import LabelKeys, LabelUnits
 from equisparse.data.read import read_frames

@@ -11,8 +11,8 @@ from equisparse.adapters.adapter import Adapter, SpinPart, adapter_of
 from equisparse.adapters.attach import attach
 from equisparse.backbones.base import AbstractBackbone, Predictor
 from equisparse.blocks import Layout
-from equisparse.data.audit import BasePrediction, audit, format_findings, has_errors
-from equisparse.data.audit.finding import Finding
+from equisparse.data.audit.finding import BasePrediction, Finding, format_findings, has_errors
+from equisparse.data.audit.registry import audit
 from equisparse.data.references import ReferenceFit, composition_matrix, fit_reference_shifts
 from equisparse.errors import DataError
 from equisparse.inputs.splits import Splits

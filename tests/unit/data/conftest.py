@@ -8,8 +8,8 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
-from equisparse.data import BasePrediction, LabelledFrame
-from equisparse.data.frames import Floats
+from equisparse.data.audit.finding import BasePrediction
+from equisparse.data.frames import Floats, LabelledFrame
 
 
 def label(atoms: Atoms, index: int = 0) -> LabelledFrame:

@@ -6,7 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from equisparse.data import BasePrediction, Finding, LabelledFrame, audit
+from equisparse.data.audit.finding import BasePrediction, Finding
+from equisparse.data.audit.registry import audit
+from equisparse.data.frames import LabelledFrame
 from equisparse.errors import DataError
 from equisparse.units import matrix_to_voigt, voigt_to_matrix
 

@@ -8,8 +8,9 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from equisparse.data import Finding, LabelledFrame, audit, has_errors
-from equisparse.data.frames import Floats
+from equisparse.data.audit.finding import Finding, has_errors
+from equisparse.data.audit.registry import audit
+from equisparse.data.frames import Floats, LabelledFrame
 
 
 def found(findings: Iterable[Finding], code: str) -> Finding:

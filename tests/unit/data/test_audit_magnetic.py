@@ -7,9 +7,9 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from equisparse.data import LabelledFrame
-from equisparse.data.audit import audit
 from equisparse.data.audit.finding import Finding
+from equisparse.data.audit.registry import audit
+from equisparse.data.frames import LabelledFrame
 
 
 def frame(seed: int, signs: tuple[float, ...], energy: float, *, vectors: bool = False) -> LabelledFrame:

@@ -8,7 +8,9 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 
-from equisparse.data import Finding, LabelledFrame, audit
+from equisparse.data.audit.finding import Finding
+from equisparse.data.audit.registry import audit
+from equisparse.data.frames import LabelledFrame
 from equisparse.errors import DataError
 
 

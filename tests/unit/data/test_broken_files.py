@@ -13,7 +13,7 @@ from ase import Atoms
 from ase.constraints import FixAtoms
 
 from equisparse.cli import main
-from equisparse.data import LabelledFrame
+from equisparse.data.frames import LabelledFrame
 
 Change = Callable[[list[Atoms]], list[Atoms]]
 

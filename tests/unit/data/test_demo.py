@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from equisparse.data import audit, demo, demo_files, has_errors, read_frames
+from equisparse.data import demo
+from equisparse.data.audit.finding import has_errors
+from equisparse.data.audit.registry import audit
+from equisparse.data.demo import demo_files
 from equisparse.data.labels import LabelKeys
+from equisparse.data.read import read_frames
 from equisparse.errors import DataError
 
 

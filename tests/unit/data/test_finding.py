@@ -1,7 +1,6 @@
 """How findings read."""
 
-from equisparse.data import Finding, format_findings, has_errors
-from equisparse.data.audit.finding import format_frames, sort_findings
+from equisparse.data.audit.finding import Finding, format_findings, format_frames, has_errors, sort_findings
 
 NOTE = Finding("note", "few-frames", "only 3", (), "add frames")
 WARNING = Finding("warning", "net-force", "not zero", (4, 5, 6, 9), "look", "test")

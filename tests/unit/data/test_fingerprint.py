@@ -11,18 +11,17 @@ from ase.geometry import get_distances
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from equisparse.data import LabelledFrame
 from equisparse.data.fingerprint import (
     CUTOFF,
-    Groups,
     composition_key,
+    joined_groups,
     near_between,
     near_pairs,
     same_structure,
     shortest,
     surroundings,
 )
-from equisparse.data.frames import Floats
+from equisparse.data.frames import Floats, LabelledFrame
 
 
 def bare(atoms: Atoms) -> LabelledFrame:
@@ -144,12 +143,10 @@ def test_shortest_vectors_agree_with_ase() -> None:
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=25))
 def test_near_pairs_connect_what_a_slow_twin_connects(places: list[int]) -> None:
     values = [np.array([place * 0.009, 1.0], dtype=np.float32) for place in places]
-    groups = Groups(len(places))
-    for leader, near in near_pairs([b"x"] * len(places), values, tolerance=0.01):
-        for other in near.tolist():
-            assert abs(places[leader] - places[other]) <= 1
-            groups.join(leader, other)
-    found = {tuple(group) for group in groups.sets()}
+    pairs = list(near_pairs([b"x"] * len(places), values, tolerance=0.01))
+    for leader, near in pairs:
+        assert all(abs(places[leader] - places[other]) <= 1 for other in near.tolist())
+    found = {tuple(group) for group in joined_groups(len(places), pairs)}
     slow, start = [], 0
     order = np.argsort(places, kind="stable")
     for k in range(1, len(order) + 1):

@@ -8,7 +8,8 @@ import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from equisparse.data import LabelKeys, read_frames
+from equisparse.data.labels import LabelKeys
+from equisparse.data.read import read_frames
 from equisparse.errors import DataError
 
 VECTORS = np.array([[0.0, 1.2, 1.6], [2.0, 0.0, 0.0]])

@@ -12,7 +12,9 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms, FixedPlane
 
-from equisparse.data import LabelKeys, LabelledFrame, LabelUnits, read_frames
+from equisparse.data.frames import LabelledFrame
+from equisparse.data.labels import LabelKeys, LabelUnits
+from equisparse.data.read import read_frames
 from equisparse.errors import DataError, MissingPackageError
 from equisparse.units import matrix_to_voigt
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from equisparse.data import LabelledFrame, composition_matrix, fit_reference_shifts
+from equisparse.data.frames import LabelledFrame
+from equisparse.data.references import composition_matrix, fit_reference_shifts
 from equisparse.errors import DataError
 
 COUNTS = hnp.arrays(np.int64, st.tuples(st.integers(1, 8), st.integers(1, 4)), elements=st.integers(0, 6))

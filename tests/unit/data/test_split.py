@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from equisparse.data import LabelledFrame, near_groups, split_frames, split_off
+from equisparse.data.frames import LabelledFrame
+from equisparse.data.split import near_groups, split_frames, split_off
 from equisparse.errors import DataError
 
 

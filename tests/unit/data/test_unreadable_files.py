@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from equisparse.data import LabelledFrame, read_frames
+from equisparse.data.frames import LabelledFrame
+from equisparse.data.read import read_frames
 from equisparse.errors import DataError
 
 

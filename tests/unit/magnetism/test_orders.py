@@ -29,6 +29,25 @@ def test_number_of_permutations(atoms: Atoms, count: int) -> None:
     assert all(sorted(row) == list(range(len(atoms))) for row in found.tolist())
 
 
+def skewed(atoms: Atoms) -> Atoms:
+    """The same crystal, described by a skew cell: two first lattice vectors added to the third."""
+    copy: Atoms = atoms.copy()
+    copy.set_cell(atoms.cell.array + np.array([[0, 0, 0], [0, 0, 0], [2, 0, 0]]) @ atoms.cell.array)
+    return copy
+
+
+def test_a_skew_cell_has_the_symmetry_of_the_same_crystal() -> None:
+    supercell = bulk("NiO", "rocksalt", a=4.2).repeat((2, 2, 1))
+    for atoms in (supercell, skewed(supercell)):
+        assert len(symmetry_permutations(atoms)) == 16
+        assert len(symmetry_permutations(atoms, rotations=False)) == 4
+
+
+def test_coinciding_atoms_have_the_identity_alone() -> None:
+    atoms = Atoms("H2", [[0, 0, 0], [0, 0, 0]], cell=[3, 3, 3], pbc=True)
+    assert symmetry_permutations(atoms).tolist() == [[0, 1]]
+
+
 def test_permutations_keep_the_structure() -> None:
     atoms = crystal(["Ti", "O"], [(0, 0, 0), (0.3, 0.3, 0)], spacegroup=136, cellpar=[4.6, 4.6, 2.95, 90, 90, 90])
     distances = atoms.get_all_distances(mic=True)

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from equisparse.data.audit.context import FrameSet, forces_of, stress_of
 from equisparse.data.audit.finding import Finding
-from equisparse.data.fingerprint import Groups, near_between, near_pairs, same_magnetism, same_structure
+from equisparse.data.fingerprint import joined_groups, near_between, near_pairs, same_magnetism, same_structure
 
 _SAME = 1e-3
 _ENERGY_DIFFERS = 1e-3
@@ -81,12 +82,15 @@ def _leaks(train: FrameSet, other: FrameSet) -> Iterator[Finding]:
 
 def duplicate_groups(data: FrameSet) -> list[list[int]]:
     """Numbers of the frames that share one structure, for each structure that occurs more than once."""
-    groups = Groups(len(data.frames))
+    groups = joined_groups(len(data.frames), _same_structures(data))
+    return [group for group in groups if len(group) > 1]
+
+
+def _same_structures(data: FrameSet) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Index of a frame, and the indices of near frames with the same structure atom by atom."""
     for leader, near in near_pairs(data.keys, data.descriptors, tolerance=_SAME):
-        for other in near.tolist():
-            if same_structure(data.frames[leader], data.frames[other]):
-                groups.join(leader, other)
-    return [group for group in groups.sets() if len(group) > 1]
+        same = [same_structure(data.frames[leader], data.frames[other]) for other in near.tolist()]
+        yield leader, near[np.array(same)]
 
 
 def _same_frame(train: FrameSet, i: int, other: FrameSet, j: int) -> bool:
