@@ -1,67 +1,90 @@
-"""Checks of this repository: ``pip install nox && nox``. Versions are those of constraints.txt and its kin for MACE."""
+"""Checks of this repository: ``pip install 'nox[uv]' && nox``.
+
+Versions are those of constraints.txt and constraints-mace.txt. Without uv, virtualenv and pip do the same, more slowly.
+"""
+
+import subprocess
+import sys
 
 import nox
 
 nox.needs_version = ">=2024.4"
 nox.options.sessions = ["lint", "core", "sevennet", "mace"]
+nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_external_run = True
 
-CONSTRAINTS = ("-c", "constraints.txt")
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
-PYTEST = ("pytest", "-n", "2", "--dist", "loadfile")
-"""On two cores; the tests of a file share what they set up."""
+PYTEST = ("pytest", "-n", "2", "--dist", "worksteal")
+"""On two cores; a worker that has run out of tests takes over tests of the other one."""
+
+
+def wheel_folders() -> str:
+    """Return the places of wheels that pip is configured to search, separated by commas; uv does not read them."""
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    places = []
+    for line in done.stdout.splitlines():
+        name, _, value = line.partition("=")
+        if name.endswith(".find-links"):
+            places += value.strip("'").replace("\\n", " ").split()
+    return ",".join(dict.fromkeys(places))
+
+
+def install(session: nox.Session, *packages: str, constraints: str = "constraints.txt") -> None:
+    """Install packages in the versions of a constraints file."""
+    folders = wheel_folders()
+    session.install("-c", constraints, *packages, env={"UV_FIND_LINKS": folders} if folders else {})
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, format, types and import direction."""
-    session.install(*CONSTRAINTS, "-e", ".[lint,test]")
+    """Style, format, types, import direction and the other rules of the source text."""
+    install(session, "-e", ".[lint,test]")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
     session.run("lint-imports")
+    session.run("pytest", "tests/architecture")
 
 
 @nox.session
 def core(session: nox.Session) -> None:
     """Tests and doctests that need no backbone, in an environment without one."""
-    session.install(*CONSTRAINTS, "-e", ".[test]")
-    targets = session.posargs or ("src", "tests/unit", "tests/laws")
-    session.run(*PYTEST, *targets, env=ONE_THREAD)
+    install(session, "-e", ".[test]")
+    session.run(*PYTEST, *(session.posargs or ("src", "tests/unit", "tests/laws")), env=ONE_THREAD)
 
 
 @nox.session
 def sevennet(session: nox.Session) -> None:
     """Tests with SevenNet, NequIP and Allegro, against the package as it is built for users."""
-    session.install(*CONSTRAINTS, ".[sevennet,nequip,test,lint]", "nequip-allegro")
-    targets = session.posargs or ("tests/architecture", "tests/backbones", "tests/integration")
-    session.run(*PYTEST, *targets, env=ONE_THREAD)
+    install(session, ".[sevennet,nequip,test]", "nequip-allegro")
+    session.run(*PYTEST, *(session.posargs or ("tests/backbones", "tests/integration")), env=ONE_THREAD)
 
 
 @nox.session
 def mace(session: nox.Session) -> None:
     """Tests with MACE, which cannot share an environment with the others."""
-    session.install("-c", "constraints-mace.txt", ".[mace,test]", "cuequivariance-torch")
+    install(session, ".[mace,test]", "cuequivariance-torch", constraints="constraints-mace.txt")
     session.run(*PYTEST, *(session.posargs or ("tests/backbones/mace",)), env=ONE_THREAD)
 
 
 @nox.session(default=False)
 def slow(session: nox.Session) -> None:
     """Tests that take minutes: whole fine-tunes and their physics."""
-    session.install(*CONSTRAINTS, ".[sevennet,nequip,test]")
+    install(session, ".[sevennet,nequip,test]")
     session.run("pytest", "-m", "slow or physics", *(session.posargs or ("tests",)), env=ONE_THREAD)
 
 
 @nox.session(default=False)
 def fuzz(session: nox.Session) -> None:
     """A hundred thousand wrong adapter files: each is refused or harmless."""
-    session.install(*CONSTRAINTS, "-e", ".[test]")
+    install(session, "-e", ".[test]")
     session.run("python", "tests/fuzz/adapter_files.py", *(session.posargs or ("100000",)), env=ONE_THREAD)
 
 
 @nox.session(default=False)
 def benchmarks(session: nox.Session) -> None:
     """Measurements: ``nox -s benchmarks -- benchmarks/cost.py --frames FILE --name NAME``."""
-    session.install(*CONSTRAINTS, ".[sevennet,benchmarks]")
+    install(session, ".[sevennet,benchmarks]")
     session.run("python", *(session.posargs or ("benchmarks/cost.py", "--help")))

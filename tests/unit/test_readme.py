@@ -38,5 +38,5 @@ def test_python_example_uses_public_names() -> None:
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:
-    assert "pip install nox && nox" in README
-    assert "pip install nox && nox" in (ROOT / ".ci" / "run").read_text()
+    assert "pip install 'nox[uv]' && nox" in README
+    assert "pip install 'nox[uv]' && nox" in (ROOT / ".ci" / "run").read_text()
