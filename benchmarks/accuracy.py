@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from rich.console import Console
 from rows import add_row, rows_of
 from sets import digest_of
 
@@ -125,7 +124,7 @@ def train(arguments: argparse.Namespace, folder: Path) -> Trained:
     datasets = {"train": frames.with_shifts(shifts), "valid": FrameDataset(backbone, splits.valid, shifts)}
     method, layout = choose_method(config, backbone.layout())
     options = config.training.resolved(len(frames), method.learning_rate)
-    trained = train_adapter(backbone, method, layout, datasets, options, folder, console=Console(stderr=True))
+    trained = train_adapter(backbone, method, layout, datasets, options, folder)
     return Trained(backbone, method, options, shifts, splits.test[:: arguments.test_stride], *trained)
 
 

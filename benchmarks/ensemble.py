@@ -27,7 +27,7 @@ from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.registry import load_backbone
 from equisparse.data.read import read_frames
 from equisparse.deploy.calculator import adapted_calculator
-from equisparse.deploy.ensemble import EnsembleCalculator
+from equisparse.deploy.ensemble_calculator import EnsembleCalculator
 from equisparse.methods.entries import pack
 from equisparse.methods.select import select
 from equisparse.methods.sparse import Sparse

@@ -35,7 +35,7 @@ from equisparse.magnetism.model import SpinModel, new_layer
 from equisparse.methods.registry import make_method
 from equisparse.methods.select import select
 from equisparse.run.predictions import SplitPredictions, load_predictions
-from equisparse.tasks.finetune import finetune
+from equisparse.tasks.finetune import finetune_config
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.loss import Loss
 
@@ -81,7 +81,7 @@ def errors(options: argparse.Namespace) -> None:
             seed=options.seed,
             **RUNS[options.set],
         )
-        metrics = finetune(config).metrics
+        metrics = finetune_config(config).metrics
         kept = {
             key: metrics[key] for key in ("final", "refit", "steps", "seconds", "seed", "spin_layer_values", "versions")
         }

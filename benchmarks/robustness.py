@@ -18,17 +18,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import ase.io
-from rich.console import Console
 from rows import add_row, rows_of
 from sets import digest_of
 
-from equisparse.config.finetune import FinetuneConfig, read_config
-from equisparse.data.read import read_frames
+import equisparse
 from equisparse.files import read_rows
-from equisparse.robustness.dynamics import DynamicsOptions
-from equisparse.tasks.finetune import finetune
-from equisparse.tasks.probe import ProbeOptions, probe_run
 
 RESULTS = Path(__file__).parent / "results" / "robustness.jsonl"
 SETS = {"ethanol": (10, 100, 300), "aspirin": (10, 100, 150), "cu": (2, 50, 50), "hfo2": (2, 50, 50)}
@@ -84,47 +78,43 @@ def cells(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
             yield {"name": name, "label": label} | fixed | options
 
 
-def config_of(cell: dict[str, Any], arguments: argparse.Namespace, folder: Path) -> FinetuneConfig:
-    """Configuration of the fine-tune; the frames it uses are copied beside its folder."""
+def trained(cell: dict[str, Any], arguments: argparse.Namespace, folder: Path) -> equisparse.Run:
+    """Fine-tune of a cell, unless it is done."""
+    if (folder / "metrics.json").exists():
+        return equisparse.read_run(folder)
     batch, count, steps = SETS[cell["name"]]
-    files: dict[str, Any] = {}
-    for split, most in (("train", count), ("valid", None), ("test", TEST_FRAMES)):
-        source = arguments.sets / cell["name"] / f"{split}.xyz.gz"
-        files[split] = [str(first_frames(source, most, folder))]
-    n_train = len(read_frames(files["train"]))
-    return FinetuneConfig(
-        **files,
-        **METHODS[cell["label"]],
+    most = {"train": count, "valid": None, "test": TEST_FRAMES}
+    files = {split: arguments.sets / cell["name"] / f"{split}.xyz.gz" for split in most}
+    train, valid, test = (equisparse.read_frames(file)[: most[split]] for split, file in files.items())
+    return equisparse.finetune(
+        train,
+        valid=valid,
+        test=test,
         base=arguments.base,
-        epochs=-(-steps // -(-n_train // batch)),
+        out=folder,
+        epochs=-(-steps // -(-len(train) // batch)),
         batch_size=batch,
         seed=cell["seed"],
         device=arguments.device,
         force=True,  # in the published split of hfo2 three frames are in two parts
-        out=str(folder / "run"),
+        **METHODS[cell["label"]],
     )
-
-
-def first_frames(source: Path, most: int | None, folder: Path) -> Path:
-    """A copy of the first frames of a file, or the file itself where all are wanted."""
-    if most is None:
-        return source.resolve()
-    target = folder / source.name.removesuffix(".gz").replace(".xyz", ".extxyz")
-    folder.mkdir(parents=True, exist_ok=True)
-    ase.io.write(target, ase.io.read(source, f":{most}", format="extxyz"), format="extxyz")
-    return target
 
 
 def run(cell: dict[str, Any], arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Fine-tune unless that is done, then probe."""
-    console = Console(stderr=True, quiet=True)
-    if not (folder / "run" / "metrics.json").exists():
-        finetune(config_of(cell, arguments, folder), console)
-    metrics = json.loads((folder / "run" / "metrics.json").read_text())
-    dynamics = DynamicsOptions(cell["temperature"], cell["md_steps"], None, cell["seed"])
+    finished = trained(cell, arguments, folder / "run")
+    metrics = finished.metrics
     start = time.perf_counter()
-    level = probe_run(folder / "run", ProbeOptions(dynamics, cell["starts"]), console, device=arguments.device)
-    probe = folder / "run" / "probe"
+    result = equisparse.probe(
+        finished,
+        temperature=cell["temperature"],
+        steps=cell["md_steps"],
+        starts=cell["starts"],
+        seed=cell["seed"],
+        device=arguments.device,
+    )
+    probe = result.folder
     groups = {row.pop("group"): row for row in read_rows(probe / "groups.csv")}
     runs = read_rows(probe / "dynamics.csv")
     slopes = [abs(row["drift_mev_per_atom_ps"]) for row in runs if row["drift_mev_per_atom_ps"] is not None]
@@ -132,7 +122,7 @@ def run(cell: dict[str, Any], arguments: argparse.Namespace, folder: Path) -> di
         "cell": cell,
         "test": metrics["final"]["test"],
         "refit_test": metrics["refit"]["test"],
-        "lr": read_config(folder / "run" / "config.yaml").lr,
+        "lr": finished.config["lr"],
         "changed_fraction_model": metrics["changed_fraction_model"],
         "drift": groups,
         "holes": {name: holes_of(read_rows(probe / f"{name}.csv")) for name in ("dimers", "compression")},
@@ -142,7 +132,7 @@ def run(cell: dict[str, Any], arguments: argparse.Namespace, folder: Path) -> di
             "failures": [row["failure"] for row in runs if row["failure"]],
             "largest_nve_drift_mev_per_atom_ps": max(slopes, default=None),
         },
-        "level": level,
+        "level": result.level,
         "probe_seconds": round(time.perf_counter() - start, 1),
         "versions": metrics["versions"],
     }

@@ -19,16 +19,13 @@ import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import ase.io
 import numpy as np
 from ase.build import bulk
 from matplotlib.figure import Figure
 from rows import add_row, rows_of
 
-from equisparse.backbones.registry import load_backbone
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.data.demo import demo_files
 from equisparse.data.labels import LabelKeys
@@ -36,8 +33,8 @@ from equisparse.data.read import read_frames
 from equisparse.methods.registry import make_method
 from equisparse.report.paper.figures import save
 from equisparse.run.predictions import SplitPredictions, load_predictions
-from equisparse.tasks.finetune import finetune
-from equisparse.tasks.orders import scan_file
+from equisparse.tasks.finetune import finetune_config
+from equisparse.tasks.orders import orders
 
 RESULTS = Path(__file__).parent / "results" / "spin_orders.jsonl"
 METHODS: dict[str, dict[str, Any]] = {
@@ -92,7 +89,7 @@ def trained(label: str, seed: int, runs: Path, device: str) -> Path:
     folder = runs / f"{label}-{seed}"
     if not (folder / "metrics.json").exists():
         options = {"spin": True, **METHODS[label]}
-        finetune(
+        finetune_config(
             FinetuneConfig(
                 train=["demo-spin"],
                 **options,
@@ -170,11 +167,9 @@ def draw(folder: Path, out: Path) -> None:
 
 def scan(adapter: Path, oxide: str, device: str) -> list[dict[str, Any]]:
     """Orders of the 2x2x2 primitive cells of an oxide, the lowest first, with signs of the metal atoms' spins."""
-    with TemporaryDirectory() as folder:
-        structure = Path(folder) / "oxide.extxyz"
-        ase.io.write(structure, bulk(oxide, "rocksalt", a=OXIDES[oxide]))
-        orders = scan_file(str(structure), load_backbone("7net-0", device=device), str(adapter), (2, 2, 2))
-    return [{"mev_per_atom": round(1e3 * each.energy, 2), "signs": each.signs, "count": each.count} for each in orders]
+    crystal = bulk(oxide, "rocksalt", a=OXIDES[oxide])
+    ranked = orders(crystal, "7net-0", adapter, supercell=(2, 2, 2), device=device)
+    return [{"mev_per_atom": round(1e3 * one.energy, 2), "signs": one.signs, "count": one.count} for one in ranked]
 
 
 def main() -> None:

@@ -1,37 +1,36 @@
 """Sparse fine-tuning of E(3)-equivariant materials foundation models.
 
-The names below are imported when they are first used, so that reading an adapter needs no backbone and no trainer.
+The public names are listed in ``__init__.pyi``, where type checkers and editors find them. Each is imported when it is
+first used, so that ``import equisparse`` is fast and reading an adapter needs no backbone and no trainer.
 """
 
+import ast
 import importlib
-from typing import Any
+from pathlib import Path
 
 __version__ = "0.1.0"
 
-_NAMES = {
-    "load_backbone": "equisparse.backbones.registry",
-    "read_frames": "equisparse.data.read",
-    "make_method": "equisparse.methods.registry",
-    "select": "equisparse.methods.select",
-    "attach": "equisparse.adapters.attach",
-    "load_adapter": "equisparse.adapters.file",
-    "save_adapter": "equisparse.adapters.file",
-    "AdapterBank": "equisparse.adapters.bank",
-    "combine": "equisparse.adapters.arithmetic",
-    "FinetuneConfig": "equisparse.config.finetune",
-    "finetune": "equisparse.tasks.finetune",
-    "calculator": "equisparse.tasks.calculator",
-    "bank": "equisparse.tasks.calculator",
-    "EnsembleConfig": "equisparse.config.finetune",
-    "train_ensemble": "equisparse.tasks.ensemble",
-    "merge": "equisparse.deploy.merge",
-}
 
-__all__ = [*_NAMES, "__version__"]
+def _public_names() -> dict[str, str]:
+    """Public name -> module that defines it, from the stub file."""
+    stub = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    return {alias.name: str(node.module) for node in imports for alias in node.names}
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is asked for."""
-    if name not in _NAMES:
+_MODULES = _public_names()
+__all__ = sorted([*_MODULES, "__version__"])
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used."""
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_NAMES[name]), name)
+    found: object = getattr(importlib.import_module(_MODULES[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    """All public names, for completion."""
+    return list(__all__)

@@ -13,7 +13,6 @@ import torch
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
-from rich.console import Console
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.backbones.base import AbstractBackbone
@@ -27,6 +26,7 @@ from equisparse.tasks.stages import train_adapter
 from equisparse.training.anchor import layer_rows
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.fit import FitResult
+from equisparse.training.listener import FitListener, FitProgress
 from equisparse.training.options import OPTIMIZERS, TrainingOptions
 from equisparse.training.predict import evaluate
 from equisparse.training.replay import Replay, replay_of
@@ -78,7 +78,7 @@ def train(backbone: AbstractBackbone, files: Mapping[str, str], replay: Replay) 
     datasets = {name: FrameDataset(backbone, found, {}) for name, found in frames.items()}
 
     def run(
-        folder: Path, method: Full | Sparse | None = None, console: Console | None = None, **options: Any
+        folder: Path, method: Full | Sparse | None = None, listener: FitListener | None = None, **options: Any
     ) -> tuple[Adapter, FitResult]:
         folder.mkdir(exist_ok=True)
         method = method or Full()
@@ -90,7 +90,7 @@ def train(backbone: AbstractBackbone, files: Mapping[str, str], replay: Replay) 
             **({"epochs": 3, "batch_size": 2, "warmup_steps": 2, "seed": 1, "replay_batch_size": 2} | options)
         )
         resolved = settings.resolved(4, method.learning_rate)
-        return train_adapter(backbone, method, layout, datasets, resolved, folder, console=console, **arguments)
+        return train_adapter(backbone, method, layout, datasets, resolved, folder, listener=listener, **arguments)
 
     return run
 
@@ -147,17 +147,17 @@ def test_each_option_cuts_the_drift(train: Train, replay: Replay, tmp_path: Path
 def test_a_broken_off_run_resumes_to_the_same_bits(
     train: Train, replay: Replay, tmp_path: Path, method: Full | Sparse, optimizer: str
 ) -> None:
-    class Broken(Console):
+    class Broken(FitListener):
         """Fails when the second epoch is told."""
 
-        def print(self, *args: Any, **kwargs: Any) -> None:
-            if str(args[0]).startswith("epoch 2"):
+        def epoch_done(self, progress: FitProgress) -> None:
+            if progress.curve[-1]["epoch"] == 2:
                 raise OSError
 
     options = {"method": method, "optimizer": optimizer, "replay": replay, "anchor": 0.1, "replay_batch_size": 3}
     whole, _ = train(tmp_path / "whole", **options)
     with pytest.raises(OSError):  # noqa: PT011 - it has no message
-        train(tmp_path / "cut", console=Broken(quiet=True), **options)
+        train(tmp_path / "cut", listener=Broken(), **options)
     resumed, fitted = train(tmp_path / "cut", resume=True, **options)
     assert [row["epoch"] for row in fitted.curve] == [1, 2, 3]
     assert equal(whole, resumed)

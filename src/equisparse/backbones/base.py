@@ -82,12 +82,15 @@ class AbstractBackbone(ABC):
         Of the model.
     modality : str or None
         The chosen task of a multi-task model.
+    source : str or None
+        Name or file that `equisparse.load_backbone` was given; None for a backbone that was made in another way.
     loaded : str
         `fingerprint` of the model's parameters just after loading, in `dtype`.
     """
 
     name: ClassVar[str]
     flips: bool = False
+    source: str | None = None
     native_suffix: str
     """Ending of the upstream's checkpoint files."""
 

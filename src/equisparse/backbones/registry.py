@@ -1,24 +1,94 @@
-"""Name -> backbone, imported when asked for."""
+"""Backbones by name, imported when they are asked for.
+
+A backbone of another package is registered with `register_backbone`, or found by an entry point of that package::
+
+    [project.entry-points."equisparse.backbones"]
+    toy = "toy_package.backbone:ToyBackbone"
+"""
 
 import importlib
+from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.process import importing
 from equisparse.backbones.trust import check_sha256, warn_of_pickle
-from equisparse.errors import BackboneError, MissingPackageError
+from equisparse.errors import BackboneError, InputError, MissingPackageError
 
-_BACKBONES = {
-    "sevennet": ("equisparse.backbones.sevennet.backbone", "SevenNetBackbone", "sevenn"),
-    "mace": ("equisparse.backbones.mace.backbone", "MACEBackbone", "mace"),
-    "nequip": ("equisparse.backbones.nequip.backbone", "NequIPBackbone", "nequip"),
-}
-"""Name -> module, class, and the upstream's import name."""
+ENTRY_POINTS = "equisparse.backbones"
+"""Group of entry points; the name of an entry point is the name of the backbone, its value ``module:Class``."""
+
+
+@dataclass(frozen=True)
+class _Registered:
+    """A backbone, imported or not.
+
+    Parameters
+    ----------
+    target : type or str
+        The class, or ``module:Class``.
+    prefixes, suffixes : tuple of str
+        Beginnings of model names and endings of files that belong to it, in lower case.
+    upstream : str
+        Import name of the upstream package; empty if importing the class shows what is missing.
+    note : str
+        Addition to the advice to install the upstream.
+    """
+
+    target: type[AbstractBackbone] | str
+    prefixes: tuple[str, ...] = ()
+    suffixes: tuple[str, ...] = ()
+    upstream: str = ""
+    note: str = ""
+
 
 _OWN_ENVIRONMENT = " in an environment of its own: it needs e3nn 0.4.4, which SevenNet and NequIP cannot use"
 
-_PREFIXES = (("7net", "sevennet"), ("sevennet", "sevennet"), ("mace-", "mace"), ("nequip.net:", "nequip"))
-_SUFFIXES = ((".pth", "sevennet"), (".model", "mace"), (".ckpt", "nequip"), (".nequip.zip", "nequip"))
+_BACKBONES = {
+    "sevennet": _Registered(
+        "equisparse.backbones.sevennet.backbone:SevenNetBackbone", ("7net", "sevennet"), (".pth",), "sevenn"
+    ),
+    "mace": _Registered(
+        "equisparse.backbones.mace.backbone:MACEBackbone", ("mace-",), (".model",), "mace", _OWN_ENVIRONMENT
+    ),
+    "nequip": _Registered(
+        "equisparse.backbones.nequip.backbone:NequIPBackbone",
+        ("nequip.net:",),
+        (".ckpt", ".nequip.zip"),
+        "nequip",
+    ),
+}
+
+
+def register_backbone(
+    name: str,
+    backbone: type[AbstractBackbone] | str,
+    *,
+    prefixes: tuple[str, ...] = (),
+    suffixes: tuple[str, ...] = (),
+) -> None:
+    """Make a backbone known by name, to `load_backbone` and to every task.
+
+    Parameters
+    ----------
+    name : str
+        Name of the backbone, as in ``backbone="toy"``.
+    backbone : type or str
+        Subclass of `AbstractBackbone`, or ``module:Class``, which is imported when it is first used.
+    prefixes, suffixes : tuple of str
+        Beginnings of model names and endings of files that belong to this backbone.
+
+    Raises
+    ------
+    InputError
+        If the name belongs to another backbone.
+    """
+    known = _BACKBONES.get(name)
+    if known is not None and known.target != backbone:
+        raise InputError("There is a backbone of this name.", given=name, next_step="choose another name")
+    lowered = [tuple(text.lower() for text in texts) for texts in (prefixes, suffixes)]
+    _BACKBONES[name] = _Registered(backbone, lowered[0], lowered[1])
 
 
 def load_backbone(
@@ -45,7 +115,7 @@ def load_backbone(
     modality : str, optional
         Task of a multi-task model.
     sha256 : str, optional
-        What the file's SHA-256 has to begin with; checked before the file is opened.
+        Expected SHA-256 of the base file (first 8 or more hex digits); checked before the file is opened.
 
     Raises
     ------
@@ -59,40 +129,79 @@ def load_backbone(
         check_sha256(kind.locate(source), sha256)
     elif Path(source).is_file():
         warn_of_pickle(Path(source))
-    return kind.load(source, device=device, dtype=dtype, modality=modality)
+    loaded = kind.load(source, device=device, dtype=dtype, modality=modality)
+    loaded.source = source
+    return loaded
 
 
 def backbone_class(name: str) -> type[AbstractBackbone]:
-    """Class of a backbone by name."""
-    if name not in _BACKBONES:
-        raise BackboneError("There is no such backbone.", given=name, expected=", ".join(_BACKBONES))
-    module, attribute, upstream = _BACKBONES[name]
+    """Class of a backbone by name.
+
+    Raises
+    ------
+    BackboneError
+        If there is no such backbone.
+    MissingPackageError
+        If it cannot be imported.
+    """
+    known = _known_backbones()
+    if name not in known:
+        raise BackboneError("There is no such backbone.", given=name, expected=", ".join(known))
+    registered = known[name]
+    if isinstance(registered.target, type):
+        return registered.target
+    module, _, attribute = registered.target.partition(":")
     try:
         with importing():
-            importlib.import_module(upstream)
+            importlib.import_module(registered.upstream or module)
             found: type[AbstractBackbone] = getattr(importlib.import_module(module), attribute)
     except ImportError as error:
-        raise MissingPackageError(
-            f"The backbone {name} needs the package {upstream}.",
-            cause=str(error),
-            next_step=f"pip install 'equisparse[{name}]'{_OWN_ENVIRONMENT if name == 'mace' else ''}",
-        ) from error
+        raise _not_importable(name, registered, error) from error
     return found
 
 
 def guess(source: str) -> str:
-    """Backbone that a model name or file name belongs to."""
-    lowered = source.lower()
-    for prefix, name in _PREFIXES:
-        if lowered.startswith(prefix):
+    """Backbone that a model name or file name belongs to.
+
+    Raises
+    ------
+    BackboneError
+        If it belongs to none, or it cannot be told to which.
+    """
+    lowered, known = source.lower(), _known_backbones()
+    for name, registered in known.items():
+        if lowered.startswith(registered.prefixes):
             return name
-    for suffix, name in _SUFFIXES:
-        if lowered.endswith(suffix):
+    for name, registered in known.items():
+        if lowered.endswith(registered.suffixes):
             return name
+    suffixes = [suffix for registered in known.values() for suffix in registered.suffixes]
     raise BackboneError(
         "It cannot be told which backbone this model belongs to.",
         given=source,
         expected="a name such as 7net-0, mace-mpa-0 or nequip.net:GROUP/MODEL:VERSION, or a file ending in "
-        + ", ".join(suffix for suffix, _ in _SUFFIXES),
-        next_step="name it with --backbone " + "|".join(_BACKBONES),
+        + ", ".join(suffixes),
+        next_step="name it with --backbone " + "|".join(known),
+    )
+
+
+def _known_backbones() -> dict[str, _Registered]:
+    """Registered backbones, and those of entry points that have another name."""
+    offered = {point.name: _Registered(point.value) for point in metadata.entry_points(group=ENTRY_POINTS)}
+    return _BACKBONES | {name: found for name, found in offered.items() if name not in _BACKBONES}
+
+
+def _not_importable(name: str, registered: _Registered, error: ImportError) -> MissingPackageError:
+    """The error for a backbone whose package is missing."""
+    if not registered.upstream:
+        return MissingPackageError(
+            f"The backbone {name} cannot be imported.",
+            given=str(registered.target),
+            cause=str(error),
+            next_step="install the package that the backbone needs",
+        )
+    return MissingPackageError(
+        f"The backbone {name} needs the package {registered.upstream}.",
+        cause=str(error),
+        next_step=f"pip install 'equisparse[{name}]'{registered.note}",
     )

@@ -1,8 +1,8 @@
 """Every command: one call, and what is printed of it."""
 
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from jsonargparse import Namespace
 from rich.console import Console
@@ -11,6 +11,7 @@ from equisparse.cli.words import KEYS
 from equisparse.config.finetune import EnsembleConfig, FinetuneConfig
 from equisparse.data.labels import LabelKeys, LabelUnits
 from equisparse.files import write_text
+from equisparse.inputs.base import LoadOptions
 
 _FAILED = 3
 """Exit code of a verdict that is fail."""
@@ -25,36 +26,44 @@ def _labels(options: Namespace) -> tuple[LabelKeys, LabelUnits]:
 
 
 def _finetune(options: Namespace, console: Console) -> int:
-    from equisparse.tasks.finetune import finetune
+    from equisparse.cli.listener import TerminalListener
+    from equisparse.tasks.finetune import finetune_config
 
     values = {name: value for name, value in options.as_dict().items() if name != "config"}
-    finetune(FinetuneConfig(**values), console)
+    finetune_config(FinetuneConfig(**values), listener=TerminalListener(console))
     return 0
 
 
 def _ensemble(options: Namespace, console: Console) -> int:
-    from equisparse.tasks.ensemble import train_ensemble
+    from equisparse.cli.listener import TerminalListener, ensemble_lines
+    from equisparse.tasks.ensemble import ensemble_config
 
     values = {name: value for name, value in options.as_dict().items() if name != "config"}
-    train_ensemble(EnsembleConfig(**values), console)
+    run = ensemble_config(EnsembleConfig(**values), listener=TerminalListener(console))
+    console.print("\n".join(ensemble_lines(run)), markup=False, highlight=False, soft_wrap=True)
     return 0
 
 
 def _audit(options: Namespace, console: Console) -> int:
-    from equisparse.tasks.checks import audit_files
+    from equisparse.data.audit.finding import format_findings, has_errors
+    from equisparse.data.read import read_frames
+    from equisparse.tasks.audit import audit
 
     keys, units = _labels(options)
-    text, clean = audit_files(options.data, keys, units, _load(options) if options.base else None)
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
-    return 0 if clean else 2
+    frames = read_frames(options.data, replace(keys, magnetic=True), units)
+    findings = audit(frames, options.base, **_base_options(options))
+    text = format_findings(findings) if findings else "nothing found"
+    console.print(f"{len(frames)} frames read\n{text}", markup=False, highlight=False, soft_wrap=True)
+    return 2 if has_errors(findings) else 0
 
 
 def _evaluate(options: Namespace, console: Console) -> int:
     from equisparse.report.terminal.tables import metrics_table
-    from equisparse.tasks.checks import evaluate_files
+    from equisparse.tasks.evaluate import evaluate
 
     keys, units = _labels(options)
-    metrics = evaluate_files(options.data, keys, units, _load(options), options.adapter)
+    base = _base_options(options)
+    metrics = evaluate(options.data, options.base, options.adapter, keys=keys, units=units, **base)
     console.print(metrics_table(metrics))
     if options.json:
         write_text(Path(options.json), json.dumps(metrics, indent=2) + "\n")
@@ -71,100 +80,114 @@ def _inspect(options: Namespace, console: Console) -> int:
 
 
 def _report(options: Namespace, console: Console) -> int:
-    from equisparse.report.html.document import write_report
+    from equisparse.tasks.report import write_report
 
-    path = write_report(options.run, Path(options.out) if options.out else None)
+    path = write_report(options.run, options.out)
     console.print(f"written: {path}", markup=False, highlight=False, soft_wrap=True)
     return 0
 
 
 def _attribute(options: Namespace, console: Console) -> int:
-    from equisparse.tasks.attribute import attribute_run
+    from equisparse.run.folder import ATTRIBUTION
+    from equisparse.tasks.attribute import attribute
 
-    path = attribute_run(options.run, options.by, console, frames=options.frames, device=options.device)
-    console.print(f"written: {path}", markup=False, highlight=False, soft_wrap=True)
+    rows = attribute(options.run, options.by, frames=options.frames, device=options.device)
+    path = Path(options.run) / ATTRIBUTION.format(options.by)
+    text = f"{len(rows)} groups, at most {options.frames} validation frames\nwritten: {path}"
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
     return 0
 
 
 def _probe(options: Namespace, console: Console) -> int:
-    from equisparse.robustness.dynamics import DynamicsOptions
-    from equisparse.tasks.probe import ProbeOptions, probe_run
+    from equisparse.cli.listener import TerminalListener
+    from equisparse.report.terminal.tables import probe_table
+    from equisparse.tasks.probe import probe
 
-    runs = DynamicsOptions(options.temperature, options.steps, options.timestep, options.seed)
-    wishes = ProbeOptions(runs, options.starts, options.compressed)
-    return _FAILED if probe_run(options.run, wishes, console, device=options.device) == "fail" else 0
+    result = probe(
+        options.run,
+        temperature=options.temperature,
+        steps=options.steps,
+        timestep=options.timestep,
+        starts=options.starts,
+        compressed=options.compressed,
+        seed=options.seed,
+        device=options.device,
+        listener=TerminalListener(console),
+    )
+    console.print(probe_table([asdict(check) for check in result.checks]))
+    lines = f"verdict  {result.level}\nresults  {result.folder}\nreport   {result.folder.parent / 'report.html'}"
+    console.print(lines, highlight=False, soft_wrap=True)
+    return _FAILED if result.level == "fail" else 0
 
 
 def _compare(options: Namespace, console: Console) -> int:
-    from equisparse.tasks.compare import compare_runs
+    from equisparse.tasks.compare import compare
 
-    path = compare_runs(options.runs, Path(options.out))
+    path = compare(options.runs, options.out)
     console.print(f"written: {path}", markup=False, highlight=False, soft_wrap=True)
     return 0
 
 
 def _export(options: Namespace, console: Console) -> int:
-    from equisparse.report.paper.export import write_figures, write_tables
-    from equisparse.run.folder import read_run
+    from equisparse.tasks.export import export
 
-    run, folder = read_run(options.run), Path(options.out)
-    written = [*write_figures(run, folder, ("png", "svg")), *write_tables(run, folder)]
-    console.print(f"{len(written)} files written: {folder}", markup=False, highlight=False, soft_wrap=True)
+    written = export(options.run, options.out)
+    console.print(f"{len(written)} files written: {options.out}", markup=False, highlight=False, soft_wrap=True)
     return 0
 
 
 def _orders(options: Namespace, console: Console) -> int:
     from equisparse.report.terminal.tables import orders_table
-    from equisparse.tasks.orders import scan_file
+    from equisparse.tasks.orders import orders
 
-    orders = scan_file(options.structure, _load(options), options.adapter, options.supercell, options.out)
+    base, cell = _base_options(options), options.supercell
+    ranked = orders(options.structure, options.base, options.adapter, supercell=cell, out=options.out, **base)
     rows = [
         (order.energy, float(order.moments.sum()), float(abs(order.moments).max()), order.count, order.signs)
-        for order in orders[: options.top]
+        for order in ranked[: options.top]
     ]
-    console.print(orders_table(rows, len(orders)))
+    console.print(orders_table(rows, len(ranked)))
     if options.out:
         console.print(f"written: {options.out}", markup=False, highlight=False, soft_wrap=True)
     return 0
 
 
 def _merge(options: Namespace, console: Console) -> int:
-    from equisparse.adapters.adapter import SPINS_STAY
-    from equisparse.adapters.file import load_adapter
-    from equisparse.tasks.checks import merge_files
+    from equisparse.tasks.merge import merge
 
-    backbone = _load(options)
-    check = merge_files(backbone, options.adapter, Path(options.out), options.frames)
-    adapter = load_adapter(options.adapter)
-    left = "" if adapter.spins is None else f"left out: {SPINS_STAY}\n"
-    lines = f"{check}\nwritten: {options.out}\n{left}{backbone.deployment_notes(Path(options.out))}"
+    frames = options.frames or "demo:valid"
+    merged = merge(options.base, options.adapter, options.out, frames=frames, **_base_options(options))
+    left = f"left out: {merged.left_out}\n" if merged.left_out else ""
+    lines = f"{merged.check}\nwritten: {merged.path}\n{left}{merged.notes}"
     console.print(lines, markup=False, highlight=False, soft_wrap=True)
     return 0
 
 
 def _combine(options: Namespace, console: Console) -> int:
-    from equisparse.tasks.combine import combine_files
+    from equisparse.adapters.arithmetic import made_of
+    from equisparse.tasks.combine import combine
 
-    base = (lambda: _load(options)) if options.base else None
-    text = combine_files(options.adapters, options.weights, Path(options.out), base)
+    base = _base_options(options)
+    combined = combine(options.adapters, options.weights, base=options.base, out=options.out, **base)
+    size = f"{Path(options.out).stat().st_size:,} bytes, {combined.stored_values:,} stored values ({combined.method})"
+    text = f"written: {options.out} = {made_of(combined)}\n{size}"
     console.print(text, markup=False, highlight=False, soft_wrap=True)
     return 0
 
 
 def _diff(options: Namespace, console: Console) -> int:
-    from equisparse.tasks.combine import diff_files
+    from equisparse.adapters.file import load_adapter
+    from equisparse.report.terminal.differences import difference_tables
 
-    for part in diff_files(options.first, options.second):
+    files = (options.first, options.second)
+    for part in difference_tables(files, *map(load_adapter, files)):
         console.print(part, highlight=False)
     return 0
 
 
-def _load(options: Namespace) -> Any:
-    """The base model of a command's options."""
-    from equisparse.backbones.registry import load_backbone
-
-    return load_backbone(
-        options.base,
+def _base_options(options: Namespace) -> LoadOptions:
+    """How the base model of a command is loaded."""
+    return LoadOptions(
         backbone=options.backbone,
         device=options.device,
         dtype=options.dtype,

@@ -32,6 +32,9 @@ from equisparse.data.labels import (
 )
 from equisparse.errors import DataError, MissingPackageError
 
+IN_MEMORY = "memory"
+"""Source of frames that were not read from a file."""
+
 _LMDB = ".aselmdb"
 _DATABASES = (".db", _LMDB)
 _OPENERS: Mapping[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
@@ -69,16 +72,50 @@ def read_frames(
     MissingPackageError
         If a format needs a package that is not installed.
     """
+    return _with_labels({path: _read_images(path) for path in find_files(pattern)}, keys, units)
+
+
+def label_frames(
+    images: Sequence[Atoms],
+    keys: LabelKeys | None = None,
+    units: LabelUnits | None = None,
+    *,
+    source: str = IN_MEMORY,
+) -> list[LabelledFrame]:
+    """Labelled frames of structures in memory; their labels are found as in a file.
+
+    Parameters
+    ----------
+    images : sequence of Atoms
+        With labels in `info`, `arrays` or the results of a calculator; not changed.
+    keys : LabelKeys, optional
+        Names of the labels; by default the usual names are tried.
+    units : LabelUnits, optional
+        Units of the labels; by default eV, Angstrom and the stress of ASE.
+    source : str
+        Name of the structures in messages, in place of a file.
+
+    Raises
+    ------
+    DataError
+        If a named key is in no structure, or a structure has no atoms or a position that is not finite.
+    """
+    return _with_labels({source: list(images)}, keys, units)
+
+
+def _with_labels(
+    images: Mapping[str, Sequence[Atoms]], keys: LabelKeys | None, units: LabelUnits | None
+) -> list[LabelledFrame]:
+    """Labelled frames of the structures of each source."""
     keys, units = keys or LabelKeys(), units or LabelUnits()
-    images = {path: _read_images(path) for path in find_files(pattern)}
-    stored = {path: [stored_values(atoms) for atoms in frames] for path, frames in images.items()}
+    stored = {source: [stored_values(atoms) for atoms in frames] for source, frames in images.items()}
     require_keys(keys, {name for values in stored.values() for frame in values for name in frame})
-    return [
-        _labelled(atoms, values, choose, units, path, index)
-        for path, frames in images.items()
-        for choose in [choose_names(stored[path], keys)]
-        for index, (atoms, values) in enumerate(zip(frames, stored[path], strict=True))
-    ]
+    labelled = []
+    for source, frames in images.items():
+        names = choose_names(stored[source], keys)
+        for index, (atoms, values) in enumerate(zip(frames, stored[source], strict=True)):
+            labelled.append(_labelled(atoms, values, names, units, source, index))
+    return labelled
 
 
 def find_files(pattern: str | Path | Sequence[str | Path]) -> list[str]:

@@ -59,7 +59,7 @@ class MergeCheck:
         )
 
 
-def merge(backbone: AbstractBackbone, adapter: Adapter, path: Path, frames: Sequence[Atoms]) -> MergeCheck:
+def write_merged(backbone: AbstractBackbone, adapter: Adapter, path: Path, frames: Sequence[Atoms]) -> MergeCheck:
     """Write the native checkpoint of base plus adapter, reload it with the upstream's calculator, and compare.
 
     A spin layer stays behind, on both sides of the comparison: see `equisparse.adapters.adapter.SPINS_STAY`.

@@ -1,13 +1,12 @@
 """What a fine-tune with spins needs besides: the spin layer, and the labels that it can learn from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
-from rich.console import Console
 
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.config.finetune import FinetuneConfig
@@ -24,9 +23,11 @@ _MAGNETIC = 0.25
 
 
 def spin_setup(
-    config: FinetuneConfig, splits: Splits, backbone: AbstractBackbone, console: Console
+    config: FinetuneConfig, splits: Splits, backbone: AbstractBackbone, notice: Callable[[str, str], None]
 ) -> tuple[SpinModel | None, Splits]:
     """Untrained spin layer on a backbone, and the splits with the labels it learns from; nothing new without `spin`.
+
+    `notice` is told about the layer: a topic and a sentence.
 
     Raises
     ------
@@ -58,12 +59,11 @@ def spin_setup(
     model = SpinModel(backbone, layer, magnetic_forces=forces and chosen == "given")
     lengths = ", ".join(f"{chemical_symbols[z]} {scale:.2f} muB" for z, scale in options.scales.items())
     read = "as given" if chosen == "given" else "by their directions"
-    console.print(
-        f"spins    layer of {layer.n_parameters:,} parameters, width {options.channels}, cutoff {options.cutoff:g} "
+    notice(
+        "spins",
+        f"layer of {layer.n_parameters:,} parameters, width {options.channels}, cutoff {options.cutoff:g} "
         f"Angstrom, learning rate {config.spin_lr:g}; spins {read}, "
         f"{lengths} on average",
-        highlight=False,
-        soft_wrap=True,
     )
     parts = (labelled_for(options, part, everywhere=everywhere) for part in (splits.train, splits.valid, splits.test))
     return model, Splits(*parts)

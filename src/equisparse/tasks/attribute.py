@@ -1,10 +1,8 @@
 """Causal attribution of a finished run on its validation frames."""
 
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
 from equisparse.adapters.file import load_adapter
 from equisparse.backbones.base import AbstractBackbone
@@ -13,58 +11,60 @@ from equisparse.deploy.calculator import check_adapter
 from equisparse.errors import InputError
 from equisparse.files import make_folder, write_rows
 from equisparse.inputs.splits import load_base, read_splits
-from equisparse.interpret.attribution import FrameErrors, attribute, check_grouping, group_blocks
+from equisparse.interpret import attribution
+from equisparse.interpret.attribution import AttributionRow, FrameErrors
 from equisparse.report.html.document import write_report
-from equisparse.run.folder import ATTRIBUTION, CONFIG, read_run
+from equisparse.run.folder import ATTRIBUTION, CONFIG
 from equisparse.tasks.results import ADAPTER
+from equisparse.tasks.runs import RunLike, opened_run
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.predict import evaluate
 
 
-def attribute_run(folder: str | Path, by: str, console: Console, *, frames: int = 50, device: str = "auto") -> Path:
-    """Write what each group of a run's change does to its validation errors, and make the report again.
+def attribute(run: RunLike, by: str = "layer", *, frames: int = 50, device: str = "auto") -> list[AttributionRow]:
+    """Errors of a run without each part of its change, and with that part alone, on its validation frames.
+
+    The table is written to the folder of the run, and its report is written again.
 
     Parameters
     ----------
-    folder : str or Path
-        Of a finished run; its data files are read again, from where its configuration names them.
+    run : str, Path or Run
+        A finished run, or its folder; its data files are read again, from where its configuration names them.
     by : str
         One of `equisparse.interpret.attribution.GROUPINGS`, or ``element``.
-    console : Console
     frames : int
-        At most so many validation frames, evenly spread.
+        Most validation frames that are used, evenly spread.
     device : str
 
     Returns
     -------
-    Path
-        The table.
+    list of AttributionRow
+        One per group.
 
     Raises
     ------
     EquisparseError
-        If the folder holds no finished run, the data are gone, or `by` or `frames` has no meaning.
+        If the folder holds no finished run, the data are gone, or `by` or `frames` is invalid.
     """
-    folder = read_run(folder).folder
+    folder = opened_run(run).folder
     config = read_config(folder / CONFIG)
     if frames < 1:
         raise InputError("Errors need frames.", given=f"--frames {frames}", expected="1 or more")
-    check_grouping(by)
+    attribution.check_grouping(by)
     adapter = load_adapter(folder / ADAPTER)
     adapter.check_spin_free("attributing errors to")
     backbone = load_base(config, device)
     check_adapter(backbone, adapter)
-    groups = group_blocks(adapter.layout, by, backbone.element_order)
+    groups = attribution.group_blocks(adapter.layout, by, backbone.element_order)
     valid = read_splits(config).valid
-    chosen = [valid[number] for number in np.linspace(0, len(valid) - 1, min(frames, len(valid))).astype(int)]
-    dataset = FrameDataset(backbone, chosen, dict(adapter.shifts))
-    rows = attribute(adapter, backbone.model, groups, lambda: _errors(backbone, dataset))
+    indices = np.linspace(0, len(valid) - 1, min(frames, len(valid))).astype(int)
+    dataset = FrameDataset(backbone, [valid[index] for index in indices], dict(adapter.shifts))
+    rows = attribution.attribute(adapter, backbone.model, groups, lambda: _errors(backbone, dataset))
     path = folder / ATTRIBUTION.format(by)
     make_folder(path.parent)
     write_rows(path, [asdict(row) for row in rows])
-    console.print(f"{len(rows)} groups on {len(chosen)} validation frames", markup=False, highlight=False)
     write_report(folder)
-    return path
+    return rows
 
 
 def _errors(backbone: AbstractBackbone, dataset: FrameDataset) -> FrameErrors:

@@ -12,7 +12,7 @@ from equisparse.adapters.file import load_adapter
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.registry import load_backbone
 from equisparse.deploy.calculator import BankCalculator, adapted_calculator
-from equisparse.deploy.ensemble import ensemble_calculator
+from equisparse.deploy.ensemble_calculator import ensemble_calculator
 from equisparse.errors import InputError
 
 AdapterLike = str | Path | Adapter

@@ -1,57 +1,53 @@
-"""Commands on adapter files: combine several into one, show how two differ."""
+"""Add, subtract and scale adapters."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import RenderableType
-
-from equisparse.adapters.arithmetic import combine, made_of
-from equisparse.adapters.file import ADAPTER, load_adapter, save_adapter
-from equisparse.backbones.base import AbstractBackbone
+from equisparse.adapters import arithmetic
+from equisparse.adapters.adapter import Adapter
+from equisparse.adapters.file import save_adapter
 from equisparse.files import make_folder
-from equisparse.report.terminal.differences import difference_tables
+from equisparse.inputs.adapters import AdapterLike, adapter_name, loaded_adapter
+from equisparse.inputs.base import Base, LoadOptions, loaded_base
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
-def combine_files(
-    files: Sequence[str], weights: Sequence[float], out: Path, base: Callable[[], AbstractBackbone] | None
-) -> str:
-    """Write the weighted sum of adapter files; a line about what was written.
+def combine(
+    adapters: Sequence[AdapterLike],
+    weights: Sequence[float],
+    *,
+    base: Base | None = None,
+    out: str | Path | None = None,
+    **load_options: "Unpack[LoadOptions]",
+) -> Adapter:
+    """Weighted sum of adapters: weights ``[1, 1]`` add two, ``[1, -1]`` subtract, ``[0.5]`` scales one.
 
     Parameters
     ----------
-    files : sequence of str
+    adapters : sequence of str, Path or Adapter
+        One or more of the same base.
     weights : sequence of float
-        One a file.
-    out : Path
-        Target.
-    base : callable, optional
-        Loads the base model; called only if the files could be read.
+        One per adapter.
+    base : str, Path or AbstractBackbone, optional
+        Base model; needed only for adapters that multiply weights (method ``scale``).
+    out : str or Path, optional
+        File that gets the result.
+    **load_options
+        How a base given by name is loaded; see `equisparse.inputs.base.LoadOptions`.
 
     Raises
     ------
     EquisparseError
         If a file cannot be read, or the adapters cannot be combined.
     """
-    adapters = [load_adapter(file) for file in files]
-    backbone = None if base is None else base()
-    combined = combine(adapters, weights, names=[_name(Path(file)) for file in files], backbone=backbone)
-    make_folder(out.parent)
-    size = save_adapter(combined, out)
-    size_line = f"{size:,} bytes, {combined.stored_values:,} stored values ({combined.method})"
-    return f"written: {out} = {made_of(combined)}\n{size_line}"
-
-
-def _name(file: Path) -> str:
-    """Name of an adapter file, with that of its run where it has the name that all runs give it."""
-    return f"{file.resolve().parent.name}/{file.name}" if file.name == ADAPTER else file.name
-
-
-def diff_files(first: str, second: str) -> Iterator[RenderableType]:
-    """Tables of how two adapter files differ; no base model is needed.
-
-    Raises
-    ------
-    EquisparseError
-        If a file cannot be read, or the adapters cannot be compared.
-    """
-    return difference_tables((first, second), load_adapter(first), load_adapter(second))
+    changes = [loaded_adapter(adapter) for adapter in adapters]
+    backbone = None if base is None else loaded_base(base, load_options)
+    names = [adapter_name(adapter) for adapter in adapters]
+    combined = arithmetic.combine(changes, weights, names=names, backbone=backbone)
+    if out is not None:
+        make_folder(Path(out).parent)
+        save_adapter(combined, Path(out))
+    return combined

@@ -2,32 +2,39 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.console import Console
 
-from equisparse.adapters.ensemble import Ensemble, Scales, write_ensemble
+from equisparse.adapters.ensemble import Ensemble, Scales, read_ensemble, write_ensemble
 from equisparse.adapters.file import ADAPTER, load_adapter
 from equisparse.config.finetune import EnsembleConfig, FinetuneConfig
 from equisparse.deploy.calculator import check_adapter
 from equisparse.errors import InputError
+from equisparse.inputs.frames import Frames
 from equisparse.inputs.splits import load_base
 from equisparse.interpret.calibration import Floats, bins, judge, spread_scale
+from equisparse.methods.base import AbstractMethod
 from equisparse.report.paper.figures import reliability, save
-from equisparse.run.folder import PREDICTIONS
+from equisparse.run.folder import PREDICTIONS, Run
 from equisparse.run.predictions import SplitPredictions, load_predictions
-from equisparse.tasks.finetune import finetune, prepare_folder
+from equisparse.tasks.arguments import configuration, store_frames
+from equisparse.tasks.finetune import finetune_config, prepare_folder
+from equisparse.tasks.listener import Listener
 from equisparse.training.fit import CHECKPOINTS, LAST, environment_rank
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from equisparse.tasks.options import FinetuneOptions
 
 RELIABILITY = "reliability.png"
 FITTED_ON = "valid"
 """Split that the scales are fitted on: it chose the best epoch, but no member was trained on it."""
 _LAST_WRITTEN = "report.html"
-_WEAK = 0.2
-"""Rank correlation below which spreads say little about single errors."""
-_UNITS = {
+QUANTITY_UNITS = {
     "energy": ("energy (meV/atom)", 1e3),
     "forces": ("force components (meV/Angstrom)", 1e3),
     "stress": ("stress components (eV/Angstrom^3)", 1.0),
@@ -43,15 +50,67 @@ class Deviations:
     spreads: Floats
 
 
-def train_ensemble(config: EnsembleConfig, console: Console | None = None) -> Path:
-    """Fine-tune all members, one after the other, and calibrate their spread.
+@dataclass(frozen=True)
+class EnsembleRun:
+    """A finished ensemble.
+
+    Parameters
+    ----------
+    folder : Path
+        For `equisparse.calculator`.
+    members : tuple of Run
+    """
+
+    folder: Path
+    members: tuple[Run, ...]
+
+    @cached_property
+    def ensemble(self) -> Ensemble:
+        """Adapters of the members, the scales of their spread, and how well the scaled spread fits."""
+        return read_ensemble(self.folder)
+
+
+def ensemble(
+    train: Frames,
+    *,
+    members: int = 5,
+    valid: Frames | None = None,
+    test: Frames | None = None,
+    replay: Frames | None = None,
+    base: str | Path = "7net-0",
+    method: str | AbstractMethod | None = None,
+    out: str | Path = "equisparse-ensemble",
+    listener: Listener | None = None,
+    **options: "Unpack[FinetuneOptions]",
+) -> EnsembleRun:
+    """Fine-tune several members that differ in their seed, and calibrate their spread.
+
+    Parameters
+    ----------
+    train, valid, test, replay, method, listener, **options
+        As in `equisparse.finetune`. The seed is that of the first member; ``resume=True`` keeps finished members.
+    members : int
+        Two or more.
+    base : str or Path
+        Name or file of the base model.
+    out : str or Path
+        Folder of the ensemble; each member is a run in a folder of its own.
+
+    Raises
+    ------
+    EquisparseError
+        If any input cannot be used; before the first training starts.
+    """
+    parts = {"train": train, "valid": valid, "test": test, "replay": replay}
+    chosen = {**options, "out": str(out), "members": members}
+    config = configuration(EnsembleConfig, parts, base, method, chosen)
+    return ensemble_config(store_frames(config, parts), listener=listener)
+
+
+def ensemble_config(config: EnsembleConfig, *, listener: Listener | None = None) -> EnsembleRun:
+    """Fine-tune all members of an ensemble as a configuration says, one after the other, and calibrate their spread.
 
     With ``config.resume`` finished members are kept and the one that was cut off goes on.
-
-    Returns
-    -------
-    Path
-        The folder, for `equisparse.calculator`.
 
     Raises
     ------
@@ -65,24 +124,21 @@ def train_ensemble(config: EnsembleConfig, console: Console | None = None) -> Pa
             cause="members share one model in memory, and a spin layer is a model of its own",
             next_step="leave --spin out, or train single runs with `equisparse finetune --spin --seed N`",
         )
-    leads = environment_rank() == 0
-    shown = console if console and leads else Console(quiet=True)
+    is_rank_zero = environment_rank() == 0
+    listener = listener if listener and is_rank_zero else Listener()
     members = [config.member(number) for number in range(config.members)]
-    for member in members if leads else ():
+    for member in members if is_rank_zero else ():
         prepare_folder(member)
     finished = [member for member in members if (Path(member.out) / _LAST_WRITTEN).exists()]
     _check_finished(finished)
     for number, member in enumerate(members):
-        title = f"member {number + 1} of {len(members)}, seed {member.seed}"
-        if member in finished:
-            shown.print(f"{title}: finished before", highlight=False)
-        else:
-            shown.rule(title, align="left")
-            finetune(_continued(member), console)
+        listener.member_started(number, len(members), member.seed, finished_before=member in finished)
+        if member not in finished:
+            finetune_config(_continued(member), listener=listener)
     folder = Path(config.out)
-    if leads:
-        calibrate(folder, [Path(member.out).name for member in members], shown)
-    return folder
+    if is_rank_zero:
+        calibrate(folder, [Path(member.out).name for member in members])
+    return EnsembleRun(folder, tuple(Run(Path(member.out)) for member in members))
 
 
 def _check_finished(members: Sequence[FinetuneConfig]) -> None:
@@ -100,8 +156,8 @@ def _continued(member: FinetuneConfig) -> FinetuneConfig:
     return replace(member, resume=member.resume and begun)
 
 
-def calibrate(folder: Path, members: Sequence[str], console: Console) -> None:
-    """Fit scales on the validation frames, judge them on all splits that were not trained on, write and print.
+def calibrate(folder: Path, members: Sequence[str]) -> None:
+    """Fit scales on the validation frames, judge them on all splits that were not trained on, and write both.
 
     Raises
     ------
@@ -116,7 +172,6 @@ def calibrate(folder: Path, members: Sequence[str], console: Console) -> None:
     judged = "test" if "test" in splits else FITTED_ON
     save(reliability(list(_panels(splits[judged], scales, numbers[judged])), label=judged), folder / RELIABILITY)
     write_ensemble(folder, list(members), Scales(**scales), {"fitted_on": FITTED_ON, "splits": numbers})
-    console.print("\n".join(_lines(folder, scales, numbers)), markup=False, highlight=False, soft_wrap=True)
 
 
 def _judged(found: Mapping[str, Deviations], scales: Mapping[str, float]) -> dict[str, dict[str, Any]]:
@@ -163,28 +218,9 @@ def _panels(
 ) -> Iterator[tuple[str, list[tuple[float, float]], list[tuple[float, float]], str]]:
     """Panels of the reliability figure."""
     for quantity, row in numbers.items():
-        (unit, factor), part = _UNITS[quantity], found[quantity]
+        (unit, factor), part = QUANTITY_UNITS[quantity], found[quantity]
         raw, scaled = (bins(factor * part.errors, factor * scale * part.spreads) for scale in (1.0, scales[quantity]))
         text = (
             f"scale {scales[quantity]:.2f}\nSpearman {row['spearman']:.2f}\nmiscalibration {row['miscalibration']:.3f}"
         )
         yield unit, raw, scaled, text
-
-
-def _lines(
-    folder: Path, scales: Mapping[str, float], numbers: Mapping[str, Mapping[str, Mapping[str, Any]]]
-) -> Iterator[str]:
-    """What the calibration found, as lines of text."""
-    yield f"spread of the ensemble, scaled on the {FITTED_ON} frames"
-    for split, found in numbers.items():
-        for quantity, row in found.items():
-            unit, factor = _UNITS[quantity]
-            yield (
-                f"{split:6} {unit}: RMSE {factor * row['rmse']:.3g}, spread {factor * row['spread']:.3g} "
-                f"(scale {scales[quantity]:.2f}), Spearman {row['spearman']:.2f}, within one spread "
-                f"{row['within_one']:.0%}, two {row['within_two']:.0%}, miscalibration {row['miscalibration']:.3f}"
-            )
-            if row["spearman"] < _WEAK:
-                yield f"       {quantity}: the spread hardly tells small errors from large ones; do not rank by it"
-    yield f"ensemble {folder}: equisparse.calculator(base, '{folder}') gives results['forces_std']"
-    yield f"plot     {folder / RELIABILITY}"

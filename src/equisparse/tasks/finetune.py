@@ -1,8 +1,9 @@
 """One fine-tune from frames to files, in the order it happens."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -10,108 +11,127 @@ from equisparse.adapters.adapter import Adapter
 from equisparse.backbones.base import AbstractBackbone, Predictor
 from equisparse.blocks import Layout
 from equisparse.config.finetune import FinetuneConfig
+from equisparse.data.audit.finding import Finding
+from equisparse.data.references import ReferenceFit
 from equisparse.errors import InputError
 from equisparse.files import make_folder, write_text
+from equisparse.inputs.base import Base
+from equisparse.inputs.frames import Frames
 from equisparse.inputs.spins import spin_setup
 from equisparse.inputs.splits import Splits, choose_method, load_base, read_kept, read_splits, small_pieces
+from equisparse.magnetism.model import SpinModel
 from equisparse.methods.base import AbstractMethod
 from equisparse.robustness.retention import retention
+from equisparse.run.folder import CONFIG, Run
+from equisparse.tasks.arguments import configuration, store_frames
+from equisparse.tasks.listener import Listener, Plan
 from equisparse.tasks.results import ADAPTER, Outcome, write_results
-from equisparse.tasks.stages import check_frames, evaluate_all, fit_references, judged, train_adapter
+from equisparse.tasks.stages import Stage, check_frames, evaluate_all, fit_references, judged, train_adapter
 from equisparse.training.anchor import LayerRows, layer_rows
 from equisparse.training.dataset import FrameDataset
-from equisparse.training.fit import CHECKPOINTS, LAST, check_resumable, environment_rank
+from equisparse.training.fit import CHECKPOINTS, LAST, FitResult, check_resumable, environment_rank
 from equisparse.training.options import TrainingOptions
 from equisparse.training.predict import evaluate
 from equisparse.training.replay import Replay, replay_of
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
-@dataclass(frozen=True)
-class FinetuneResult:
-    """What a fine-tune leaves.
+    from equisparse.tasks.options import FinetuneOptions
+
+
+def finetune(
+    train: Frames,
+    *,
+    valid: Frames | None = None,
+    test: Frames | None = None,
+    replay: Frames | None = None,
+    base: Base = "7net-0",
+    method: str | AbstractMethod | None = None,
+    out: str | Path = "equisparse-run",
+    listener: Listener | None = None,
+    **options: "Unpack[FinetuneOptions]",
+) -> Run:
+    """Fine-tune a base model on frames.
+
+    Frames in memory are written to the folder of the run, and a method given as an object becomes its name and options,
+    so that ``config.yaml`` describes the run completely.
 
     Parameters
     ----------
-    folder : Path
-        With ``adapter.safetensors``, the merged checkpoint if the method changes weights, ``metrics.json``,
-        ``metrics.csv``, ``config.yaml``, ``report.html``, the tables it is made from (``predictions/``,
-        ``interpretation/``, ``findings.json``), ``figures/`` and ``checkpoints/``.
-    adapter : Adapter
-    metrics : dict
-        Contents of ``metrics.json``; empty in all but the first of several processes.
-    """
+    train : files, globs, a packaged set, Atoms or labelled frames
+        Training frames.
+    valid : as `train`, optional
+        Frames that the best epoch is chosen by; by default a part of the training frames.
+    test : as `train`, optional
+        Frames that are evaluated at the end.
+    replay : as `train`, optional
+        Structures on which to preserve the base model's predictions; ``probe`` stands for the packaged ones.
+    base : str, Path or AbstractBackbone
+        Base model; a loaded one is untouched afterwards.
+    method : str or AbstractMethod, optional
+        Name of the method, or the method itself, such as ``equisparse.LowRank(rank=4)``.
+    out : str or Path
+        Folder of the results.
+    listener : Listener, optional
+        Is told what happens; nothing is shown by default.
+    **options
+        The other fields of `equisparse.FinetuneConfig`, such as ``changed=0.03``, ``epochs=20``, ``device="cuda"``.
 
-    folder: Path
-    adapter: Adapter
-    metrics: dict[str, Any]
-
-
-def finetune(config: FinetuneConfig, console: Console | None = None) -> FinetuneResult:
-    """Fine-tune a base model on a user's frames.
-
-    Parameters
-    ----------
-    config : FinetuneConfig
-    console : Console, optional
-        Where progress is shown; nowhere if not given.
+    Returns
+    -------
+    Run
+        With `metrics`, `adapter` and all tables of the run.
 
     Raises
     ------
     EquisparseError
         If any input cannot be used; before training starts, and with nothing lost.
     """
-    leads = environment_rank() == 0
-    console = console if console and leads else Console(quiet=True)
-    folder = prepare_folder(config) if leads else Path(config.out)
-    splits = read_splits(config)
-    backbone = load_base(config)
-    if config.resume:
-        check_resumable(folder, backbone)
-    method, layout = choose_method(config, backbone.layout())
-    options = config.training.resolved(len(splits.train), method.learning_rate)
-    _announce(console, config, splits, backbone, method, options)
+    parts = {"train": train, "valid": valid, "test": test, "replay": replay}
+    config = configuration(FinetuneConfig, parts, base, method, {**options, "out": str(out)})
+    prepare_folder(config)
+    loaded = base if isinstance(base, AbstractBackbone) else None
+    return finetune_config(store_frames(config, parts), base=loaded, listener=listener)
 
-    check_frames(splits, None, backbone, console, force=config.force, spins=config.spin)
-    if config.fast and backbone.accelerate(small_pieces(splits.train)):
-        console.print("speed    the base's faster form, equal in a self-check", highlight=False)
-    spins, splits = spin_setup(config, splits, backbone, console)
-    model = spins or backbone
-    unshifted = {name: FrameDataset(model, frames, {}) for name, frames in splits.items()}
-    base = evaluate_all(model, unshifted)
-    kept = FrameDataset(model, read_kept(config, backbone, splits.train), {})
-    replay = _replay(config, options, model, kept, console)
-    layers = _layers(options, method, layout, backbone, model, kept)
-    findings = check_frames(splits, base.evaluations["train"], backbone, console, force=config.force, spins=config.spin)
-    references = fit_references(backbone, splits, base.evaluations["train"])
-    datasets = {name: dataset.with_shifts(references.shifts) for name, dataset in unshifted.items()}
 
-    if leads:
-        write_text(
-            folder / "config.yaml", replace(config, epochs=options.epochs, lr=options.lr, resume=False).to_yaml()
-        )
-    drawn = {"train": datasets["train"].bootstrapped(config.seed)} if config.bootstrap else {}
-    adapter, fitted = train_adapter(
-        backbone,
-        method,
-        layout,
-        datasets | drawn,
-        options,
-        folder,
-        spins=spins,
-        replay=replay,
-        layers=layers,
-        resume=config.resume,
-        console=console,
-    )
-    if not leads:
-        return FinetuneResult(folder, adapter, {})
-    with adapter.applied(backbone.model):
-        final = evaluate_all(model, datasets)
+def finetune_config(
+    config: FinetuneConfig, *, base: AbstractBackbone | None = None, listener: Listener | None = None
+) -> Run:
+    """Fine-tune as a configuration says.
 
-    stages = {"base": base, "refit": judged(base.evaluations, datasets), "final": final}
-    forgotten = retention(backbone, adapter)
-    outcome = Outcome(adapter, stages, fitted, references, splits, config.seed, findings, forgotten)
-    return FinetuneResult(folder, adapter, write_results(folder, backbone, outcome, console))
+    Parameters
+    ----------
+    config : FinetuneConfig
+    base : AbstractBackbone, optional
+        The base that the configuration names, if it is loaded already; untouched afterwards.
+    listener : Listener, optional
+        Is told what happens; nothing is shown by default.
+
+    Raises
+    ------
+    EquisparseError
+        If any input cannot be used; before training starts, and with nothing lost.
+    """
+    is_rank_zero = environment_rank() == 0
+    listener = listener if listener and is_rank_zero else Listener()
+    folder = prepare_folder(config) if is_rank_zero else Path(config.out)
+    setup = _set_up(config, base, folder, listener)
+    start = _measure_base(setup, listener)
+    if is_rank_zero:
+        _write_config(folder, config, setup.options)
+    adapter, fitted = _train(setup, start, folder, listener)
+    if not is_rank_zero:
+        return Run(folder)
+    with adapter.applied(setup.backbone.model):
+        final = evaluate_all(setup.model, start.datasets)
+    stages = {"base": start.base, "refit": judged(start.base.evaluations, start.datasets), "final": final}
+    forgotten = retention(setup.backbone, adapter)
+    outcome = Outcome(adapter, stages, fitted, start.references, setup.splits, config.seed, start.findings, forgotten)
+    write_results(folder, setup.backbone, outcome, Console(quiet=True))
+    run = Run(folder)
+    listener.finished(run)
+    return run
 
 
 def prepare_folder(config: FinetuneConfig) -> Path:
@@ -134,53 +154,136 @@ def prepare_folder(config: FinetuneConfig) -> Path:
     return make_folder(folder)
 
 
-def _layers(
-    options: TrainingOptions,
-    method: AbstractMethod,
-    layout: Layout,
-    backbone: AbstractBackbone,
-    model: Predictor,
-    kept: FrameDataset,
-) -> dict[str, LayerRows] | None:
-    """What the layers of the base give on structures to stay with it on, where the anchor asks for that."""
-    if not (options.anchor and method.keeps_base and len(kept)):
-        return None
-    return layer_rows(backbone.model, layout, lambda: evaluate(model, kept), options.seed)
+@dataclass(frozen=True)
+class _Setup:
+    """Everything that a fine-tune starts from.
+
+    Parameters
+    ----------
+    config : FinetuneConfig
+    splits : Splits
+        With the labels that the model can learn from.
+    backbone : AbstractBackbone
+    method, layout
+        The method, and the tensors that it may change.
+    options : TrainingOptions
+        With every default turned into a number.
+    spins : SpinModel or None
+        Untrained spin layer on the backbone.
+    """
+
+    config: FinetuneConfig
+    splits: Splits
+    backbone: AbstractBackbone
+    method: AbstractMethod
+    layout: Layout
+    options: TrainingOptions
+    spins: SpinModel | None
+
+    @property
+    def model(self) -> Predictor:
+        """The model that is trained."""
+        return self.spins or self.backbone
 
 
-def _replay(
-    config: FinetuneConfig, options: TrainingOptions, model: Predictor, kept: FrameDataset, console: Console
-) -> Replay | None:
-    """Structures to replay, if any were asked for, and a line about them."""
-    if not config.replay:
+@dataclass(frozen=True)
+class _Start:
+    """What is known of the base before training.
+
+    Parameters
+    ----------
+    datasets : mapping of str to FrameDataset
+        Splits with the shifted reference energies.
+    base : Stage
+        Predictions and errors of the base.
+    findings : list of Finding
+    references : ReferenceFit
+    kept : FrameDataset
+        Structures on which to preserve the base model's predictions.
+    """
+
+    datasets: dict[str, FrameDataset]
+    base: Stage
+    findings: Sequence[Finding]
+    references: ReferenceFit
+    kept: FrameDataset
+
+
+def _set_up(config: FinetuneConfig, base: AbstractBackbone | None, folder: Path, listener: Listener) -> _Setup:
+    """Read frames, load the base, choose the method, and audit what needs no prediction."""
+    splits = read_splits(config)
+    backbone = load_base(config) if base is None else base
+    if base is not None:
+        base.check_untouched()
+    if config.resume:
+        check_resumable(folder, backbone)
+    method, layout = choose_method(config, backbone.layout())
+    options = config.training.resolved(len(splits.train), method.learning_rate)
+    sizes = {name: len(frames) for name, frames in splits.items()}
+    listener.planned(Plan(config.base, backbone, sizes, method, options))
+    check_frames(splits, None, backbone, listener, force=config.force, spins=config.spin)
+    if config.fast and backbone.accelerate(small_pieces(splits.train)):
+        listener.notice("speed", "the base's faster form, equal in a self-check")
+    spins, splits = spin_setup(config, splits, backbone, listener.notice)
+    return _Setup(config, splits, backbone, method, layout, options, spins)
+
+
+def _measure_base(setup: _Setup, listener: Listener) -> _Start:
+    """Predict all frames with the base, audit the labels against it, and fit the reference energies."""
+    config, splits, backbone = setup.config, setup.splits, setup.backbone
+    unshifted = {name: FrameDataset(setup.model, frames, {}) for name, frames in splits.items()}
+    base = evaluate_all(setup.model, unshifted)
+    train = base.evaluations["train"]
+    findings = check_frames(splits, train, backbone, listener, force=config.force, spins=config.spin)
+    references = fit_references(backbone, splits, train)
+    datasets = {name: dataset.with_shifts(references.shifts) for name, dataset in unshifted.items()}
+    kept = FrameDataset(setup.model, read_kept(config, backbone, splits.train), {})
+    return _Start(datasets, base, findings, references, kept)
+
+
+def _write_config(folder: Path, config: FinetuneConfig, options: TrainingOptions) -> None:
+    """Write the configuration with the number of epochs and the learning rate that were chosen."""
+    write_text(folder / CONFIG, replace(config, epochs=options.epochs, lr=options.lr, resume=False).to_yaml())
+
+
+def _train(setup: _Setup, start: _Start, folder: Path, listener: Listener) -> tuple[Adapter, FitResult]:
+    """Train the method, and the spin layer where there is one."""
+    config, datasets = setup.config, dict(start.datasets)
+    replay = _replay(setup, start.kept, listener)
+    layers = _layers(setup, start.kept)
+    if config.bootstrap:
+        datasets["train"] = datasets["train"].bootstrapped(config.seed)
+    return train_adapter(
+        setup.backbone,
+        setup.method,
+        setup.layout,
+        datasets,
+        setup.options,
+        folder,
+        spins=setup.spins,
+        replay=replay,
+        layers=layers,
+        resume=config.resume,
+        listener=listener,
+    )
+
+
+def _layers(setup: _Setup, kept: FrameDataset) -> dict[str, LayerRows] | None:
+    """Activations of the base's layers on the kept structures, if the anchor needs them."""
+    if not (setup.options.anchor and setup.method.keeps_base and len(kept)):
         return None
-    replay = replay_of(model, kept.frames, seed=options.seed)
-    console.print(
-        f"replay   {len(replay.learned)} structures, {options.replay_batch_size} a step, weight "
-        f"{options.replay_weight:g}; {len(replay.held)} held out, weight {options.drift_weight:g} in the best epoch",
-        highlight=False,
-        soft_wrap=True,
+    return layer_rows(setup.backbone.model, setup.layout, lambda: evaluate(setup.model, kept), setup.options.seed)
+
+
+def _replay(setup: _Setup, kept: FrameDataset, listener: Listener) -> Replay | None:
+    """Structures to replay, if any were asked for."""
+    if not setup.config.replay:
+        return None
+    options = setup.options
+    replay = replay_of(setup.model, kept.frames, seed=options.seed)
+    listener.notice(
+        "replay",
+        f"{len(replay.learned)} structures, {options.replay_batch_size} a step, weight {options.replay_weight:g}; "
+        f"{len(replay.held)} held out, weight {options.drift_weight:g} in the best epoch",
     )
     return replay
-
-
-def _announce(
-    console: Console,
-    config: FinetuneConfig,
-    splits: Splits,
-    backbone: AbstractBackbone,
-    method: AbstractMethod,
-    options: TrainingOptions,
-) -> None:
-    """What is about to happen, in four lines."""
-    sizes = ", ".join(f"{len(frames)} {name}" for name, frames in splits.items())
-    wishes = ", ".join(f"{key}={value}" for key, value in method.options().items() if value is not None)
-    lines = (
-        f"base     {config.base} ({backbone.name} {backbone.identity.version}, sha256 {backbone.identity.sha256[:12]}) "
-        f"on {backbone.device}, {config.dtype}",
-        f"frames   {sizes}",
-        f"method   {method.name}" + (f" ({wishes})" if wishes else ""),
-        f"training {options.epochs} epochs of {options.steps_per_epoch(len(splits.train))} steps, batch "
-        f"{options.batch_size}, {options.optimizer}, learning rate {options.lr:g}, seed {options.seed}",
-    )
-    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)

@@ -3,69 +3,80 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ase.io
 
-from equisparse.adapters.file import load_adapter
-from equisparse.backbones.base import AbstractBackbone, check_elements
-from equisparse.data.read import read_frames
+from equisparse.backbones.base import check_elements
 from equisparse.deploy.calculator import check_adapter, spin_model
 from equisparse.errors import InputError
 from equisparse.files import make_folder, write_text
+from equisparse.inputs.adapters import AdapterLike, adapter_name, loaded_adapter
+from equisparse.inputs.base import Base, LoadOptions, loaded_base
+from equisparse.inputs.frames import Frames, load_frames
 from equisparse.magnetism.orders import Order, scan_orders
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
-def scan_file(
-    structure: str,
-    backbone: AbstractBackbone,
-    adapter_file: str,
+
+def orders(
+    structure: Frames,
+    base: Base,
+    adapter: AdapterLike,
+    *,
     supercell: Sequence[int] = (1, 1, 1),
-    out: str | None = None,
+    out: str | Path | None = None,
+    **load_options: "Unpack[LoadOptions]",
 ) -> list[Order]:
-    """Collinear magnetic orders of the first frame of a file, the lowest in energy first.
+    """Collinear magnetic orders of a structure, the lowest in energy first.
 
     Parameters
     ----------
-    structure : str
-        Any file that ASE reads; spins in it do not count.
-    backbone : AbstractBackbone
-        The base; untouched afterwards.
-    adapter_file : str
-        Of a run with ``--spin``.
+    structure : str, Path, Atoms or LabelledFrame
+        Of a file, the first frame counts; spins in it do not.
+    base : str, Path or AbstractBackbone
+        Base model; untouched afterwards.
+    adapter : str, Path or Adapter
+        Trained with a spin layer.
     supercell : three int
-    out : str, optional
+        Repetitions of the cell.
+    out : str or Path, optional
         Extended XYZ file that gets all orders, with their input spins as ``initial_magmoms``, predicted moments as
         ``predicted_magmoms``, and energies above the lowest as ``above_lowest_mev_per_atom``.
+    **load_options
+        How a base given by name is loaded; see `equisparse.inputs.base.LoadOptions`.
 
     Raises
     ------
     EquisparseError
         If a file, an element or the adapter cannot be used, or there are no orders or too many.
     """
-    adapter = load_adapter(adapter_file)
-    check_adapter(backbone, adapter)
-    model = spin_model(backbone, adapter)
+    change = loaded_adapter(adapter)
+    if len(supercell) != 3 or min(supercell) < 1:
+        raise InputError("Invalid supercell.", given=str(list(supercell)), expected="three positive integers: 2 2 1")
+    backbone = loaded_base(base, load_options)
+    check_adapter(backbone, change)
+    model = spin_model(backbone, change)
     if model is None:
         raise InputError(
-            "This adapter knows nothing of spins.",
-            given=adapter_file,
+            "This adapter has no spin layer.",
+            given=adapter_name(adapter),
             expected="an adapter of `equisparse finetune --spin`",
         )
-    if len(supercell) != 3 or min(supercell) < 1:
-        raise InputError("This is no supercell.", given=str(list(supercell)), expected="three numbers such as 2 2 1")
-    atoms = read_frames(structure)[0].atoms
+    atoms = load_frames(structure)[0].atoms
     check_elements(backbone, [atoms])
-    with adapter.applied(backbone.model):
-        orders = scan_orders(model, atoms, supercell)
+    with change.applied(backbone.model):
+        ranked = scan_orders(model, atoms, supercell)
     if out is not None:
-        _write(Path(out), orders)
-    return orders
+        _write(Path(out), ranked)
+    return ranked
 
 
-def _write(path: Path, orders: Sequence[Order]) -> None:
+def _write(path: Path, ranked: Sequence[Order]) -> None:
     """Write all orders as one extended XYZ file."""
     frames = []
-    for order in orders:
+    for order in ranked:
         frame = order.atoms.copy()
         frame.arrays["predicted_magmoms"] = order.moments
         frame.info = {"above_lowest_mev_per_atom": 1e3 * order.energy, "signs": order.signs, "count": order.count}

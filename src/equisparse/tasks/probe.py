@@ -3,14 +3,13 @@
 import io
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import ase.io
 import numpy as np
 from ase import Atoms
-from rich.console import Console
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.adapters.file import load_adapter
@@ -22,63 +21,80 @@ from equisparse.errors import InputError
 from equisparse.files import make_folder, write_rows, write_text
 from equisparse.inputs.splits import Splits, load_base, read_splits
 from equisparse.report.html.document import write_report
-from equisparse.report.terminal.tables import probe_table
 from equisparse.robustness import drift, scans, verdict
 from equisparse.robustness.dynamics import DynamicsOptions, DynamicsRow, dynamics
 from equisparse.robustness.predictions import Predictions, predictor
 from equisparse.robustness.retention import both_predictions
-from equisparse.run.folder import CONFIG, PROBE, read_run
+from equisparse.run.folder import CONFIG, PROBE
+from equisparse.tasks.listener import Listener
 from equisparse.tasks.results import ADAPTER
+from equisparse.tasks.runs import RunLike, opened_run
 
 FAILED_FRAME = "failed.extxyz"
 """Frames of the first failures in the dynamics, for relabelling."""
 
 
 @dataclass(frozen=True)
-class ProbeOptions:
-    """What is tried.
+class ProbeResult:
+    """What a probe found.
 
     Parameters
     ----------
-    dynamics : DynamicsOptions
+    level : {"pass", "warn", "fail"}
+        The worst of all checks.
+    checks : tuple of Check
+    folder : Path
+        With the tables, and frames of failures.
+    """
+
+    level: verdict.Level
+    checks: tuple[verdict.Check, ...]
+    folder: Path
+
+
+def probe(
+    run: RunLike,
+    *,
+    temperature: float = 300.0,
+    steps: int = 500,
+    timestep: float | None = None,
+    starts: int = 2,
+    compressed: int = 3,
+    seed: int = 0,
+    device: str = "auto",
+    listener: Listener | None = None,
+) -> ProbeResult:
+    """Test the adapted model of a run against its base: retention, short range and dynamics.
+
+    The tables are written to the folder of the run, and its report is written again.
+
+    Parameters
+    ----------
+    run : str, Path or Run
+        A finished run, or its folder; its data files are read again, from where its configuration names them.
+    temperature : float
+        Of the dynamics, K.
+    steps : int
+        Of each molecular dynamics run.
+    timestep : float or None
+        fs; by default 0.5 with hydrogen, else 1.
     starts : int
         Structures that dynamics starts from: the one of lowest energy per atom, and others drawn by the seed.
     compressed : int
         Training structures that are compressed.
-    """
-
-    dynamics: DynamicsOptions = field(default_factory=DynamicsOptions)
-    starts: int = 2
-    compressed: int = 3
-
-    def __post_init__(self) -> None:
-        for name in ("starts", "compressed"):
-            if getattr(self, name) < 1:
-                raise InputError(f"The option {name} has to be positive.", given=str(getattr(self, name)))
-
-
-def probe_run(folder: str | Path, options: ProbeOptions, console: Console, *, device: str = "auto") -> verdict.Level:
-    """Try the adapted model of a run against its base, write what was found, and make the report again.
-
-    Parameters
-    ----------
-    folder : str or Path
-        Of a finished run; its data files are read again, from where its configuration names them.
-    options : ProbeOptions
-    console : Console
+    seed : int
     device : str
-
-    Returns
-    -------
-    {"pass", "warn", "fail"}
-        The worst of all checks.
+    listener : Listener, optional
+        Is told what is tested.
 
     Raises
     ------
     EquisparseError
-        If the folder holds no finished run, or the data are gone.
+        If the folder holds no finished run, an option is out of range, or the data are gone.
     """
-    folder = read_run(folder).folder
+    options = _Options(DynamicsOptions(temperature, steps, timestep, seed), starts, compressed)
+    listener = listener or Listener()
+    folder = opened_run(run).folder
     config = read_config(folder / CONFIG)
     adapter = load_adapter(folder / ADAPTER)
     splits = read_splits(config)
@@ -86,20 +102,34 @@ def probe_run(folder: str | Path, options: ProbeOptions, console: Console, *, de
     backbone = load_base(config, device)
     check_adapter(backbone, adapter)
     out = make_folder(folder / PROBE)
-    console.print("probing  retention on structures unlike the data", highlight=False)
+    listener.notice("probing", "retention on structures unlike the data")
     checks = _retention(out, backbone, adapter)
-    console.print("probing  short range: dimers and compression", highlight=False)
+    listener.notice("probing", "short range: dimers and compression")
     checks += _short_range(out, backbone, adapter, splits.train, options)
-    steps = f"{options.dynamics.steps} steps of NVT and of NVE from {options.starts} structures (--steps, --starts)"
-    console.print(f"probing  dynamics: {steps}", highlight=False)
+    listener.notice(
+        "probing", f"dynamics: {steps} steps of NVT and of NVE from {starts} structures (--steps, --starts)"
+    )
     checks += _dynamics(out, backbone, adapter, splits, options)
     level = verdict.overall(checks)
     rows = [asdict(check) for check in checks]
     result = {"level": level, "options": asdict(options), "checks": rows}
     write_text(out / "verdict.json", json.dumps(result, indent=1) + "\n")
-    console.print(probe_table(rows))
-    console.print(f"verdict  {level}\nresults  {out}\nreport   {write_report(folder)}", highlight=False, soft_wrap=True)
-    return level
+    write_report(folder)
+    return ProbeResult(level, tuple(checks), out)
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What is tried; see `probe`."""
+
+    dynamics: DynamicsOptions
+    starts: int
+    compressed: int
+
+    def __post_init__(self) -> None:
+        for name in ("starts", "compressed"):
+            if getattr(self, name) < 1:
+                raise InputError(f"The option {name} has to be positive.", given=str(getattr(self, name)))
 
 
 def _retention(out: Path, backbone: AbstractBackbone, adapter: Adapter) -> list[verdict.Check]:
@@ -115,7 +145,7 @@ def _retention(out: Path, backbone: AbstractBackbone, adapter: Adapter) -> list[
 
 
 def _short_range(
-    out: Path, backbone: AbstractBackbone, adapter: Adapter, train: Sequence[LabelledFrame], options: ProbeOptions
+    out: Path, backbone: AbstractBackbone, adapter: Adapter, train: Sequence[LabelledFrame], options: _Options
 ) -> Iterator[verdict.Check]:
     """Dimers of all pairs of the data's elements, and compressed training structures."""
     base = predictor(backbone)
@@ -143,7 +173,7 @@ def _points(scan: scans.Scan) -> Iterator[dict[str, Any]]:
 
 
 def _dynamics(
-    out: Path, backbone: AbstractBackbone, adapter: Adapter, splits: Splits, options: ProbeOptions
+    out: Path, backbone: AbstractBackbone, adapter: Adapter, splits: Splits, options: _Options
 ) -> list[verdict.Check]:
     """NVT and NVE runs of the adapted model."""
     rows: list[DynamicsRow] = []

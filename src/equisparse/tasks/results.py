@@ -3,7 +3,7 @@
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -18,7 +18,7 @@ from equisparse.adapters.file import save_adapter
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.data.audit.finding import Finding
 from equisparse.data.references import ReferenceFit
-from equisparse.deploy.merge import MergeCheck, merge
+from equisparse.deploy.merge import MergeCheck, write_merged
 from equisparse.files import write_text
 from equisparse.inputs.splits import Splits
 from equisparse.report.html.document import write_report
@@ -53,7 +53,7 @@ class Outcome:
     references : ReferenceFit
     splits : Splits
     seed : int
-    findings : list of Finding
+    findings : sequence of Finding
         Of the audit.
     retention : mapping
         Drift from the base, of `equisparse.robustness.drift.summary`.
@@ -65,7 +65,7 @@ class Outcome:
     references: ReferenceFit
     splits: Splits
     seed: int
-    findings: list[Finding]
+    findings: Sequence[Finding]
     retention: Mapping[str, Any]
 
 
@@ -118,7 +118,7 @@ def _merged(backbone: AbstractBackbone, adapter: Adapter, path: Path, splits: Sp
     """Write and check the native checkpoint; None where there is none that does what the adapter does."""
     if not adapter.mergeable or adapter.spins is not None:
         return None
-    return merge(backbone, adapter, path, [frame.atoms for frame in splits.valid[:_COMPARED_FRAMES]])
+    return write_merged(backbone, adapter, path, [frame.atoms for frame in splits.valid[:_COMPARED_FRAMES]])
 
 
 def versions(backbone: AbstractBackbone) -> dict[str, str]:

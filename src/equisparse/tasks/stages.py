@@ -5,22 +5,23 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
 from equisparse.adapters.adapter import Adapter, SpinPart, adapter_of
 from equisparse.adapters.attach import attach
 from equisparse.backbones.base import AbstractBackbone, Predictor
 from equisparse.blocks import Layout
-from equisparse.data.audit.finding import BasePrediction, Finding, format_findings, has_errors
+from equisparse.data.audit.finding import BasePrediction, Finding, has_errors
 from equisparse.data.audit.registry import audit
 from equisparse.data.references import ReferenceFit, composition_matrix, fit_reference_shifts
 from equisparse.errors import DataError
 from equisparse.inputs.splits import Splits
 from equisparse.magnetism.model import SpinModel
 from equisparse.methods.base import AbstractMethod
+from equisparse.tasks.listener import Listener
 from equisparse.training.anchor import LayerRows
 from equisparse.training.dataset import FrameDataset
 from equisparse.training.fit import FitResult, fit
+from equisparse.training.listener import FitListener
 from equisparse.training.options import TrainingOptions
 from equisparse.training.predict import Evaluation, evaluate
 from equisparse.training.replay import Replay
@@ -48,11 +49,11 @@ def judged(evaluations: dict[str, Evaluation], datasets: Mapping[str, FrameDatas
 
 
 def check_frames(
-    splits: Splits, base: Evaluation | None, backbone: AbstractBackbone, console: Console, *, force: bool, spins: bool
+    splits: Splits, base: Evaluation | None, backbone: AbstractBackbone, listener: Listener, *, force: bool, spins: bool
 ) -> list[Finding]:
-    """Audit the frames, print what is found, and stop on errors.
+    """Audit the frames, tell what is found, and stop on errors.
 
-    Without `base`, only what needs no model is judged and only errors are printed; with it, everything is.
+    Without `base`, only what needs no model is judged and only errors are told; with it, everything is.
     `spins` says whether the model to be trained sees them.
 
     Returns
@@ -69,7 +70,7 @@ def check_frames(
     findings = audit(splits.train, splits.valid, splits.test, elements=elements, base=prediction, spins=spins)
     fatal = has_errors(findings) and not force
     if findings and (fatal or base is not None):
-        console.print(format_findings(findings), markup=False, highlight=False, soft_wrap=True)
+        listener.audited(findings, stopped=fatal)
     if fatal:
         raise DataError(
             "The audit found errors in the data; nothing was trained.",
@@ -106,7 +107,7 @@ def train_adapter(
     replay: Replay | None = None,
     layers: Mapping[str, LayerRows] | None = None,
     resume: bool = False,
-    console: Console | None = None,
+    listener: FitListener | None = None,
 ) -> tuple[Adapter, FitResult]:
     """Attach a method, fit it, and take it off again.
 
@@ -122,7 +123,7 @@ def train_adapter(
         Resolved.
     spins : SpinModel, optional
         A spin layer on `backbone`, to be trained with the method; it stays trained.
-    folder, replay, layers, resume, console
+    folder, replay, layers, resume, listener
         As in `equisparse.training.fit.fit`.
     """
     train = datasets["train"]
@@ -138,7 +139,7 @@ def train_adapter(
             replay=replay,
             layers=layers,
             resume=resume,
-            console=console,
+            listener=listener,
         )
         adapter = adapter_of(
             attachment,

@@ -10,7 +10,7 @@ from equisparse.adapters.adapter import adapter_of
 from equisparse.adapters.attach import attach
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.prediction import Prediction
-from equisparse.deploy.merge import merge
+from equisparse.deploy.merge import write_merged
 from equisparse.methods.base import AbstractGateMethod, AbstractMethod
 from equisparse.methods.select import select
 from equisparse.testing.backbones import check_forces, check_rotation, check_translation, predict
@@ -39,7 +39,7 @@ def check_merged_is_attached(
     attached, elements = _settled(backbone, frames), tuple(sorted(backbone.elements))
     adapter = adapter_of(attachment, base=vars(backbone.identity), dtype=backbone.dtype, shifts={}, elements=elements)
     attachment.detach()
-    assert merge(backbone, adapter, path, frames).equal, "the native file does not give what the adapter gives"
+    assert write_merged(backbone, adapter, path, frames).equal, "the native file does not give what the adapter gives"
     precision = str(backbone.dtype).removeprefix("torch.")
     again = type(backbone).load(str(path), dtype=precision, modality=backbone.modality)
     for quantity, merged in _settled(again, frames).quantities().items():

@@ -13,7 +13,6 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
-from rich.console import Console
 
 from equisparse.adapters.attach import Attachment
 from equisparse.backbones.base import Predictor
@@ -22,6 +21,7 @@ from equisparse.training.anchor import LayerRows
 from equisparse.training.checkpoints import WholeCheckpoints
 from equisparse.training.curve import LearningCurve
 from equisparse.training.dataset import FrameDataset
+from equisparse.training.listener import FitListener
 from equisparse.training.options import TrainingOptions
 from equisparse.training.progress import Progress
 from equisparse.training.replay import Replay
@@ -71,7 +71,7 @@ def fit(
     replay: Replay | None = None,
     layers: Mapping[str, LayerRows] | None = None,
     resume: bool = False,
-    console: Console | None = None,
+    listener: FitListener | None = None,
 ) -> FitResult:
     """Train the deltas of `attachment`, and a spin layer on it; afterwards they are those of the best epoch.
 
@@ -90,8 +90,8 @@ def fit(
         What the base's layers take and give there, for the anchor.
     resume : bool
         Go on from the last checkpoint in `folder`, to the same end as a run that was never cut off.
-    console : Console, optional
-        Where progress is shown; nowhere if not given.
+    listener : FitListener, optional
+        Is told how training goes.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def fit(
         save_on_train_epoch_end=True,
     )
     with _quiet_lightning():
-        trainer = _trainer(backbone, options, folder, [curve, best, *_extra_callbacks(options, curve, console)])
+        trainer = _trainer(backbone, options, folder, [curve, best, *_extra_callbacks(options, curve, listener)])
         judged_on = [valid] if replay is None else [valid, replay.held]
         replicas = {"replicas": options.devices * options.num_nodes, "rank": environment_rank()}
         trainer.fit(
@@ -162,10 +162,12 @@ def check_resumable(folder: Path, backbone: Predictor) -> None:
         )
 
 
-def _extra_callbacks(options: TrainingOptions, curve: LearningCurve, console: Console | None) -> Iterator[Callback]:
+def _extra_callbacks(
+    options: TrainingOptions, curve: LearningCurve, listener: FitListener | None
+) -> Iterator[Callback]:
     """Progress and early stopping, where asked for; a stop where the loss is no number."""
-    if console is not None:
-        yield Progress(curve, console)
+    if listener is not None:
+        yield Progress(curve, listener)
     yield EarlyStopping(LOSS, patience=sys.maxsize, check_finite=True)
     if options.patience:
         yield EarlyStopping(CRITERION, patience=options.patience, check_finite=False)

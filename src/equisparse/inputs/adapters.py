@@ -1,0 +1,29 @@
+"""Adapters that a user gives as files or as objects."""
+
+from pathlib import Path
+from typing import TypeAlias
+
+from equisparse.adapters.adapter import Adapter
+from equisparse.adapters.file import ADAPTER, load_adapter
+
+AdapterLike: TypeAlias = str | Path | Adapter
+"""An adapter, or its file."""
+
+
+def loaded_adapter(adapter: AdapterLike) -> Adapter:
+    """The adapter itself, or read from its file.
+
+    Raises
+    ------
+    AdapterError
+        If the file is damaged, too new, or no adapter.
+    """
+    return adapter if isinstance(adapter, Adapter) else load_adapter(adapter)
+
+
+def adapter_name(adapter: AdapterLike) -> str:
+    """Name of an adapter in tables: its file, with the folder of its run where all runs use the same file name."""
+    if isinstance(adapter, Adapter):
+        return adapter.method
+    path = Path(adapter)
+    return f"{path.resolve().parent.name}/{path.name}" if path.name == ADAPTER else path.name

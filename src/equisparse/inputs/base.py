@@ -1,0 +1,57 @@
+"""The base model that a user names, or one that is loaded already."""
+
+from pathlib import Path
+from typing import TypeAlias, TypedDict
+
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.registry import load_backbone
+
+Base: TypeAlias = str | Path | AbstractBackbone
+"""A base model as a user gives it: its name, its file, or a loaded backbone."""
+
+
+class LoadOptions(TypedDict, total=False):
+    """How a base that is given by name or file is loaded; a loaded backbone is taken as it is.
+
+    Parameters
+    ----------
+    backbone : str or None
+        Upstream package that the base belongs to; guessed from its name by default.
+    device : str
+        ``auto`` (default), ``cpu``, ``cuda``, ``cuda:1`` ...
+    dtype : str
+        ``float32`` (default) or ``float64``.
+    modality : str or None
+        Task of a multi-task base.
+    sha256 : str or None
+        Expected SHA-256 of the base file (first 8 or more hex digits); checked before the file is opened.
+    """
+
+    backbone: str | None
+    device: str
+    dtype: str
+    modality: str | None
+    sha256: str | None
+
+
+def loaded_base(base: Base, options: LoadOptions | None = None) -> AbstractBackbone:
+    """The base itself, or loaded by its name or from its file.
+
+    Raises
+    ------
+    BackboneError
+        If the base cannot be loaded, or is not the pinned one.
+    MissingPackageError
+        If the upstream package is not installed.
+    """
+    if isinstance(base, AbstractBackbone):
+        return base
+    chosen = options or LoadOptions()
+    return load_backbone(
+        str(base),
+        backbone=chosen.get("backbone"),
+        device=chosen.get("device", "auto"),
+        dtype=chosen.get("dtype", "float32"),
+        modality=chosen.get("modality"),
+        sha256=chosen.get("sha256"),
+    )

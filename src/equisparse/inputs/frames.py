@@ -1,0 +1,115 @@
+"""Frames in any form that a user has them, as labelled frames; and labelled frames as a file."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from ase.constraints import FixAtoms
+
+from equisparse.data.demo import DEMOS, is_demo
+from equisparse.data.frames import LabelledFrame
+from equisparse.data.labels import USUAL_NAMES, LabelKeys, LabelUnits
+from equisparse.data.read import label_frames, read_frames
+from equisparse.errors import InputError
+from equisparse.files import make_folder, write_text
+
+Frames: TypeAlias = (
+    str | Path | Atoms | LabelledFrame | Sequence[str | Path] | Sequence[Atoms] | Sequence[LabelledFrame]
+)
+"""Frames as a user gives them: one or more files, globs or names of packaged sets, or structures in memory."""
+
+
+def load_frames(frames: Frames, keys: LabelKeys | None = None, units: LabelUnits | None = None) -> list[LabelledFrame]:
+    """Labelled frames of whatever a user gives.
+
+    Parameters
+    ----------
+    frames : str, Path, Atoms, LabelledFrame or sequence of one of these
+        Files, globs and packaged sets are read by `equisparse.read_frames`. Labels of `Atoms` are found as in a file.
+        Labelled frames are taken as they are.
+    keys, units
+        Names and units of the labels; not used for labelled frames.
+
+    Raises
+    ------
+    DataError
+        If a file or a label cannot be read.
+    InputError
+        If there are no frames, or things of different kinds.
+    """
+    items = list(frames) if isinstance(frames, Sequence) and not isinstance(frames, str) else [frames]
+    labelled = [item for item in items if isinstance(item, LabelledFrame)]
+    structures = [item for item in items if isinstance(item, Atoms)]
+    files = [item for item in items if isinstance(item, (str, Path))]
+    if files and len(files) == len(items):
+        return read_frames(files, keys, units)
+    if structures and len(structures) == len(items):
+        return label_frames(structures, keys, units)
+    if labelled and len(labelled) == len(items):
+        return labelled
+    raise InputError(
+        "Frames are missing or of different kinds.",
+        given=", ".join(sorted({type(item).__name__ for item in items})) or "an empty sequence",
+        expected="files or globs, or ase.Atoms, or LabelledFrame, at least one",
+    )
+
+
+def file_names(frames: Frames) -> list[str] | None:
+    """Names of frames that are all given as files, globs or packaged sets; None for frames in memory."""
+    items = list(frames) if isinstance(frames, Sequence) and not isinstance(frames, str) else [frames]
+    names = [str(item) for item in items if isinstance(item, (str, Path))]
+    return names if names and len(names) == len(items) else None
+
+
+def demo_test_part(frames: Frames) -> Frames:
+    """The same frames, with the name of a packaged set replaced by that of its test part."""
+    names = file_names(frames)
+    if names is None:
+        return frames
+    return [f"{name}:test" if name in DEMOS and is_demo(name) else name for name in names]
+
+
+def write_frames(path: Path, frames: Sequence[LabelledFrame]) -> Path:
+    """Write labelled frames as extended XYZ, to be read by `equisparse.read_frames` with its default keys and units.
+
+    Labels are ``REF_energy`` (eV), ``REF_forces`` (eV/Angstrom), ``REF_stress`` (eV/Angstrom^3), ``REF_magmoms`` (muB)
+    and ``REF_magnetic_forces`` (eV/muB); input spins are ``initial_magmoms``. Fixed atoms stay fixed. Of `info`, text,
+    numbers and truth values are kept. The file has eight decimals of positions and forces.
+    """
+    text = io.StringIO()
+    ase.io.write(text, [_with_labels(frame) for frame in frames], format="extxyz")
+    make_folder(path.parent)
+    write_text(path, text.getvalue())
+    return path
+
+
+def _with_labels(frame: LabelledFrame) -> Atoms:
+    """Copy of the structure of a frame that carries its labels under their usual names."""
+    atoms: Atoms = frame.atoms.copy()
+    spins = frame.spins
+    usual = {name for names in USUAL_NAMES.values() for name in names}
+    atoms.info = {
+        name: value
+        for name, value in atoms.info.items()
+        if name not in usual and isinstance(value, (str, int, float, bool, np.number, np.bool_))
+    }
+    for name in usual & set(atoms.arrays):
+        del atoms.arrays[name]
+    info = {"REF_energy": frame.energy, "REF_stress": frame.stress}
+    arrays = {
+        "REF_forces": frame.forces,
+        "initial_magmoms": spins,
+        "REF_magmoms": frame.moments,
+        "REF_magnetic_forces": frame.magnetic_forces,
+    }
+    atoms.info |= {name: value for name, value in info.items() if value is not None}
+    for name, values in arrays.items():
+        if values is not None:
+            atoms.arrays[name] = np.asarray(values)
+    if frame.fixed.any():
+        atoms.set_constraint(FixAtoms(mask=frame.fixed))
+    return atoms

@@ -1,0 +1,118 @@
+"""Turn the arguments of `finetune` and `ensemble` into a configuration that files alone can serve again."""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.config.finetune import FinetuneConfig
+from equisparse.data.frames import LabelledFrame
+from equisparse.errors import InputError
+from equisparse.inputs.base import Base
+from equisparse.inputs.frames import Frames, file_names, load_frames, write_frames
+from equisparse.methods.base import AbstractMethod
+from equisparse.methods.registry import METHODS
+
+FRAMES = "frames"
+"""Folder of frames that were given in memory, in the folder of a run."""
+
+_LABEL_FIELDS = tuple(field.name for field in fields(FinetuneConfig) if field.name.endswith(("_key", "_unit", "_sign")))
+
+Parts: TypeAlias = Mapping[str, Frames | None]
+"""Field of a configuration -> frames as a user gives them."""
+Config = TypeVar("Config", bound=FinetuneConfig)
+
+
+def configuration(
+    kind: type[Config],
+    parts: Parts,
+    base: Base,
+    method: str | AbstractMethod | None,
+    options: Mapping[str, object],
+) -> Config:
+    """The configuration of a fine-tune; frames in memory are left out, see `store_frames`.
+
+    Parameters
+    ----------
+    kind : type
+        `FinetuneConfig`, or a class that extends it.
+    parts : mapping of str to frames
+        ``train``, ``valid``, ``test`` and ``replay``.
+    base : str, Path or AbstractBackbone
+    method : str, AbstractMethod or None
+    options : mapping of str to object
+        Further fields of the configuration.
+
+    Raises
+    ------
+    InputError
+        If a method is given as an object and its options are given, too, or an option has no such value.
+    """
+    names = {part: None if frames is None else file_names(frames) for part, frames in parts.items()}
+    values = {**options, **names, **_base_fields(base), **_method_fields(method, options)}
+    return kind(**values | {"train": names["train"] or []})  # type: ignore[arg-type]  # checked by the configuration
+
+
+def store_frames(config: Config, parts: Parts) -> Config:
+    """Write frames that are in memory to the folder of the run, and name their files in the configuration.
+
+    If one of ``train``, ``valid`` and ``test`` is in memory all three are written, as the files then have other names
+    and units of the labels than those given.
+    """
+    in_memory = {part for part, frames in parts.items() if frames is not None and file_names(frames) is None}
+    folder = Path(config.out) / FRAMES
+    changes: dict[str, object] = {}
+    if "replay" in in_memory:
+        changes["replay"] = _stored(folder, "replay", load_frames(_given(parts, "replay")))
+    if in_memory - {"replay"}:
+        labelled = [part for part in ("train", "valid", "test") if parts[part] is not None]
+        for part in labelled:
+            changes[part] = _stored(folder, part, load_frames(_given(parts, part), config.keys, config.units))
+        changes |= {field.name: field.default for field in fields(config) if field.name in _LABEL_FIELDS}
+    return replace(config, **changes)  # type: ignore[arg-type]  # values of the fields that are named
+
+
+def _stored(folder: Path, part: str, frames: list[LabelledFrame]) -> list[str]:
+    """Names of the files that hold some frames."""
+    return [str(write_frames(folder / f"{part}.extxyz", frames))]
+
+
+def _given(parts: Parts, part: str) -> Frames:
+    """Frames of a part that is there."""
+    frames = parts[part]
+    return [] if frames is None else frames
+
+
+def _base_fields(base: Base) -> dict[str, object]:
+    """Fields that name a base."""
+    if not isinstance(base, AbstractBackbone):
+        return {"base": str(base)}
+    return {
+        "base": base.source or base.identity.source,
+        "backbone": base.name,
+        "device": str(base.device),
+        "dtype": str(base.dtype).removeprefix("torch."),
+        "modality": base.modality,
+    }
+
+
+def _method_fields(method: str | AbstractMethod | None, options: Mapping[str, object]) -> dict[str, object]:
+    """Fields that name a method and its options."""
+    if not isinstance(method, AbstractMethod):
+        return {"method": method}
+    given = [name for name in ("regime", "changed", "budget", "method_options") if options.get(name) is not None]
+    if given:
+        raise InputError(
+            "Options of a method are given beside the method.",
+            given=", ".join(given),
+            expected=f"{type(method).__name__}(...) with all its options",
+            next_step="give them to the method",
+        )
+    if METHODS.get(method.name) is not type(method):
+        raise InputError(
+            "This method is not registered.",
+            given=f"{type(method).__name__} with the name {method.name!r}",
+            next_step="call equisparse.register_method with its class first",
+        )
+    return {"method": method.name, "method_options": method.options()}

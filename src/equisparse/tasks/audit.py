@@ -1,0 +1,70 @@
+"""Audit frames before any training."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.data.audit import registry
+from equisparse.data.audit.finding import BasePrediction, Finding
+from equisparse.data.frames import LabelledFrame
+from equisparse.data.labels import LabelKeys, LabelUnits
+from equisparse.inputs.base import Base, LoadOptions, loaded_base
+from equisparse.inputs.frames import Frames, load_frames
+from equisparse.training.dataset import FrameDataset
+from equisparse.training.predict import evaluate
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+def audit(
+    frames: Frames,
+    base: Base | None = None,
+    *,
+    valid: Frames | None = None,
+    test: Frames | None = None,
+    keys: LabelKeys | None = None,
+    units: LabelUnits | None = None,
+    **load_options: "Unpack[LoadOptions]",
+) -> list[Finding]:
+    """Look in frames and labels for what goes wrong in fine-tuning.
+
+    Parameters
+    ----------
+    frames : files, globs, a packaged set, Atoms or labelled frames
+        Training frames.
+    base : str, Path or AbstractBackbone, optional
+        Base model. The labels are then compared with its predictions, if it knows all elements.
+    valid, test : as `frames`, optional
+        Further frames, which are also searched for near duplicates of the training frames.
+    keys, units
+        Names and units of the labels. Magnetic labels are always looked for.
+    **load_options
+        How a base given by name is loaded; see `equisparse.inputs.base.LoadOptions`.
+
+    Returns
+    -------
+    list of Finding
+        Errors first, then warnings, then notes.
+
+    Raises
+    ------
+    EquisparseError
+        If the frames or the base cannot be read.
+    """
+    names = replace(keys or LabelKeys(), magnetic=True)
+    train = load_frames(frames, names, units)
+    valid_frames, test_frames = (None if part is None else load_frames(part, names, units) for part in (valid, test))
+    backbone = None if base is None else loaded_base(base, load_options)
+    elements = None if backbone is None else set(backbone.elements)
+    prediction = None if backbone is None else _prediction(backbone, train)
+    return registry.audit(train, valid_frames, test_frames, elements=elements, base=prediction)
+
+
+def _prediction(backbone: AbstractBackbone, frames: Sequence[LabelledFrame]) -> BasePrediction | None:
+    """Predictions of the base; None if it does not know all elements."""
+    if not all(set(frame.atoms.numbers.tolist()) <= backbone.elements for frame in frames):
+        return None
+    base = evaluate(backbone, FrameDataset(backbone, frames, {}))
+    return BasePrediction(base.energy, base.forces, base.stress)

@@ -1,0 +1,71 @@
+"""Errors of a base model, or of a base model with an adapter, on frames."""
+
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from equisparse.backbones.base import Predictor, check_elements
+from equisparse.data.labels import LabelKeys, LabelUnits
+from equisparse.deploy.calculator import check_adapter, spin_model
+from equisparse.inputs.adapters import AdapterLike, loaded_adapter
+from equisparse.inputs.base import Base, LoadOptions, loaded_base
+from equisparse.inputs.frames import Frames, demo_test_part, load_frames
+from equisparse.inputs.spins import labelled_for
+from equisparse.training import predict
+from equisparse.training.dataset import FrameDataset
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+Errors: TypeAlias = dict[str, float | None]
+"""Name of an error -> its value; None where no frame has the label. Names are `equisparse.training.errors.METRICS`."""
+
+
+def evaluate(
+    frames: Frames,
+    base: Base = "7net-0",
+    adapter: AdapterLike | None = None,
+    *,
+    keys: LabelKeys | None = None,
+    units: LabelUnits | None = None,
+    **load_options: "Unpack[LoadOptions]",
+) -> Errors:
+    """Errors of a model on frames.
+
+    Parameters
+    ----------
+    frames : files, globs, a packaged set, Atoms or labelled frames
+        The name of a packaged set stands for its test part: a model may have been trained on the others.
+    base : str, Path or AbstractBackbone
+        Base model; untouched afterwards.
+    adapter : str, Path or Adapter, optional
+        With it, the errors are those of the adapted model with the adapter's reference energies.
+    keys, units
+        Names and units of the labels.
+    **load_options
+        How a base given by name is loaded; see `equisparse.inputs.base.LoadOptions`.
+
+    Returns
+    -------
+    dict of str to float or None
+        Name of the error, such as ``force_mae_mev_per_ang``, and its value; None where no frame has the label.
+
+    Raises
+    ------
+    EquisparseError
+        If a frame, an element or the adapter cannot be used with this base.
+    """
+    change = None if adapter is None else loaded_adapter(adapter)
+    backbone = loaded_base(base, load_options)
+    if change is not None:
+        check_adapter(backbone, change)
+    spins = None if change is None else spin_model(backbone, change)
+    names = replace(keys or LabelKeys(), magnetic=spins is not None)
+    labelled = load_frames(demo_test_part(frames), names, units)
+    check_elements(backbone, [frame.atoms for frame in labelled])
+    if spins is not None:
+        labelled = labelled_for(spins.layer.options, labelled)
+    model: Predictor = spins or backbone
+    dataset = FrameDataset(model, labelled, dict(change.shifts) if change else {})
+    with change.applied(backbone.model) if change else nullcontext():
+        return predict.evaluate(model, dataset).metrics(dataset)

@@ -1,0 +1,59 @@
+"""What is told while a task runs; the command line shows it, Python users may listen, too."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.data.audit.finding import Finding
+from equisparse.methods.base import AbstractMethod
+from equisparse.run.folder import Run
+from equisparse.training.listener import FitListener
+from equisparse.training.options import TrainingOptions
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a fine-tune is about to do.
+
+    Parameters
+    ----------
+    base : str
+        Name or file of the base, as given.
+    backbone : AbstractBackbone
+        The loaded base.
+    frames : mapping of str to int
+        Number of frames of each split.
+    method : AbstractMethod
+    training : TrainingOptions
+        With every default turned into a number.
+    """
+
+    base: str
+    backbone: AbstractBackbone
+    frames: Mapping[str, int]
+    method: AbstractMethod
+    training: TrainingOptions
+
+
+class Listener(FitListener):
+    """Hears what a task does; this one shows nothing. Override what is to be shown.
+
+    >>> class Epochs(Listener):
+    ...     def epoch_done(self, progress):
+    ...         print(progress.curve[-1]["valid_force_mae_mev_per_ang"])
+    """
+
+    def planned(self, plan: Plan) -> None:
+        """A fine-tune is about to begin."""
+
+    def audited(self, findings: Sequence[Finding], *, stopped: bool) -> None:
+        """The audit of a fine-tune found something; `stopped` if training is refused because of it."""
+
+    def notice(self, topic: str, text: str) -> None:
+        """Something worth knowing; `topic` is one word such as ``speed``."""
+
+    def member_started(self, number: int, members: int, seed: int, *, finished_before: bool) -> None:
+        """A member of an ensemble, `number` from 0, begins, or was finished by an earlier call."""
+
+    def finished(self, run: Run) -> None:
+        """A fine-tune is finished."""

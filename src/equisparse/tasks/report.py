@@ -1,0 +1,29 @@
+"""Write the report of a finished run again."""
+
+from pathlib import Path
+
+from equisparse.report.html import document
+from equisparse.tasks.runs import RunLike, opened_run
+
+
+def write_report(run: RunLike, out: str | Path | None = None) -> Path:
+    """Write the report of a finished run as one HTML file, from the tables in its folder.
+
+    Parameters
+    ----------
+    run : str, Path or Run
+        A finished run, or its folder.
+    out : str or Path, optional
+        Target; ``report.html`` in the folder of the run by default.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no finished run.
+    """
+    return document.write_report(opened_run(run).folder, None if out is None else Path(out))
