@@ -1,1 +1,1 @@
-"""What a fine-tune forgot and where it breaks: drift from the base, short distances, compression, dynamics."""
+"""Robustness of a fine-tuned model: drift from the base, short distances, compression, molecular dynamics."""

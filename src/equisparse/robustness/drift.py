@@ -1,8 +1,8 @@
-"""Drift: how far a model moved from its base on structures that it was not trained for.
+"""Drift: how far a model moved from its base on structures outside of its training data.
 
-Energies are compared without the shifts of the reference energies, which are kept outside of the model. The distance of
-a structure from the training data is the fraction of its atoms whose element is not in the data: a fingerprint of the
-geometry cannot be compared across compositions, and the elements decide which weights the data have reached.
+Energies are compared without the shifts of the reference energies, which are stored outside of the model. The distance
+of a structure from the training data is the fraction of its atoms whose element is not in the data. A fingerprint of the
+geometry would not do: it cannot be compared across compositions, and the elements decide which weights were trained.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -17,10 +17,10 @@ from equisparse.robustness.predictions import Predictions
 from equisparse.units import GPA_PER_EV_PER_ANG3
 
 QUANTITIES = ("energy_mev_per_atom", "force_mev_per_ang", "stress_gpa")
-"""Drifts of one structure."""
+"""Names of the drifts of one structure, fields of `DriftRow`."""
 
 DISTANCES = ("all elements in the data", "some elements in the data", "no element in the data")
-"""Distance from the training data in words: fraction of foreign atoms of 0, between, and 1."""
+"""Distance from the training data in words: a fraction of foreign atoms of 0, between 0 and 1, and 1."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +74,14 @@ class ElementDrift:
 def drift_rows(
     structures: Sequence[Atoms], base: Predictions, adapted: Predictions, elements: Collection[int]
 ) -> list[DriftRow]:
-    """Drift structure by structure.
+    """Drift of each structure.
 
     Parameters
     ----------
     structures : sequence of Atoms
         With ``name`` and ``kind`` in `info`.
     base, adapted : Predictions
-        Of these structures.
+        Predictions for these structures.
     elements : collection of int
         Atomic numbers in the training data.
     """
@@ -101,7 +101,7 @@ def drift_rows(
 def element_drifts(
     structures: Sequence[Atoms], base: Predictions, adapted: Predictions, elements: Collection[int]
 ) -> list[ElementDrift]:
-    """Drift element by element, in the order of atomic numbers; arguments as for `drift_rows`."""
+    """Drift of each element, in the order of atomic numbers; parameters as of `drift_rows`."""
     numbers = np.concatenate([atoms.numbers for atoms in structures])
     force = 1e3 * np.abs(np.concatenate(adapted.forces) - np.concatenate(base.forces)).mean(axis=1)
     size = np.array([len(atoms) for atoms in structures])
@@ -116,14 +116,14 @@ def element_drifts(
 
 
 def summary(rows: Iterable[DriftRow]) -> dict[str, Any]:
-    """Number of structures, and median, 90th percentile and largest value of each drift; None where there is none."""
+    """Number of structures, and median, 90th percentile and maximum of each drift; None where no structure has it."""
     rows = list(rows)
-    found: dict[str, Any] = {"n_structures": len(rows)}
+    statistics: dict[str, Any] = {"n_structures": len(rows)}
     for name in QUANTITIES:
         values = [value for row in rows if (value := getattr(row, name)) is not None]
         for title, fraction in (("median", 0.5), ("p90", 0.9), ("max", 1.0)):
-            found[f"{name}_{title}"] = float(f"{np.quantile(values, fraction):.4g}") if values else None
-    return found
+            statistics[f"{name}_{title}"] = float(f"{np.quantile(values, fraction):.4g}") if values else None
+    return statistics
 
 
 def grouped(rows: Sequence[DriftRow]) -> dict[str, dict[str, Any]]:
@@ -131,19 +131,24 @@ def grouped(rows: Sequence[DriftRow]) -> dict[str, dict[str, Any]]:
     groups: dict[str, list[DriftRow]] = {"all": list(rows)}
     for kind in dict.fromkeys(row.kind for row in rows):
         groups[f"{kind}s"] = [row for row in rows if row.kind == kind]
-    groups |= {title: found for title in DISTANCES if (found := [row for row in rows if _distance(row) == title])}
+    for title in DISTANCES:
+        if members := [row for row in rows if _distance(row) == title]:
+            groups[title] = members
     return {title: summary(members) for title, members in groups.items()}
 
 
-def drift_line(found: Mapping[str, Any]) -> str:
-    """A summary in one line."""
-    if not found["n_structures"]:
-        return "drift not measured: no probe structure is made of elements of the base"
+def drift_line(statistics: Mapping[str, Any]) -> str:
+    """One line of text about a `summary`."""
+    if not statistics["n_structures"]:
+        return "drift not measured: the base knows the elements of no probe structure"
     energy, force = (
-        f"{found[f'{name}_median']:.3g} ({found[f'{name}_p90']:.3g}) {unit}"
+        f"{statistics[f'{name}_median']:.3g} ({statistics[f'{name}_p90']:.3g}) {unit}"
         for name, unit in (("energy_mev_per_atom", "meV/atom"), ("force_mev_per_ang", "meV/Angstrom"))
     )
-    return f"drift on {found['n_structures']} probe structures, median (90 %): energy {energy}, force {force}"
+    return (
+        f"median drift (90th percentile) on {statistics['n_structures']} probe structures: "
+        f"energy {energy}, force {force}"
+    )
 
 
 def _distance(row: DriftRow) -> str:

@@ -1,7 +1,7 @@
-"""Short molecular dynamics: whether the model holds a structure together and conserves energy.
+"""Short molecular dynamics: does the model hold a structure together, and does it conserve energy?
 
-A run is NVT (Langevin) from a structure, then NVE (velocity Verlet) from where that ended, so that the energy drift is
-that of a thermalised state. It ends at the first failure, whose frame is kept.
+A run is NVT (Langevin) from a structure, then NVE (velocity Verlet) from its end, so that the energy drift is that of a
+thermalised state. A run ends at the first failure, and the frame of the failure is kept.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,38 +24,43 @@ from equisparse.data.frames import Floats
 from equisparse.errors import InputError
 
 Failure = Literal["", "not finite", "fused", "lost", "too hot"]
-"""Why a run ended; empty if it did not."""
+"""Reason for which a run was stopped; empty if it was not."""
 
 FUSED = 0.6
-"""Distance over the sum of covalent radii below which two atoms are fused; a triple bond vibrates down to 0.7."""
+"""Two atoms are fused below this fraction of the sum of covalent radii; a triple bond vibrates down to 0.7."""
 BONDED = 1.6
-"""The same, above which two atoms hang together no longer."""
+"""Two atoms are bonded up to this fraction of the sum of covalent radii."""
 HOTTEST = 3.0
-"""Temperature over the chosen one that is a blow-up; for few atoms at least eight standard deviations above it."""
+"""A run has blown up above this multiple of the chosen temperature, and eight standard deviations above it."""
 FRICTION = 0.01
-"""Of the thermostat, 1/fs."""
+"""Friction of the thermostat, 1/fs."""
 LIGHT, TIMESTEPS = 1.5, (0.5, 1.0)
-"""Mass up to which atoms need the shorter of the two time steps, fs."""
+"""Largest atomic mass (u) that needs the shorter of the two time steps, fs."""
 
 _CHECK_EVERY = 5
 _RDF_REACH, _RDF_BIN, _RDF_WIDTH = 6.0, 0.05, 2.0
-"""Angstrom, Angstrom, bins."""
+"""Largest distance and width of a bin, Angstrom; width of the smoothing, bins."""
 
 
 @dataclass(frozen=True)
 class DynamicsOptions:
-    """How long and how hot.
+    """Temperature, length and seed of the runs.
 
     Parameters
     ----------
     temperature : float
         K.
     steps : int
-        Of each of the two runs.
+        Steps of each of the two runs.
     timestep : float or None
         fs; by default 0.5 with hydrogen, else 1.
     seed : int
-        Of velocities and thermostat.
+        Seed of velocities and thermostat.
+
+    Raises
+    ------
+    InputError
+        If a value is out of range.
     """
 
     temperature: float = 300.0
@@ -76,23 +81,23 @@ class DynamicsOptions:
 
 @dataclass(frozen=True)
 class DynamicsRow:
-    """What one run gave.
+    """Result of one run.
 
     Parameters
     ----------
     name : str
-        Formula and number of the start.
+        Formula and index of the initial structure.
     ensemble : {"NVT", "NVE"}
     picoseconds : float
-        How far it got.
+        Length of the run until its end or failure.
     failure : str
         Empty, ``not finite``, ``fused``, ``lost`` or ``too hot``.
     hottest, mean_temperature : float
-        K.
+        Highest and mean temperature, K.
     drift_mev_per_atom_ps : float or None
-        Slope of the total energy, NVE only.
+        Slope of the total energy, meV/atom/ps; None for NVT and failed runs.
     rdf_distance : float or None
-        Of the pair distances from those of the data, 0 (same) to 1 (nothing shared); of whole runs only.
+        Difference between the pair distances of run and data, 0 (equal) to 1 (disjoint); None for failed runs.
     """
 
     name: str
@@ -107,7 +112,7 @@ class DynamicsRow:
 
 @dataclass
 class _Record:
-    """What is noted while a run goes on."""
+    """Values recorded during a run."""
 
     temperature: list[float] = field(default_factory=list)
     energy: list[float] = field(default_factory=list)
@@ -118,25 +123,26 @@ class _Record:
 def dynamics(
     name: str, start: Atoms, calculator: Calculator, data: Sequence[Atoms], options: DynamicsOptions
 ) -> tuple[list[DynamicsRow], Atoms | None]:
-    """NVT, then NVE, from one structure.
+    """Run NVT, then NVE, from one structure.
 
     Parameters
     ----------
     name : str
+        Name of the structure in the results.
     start : Atoms
-        Not changed.
+        Initial structure; it is not changed.
     calculator : Calculator
-        Of the model.
+        Calculator of the model.
     data : sequence of Atoms
-        Frames of the same composition for the pair distances.
+        Frames of the same composition, whose pair distances those of the runs are compared with; may be empty.
     options : DynamicsOptions
 
     Returns
     -------
     rows : list of DynamicsRow
-        One a run; only the first if that failed.
+        One per run; only the first if that failed.
     failed : Atoms or None
-        Frame of the first failure, with the name of it in `info`.
+        Frame of the first failure, with its name in ``info["failure"]``.
     """
     atoms = Atoms(start.numbers, positions=start.positions, cell=start.cell, pbc=start.pbc, calculator=calculator)
     generator = np.random.default_rng(options.seed)
@@ -153,13 +159,13 @@ def dynamics(
 
 
 def timestep_of(atoms: Atoms, options: DynamicsOptions) -> float:
-    """Time step in fs."""
+    """Time step, fs: the chosen one, or that which the lightest atom needs."""
     short, long = TIMESTEPS
     return options.timestep or (short if atoms.get_masses().min() < LIGHT else long)
 
 
 def failure_of(atoms: Atoms, start: Atoms) -> Failure:
-    """What is wrong with the geometry of `atoms`, which was `start`."""
+    """Failure of the geometry of `atoms`, compared with `start`; empty if there is none."""
     if not np.isfinite(atoms.positions).all():
         return "not finite"
     if len(neighbor_list("i", atoms, _reach(atoms, FUSED))) > len(neighbor_list("i", start, _reach(start, FUSED))):
@@ -168,18 +174,18 @@ def failure_of(atoms: Atoms, start: Atoms) -> Failure:
 
 
 def too_hot(temperature: float, n_atoms: int, target: float) -> bool:
-    """Whether a temperature is a blow-up and no fluctuation, whose relative width is sqrt(2 / 3N)."""
+    """Whether a temperature (K) is beyond fluctuations, whose relative standard deviation is sqrt(2 / 3N)."""
     return not temperature <= target * max(HOTTEST, 1 + 8 * np.sqrt(2 / (3 * n_atoms)))
 
 
 def energy_slope(energy: Sequence[float], timestep: float, n_atoms: int) -> float:
-    """Least-squares slope of the total energy (eV, one a step of `timestep` fs), meV/atom/ps."""
+    """Least-squares slope, meV/atom/ps, of total energies in eV, one per step of `timestep` fs."""
     time = 1e-3 * timestep * np.arange(len(energy))
     return float(1e3 * np.polyfit(time, np.asarray(energy) - energy[0], 1)[0] / n_atoms)
 
 
 def pair_distances(frames: Sequence[Atoms]) -> Floats:
-    """Smoothed histogram of all pair distances up to 6 Angstrom, of sum one."""
+    """Smoothed histogram of all pair distances up to 6 Angstrom, in bins of 0.05 Angstrom, with a sum of 1."""
     distances = np.concatenate([neighbor_list("d", atoms, _RDF_REACH) for atoms in frames])
     counts, _ = np.histogram(distances, np.arange(0, _RDF_REACH + _RDF_BIN, _RDF_BIN))
     smooth = gaussian_filter1d(counts.astype(float), _RDF_WIDTH)
@@ -187,14 +193,14 @@ def pair_distances(frames: Sequence[Atoms]) -> Floats:
 
 
 def rdf_distance(first: Sequence[Atoms], second: Sequence[Atoms]) -> float:
-    """Total-variation distance of the pair distances of two sets of frames, from 0 (same) to 1 (nothing shared)."""
+    """Total-variation distance of the pair distances of two sets of frames, from 0 (equal) to 1 (disjoint)."""
     return float(0.5 * np.abs(pair_distances(first) - pair_distances(second)).sum())
 
 
 def _drivers(
     atoms: Atoms, timestep: float, options: DynamicsOptions, generator: np.random.Generator
 ) -> Iterator[tuple[str, MolecularDynamics]]:
-    """Both runs, the second made when the first has ended."""
+    """Name and driver of both runs; the second driver is made after the first run."""
     yield (
         "NVT",
         Langevin(
@@ -210,7 +216,7 @@ def _drivers(
 
 
 def _run(atoms: Atoms, start: Atoms, driver: MolecularDynamics, options: DynamicsOptions) -> _Record:
-    """Steps until the end or the first failure."""
+    """Run until the last step or the first failure."""
     record = _Record()
     for step, _ in enumerate(driver.irun(options.steps)):
         temperature = float(atoms.get_temperature())
@@ -229,7 +235,7 @@ def _run(atoms: Atoms, start: Atoms, driver: MolecularDynamics, options: Dynamic
 
 
 def _row(name: str, ensemble: str, record: _Record, timestep: float, data: Sequence[Atoms]) -> DynamicsRow:
-    """Numbers of a record."""
+    """Result of a recorded run."""
     n_atoms, whole = len(record.frames[0]) if record.frames else 1, not record.failure
     slope = energy_slope(record.energy, timestep, n_atoms) if ensemble == "NVE" and whole else None
     return DynamicsRow(
@@ -245,21 +251,21 @@ def _row(name: str, ensemble: str, record: _Record, timestep: float, data: Seque
 
 
 def _kept(atoms: Atoms, failure: str) -> Atoms:
-    """The frame of a failure without velocities and calculator."""
+    """Copy of the frame of a failure without velocities and calculator."""
     frame = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
     frame.info["failure"] = failure
     return frame
 
 
 def _reach(atoms: Atoms, factor: float) -> dict[tuple[str, str], float]:
-    """Cutoffs by pair of elements: a multiple of the sum of covalent radii."""
+    """Cutoff of each pair of elements, Angstrom: `factor` times the sum of covalent radii."""
     symbols = sorted(set(atoms.get_chemical_symbols()))
     radius = {symbol: factor * covalent_radii[atomic_numbers[symbol]] for symbol in symbols}
     return {(a, b): radius[a] + radius[b] for a in symbols for b in symbols}
 
 
 def _n_pieces(atoms: Atoms) -> int:
-    """Parts that do not hang together."""
+    """Number of parts that no bond connects."""
     i, j = neighbor_list("ij", atoms, _reach(atoms, BONDED))
     links: Any = coo_array((np.ones(len(i)), (i, j)), shape=(len(atoms), len(atoms)))
     return int(connected_components(links, directed=False)[0])

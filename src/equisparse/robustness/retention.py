@@ -11,11 +11,11 @@ from equisparse.robustness.predictions import Predictions, predictor
 from equisparse.robustness.structures import probe_structures
 
 _STRIDE = 3
-"""Every so many structures are enough for the line at the end of a fine-tune."""
+"""Every third structure is enough for the line at the end of a fine-tune."""
 
 
 def retention(backbone: AbstractBackbone, adapter: Adapter) -> dict[str, Any]:
-    """Summary of the drift on a part of the probe structures, as of `equisparse.robustness.drift.summary`."""
+    """Drift on a third of the probe structures, as `equisparse.robustness.drift.summary` returns it."""
     structures, base, adapted = both_predictions(backbone, adapter, _STRIDE)
     return summary(drift_rows(structures, base, adapted, adapter.elements))
 
@@ -23,15 +23,15 @@ def retention(backbone: AbstractBackbone, adapter: Adapter) -> dict[str, Any]:
 def both_predictions(
     backbone: AbstractBackbone, adapter: Adapter, stride: int = 1
 ) -> tuple[list[Atoms], Predictions, Predictions]:
-    """Probe structures to measure on, and what the untouched base and the adapted model say about them.
+    """Probe structures of the draw ``measure``, and the predictions of the base and of the adapted model for them.
 
     Parameters
     ----------
     backbone : AbstractBackbone
-        Untouched; untouched again afterwards.
+        The untouched base; untouched again afterwards.
     adapter : Adapter
     stride : int
-        Every so many structures.
+        Take every `stride`-th structure.
     """
     structures, predict = probe_structures(backbone.elements, "measure")[::stride], predictor(backbone)
     base = predict(structures)

@@ -1,7 +1,8 @@
-"""Short range: dimers of all element pairs, and compressed structures, of a model against its base.
+"""Scans of short distances: dimers of all element pairs and compressed structures, of a model against its base.
 
-A curve runs from far to near. Its well is the lowest point of the outer part; inwards from there energy has to rise. A
-fall is the largest drop below what was reached before on the way in: a hole. It is judged against the base's own.
+A curve runs from large to small distances. Its well is the lowest point of its outer part; from there inwards the energy
+has to rise. A fall is the largest drop of the energy on that way. A model has a hole where it falls clearly deeper than
+its base.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,36 +18,36 @@ from equisparse.data.frames import Floats
 from equisparse.robustness.predictions import Predict
 
 DIMER_HOLE = 0.05
-"""eV: a fall deeper than the base's by more than this is a hole; twice kT at 300 K."""
+"""A fall of a dimer that is deeper than the base's by more than this is a hole, eV: twice kT at 300 K."""
 COMPRESSION_HOLE = 0.025
-"""eV/atom, for compressed structures: kT at 300 K."""
+"""The same for compressed structures, eV/atom: kT at 300 K."""
 
 _NEAREST, _STEP = 0.5, 0.04
-"""First distance of a dimer over the sum of covalent radii; step in Angstrom."""
+"""Smallest distance of a dimer as a fraction of the sum of covalent radii; step in Angstrom."""
 _BOND = (0.7, 1.3)
-"""Distances over the sum of covalent radii between which a dimer's well is looked for: triple bonds are at 0.75."""
+"""Range of the well of a dimer, as fractions of the sum of covalent radii: triple bonds are at 0.75."""
 _SMALLEST, _N_VOLUMES = 0.6, 25
-"""Smallest volume over the given one; points of a curve."""
+"""Smallest volume as a fraction of the given one; number of points of a curve."""
 _OUTER_VOLUME = 0.85
-"""Volume over the given one down to which the well of a compression curve is looked for."""
+"""Smallest volume, as a fraction of the given one, at which the well of a compression curve may be."""
 
 
 @dataclass(frozen=True)
 class Scan:
-    """Energies of the base and of the adapted model along one path, from far to near.
+    """Energies of the base and of the adapted model along one path, from large to small distances.
 
     Parameters
     ----------
     name : str
-        Such as ``C-H``, or the formula of a structure.
+        Pair of elements such as ``C-H``, or index and formula of a structure.
     x : array, shape (n_points,)
-        Distance, Angstrom, or volume over the given one; falling.
-    base, adapted : array, shape (n_points,), eV for a dimer, eV/atom for a structure
-        Less the energy of the first point.
+        Distance in Angstrom, or volume as a fraction of the given one; falling.
+    base, adapted : array, shape (n_points,)
+        Energies minus that of the first point, eV for a dimer, eV/atom for a structure.
     outer : array of bool, shape (n_points,)
-        Where the well is looked for.
+        Points among which the well is.
     hole : float
-        Depth below the base's fall at which a fall counts, same unit.
+        Difference of the two models' falls from which on the adapted model has a hole, same unit.
     """
 
     name: str
@@ -59,21 +60,21 @@ class Scan:
 
 @dataclass(frozen=True)
 class ScanRow:
-    """What one scan gave.
+    """Result of one scan; energies in eV for a dimer, eV/atom for a structure.
 
     Parameters
     ----------
     name : str
     fall_base, fall_adapted : float
-        Largest drop of the energy on the way in from the well; 0 if it rises all the way.
+        Largest drop of the energy inwards of the well; 0 if the energy rises all the way.
     fall_at : float
-        Where the adapted model's fall ends, on the axis of the scan.
+        Distance or volume at which the fall of the adapted model ends.
     well_base, well_adapted : float
         Depth of the lowest point of the outer part below the first point.
     hole : bool
-        Whether the adapted model falls deeper than its base, or is not finite.
+        Whether the adapted model falls deeper than its base by more than `Scan.hole`, or is not finite.
     collapse : bool
-        Whether such a hole's floor lies below the well: what gets there stays there.
+        Whether the floor of the hole is lower than the well: atoms that get there stay there.
     """
 
     name: str
@@ -87,12 +88,12 @@ class ScanRow:
 
 
 def dimer_scans(base: Predict, adapted: Predict, elements: Sequence[int], cutoff: float) -> list[Scan]:
-    """Scans of all pairs of `elements`, each with itself, too, in vacuum.
+    """Scan all pairs of `elements` in vacuum, including each element with itself.
 
     Parameters
     ----------
     base, adapted : callable
-        Both models.
+        Predictors of both models.
     elements : sequence of int
         Atomic numbers.
     cutoff : float
@@ -100,38 +101,34 @@ def dimer_scans(base: Predict, adapted: Predict, elements: Sequence[int], cutoff
     """
     pairs = list(combinations_with_replacement(sorted(elements), 2))
     distances = [np.arange(_NEAREST * _bond(pair), cutoff, _STEP)[::-1] for pair in pairs]
-    dimers = [
-        Atoms(pair, positions=[(0, 0, 0), (0, 0, d)]) for pair, x in zip(pairs, distances, strict=True) for d in x
-    ]
+    dimers = []
+    for pair, axis in zip(pairs, distances, strict=True):
+        dimers += [Atoms(pair, positions=[(0, 0, 0), (0, 0, distance)]) for distance in axis]
+    curves = _curves(base, adapted, dimers, distances)
     scans = []
-    for pair, x, (first, second) in zip(pairs, distances, _energies(base, adapted, dimers, distances), strict=True):
-        ratio = x / _bond(pair)
+    for pair, axis, (of_base, of_adapted) in zip(pairs, distances, curves, strict=True):
+        ratio = axis / _bond(pair)
         outer = (ratio >= _BOND[0]) & (ratio <= _BOND[1])
         name = "-".join(chemical_symbols[z] for z in pair)
-        scans.append(Scan(name, x, first, second, outer, DIMER_HOLE))
+        scans.append(Scan(name, axis, of_base, of_adapted, outer, DIMER_HOLE))
     return scans
 
 
 def compression_scans(base: Predict, adapted: Predict, structures: Sequence[Atoms]) -> list[Scan]:
-    """Scans of structures from their volume to 60 % of it, all lengths scaled alike; molecules about their centre."""
+    """Scan structures from their volume to 60 % of it, all lengths scaled alike; molecules about their centre."""
     volumes = np.linspace(1.0, _SMALLEST, _N_VOLUMES)
     scaled = [_scaled(atoms, volume ** (1 / 3)) for atoms in structures for volume in volumes]
-    curves = _energies(base, adapted, scaled, [volumes] * len(structures))
-    return [
-        Scan(
-            f"{number} {atoms.symbols.get_chemical_formula()}",
-            volumes,
-            first / len(atoms),
-            second / len(atoms),
-            volumes >= _OUTER_VOLUME,
-            COMPRESSION_HOLE,
-        )
-        for number, (atoms, (first, second)) in enumerate(zip(structures, curves, strict=True))
-    ]
+    curves = _curves(base, adapted, scaled, [volumes] * len(structures))
+    outer = volumes >= _OUTER_VOLUME
+    scans = []
+    for index, (atoms, (of_base, of_adapted)) in enumerate(zip(structures, curves, strict=True)):
+        name, size = f"{index} {atoms.symbols.get_chemical_formula()}", len(atoms)
+        scans.append(Scan(name, volumes, of_base / size, of_adapted / size, outer, COMPRESSION_HOLE))
+    return scans
 
 
 def judged(scan: Scan) -> ScanRow:
-    """Falls and wells of a scan."""
+    """Falls, wells and holes of a scan."""
     well_base, fall_base, _, _ = _wall(scan.base, scan.outer)
     well, fall, end, floor = _wall(scan.adapted, scan.outer)
     hole = not np.isfinite(scan.adapted).all() or bool(fall > fall_base + scan.hole)
@@ -140,23 +137,24 @@ def judged(scan: Scan) -> ScanRow:
 
 
 def _wall(curve: Floats, outer: NDArray[np.bool_]) -> tuple[float, float, int, float]:
-    """Depth of the well, largest fall on the way in from it, where that ends, and the energy there."""
-    places = np.flatnonzero(outer)
-    start = int(places[np.argmin(curve[places])])
+    """Depth of the well, largest fall inwards of it, the index of the point where that ends, and the energy there."""
+    candidates = np.flatnonzero(outer)
+    start = int(candidates[np.argmin(curve[candidates])])
     wall = curve[start:]
     falls = np.maximum.accumulate(wall) - wall
     end = int(np.argmax(falls))
     return float(-curve[start]), float(falls[end]), start + end, float(wall[end])
 
 
-def _energies(
+def _curves(
     base: Predict, adapted: Predict, structures: Sequence[Atoms], axes: Sequence[Floats]
 ) -> Iterator[tuple[Floats, Floats]]:
-    """Curves of both models, less their first points, for structures listed path by path."""
+    """Energies of both models along each path, minus those of its first point; `structures` lists path by path."""
     ends = np.cumsum([len(axis) for axis in axes])[:-1]
-    found = [np.split(predict(structures).energy, ends) for predict in (base, adapted)]
-    for first, second in zip(*found, strict=True):
-        yield first - first[0], second - second[0]
+    of_base = np.split(base(structures).energy, ends)
+    of_adapted = np.split(adapted(structures).energy, ends)
+    for one, other in zip(of_base, of_adapted, strict=True):
+        yield one - one[0], other - other[0]
 
 
 def _bond(pair: Sequence[int]) -> float:

@@ -1,4 +1,4 @@
-"""Pass, warn or fail, with the thresholds; docs/robustness.md gives the reasons."""
+"""Verdict of the robustness tests, pass, warn or fail, with its thresholds; docs/robustness.md gives the reasons."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from equisparse.robustness.scans import ScanRow
 Level = Literal["pass", "warn", "fail"]
 
 ENERGY_DRIFT = (30.0, 300.0)
-"""Median drift on the probe structures, meV/atom, from which to warn, and to fail: the error of a foundation model
-against its own theory is some 30 meV/atom, so that a smaller drift is within what the base did not know; at ten times
-that nothing of the base is left."""
+"""Median drift on the probe structures, meV/atom, from which on the verdict is warn, and fail. A foundation model differs
+from its own theory by about 30 meV/atom, so a smaller drift is within the error of the base. At ten times that, the
+knowledge of the base is lost."""
 FORCE_DRIFT = (50.0, 200.0)
-"""The same for mean absolute force differences, meV/Angstrom: half of the probe structures have forces below 260, and
-one that is off by its own size says nothing."""
+"""The same for mean absolute force differences, meV/Angstrom. Half of the probe structures have forces below 260: a
+prediction that is off by that much means nothing."""
 NVE_DRIFT = (5.0, 50.0)
-"""Slope of the total energy, absolute, meV/atom/ps: 5 heats a crystal by about 20 K in a picosecond."""
+"""The same for the magnitude of the slope of the total energy, meV/atom/ps: 5 heats a crystal by about 20 K per ps."""
 RDF_DISTANCE = (0.4, 0.7)
-"""Distance of pair distances from the data: temperatures may differ, so that only a new structure is far."""
+"""The same for the `rdf_distance` from the data: different temperatures alone stay below, a new structure does not."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,13 @@ class Check:
 
     Parameters
     ----------
-    test, finding : str
-        What was tried; what it gave.
+    test : str
+        Name of the test.
+    finding : str
+        Its result, with numbers and units.
     level : {"pass", "warn", "fail"}
     limits : str
-        What is warned of, and what fails.
+        Thresholds of the levels.
     """
 
     test: str
@@ -42,20 +44,20 @@ class Check:
 
 
 def overall(checks: Sequence[Check]) -> Level:
-    """The worst level."""
+    """The worst level of all checks."""
     return max((check.level for check in checks), key=("pass", "warn", "fail").index)
 
 
-def drift_checks(found: Mapping[str, Any]) -> list[Check]:
-    """Retention, from `equisparse.robustness.drift.summary` of all probe structures."""
+def drift_checks(statistics: Mapping[str, Any]) -> list[Check]:
+    """Checks of the retention, from `equisparse.robustness.drift.summary` of all probe structures."""
     return [
-        _median("energy", "meV/atom", "energy_mev_per_atom", ENERGY_DRIFT, found),
-        _median("forces", "meV/Angstrom", "force_mev_per_ang", FORCE_DRIFT, found),
+        _median("energy", "meV/atom", "energy_mev_per_atom", ENERGY_DRIFT, statistics),
+        _median("forces", "meV/Angstrom", "force_mev_per_ang", FORCE_DRIFT, statistics),
     ]
 
 
 def scan_check(test: str, unit: str, rows: Sequence[ScanRow]) -> Check:
-    """Holes of scans: any hole is warned of, a hole that is lower than the well fails."""
+    """Check of all scans of one kind: any hole is a warning, a hole that is lower than the well a failure."""
     holes = [row for row in rows if row.hole]
     collapsed = [row for row in rows if row.collapse]
     level: Level = "fail" if collapsed else "warn" if holes else "pass"
@@ -67,7 +69,7 @@ def scan_check(test: str, unit: str, rows: Sequence[ScanRow]) -> Check:
 
 
 def dynamics_checks(rows: Sequence[DynamicsRow]) -> list[Check]:
-    """Survival, energy conservation and structure of the runs."""
+    """Checks of dynamics runs: survival, energy conservation, and pair distances."""
     failed = [row for row in rows if row.failure]
     finding = f"{len(rows) - len(failed)} of {len(rows)} runs whole, hottest {max(row.hottest for row in rows):.0f} K"
     if failed:
@@ -82,24 +84,24 @@ def dynamics_checks(rows: Sequence[DynamicsRow]) -> list[Check]:
     return checks
 
 
-def _median(title: str, unit: str, name: str, limits: tuple[float, float], found: Mapping[str, Any]) -> Check:
-    """One quantity of the retention."""
-    median, tail, worst = (found[f"{name}_{key}"] for key in ("median", "p90", "max"))
-    finding = f"median {median:.3g} {unit}, 90 % {tail:.3g}, largest {worst:.3g}"
+def _median(title: str, unit: str, name: str, limits: tuple[float, float], statistics: Mapping[str, Any]) -> Check:
+    """Check of the median drift of one quantity."""
+    median, tail, worst = (statistics[f"{name}_{key}"] for key in ("median", "p90", "max"))
+    finding = f"median {median:.3g} {unit}, 90th percentile {tail:.3g}, largest {worst:.3g}"
     return Check(f"retention: {title}", finding, _level(median, limits), _words(limits))
 
 
 def _limited(test: str, value: float, unit: str, limits: tuple[float, float]) -> Check:
-    """A number against two limits."""
+    """Check of a number against two limits."""
     return Check(test, f"at most {value:.2g} {unit}", _level(value, limits), _words(limits))
 
 
 def _level(value: float, limits: tuple[float, float]) -> Level:
-    """What a number amounts to; one that is not finite fails."""
+    """Level of a number; one that is not finite fails."""
     warn, fail = limits
     return "pass" if value < warn else "warn" if value < fail else "fail"
 
 
 def _words(limits: tuple[float, float]) -> str:
-    """Two limits in words."""
+    """Two limits as text."""
     return f"warn from {limits[0]:g}, fail from {limits[1]:g}"
