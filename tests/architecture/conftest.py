@@ -91,9 +91,7 @@ def bases(definitions: list[Definition]) -> Callable[[Definition], Iterator[Defi
     return listed
 
 
-def _definitions(
-    module: Module, parent: ast.AST, prefix: str, owner: str | None, public: bool
-) -> Iterator[Definition]:
+def _definitions(module: Module, parent: ast.AST, prefix: str, owner: str | None, public: bool) -> Iterator[Definition]:
     """Definitions below a node of a module's syntax tree."""
     for node in ast.iter_child_nodes(parent):
         if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):

@@ -5,7 +5,7 @@ import re
 
 FRAGMENT = re.compile(r"(Of|What|Whether) ")
 """Beginnings of a clause, not of a sentence or a noun phrase."""
-FRAGMENTS = 70
+FRAGMENTS = 68
 """First lines that still are one. May only shrink."""
 
 
@@ -33,7 +33,7 @@ def test_every_public_name_has_a_docstring(modules, definitions, bases):
     bare = [module.name for module in modules if not ast.get_docstring(module.tree)]
     for found in documented(definitions):
         if not ast.get_docstring(found.node) and not inherits_docstring(found, bases):
-            bare.append(found.name)
+            bare += [found.name]
     assert not bare, "\n".join(bare)
 
 
