@@ -1,4 +1,4 @@
-"""Short molecular dynamics: does the model hold a structure together, and does it conserve energy?
+"""Short molecular dynamics: test whether a structure stays whole and whether energy is conserved.
 
 A run is NVT (Langevin) from a structure, then NVE (velocity Verlet) from its end, so that the energy drift is that of a
 thermalised state. A run ends at the first failure, and the frame of the failure is kept.
