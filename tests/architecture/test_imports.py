@@ -1,4 +1,7 @@
-"""Rooms import in one direction only, and modules of a room in no circle; the contracts are in pyproject.toml."""
+"""Rooms import in one direction only, modules in no circle, and other packages where they belong.
+
+The order of the rooms is a contract in pyproject.toml.
+"""
 
 import graphlib
 import shutil
@@ -8,22 +11,45 @@ from pathlib import Path
 
 import pytest
 
+grimp = pytest.importorskip("grimp", reason="the extra lint is not installed")
+
+REACHED = {
+    "e3nn": {"backbones", "magnetism"},
+    "mace": {"backbones"},
+    "nequip": {"backbones"},
+    "sevenn": {"backbones"},
+    "torch_geometric": {"backbones"},
+}
+"""Package -> rooms that may import it, themselves or through what they import."""
+IMPORTED = {"lightning": {"training"}, "pytorch_lightning": set()}
+"""Package -> rooms that may import it themselves; what imports these rooms is free."""
+TORCHLESS = ("report", "run.folder")
+"""Modules that do not import torch themselves: reports are made from tables."""
 KNOWN = {("equisparse.magnetism.options", "equisparse.magnetism.layer")}
 """Imports that still close a circle. May only shrink."""
 
 
-def test_import_contracts(root):
+@pytest.fixture(scope="module")
+def graph():
+    """Imports of the package, those of other packages included."""
+    return grimp.build_graph(
+        "equisparse", include_external_packages=True, exclude_type_checking_imports=True, cache_dir=None
+    )
+
+
+def room(module):
+    """Room of a module: the part of its name after the package's."""
+    return module.split(".")[1]
+
+
+def test_order_of_rooms(root):
     command = shutil.which("lint-imports", path=Path(sys.executable).parent)
-    if command is None:
-        pytest.skip("the extra lint is not installed")
     words = [command, "--config", str(root / "pyproject.toml"), "--no-cache"]  # in this process it would mute our logs
     done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=root)
     assert done.returncode == 0, done.stdout
 
 
-def test_no_circles():
-    grimp = pytest.importorskip("grimp", reason="the extra lint is not installed")
-    graph = grimp.build_graph("equisparse", exclude_type_checking_imports=True, cache_dir=None)
+def test_no_circles(graph):
     for importer, imported in KNOWN:
         graph.remove_import(importer=importer, imported=imported)
     imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
@@ -31,3 +57,21 @@ def test_no_circles():
         graphlib.TopologicalSorter(imports).prepare()
     except graphlib.CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
+
+
+@pytest.mark.parametrize("package", REACHED)
+def test_upstreams_stay_behind_backbones(graph, package):
+    others = {child for child in graph.find_children("equisparse") if room(child) not in REACHED[package]}
+    chains = [graph.find_shortest_chain(child, package, as_packages=True) for child in others]
+    assert not [" -> ".join(chain) for chain in chains if chain]
+
+
+@pytest.mark.parametrize("package", IMPORTED)
+def test_trainer_stays_in_its_room(graph, package):
+    importers = graph.find_modules_that_directly_import(package) if package in graph.modules else set()
+    assert {room(module) for module in importers} <= IMPORTED[package]
+
+
+def test_reports_need_no_torch(graph):
+    importers = graph.find_modules_that_directly_import("torch")
+    assert not [module for module in importers if module.startswith(tuple(f"equisparse.{one}" for one in TORCHLESS))]
