@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -9,14 +10,25 @@ from equisparse.data.fingerprint import composition_key, joined_groups, near_pai
 from equisparse.data.frames import LabelledFrame
 from equisparse.errors import DataError
 
+Item = TypeVar("Item")
+
 
 @dataclass(frozen=True)
-class Split:
-    """Numbers of the frames of each part, rising."""
+class Splits(Generic[Item]):
+    """Frames, or their indices, for training, for choosing the best epoch, and for the final evaluation."""
 
-    train: list[int]
-    valid: list[int]
-    test: list[int]
+    train: list[Item]
+    valid: list[Item]
+    test: list[Item]
+
+    def items(self) -> list[tuple[str, list[Item]]]:
+        """Name and contents of every part that is not empty."""
+        named = (("train", self.train), ("valid", self.valid), ("test", self.test))
+        return [(name, part) for name, part in named if part]
+
+
+FrameSplits: TypeAlias = Splits[LabelledFrame]
+"""Labelled frames in three parts."""
 
 
 def near_groups(frames: Sequence[LabelledFrame]) -> list[list[int]]:
@@ -32,7 +44,7 @@ def near_groups(frames: Sequence[LabelledFrame]) -> list[list[int]]:
 
 def split_frames(
     frames: Sequence[LabelledFrame], fractions: tuple[float, float, float] = (0.8, 0.1, 0.1), seed: int = 0
-) -> Split:
+) -> Splits[int]:
     """Random split that keeps near duplicates together; the same for the same frames and seed.
 
     Parameters
@@ -47,8 +59,8 @@ def split_frames(
 
     Returns
     -------
-    Split
-        Numbers into `frames`. A part with a share above 0 has at least one frame.
+    Splits of int
+        Indices into `frames`, rising. A part with a share above 0 has at least one frame.
 
     Raises
     ------
@@ -63,7 +75,7 @@ def split_frames(
         raise _too_few_groups(len(frames), len(groups), n_parts)
     valid, groups = _take(groups, fractions[1] * len(frames), keep=1 + (fractions[2] > 0))
     test, groups = _take(groups, fractions[2] * len(frames), keep=1)
-    return Split(train=sorted(i for group in groups for i in group), valid=valid, test=test)
+    return Splits(train=sorted(i for group in groups for i in group), valid=valid, test=test)
 
 
 def split_off(frames: Sequence[LabelledFrame], fraction: float = 0.1, seed: int = 0) -> tuple[list[int], list[int]]:
@@ -81,7 +93,7 @@ def split_off(frames: Sequence[LabelledFrame], fraction: float = 0.1, seed: int 
     Returns
     -------
     rest, part : list of int
-        Numbers into `frames`, rising; neither is empty.
+        Indices into `frames`, rising; neither is empty.
 
     Raises
     ------

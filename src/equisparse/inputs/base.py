@@ -5,6 +5,7 @@ from typing import TypeAlias, TypedDict
 
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.registry import load_backbone
+from equisparse.config.finetune import FinetuneConfig
 
 Base: TypeAlias = str | Path | AbstractBackbone
 """A base model as a user gives it: its name, its file, or a loaded backbone."""
@@ -34,6 +35,14 @@ class LoadOptions(TypedDict, total=False):
     sha256: str | None
 
 
+def with_defaults(options: LoadOptions, modality: str | None, dtype: str = "float32") -> LoadOptions:
+    """The same options, with a modality and a precision where they have none."""
+    chosen = options.copy()
+    chosen["modality"] = options.get("modality") or modality
+    chosen["dtype"] = options.get("dtype") or dtype
+    return chosen
+
+
 def loaded_base(base: Base, options: LoadOptions | None = None) -> AbstractBackbone:
     """The base itself, or loaded by its name or from its file.
 
@@ -54,4 +63,16 @@ def loaded_base(base: Base, options: LoadOptions | None = None) -> AbstractBackb
         dtype=chosen.get("dtype", "float32"),
         modality=chosen.get("modality"),
         sha256=chosen.get("sha256"),
+    )
+
+
+def configured_base(config: FinetuneConfig, device: str | None = None) -> AbstractBackbone:
+    """The base model that a configuration names, on its device or on another."""
+    return load_backbone(
+        config.base,
+        backbone=config.backbone,
+        device=device or config.device,
+        dtype=config.dtype,
+        modality=config.modality,
+        sha256=config.sha256,
     )

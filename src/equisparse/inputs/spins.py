@@ -11,8 +11,8 @@ from ase.data import chemical_symbols
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.data.frames import Floats, LabelledFrame
+from equisparse.data.split import FrameSplits
 from equisparse.errors import DataError
-from equisparse.inputs.splits import Splits
 from equisparse.magnetism.model import SpinModel, new_layer, spins_of
 from equisparse.magnetism.options import SpinOptions
 
@@ -23,8 +23,11 @@ _MAGNETIC = 0.25
 
 
 def spin_setup(
-    config: FinetuneConfig, splits: Splits, backbone: AbstractBackbone, notice: Callable[[str, str], None]
-) -> tuple[SpinModel | None, Splits]:
+    config: FinetuneConfig,
+    splits: FrameSplits,
+    backbone: AbstractBackbone,
+    notice: Callable[[str, str], None],
+) -> tuple[SpinModel | None, FrameSplits]:
     """Untrained spin layer on a backbone, and the splits with the labels it learns from; nothing new without `spin`.
 
     `notice` is told about the layer: a topic and a sentence.
@@ -66,7 +69,7 @@ def spin_setup(
         f"{lengths} on average",
     )
     parts = (labelled_for(options, part, everywhere=everywhere) for part in (splits.train, splits.valid, splits.test))
-    return model, Splits(*parts)
+    return model, FrameSplits(*parts)
 
 
 def spin_lengths(frames: Sequence[LabelledFrame]) -> dict[int, float]:

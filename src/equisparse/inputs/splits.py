@@ -2,19 +2,17 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ase import Atoms
 
 from equisparse.backbones.base import AbstractBackbone, check_elements
-from equisparse.backbones.registry import load_backbone
 from equisparse.blocks import Layout
 from equisparse.config.finetune import FinetuneConfig, parse_size
 from equisparse.data.demo import DEMOS, PARTS, is_demo
 from equisparse.data.frames import LabelledFrame, unlabelled
 from equisparse.data.read import read_frames
-from equisparse.data.split import split_off
+from equisparse.data.split import FrameSplits, split_off
 from equisparse.errors import InputError
 from equisparse.methods.base import AbstractMethod
 from equisparse.methods.registry import make_method, method_for_size
@@ -31,33 +29,7 @@ _ENTRY_OVERHEAD = len('"/":{"dtype":"I32","shape":[123456],"data_offsets":[12345
 """Bytes of the file's directory for one stored tensor, without its name."""
 
 
-@dataclass(frozen=True)
-class Splits:
-    """Frames for training, for choosing the best epoch, and for the final judgement."""
-
-    train: list[LabelledFrame]
-    valid: list[LabelledFrame]
-    test: list[LabelledFrame]
-
-    def items(self) -> list[tuple[str, list[LabelledFrame]]]:
-        """Name and frames of every split that is not empty."""
-        named = (("train", self.train), ("valid", self.valid), ("test", self.test))
-        return [(name, frames) for name, frames in named if frames]
-
-
-def load_base(config: FinetuneConfig, device: str | None = None) -> AbstractBackbone:
-    """The base model that a configuration names; on its device, or on another."""
-    return load_backbone(
-        config.base,
-        backbone=config.backbone,
-        device=device or config.device,
-        dtype=config.dtype,
-        modality=config.modality,
-        sha256=config.sha256,
-    )
-
-
-def read_splits(config: FinetuneConfig) -> Splits:
+def read_splits(config: FinetuneConfig) -> FrameSplits:
     """Read all frames that a configuration names; without `valid` a part of `train` is split off.
 
     Raises
@@ -80,7 +52,7 @@ def read_splits(config: FinetuneConfig) -> Splits:
         seed = config.seed if config.split_seed is None else config.split_seed
         rest, part = split_off(frames, config.valid_fraction, seed=seed)
         frames, valid_frames = [frames[i] for i in rest], [frames[i] for i in part]
-    return Splits(frames, valid_frames, test_frames)
+    return FrameSplits(frames, valid_frames, test_frames)
 
 
 def read_kept(

@@ -10,7 +10,8 @@ from equisparse.config.finetune import read_config
 from equisparse.deploy.calculator import check_adapter
 from equisparse.errors import InputError
 from equisparse.files import make_folder, write_rows
-from equisparse.inputs.splits import load_base, read_splits
+from equisparse.inputs.base import configured_base
+from equisparse.inputs.splits import read_splits
 from equisparse.interpret import attribution
 from equisparse.interpret.attribution import AttributionRow, FrameErrors
 from equisparse.report.html.document import write_report
@@ -53,7 +54,7 @@ def attribute(run: RunLike, by: str = "layer", *, frames: int = 50, device: str 
     attribution.check_grouping(by)
     adapter = load_adapter(folder / ADAPTER)
     adapter.check_spin_free("attributing errors to")
-    backbone = load_base(config, device)
+    backbone = configured_base(config, device)
     check_adapter(backbone, adapter)
     groups = attribution.group_blocks(adapter.layout, by, backbone.element_order)
     valid = read_splits(config).valid

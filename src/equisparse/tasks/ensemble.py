@@ -13,8 +13,8 @@ from equisparse.adapters.file import ADAPTER, load_adapter
 from equisparse.config.finetune import EnsembleConfig, FinetuneConfig
 from equisparse.deploy.calculator import check_adapter
 from equisparse.errors import InputError
+from equisparse.inputs.base import configured_base
 from equisparse.inputs.frames import Frames
-from equisparse.inputs.splits import load_base
 from equisparse.interpret.calibration import Floats, bins, judge, spread_scale
 from equisparse.methods.base import AbstractMethod
 from equisparse.report.paper.figures import reliability, save
@@ -145,7 +145,7 @@ def _check_finished(members: Sequence[FinetuneConfig]) -> None:
     """Raise AdapterMismatchError unless the base is still the one that finished members were trained on."""
     if not members:
         return
-    backbone = load_base(members[0])
+    backbone = configured_base(members[0])
     for member in members:
         check_adapter(backbone, load_adapter(Path(member.out) / ADAPTER))
 

@@ -13,12 +13,13 @@ from equisparse.blocks import Layout
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.data.audit.finding import Finding
 from equisparse.data.references import ReferenceFit
+from equisparse.data.split import FrameSplits
 from equisparse.errors import InputError
 from equisparse.files import make_folder, write_text
-from equisparse.inputs.base import Base
+from equisparse.inputs.base import Base, configured_base
 from equisparse.inputs.frames import Frames
 from equisparse.inputs.spins import spin_setup
-from equisparse.inputs.splits import Splits, choose_method, load_base, read_kept, read_splits, small_pieces
+from equisparse.inputs.splits import choose_method, read_kept, read_splits, small_pieces
 from equisparse.magnetism.model import SpinModel
 from equisparse.methods.base import AbstractMethod
 from equisparse.robustness.retention import retention
@@ -161,7 +162,7 @@ class _Setup:
     Parameters
     ----------
     config : FinetuneConfig
-    splits : Splits
+    splits : Splits of LabelledFrame
         With the labels that the model can learn from.
     backbone : AbstractBackbone
     method, layout
@@ -173,7 +174,7 @@ class _Setup:
     """
 
     config: FinetuneConfig
-    splits: Splits
+    splits: FrameSplits
     backbone: AbstractBackbone
     method: AbstractMethod
     layout: Layout
@@ -212,7 +213,7 @@ class _Start:
 def _set_up(config: FinetuneConfig, base: AbstractBackbone | None, folder: Path, listener: Listener) -> _Setup:
     """Read frames, load the base, choose the method, and audit what needs no prediction."""
     splits = read_splits(config)
-    backbone = load_base(config) if base is None else base
+    backbone = configured_base(config) if base is None else base
     if base is not None:
         base.check_untouched()
     if config.resume:

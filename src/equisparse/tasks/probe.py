@@ -16,10 +16,12 @@ from equisparse.adapters.file import load_adapter
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.config.finetune import read_config
 from equisparse.data.frames import LabelledFrame
+from equisparse.data.split import FrameSplits
 from equisparse.deploy.calculator import AdaptedCalculator, check_adapter
 from equisparse.errors import InputError
 from equisparse.files import make_folder, write_rows, write_text
-from equisparse.inputs.splits import Splits, load_base, read_splits
+from equisparse.inputs.base import configured_base
+from equisparse.inputs.splits import read_splits
 from equisparse.report.html.document import write_report
 from equisparse.robustness import drift, scans, verdict
 from equisparse.robustness.dynamics import DynamicsOptions, DynamicsRow, dynamics
@@ -99,7 +101,7 @@ def probe(
     adapter = load_adapter(folder / ADAPTER)
     splits = read_splits(config)
     adapter.check_spin_free("probing")
-    backbone = load_base(config, device)
+    backbone = configured_base(config, device)
     check_adapter(backbone, adapter)
     out = make_folder(folder / PROBE)
     listener.notice("probing", "retention on structures unlike the data")
@@ -173,7 +175,7 @@ def _points(scan: scans.Scan) -> Iterator[dict[str, Any]]:
 
 
 def _dynamics(
-    out: Path, backbone: AbstractBackbone, adapter: Adapter, splits: Splits, options: _Options
+    out: Path, backbone: AbstractBackbone, adapter: Adapter, splits: FrameSplits, options: _Options
 ) -> list[verdict.Check]:
     """NVT and NVE runs of the adapted model."""
     rows: list[DynamicsRow] = []

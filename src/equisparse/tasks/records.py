@@ -12,8 +12,8 @@ from equisparse.adapters.adapter import Adapter
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.data.audit.finding import Finding
 from equisparse.data.frames import LabelledFrame
+from equisparse.data.split import FrameSplits
 from equisparse.files import make_folder, replacing, write_rows, write_text
-from equisparse.inputs.splits import Splits
 from equisparse.interpret.functional import functional_table
 from equisparse.interpret.signatures import largest_entries, pooled_maps, signature_table
 from equisparse.run.folder import ENTRIES, FINDINGS, FUNCTIONAL, MAPS, PREDICTIONS, SIGNATURES
@@ -30,7 +30,11 @@ def write_findings(folder: Path, findings: Iterable[Finding]) -> None:
 
 
 def write_predictions(
-    folder: Path, splits: Splits, before: Mapping[str, Evaluation], after: Mapping[str, Evaluation], adapter: Adapter
+    folder: Path,
+    splits: FrameSplits,
+    before: Mapping[str, Evaluation],
+    after: Mapping[str, Evaluation],
+    adapter: Adapter,
 ) -> None:
     """Write labels and predictions of every split; both models get the adapter's reference energies."""
     make_folder(folder / PREDICTIONS)

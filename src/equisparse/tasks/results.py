@@ -18,9 +18,9 @@ from equisparse.adapters.file import save_adapter
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.data.audit.finding import Finding
 from equisparse.data.references import ReferenceFit
+from equisparse.data.split import FrameSplits
 from equisparse.deploy.merge import MergeCheck, write_merged
 from equisparse.files import write_text
-from equisparse.inputs.splits import Splits
 from equisparse.report.html.document import write_report
 from equisparse.report.paper.export import write_figures
 from equisparse.report.terminal.tables import error_table, worse_line
@@ -51,7 +51,7 @@ class Outcome:
         ``base``, ``refit`` (base with shifted reference energies) and ``final``.
     fitted : FitResult
     references : ReferenceFit
-    splits : Splits
+    splits : Splits of LabelledFrame
     seed : int
     findings : sequence of Finding
         Of the audit.
@@ -63,7 +63,7 @@ class Outcome:
     stages: Mapping[str, Stage]
     fitted: FitResult
     references: ReferenceFit
-    splits: Splits
+    splits: FrameSplits
     seed: int
     findings: Sequence[Finding]
     retention: Mapping[str, Any]
@@ -114,7 +114,7 @@ def write_results(folder: Path, backbone: AbstractBackbone, outcome: Outcome, co
     return metrics
 
 
-def _merged(backbone: AbstractBackbone, adapter: Adapter, path: Path, splits: Splits) -> MergeCheck | None:
+def _merged(backbone: AbstractBackbone, adapter: Adapter, path: Path, splits: FrameSplits) -> MergeCheck | None:
     """Write and check the native checkpoint; None where there is none that does what the adapter does."""
     if not adapter.mergeable or adapter.spins is not None:
         return None

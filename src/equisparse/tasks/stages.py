@@ -13,8 +13,8 @@ from equisparse.blocks import Layout
 from equisparse.data.audit.finding import BasePrediction, Finding, has_errors
 from equisparse.data.audit.registry import audit
 from equisparse.data.references import ReferenceFit, composition_matrix, fit_reference_shifts
+from equisparse.data.split import FrameSplits
 from equisparse.errors import DataError
-from equisparse.inputs.splits import Splits
 from equisparse.magnetism.model import SpinModel
 from equisparse.methods.base import AbstractMethod
 from equisparse.tasks.listener import Listener
@@ -49,7 +49,13 @@ def judged(evaluations: dict[str, Evaluation], datasets: Mapping[str, FrameDatas
 
 
 def check_frames(
-    splits: Splits, base: Evaluation | None, backbone: AbstractBackbone, listener: Listener, *, force: bool, spins: bool
+    splits: FrameSplits,
+    base: Evaluation | None,
+    backbone: AbstractBackbone,
+    listener: Listener,
+    *,
+    force: bool,
+    spins: bool,
 ) -> list[Finding]:
     """Audit the frames, tell what is found, and stop on errors.
 
@@ -79,7 +85,7 @@ def check_frames(
     return findings
 
 
-def fit_references(backbone: AbstractBackbone, splits: Splits, base: Evaluation) -> ReferenceFit:
+def fit_references(backbone: AbstractBackbone, splits: FrameSplits, base: Evaluation) -> ReferenceFit:
     """Shifts of the reference energies from the training frames that have an energy.
 
     Elements that share one reference energy in the base get one common shift.
