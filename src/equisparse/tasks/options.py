@@ -1,6 +1,6 @@
 """Options of a fine-tune as keyword arguments, with their types, for editors and type checkers."""
 
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
 
 class FinetuneOptions(TypedDict, total=False):
@@ -36,7 +36,7 @@ class FinetuneOptions(TypedDict, total=False):
     changed: float | None
     budget: str | None
     targets: list[str] | None
-    method_options: dict[str, Any] | None
+    method_options: dict[str, int | float | str | bool | None] | None
     # training
     epochs: int | None
     batch_size: int
