@@ -21,7 +21,7 @@ import equisparse
 from equisparse.adapters.ensemble import ENSEMBLE, Scales, read_ensemble
 from equisparse.adapters.file import load_adapter, save_adapter
 from equisparse.cli import main
-from equisparse.config.finetune import read_config
+from equisparse.config.read import read_config
 from equisparse.deploy.calculator import AdaptedCalculator
 from equisparse.errors import AdapterError, AdapterMismatchError, EquisparseError, InputError, StateError
 from equisparse.tasks.ensemble import calibrate

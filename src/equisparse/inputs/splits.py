@@ -8,7 +8,8 @@ from ase import Atoms
 
 from equisparse.backbones.base import AbstractBackbone, check_elements
 from equisparse.blocks import Layout
-from equisparse.config.finetune import FinetuneConfig, parse_size
+from equisparse.config.finetune import FinetuneConfig
+from equisparse.config.size import parse_size
 from equisparse.data.demo import DEMOS, PARTS, is_demo
 from equisparse.data.frames import LabelledFrame, unlabelled
 from equisparse.data.read import read_frames
@@ -97,8 +98,6 @@ def choose_method(config: FinetuneConfig, layout: Layout) -> tuple[AbstractMetho
     InputError
         If the wishes contradict one another or cannot be met.
     """
-    if config.changed is not None and config.budget is not None:
-        raise InputError("Either a fraction or a size can be asked for.", given="--changed and --budget")
     options = dict(config.method_options or {})
     if config.budget is not None:
         return _fitted(parse_size(config.budget), config, options, layout)
@@ -110,7 +109,7 @@ def choose_method(config: FinetuneConfig, layout: Layout) -> tuple[AbstractMetho
             next_step="use --method sparse, or leave --changed out",
         )
     if name == Sparse.name:
-        options = {"regime": config.regime, "changed": config.changed} | options
+        options = {"regime": config.regime, "changed": config.changed, **options}
     method = make_method(name, options)
     selected = select(layout, config.targets or method.default_targets)
     return method.resolve(selected), selected

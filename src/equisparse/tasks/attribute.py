@@ -6,7 +6,7 @@ import numpy as np
 
 from equisparse.adapters.file import load_adapter
 from equisparse.backbones.base import AbstractBackbone
-from equisparse.config.finetune import read_config
+from equisparse.config.read import read_config
 from equisparse.deploy.calculator import check_adapter
 from equisparse.errors import InputError
 from equisparse.files import make_folder, write_rows

@@ -14,7 +14,7 @@ from ase import Atoms
 from equisparse.adapters.adapter import Adapter
 from equisparse.adapters.file import load_adapter
 from equisparse.backbones.base import AbstractBackbone
-from equisparse.config.finetune import read_config
+from equisparse.config.read import read_config
 from equisparse.data.frames import LabelledFrame
 from equisparse.data.split import FrameSplits
 from equisparse.deploy.calculator import AdaptedCalculator, check_adapter

@@ -2,100 +2,105 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import Annotated, Literal, get_args
 
-from equisparse.errors import InputError
+from equisparse.options import ADVANCED, CLOSENESS, MAGNETISM, OUTPUT, TRAINING, Option, check_options
 
-OPTIMIZERS = ("adamw", "muon", "schedulefree")
+Optimizer = Literal["adamw", "muon", "schedulefree"]
+"""Names of the optimisers; see `equisparse.training.muon` for ``muon``, the paper for ``schedulefree``."""
+
+OPTIMIZERS: tuple[str, ...] = get_args(Optimizer)
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How a fine-tune runs.
+    """Options of the training loop; each field carries its own description.
 
-    Parameters
-    ----------
-    epochs : int or None
-        Passes over the training frames; by default as many as give about 1000 steps, at least 10, at most 200.
-    batch_size : int
-        Frames per step (per process).
-    lr : float or None
-        Learning rate; by default that of the method.
-    optimizer : str
-        ``adamw`` or ``muon`` (see `equisparse.training.muon`), both cosine annealed to zero, or ``schedulefree`` (as in
-        the paper).
-    warmup_steps : int
-        Steps over which the learning rate rises from zero.
-    gradient_clip : float
-        Largest norm of the gradient.
-    energy_weight : float or None
-        Weight of the Huber loss of energies (eV/atom); by default 1, or that of forces where a spin layer is trained,
-        as in the paper: magnetic orders differ in energy before all else.
-    force_weight, stress_weight : float
-        Weights of the Huber losses of forces (eV/Angstrom) and stress (eV/Angstrom^3).
-    moment_weight, magnetic_force_weight : float
-        Weights of the Huber losses of moments (muB) and magnetic forces (eV/muB), for models with spins.
-    huber_delta : float
-        Error, in the same units, above which the losses grow linearly.
-    spin_lr : float
-        Learning rate of a spin layer, annealed like that of the method.
-    anchor : float
-        Weight of the penalty on what the layers give elsewhere (`equisparse.training.anchor`): their mean squared
-        relative change on structures to stay with the base on. 0 leaves it out.
-    replay_weight : float
-        Weight of the loss against the base's own predictions on replay structures, where there are any.
-    replay_batch_size : int
-        Replay structures per step (per process).
-    drift_weight : float or None
-        Weight of that loss on held-out replay structures beside the validation loss in the choice of the best epoch;
-        by default `replay_weight`.
-    patience : int
-        Epochs without a better validation loss (with the drift, where it counts) after which training ends; 0 never
-        ends early.
-    seed : int
-        Of the split, the deltas' start and the order of the frames.
-    devices, num_nodes : int
-        Processes per node, and nodes, for torchrun or SLURM.
-    logger : str
-        ``none``, ``tensorboard`` or ``wandb``; the learning curve is written as CSV in any case.
+    Losses are Huber losses. Errors of energies count in eV/atom, of forces in eV/Angstrom, of stress in eV/Angstrom^3,
+    of moments in muB and of magnetic forces in eV/muB.
+
+    Raises
+    ------
+    InputError
+        If a value has the wrong type or is out of range.
     """
 
-    epochs: int | None = None
-    batch_size: int = 10
-    lr: float | None = None
-    optimizer: str = "muon"
-    warmup_steps: int = 20
-    gradient_clip: float = 100.0
-    energy_weight: float | None = None
-    force_weight: float = 10.0
-    stress_weight: float = 100.0
-    moment_weight: float = 10.0
-    magnetic_force_weight: float = 10.0
-    huber_delta: float = 0.01
-    spin_lr: float = 2e-3
-    anchor: float = 0.1
-    replay_weight: float = 0.1
-    replay_batch_size: int = 8
-    drift_weight: float | None = None
-    patience: int = 0
-    seed: int = 0
-    devices: int = 1
-    num_nodes: int = 1
-    logger: str = "none"
+    epochs: Annotated[
+        int | None,
+        Option(
+            "Passes over the training frames", TRAINING, least=1, shown_default="about 1000 steps, 10 to 200 epochs"
+        ),
+    ] = None
+    batch_size: Annotated[int, Option("Training frames per step and process", TRAINING, least=1)] = 10
+    lr: Annotated[
+        float | None,
+        Option("Learning rate", TRAINING, above=0, below=10, shown_default="that of the method"),
+    ] = None
+    optimizer: Annotated[
+        Optimizer,
+        Option("Optimiser; adamw and muon anneal the learning rate to zero along a cosine", TRAINING),
+    ] = "muon"
+    warmup_steps: Annotated[int, Option("Steps over which the learning rate rises from zero", ADVANCED, least=0)] = 20
+    gradient_clip: Annotated[float, Option("Largest norm of the gradient; 0 turns clipping off", ADVANCED, least=0)] = (
+        100.0
+    )
+    energy_weight: Annotated[
+        float | None,
+        Option("Weight of the energy loss", TRAINING, least=0, below=math.inf, shown_default="1, or 10 with --spin"),
+    ] = None
+    force_weight: Annotated[float, Option("Weight of the force loss", TRAINING, least=0, below=math.inf)] = 10.0
+    stress_weight: Annotated[float, Option("Weight of the stress loss", TRAINING, least=0, below=math.inf)] = 100.0
+    moment_weight: Annotated[
+        float, Option("Weight of the loss of magnetic moments", MAGNETISM, least=0, below=math.inf)
+    ] = 10.0
+    magnetic_force_weight: Annotated[
+        float, Option("Weight of the loss of magnetic forces", MAGNETISM, least=0, below=math.inf)
+    ] = 10.0
+    huber_delta: Annotated[
+        float,
+        Option("Error above which the losses grow linearly, in the unit of each label", ADVANCED, above=0),
+    ] = 0.01
+    spin_lr: Annotated[float, Option("Learning rate of the spin layer", MAGNETISM, above=0, below=10)] = 2e-3
+    anchor: Annotated[
+        float,
+        Option(
+            "Weight of the activation-matching penalty on replay structures; 0 turns it off",
+            CLOSENESS,
+            least=0,
+            below=math.inf,
+        ),
+    ] = 0.1
+    replay_weight: Annotated[
+        float,
+        Option("Weight of the loss against the base model on replay structures", CLOSENESS, least=0, below=math.inf),
+    ] = 0.1
+    replay_batch_size: Annotated[int, Option("Replay structures per step and process", CLOSENESS, least=1)] = 8
+    drift_weight: Annotated[
+        float | None,
+        Option(
+            "Weight of the loss on held-out replay structures when the best epoch is chosen",
+            CLOSENESS,
+            least=0,
+            below=math.inf,
+            shown_default="that of --replay-weight",
+        ),
+    ] = None
+    patience: Annotated[
+        int,
+        Option("Stop after this many epochs without a better validation loss; 0 trains all epochs", TRAINING, least=0),
+    ] = 0
+    seed: Annotated[
+        int, Option("Seed of the split, of the start values and of the order of the frames", TRAINING, least=0)
+    ] = 0
+    devices: Annotated[int, Option("Processes per node, for torchrun or SLURM", ADVANCED, least=1)] = 1
+    num_nodes: Annotated[int, Option("Number of nodes, for torchrun or SLURM", ADVANCED, least=1)] = 1
+    logger: Annotated[
+        Literal["none", "tensorboard", "wandb"],
+        Option("Also log the learning curve here; the CSV file is always written", OUTPUT),
+    ] = "none"
 
     def __post_init__(self) -> None:
-        if self.optimizer not in OPTIMIZERS:
-            raise InputError("There is no such optimiser.", given=self.optimizer, expected=" or ".join(OPTIMIZERS))
-        for name in ("batch_size", "replay_batch_size", "devices", "num_nodes"):
-            if getattr(self, name) < 1:
-                raise InputError(f"The option {name} has to be positive.", given=str(getattr(self, name)))
-        for name in ("anchor", "replay_weight", "drift_weight", "moment_weight", "magnetic_force_weight"):
-            if not 0 <= (getattr(self, name) or 0) < math.inf:
-                raise InputError(f"The option {name} is out of range.", given=str(getattr(self, name)), expected=">= 0")
-        if self.epochs is not None and self.epochs < 1:
-            raise InputError("At least one epoch is needed.", given=str(self.epochs))
-        for lr in (self.lr, self.spin_lr):
-            if lr is not None and not 0 < lr < 10:
-                raise InputError("This learning rate is out of range.", given=str(lr), expected="0 < lr < 10")
+        check_options(self)
 
     def steps_per_epoch(self, n_frames: int) -> int:
         """Optimiser steps in one pass over `n_frames` frames."""

@@ -40,7 +40,7 @@ def test_the_best_method_for_a_size(budget: str, kind: type) -> None:
 @pytest.mark.parametrize(
     ("wishes", "message"),
     [
-        ({"changed": 0.1, "budget": "40KB"}, "Either a fraction or a size"),
+        ({"changed": 0.1, "budget": "40KB"}, "mutually exclusive"),
         ({"changed": 0.1, "method": "scale"}, "cannot be given a changed fraction"),
         ({"budget": "40KB", "method": "full"}, "cannot be fitted into a size"),
         ({"budget": "3KB", "method": "scale"}, "do not fit into the size"),

@@ -1,0 +1,74 @@
+"""Configurations as YAML files."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+
+from equisparse.config.finetune import FinetuneConfig
+from equisparse.config.upgrade import upgraded
+from equisparse.errors import InputError
+from equisparse.options import nearest, options_of
+
+Config = TypeVar("Config", bound=FinetuneConfig)
+
+
+def read_config(path: str | Path) -> FinetuneConfig:
+    """Read the configuration of a fine-tune from a YAML file.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, has an unknown key, or a value cannot be used.
+    """
+    return make_config(FinetuneConfig, read_values(path))
+
+
+def read_values(path: str | Path) -> dict[str, object]:
+    """Read the values of a YAML file.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or holds no mapping.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError("The configuration cannot be read.", given=str(path), cause=str(error)) from error
+    if not isinstance(values, dict):
+        raise InputError(
+            "The configuration cannot be read.",
+            given=f"{path} with {type(values).__name__}",
+            expected="lines such as: epochs: 100",
+        )
+    return {str(name): value for name, value in values.items()}
+
+
+def make_config(kind: type[Config], values: Mapping[str, object]) -> Config:
+    """Make a configuration from plain values; names and values of earlier versions are translated.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown, or a value is missing or cannot be used.
+    """
+    current = upgraded(values)
+    known = options_of(kind)
+    for name in current:
+        if name not in known:
+            near = nearest(name, list(known))
+            raise InputError(
+                "The configuration has an unknown key.",
+                given=name,
+                expected="an option of equisparse finetune",
+                next_step=f"use {near}" if near else "see equisparse finetune --help",
+            )
+    if not current.get("train"):
+        raise InputError(
+            "There are no training frames.",
+            expected="files or globs, or a packaged set such as demo",
+            next_step="name them after the command: equisparse finetune FRAMES...",
+        )
+    return kind(**current)  # type: ignore[arg-type]

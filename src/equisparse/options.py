@@ -1,0 +1,231 @@
+"""Options as data: the sentence, the group, the placeholder and the allowed range of a field, and the check of values.
+
+A field of a dataclass is an option if its type is ``Annotated[..., Option(...)]``. The command line, its help and the
+checks of values that come from Python or from a YAML file are all made from these annotations.
+"""
+
+from dataclasses import MISSING, dataclass, fields
+from difflib import get_close_matches
+from inspect import get_annotations
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Literal, Union, get_args, get_origin, get_type_hints
+
+from equisparse.errors import InputError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+DATA = "Data"
+MODEL = "Base model"
+CHANGE = "What changes"
+TRAINING = "Training"
+CLOSENESS = "Staying close to the base"
+OUTPUT = "Output"
+MAGNETISM = "Magnetism"
+ADVANCED = "Advanced"
+GROUPS = (DATA, MODEL, CHANGE, TRAINING, CLOSENESS, OUTPUT, MAGNETISM, ADVANCED)
+"""Groups of options in the order in which they are shown."""
+
+_WORDS: dict[object, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+    list: "a list",
+    dict: "a mapping",
+}
+
+
+@dataclass(frozen=True)
+class Option:
+    """Description of one option.
+
+    Parameters
+    ----------
+    sentence : str
+        What the option does, for users: plain text, without a full stop.
+    group : str
+        One of `GROUPS`.
+    metavar : str
+        Placeholder of the value, such as ``FILE``; derived from the type if empty.
+    least, most : float or None
+        Allowed range, limits included.
+    above, below : float or None
+        Allowed range, limits excluded.
+    shown_default : str
+        Default in words, for options whose default is None.
+    positional : bool
+        Whether the values stand without the name of the option.
+    """
+
+    sentence: str
+    group: str
+    metavar: str = ""
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    below: float | None = None
+    shown_default: str = ""
+    positional: bool = False
+
+    @property
+    def range(self) -> str:
+        """Allowed range in words; empty if every value is allowed.
+
+        >>> Option("Learning rate", TRAINING, above=0, below=10).range
+        'above 0 and below 10'
+        """
+        limits = (
+            (self.least, "at least {:g}"),
+            (self.above, "above {:g}"),
+            (self.most, "at most {:g}"),
+            (self.below, "below {:g}"),
+        )
+        return " and ".join(text.format(limit) for limit, text in limits if limit is not None)
+
+    def allows(self, value: float) -> bool:
+        """Tell whether a number is in the allowed range; NaN never is."""
+        return (
+            value == value
+            and (self.least is None or value >= self.least)
+            and (self.most is None or value <= self.most)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
+
+
+@dataclass(frozen=True)
+class OptionField:
+    """One option of a dataclass.
+
+    Parameters
+    ----------
+    name : str
+        Name of the field.
+    kind : object
+        Its type, without the annotation.
+    default : object
+        Its default; `dataclasses.MISSING` if a value is required.
+    option : Option
+        Its description.
+    """
+
+    name: str
+    kind: object
+    default: object
+    option: Option
+
+    @property
+    def required(self) -> bool:
+        """Whether a value has to be given."""
+        return self.default is MISSING
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Allowed values of a choice; empty for other options."""
+        return tuple(choice for part in _parts(self.kind) if get_origin(part) is Literal for choice in get_args(part))
+
+
+def options_of(kind: type["DataclassInstance"]) -> dict[str, OptionField]:
+    """Options of a dataclass by name: those of the class itself first, then those of its bases."""
+    hints = get_type_hints(kind, include_extras=True)
+    defaults = {field.name: field.default for field in fields(kind)}
+    names = dict.fromkeys(name for part in kind.__mro__ for name in get_annotations(part) if name in defaults)
+    found = {name: _option_field(name, hints[name], defaults[name]) for name in names}
+    return {name: option for name, option in found.items() if option is not None}
+
+
+def flag(name: str) -> str:
+    """Spelling of an option on the command line.
+
+    >>> flag("batch_size")
+    '--batch-size'
+    """
+    return "--" + name.replace("_", "-")
+
+
+def check_options(values: "DataclassInstance") -> None:
+    """Check the type and the range of every option of a dataclass.
+
+    Raises
+    ------
+    InputError
+        If a value has the wrong type, is none of the choices, or is out of range.
+    """
+    for name, field in options_of(type(values)).items():
+        check_option(field, getattr(values, name))
+
+
+def check_option(field: OptionField, value: object) -> None:
+    """Check one value; see `check_options`.
+
+    Raises
+    ------
+    InputError
+        If the value cannot be used.
+    """
+    if field.choices and value not in (*field.choices, None):
+        near = nearest(str(value), field.choices)
+        raise InputError(
+            f"Invalid value for {flag(field.name)}.",
+            given=str(value),
+            expected=" or ".join(field.choices),
+            next_step=f"use {near}" if near else "",
+        )
+    if not _has_type(value, field.kind):
+        raise InputError(f"Invalid value for {flag(field.name)}.", given=repr(value), expected=words_for(field.kind))
+    if isinstance(value, (int, float)) and not field.option.allows(value):
+        raise InputError(f"{flag(field.name)} is out of range.", given=str(value), expected=field.option.range)
+
+
+def nearest(word: str, known: tuple[str, ...] | list[str]) -> str | None:
+    """The known word that a mistyped one most likely stands for; None if there is none.
+
+    >>> nearest("batchsize", ["batch_size", "base"])
+    'batch_size'
+    """
+    return next(iter(get_close_matches(word, known, n=1, cutoff=0.6)), None)
+
+
+def words_for(kind: object) -> str:
+    """Describe a type in words, for messages.
+
+    >>> words_for(float | None)
+    'a number'
+    """
+    found = (_WORDS.get(get_origin(part) or part, "") for part in _parts(kind))
+    return " or ".join(word for word in found if word)
+
+
+def _option_field(name: str, hint: object, default: object) -> OptionField | None:
+    """Option of one field; None for a field that is no option."""
+    if get_origin(hint) is not Annotated:
+        return None
+    kind, *extras = get_args(hint)
+    option = next((extra for extra in extras if isinstance(extra, Option)), None)
+    return None if option is None else OptionField(name, kind, default, option)
+
+
+def _parts(kind: object) -> tuple[object, ...]:
+    """Members of a union; the type itself if it is none."""
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+
+
+def _has_type(value: object, kind: object) -> bool:
+    """Whether a value has a type such as ``list[str] | None``; a whole number may stand for a number."""
+    return any(_has_plain_type(value, part) for part in _parts(kind))
+
+
+def _has_plain_type(value: object, kind: object) -> bool:
+    """The same for a type that is no union."""
+    if kind in (None, NoneType):
+        return value is None
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if get_origin(kind) is list:
+        return isinstance(value, (list, tuple)) and all(_has_type(item, get_args(kind)[0]) for item in value)
+    if kind is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, get_origin(kind) or kind)  # type: ignore[arg-type]
