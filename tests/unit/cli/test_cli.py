@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from equisparse.cli import build_parser, main, normalised
-from equisparse.config.finetune import EnsembleConfig, FinetuneConfig, parse_size, read_config
+from equisparse.config.finetune import EnsembleConfig, FinetuneConfig
+from equisparse.config.read import read_config
+from equisparse.config.size import parse_size
 from equisparse.errors import InputError
 
 
@@ -38,7 +40,7 @@ def test_members_of_an_ensemble_differ_in_seed_and_folder_alone() -> None:
         (6, "many/member-2"),
     ]
     assert all((member.split_seed, member.bootstrap, member.train) == (4, True, ["a.xyz"]) for member in members)
-    with pytest.raises(InputError, match="no spread"):
+    with pytest.raises(InputError, match="members is out of range"):
         EnsembleConfig(train=["a.xyz"], members=1)
 
 
@@ -70,7 +72,7 @@ def test_sizes(text: str, size: int) -> None:
 
 
 def test_no_size() -> None:
-    with pytest.raises(InputError, match="no size"):
+    with pytest.raises(InputError, match="Invalid size"):
         parse_size("forty")
 
 
