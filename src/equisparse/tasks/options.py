@@ -24,6 +24,7 @@ class FinetuneOptions(TypedDict, total=False):
     length_unit: str
     stress_unit: str
     stress_sign: Literal["ase", "opposite"]
+    stress_order: Literal["ase", "vasp"]
     # base model
     backbone: str | None
     device: str
