@@ -25,14 +25,15 @@ from equisparse.backbones.registry import load_backbone
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.data.frames import LabelledFrame
 from equisparse.data.read import read_frames
+from equisparse.inference.dataset import FrameDataset
+from equisparse.inference.errors import errors_of
+from equisparse.inference.predict import evaluate
 from equisparse.inputs.splits import choose_method, read_splits, small_pieces
 from equisparse.methods.base import AbstractMethod
 from equisparse.tasks.results import versions
 from equisparse.tasks.stages import fit_references, train_adapter
-from equisparse.training.dataset import FrameDataset
 from equisparse.training.fit import FitResult
 from equisparse.training.options import TrainingOptions
-from equisparse.training.predict import evaluate
 
 RESULTS = Path(__file__).parent / "results" / "accuracy.jsonl"
 
@@ -134,9 +135,9 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         folder = Path(name)
         backbone, method, options, shifts, frames, adapter, fitted = train(arguments, folder)
         test = FrameDataset(backbone, frames, shifts)
-        refit = evaluate(backbone, test).metrics(test)
+        refit = errors_of(evaluate(backbone, test), test)
         with adapter.applied(backbone.model):
-            final = evaluate(backbone, test, batch_size=25).metrics(test)
+            final = errors_of(evaluate(backbone, test, batch_size=25), test)
             others = other_tests(backbone, arguments.folder, shifts)
         changes = count_changes(adapter, backbone.model)
         cell = cell_of(arguments)
@@ -179,7 +180,7 @@ def other_tests(
 def metrics_of(backbone: AbstractBackbone, path: Path, shifts: dict[int, float]) -> dict[str, float | None]:
     """Errors of the present weights on the frames of a file."""
     frames = FrameDataset(backbone, read_frames([str(path)]), shifts)
-    return evaluate(backbone, frames, batch_size=25).metrics(frames)
+    return errors_of(evaluate(backbone, frames, batch_size=25), frames)
 
 
 def row_of(arguments: argparse.Namespace) -> dict[str, Any] | None:

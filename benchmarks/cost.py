@@ -34,13 +34,15 @@ from equisparse.adapters.owners import owner_of
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.registry import load_backbone
 from equisparse.data.read import read_frames
+from equisparse.inference.dataset import FrameDataset
+from equisparse.inference.predict import predict
 from equisparse.inputs.splits import small_pieces
 from equisparse.methods.base import Controller
 from equisparse.methods.registry import make_method
 from equisparse.methods.select import select
 from equisparse.methods.threshold import soft_threshold
+from equisparse.quantities import FORCES
 from equisparse.tasks.results import versions
-from equisparse.training.dataset import FrameDataset
 from equisparse.training.loss import Loss
 from equisparse.training.optim import build_optimizer
 from equisparse.training.options import TrainingOptions
@@ -107,11 +109,11 @@ def use_accelerator(backbone: AbstractBackbone, base: str, accelerator: str, fra
     if not importlib.util.find_spec(package := ACCELERATORS[f"full-{accelerator}"]):
         raise SystemExit(f"full-{accelerator} needs the package {package}")
     batch = [backbone.graph(atoms) for atoms in frames]
-    plain = backbone.predict(backbone.collate(batch)).forces
+    plain = backbone.predict(backbone.collate(batch))[FORCES]
     model = load_checkpoint(base).build_model(**{f"enable_{accelerator}": True})
     model.set_is_batch_data(True)
     backbone.model = model.to(backbone.device)
-    error = float((backbone.predict(backbone.collate(batch)).forces - plain).abs().max())
+    error = float((backbone.predict(backbone.collate(batch))[FORCES] - plain).abs().max())
     if not error < LARGEST_ERROR:
         raise SystemExit(f"{accelerator} gives other forces: by {error} eV/A")
 
@@ -151,9 +153,8 @@ def make_step(variant: str, arguments: argparse.Namespace) -> Callable[[], None]
     numbers = itertools.count()
 
     def step() -> None:
-        graphs, targets = next(dataset.batches(backbone, arguments.batch_size))
         optimizer.zero_grad()
-        loss(backbone.predict(graphs, training=True), targets.to(backbone.device)).backward()
+        loss(*predict(backbone, next(dataset.batches(arguments.batch_size)), training=True)).backward()
         number, total = next(numbers), 4 * arguments.rounds  # so that pruning falls into the rounds that are timed
         controller.before_step(number, total)
         optimizer.step()
@@ -175,7 +176,7 @@ def make_inference(merged: bool, arguments: argparse.Namespace) -> Callable[[], 
     dataset = FrameDataset(backbone, read_frames(str(arguments.frames))[: arguments.batch_size], {})
 
     def infer() -> None:
-        backbone.predict(next(dataset.batches(backbone, arguments.batch_size))[0])
+        predict(backbone, next(dataset.batches(arguments.batch_size)))
         synchronize(backbone)
 
     return infer

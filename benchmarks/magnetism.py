@@ -30,14 +30,17 @@ from equisparse.backbones.registry import load_backbone
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.data.labels import LabelKeys
 from equisparse.data.read import read_frames
+from equisparse.inference.dataset import FrameDataset
+from equisparse.inference.predict import predict
 from equisparse.inputs.splits import small_pieces
 from equisparse.magnetism.model import SpinModel, new_layer
 from equisparse.methods.registry import make_method
 from equisparse.methods.select import select
+from equisparse.quantities import ENERGY, MOMENTS
 from equisparse.run.predictions import SplitPredictions, load_predictions
 from equisparse.tasks.finetune import finetune_config
-from equisparse.training.dataset import FrameDataset
 from equisparse.training.loss import Loss
+from equisparse.training.options import TrainingOptions
 
 RESULTS = Path(__file__).parent / "results" / "magnetism.jsonl"
 RUNS: dict[str, dict[str, Any]] = {
@@ -91,10 +94,10 @@ def errors(options: argparse.Namespace) -> None:
 
 def by_group(predictions: SplitPredictions) -> dict[str, dict[str, float | int | None]]:
     """Errors of each group of test frames: energy (meV/atom), moments (muB)."""
-    energy = 1e3 * np.abs(predictions.energy_after - predictions.energy) / predictions.n_atoms
+    energy = 1e3 * np.abs(predictions.after[ENERGY] - predictions.labels[ENERGY]) / predictions.n_atoms
     moments = np.full(len(predictions.numbers), np.nan)
-    if predictions.moments is not None and predictions.moments_after is not None:
-        moments = np.linalg.norm(predictions.moments_after - predictions.moments, axis=1)
+    if MOMENTS in predictions.labels:
+        moments = np.linalg.norm(predictions.after[MOMENTS] - predictions.labels[MOMENTS], axis=1)
     of_frame = predictions.config_type
     of_atom = of_frame[predictions.frame_of_atom]
     return {
@@ -145,13 +148,12 @@ def make_step(path: Path, kind: str) -> Callable[[], None]:
         layer = new_layer(backbone, cutoff=backbone.cutoff)
         model = SpinModel(backbone, layer, magnetic_forces=kind == "magnetic-forces")
         trainable += list(layer.parameters())
-    dataset, loss = FrameDataset(model, frames, {}), Loss(1.0, 10.0, 100.0, 0.01)
+    dataset, loss = FrameDataset(model, frames, {}), Loss.of(TrainingOptions())
     optimizer = torch.optim.AdamW(trainable, lr=1e-6)
 
     def step() -> None:
-        graphs, targets = next(dataset.batches(model, len(frames)))
         optimizer.zero_grad()
-        loss(model.predict(graphs, training=True), targets).backward()
+        loss(*predict(model, next(dataset.batches(len(frames))), training=True)).backward()
         optimizer.step()
 
     return step

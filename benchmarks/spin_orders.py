@@ -31,6 +31,7 @@ from equisparse.data.demo import demo_files
 from equisparse.data.labels import LabelKeys
 from equisparse.data.read import read_frames
 from equisparse.methods.registry import make_method
+from equisparse.quantities import ENERGY, MOMENTS
 from equisparse.report.paper.figures import save
 from equisparse.run.predictions import SplitPredictions, load_predictions
 from equisparse.tasks.finetune import finetune_config
@@ -76,7 +77,7 @@ def gaps(predictions: SplitPredictions) -> list[Gap]:
         system, order = str(frame.atoms.info["config_type"]).split("-")
         if frame.moments is not None and np.abs(frame.moments).max() > SMALLEST:
             orders.setdefault((system, int(frame.atoms.info["geometry"])), {})[order] = number
-    energies = 1e3 * np.stack([predictions.energy, predictions.energy_after], 1) / predictions.n_atoms[:, None]
+    energies = 1e3 * np.stack([predictions.labels[ENERGY], predictions.after[ENERGY]], 1) / predictions.n_atoms[:, None]
     return [
         Gap(system, *(energies[pair["antiferromagnetic"]] - energies[pair["ferromagnetic"]]).tolist())
         for (system, _), pair in orders.items()
@@ -136,20 +137,20 @@ def least_loss(folder: Path, changed: float) -> float:
 
 def magnitude_error(predictions: SplitPredictions) -> float | None:
     """Mean error of the lengths of moments over all atoms, muB: what models without signs predict as well."""
-    if predictions.moments is None or predictions.moments_after is None:
+    if MOMENTS not in predictions.labels:
         return None
-    lengths = (np.linalg.norm(moments, axis=1) for moments in (predictions.moments, predictions.moments_after))
+    lengths = (np.linalg.norm(moments, axis=1) for moments in (predictions.labels[MOMENTS], predictions.after[MOMENTS]))
     return float(np.abs(np.subtract(*lengths)).mean())
 
 
 def draw(folder: Path, out: Path) -> None:
     """Moments, and order energies, predicted against computed."""
     predictions = load_predictions(folder / "predictions" / "test.npz")
-    if predictions.moments is None or predictions.moments_after is None:
+    if MOMENTS not in predictions.labels:
         raise SystemExit("a run without a spin layer has no moments to draw")
     figure = Figure(figsize=(8, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.plot(predictions.moments[:, 2], predictions.moments_after[:, 2], ".", ms=4)
+    left.plot(predictions.labels[MOMENTS][:, 2], predictions.after[MOMENTS][:, 2], ".", ms=4)
     left.set(xlabel="computed moment (muB)", ylabel="predicted moment (muB)", title="Moments of atoms")
     found = gaps(predictions)
     for system in sorted({gap.system for gap in found}):

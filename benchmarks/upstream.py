@@ -34,11 +34,12 @@ from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.registry import load_backbone
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.data.frames import LabelledFrame
+from equisparse.inference.dataset import FrameDataset, reference_energy
+from equisparse.inference.errors import errors_of
+from equisparse.inference.predict import evaluate
 from equisparse.inputs.splits import choose_method, read_splits, small_pieces
 from equisparse.tasks.results import versions
 from equisparse.tasks.stages import fit_references, train_adapter
-from equisparse.training.dataset import FrameDataset, reference_energy
-from equisparse.training.predict import evaluate
 from equisparse.units import matrix_to_voigt
 
 COST = RESULTS.with_name("cost.jsonl")
@@ -76,8 +77,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
             "cell": cell_of(arguments),
             "data": digest_of(arguments.folder),
             "resolved": {"method": "upstream", "options": {}, "lr": preset(arguments)["train"]["optim_param"]["lr"]},
-            "refit_test": evaluate(backbone, unchanged, batch_size=25).metrics(unchanged),
-            "test": evaluate(tuned, test, batch_size=25).metrics(test),
+            "refit_test": errors_of(evaluate(backbone, unchanged, batch_size=25), unchanged),
+            "test": errors_of(evaluate(tuned, test, batch_size=25), test),
             "other_tests": other_tests(tuned, arguments.folder, shifts),
             "changed_fraction_model": changed_fraction(backbone.model, tuned.model),
             "stored_values": backbone.layout().total_parameters,

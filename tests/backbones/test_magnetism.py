@@ -18,6 +18,7 @@ from equisparse.magnetism.layer import SpinLayer
 from equisparse.magnetism.model import SpinModel, new_layer, spins_of
 from equisparse.magnetism.options import SHARE, SpinOptions
 from equisparse.methods.sparse import Sparse
+from equisparse.quantities import MAGNETIC_FORCES
 from equisparse.testing import backbones as backbone_laws
 from equisparse.testing import magnetism as laws
 from equisparse.testing.backbones import predict, rattled
@@ -182,8 +183,8 @@ class TestModel:
         assert fast.accelerate([atoms[:4] for atoms in frames])
         before = predict(SpinModel(plain, layer), frames)
         after = predict(SpinModel(fast, layer), frames)
-        for name, value in before.quantities().items():
-            torch.testing.assert_close(getattr(after, name), value, rtol=1e-7, atol=1e-9, msg=name)
+        for quantity, value in before.items():
+            torch.testing.assert_close(after[quantity], value, rtol=1e-7, atol=1e-9, msg=quantity.name)
         attachment = attach(fast.model, Sparse(), fast.layout())
         try:
             laws.check_no_spins(SpinModel(fast, layer), frames)
@@ -192,7 +193,9 @@ class TestModel:
             changed = predict(SpinModel(fast, layer), frames)
         finally:
             attachment.detach()
-        assert float((changed.magnetic_forces - before.magnetic_forces).abs().max()) > 1e-9  # features are the delta's
+        assert (
+            float((changed[MAGNETIC_FORCES] - before[MAGNETIC_FORCES]).abs().max()) > 1e-9
+        )  # features are the delta's
 
     def test_refusals(self, load, frames):
         backbone = load("7net-0", dtype="float64")

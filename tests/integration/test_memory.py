@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,15 @@ from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.prediction import Prediction
 from equisparse.backbones.registry import load_backbone
 from equisparse.data.frames import LabelledFrame
+from equisparse.inference.dataset import FrameDataset
+from equisparse.inference.memory import BatchLimiter
+from equisparse.inference.predict import evaluate
 from equisparse.methods.full import Full
 from equisparse.methods.select import select
+from equisparse.quantities import ENERGY, FORCES, STRESS
 from equisparse.tasks.stages import train_adapter
-from equisparse.training.dataset import FrameDataset
 from equisparse.training.fit import FitResult
-from equisparse.training.memory import Room
 from equisparse.training.options import TrainingOptions
-from equisparse.training.predict import evaluate
 from equisparse.training.replay import Replay, replay_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:No tensor product accelerator")
@@ -42,9 +42,9 @@ def on_the_cpu(prediction: Prediction) -> Prediction:
 
 
 def in_the_backward_pass(prediction: Prediction) -> Prediction:
-    if not prediction.energy.requires_grad:
+    if not prediction[ENERGY].requires_grad:
         return on_the_gpu(prediction)
-    prediction.energy.register_hook(lambda gradient: on_the_gpu(prediction))
+    prediction[ENERGY].register_hook(lambda gradient: on_the_gpu(prediction))
     return prediction
 
 
@@ -81,13 +81,13 @@ def labelled(seed: int) -> LabelledFrame:
     atoms.calc = EMT()
     energy, forces = atoms.get_potential_energy(), atoms.get_forces()
     atoms.calc = None
-    return LabelledFrame(atoms, energy, forces, None, "made", seed, np.zeros(len(atoms), dtype=bool))
+    return LabelledFrame(atoms, {ENERGY: np.array(energy), FORCES: forces}, "made", seed)
 
 
 @pytest.fixture(scope="module")
 def datasets(backbone: AbstractBackbone) -> dict[str, FrameDataset]:
     frames = [labelled(seed) for seed in range(8)]
-    frames[3] = replace(frames[3], energy=None)  # pieces with and without it
+    frames[3] = frames[3].with_labels({ENERGY: None})  # pieces with and without it
     return {"train": FrameDataset(backbone, frames[:5], {}), "valid": FrameDataset(backbone, frames[5:], {})}
 
 
@@ -126,7 +126,7 @@ def test_the_steps_stay_the_same(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Room, "told", False)
+    monkeypatch.setattr(BatchLimiter, "warned", False)
     tried = short_of(failure)
     with caplog.at_level(logging.WARNING):
         adapter, fitted = trained(backbone, datasets, tmp_path / "short", replay)
@@ -140,8 +140,8 @@ def test_the_steps_stay_the_same(
         )
     for row, expected in zip(fitted.curve, whole[1].curve, strict=True):
         assert row | {"seconds": 0} == pytest.approx(expected | {"seconds": 0}, rel=1e-3, abs=1e-3)
-    told = [record for record in caplog.records if "Out of memory" in record.message]
-    assert len(told) == 1
+    warnings = [record for record in caplog.records if "Out of memory" in record.message]
+    assert len(warnings) == 1
 
 
 def test_evaluation_goes_on(
@@ -151,6 +151,6 @@ def test_evaluation_goes_on(
     tried = short_of(on_the_cpu)
     found = evaluate(backbone, datasets["train"])
     assert tried == [5, 3, 2, 2, 1]
-    np.testing.assert_allclose(found.energy, expected.energy, atol=1e-4)
-    np.testing.assert_allclose(np.concatenate(found.forces), np.concatenate(expected.forces), atol=1e-4)
-    np.testing.assert_allclose(found.stress, expected.stress, atol=1e-5)
+    np.testing.assert_allclose(found[ENERGY], expected[ENERGY], atol=1e-4)
+    np.testing.assert_allclose(found[FORCES], expected[FORCES], atol=1e-4)
+    np.testing.assert_allclose(found[STRESS], expected[STRESS], atol=1e-5)

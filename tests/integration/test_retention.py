@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +18,17 @@ from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.registry import load_backbone
 from equisparse.cli import main
 from equisparse.data.read import read_frames
+from equisparse.inference.dataset import FrameDataset
+from equisparse.inference.predict import evaluate, predict
 from equisparse.methods.full import Full
 from equisparse.methods.select import select
 from equisparse.methods.sparse import Sparse
+from equisparse.quantities import ENERGY, FORCES, STRESS
 from equisparse.tasks.stages import train_adapter
 from equisparse.training.anchor import layer_rows
-from equisparse.training.dataset import FrameDataset
 from equisparse.training.fit import FitResult
 from equisparse.training.listener import FitListener, FitProgress
 from equisparse.training.options import OPTIMIZERS, TrainingOptions
-from equisparse.training.predict import evaluate
 from equisparse.training.replay import Replay, replay_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:No tensor product accelerator")
@@ -74,7 +74,7 @@ def replay(backbone: AbstractBackbone, files: Mapping[str, str]) -> Replay:
 def train(backbone: AbstractBackbone, files: Mapping[str, str], replay: Replay) -> Train:
     """A short training with given options."""
     # energies are left out, and with them the reference energies
-    frames = {name: [replace(f, energy=None) for f in read_frames(files[name])] for name in ("train", "valid")}
+    frames = {name: [f.with_labels({ENERGY: None}) for f in read_frames(files[name])] for name in ("train", "valid")}
     datasets = {name: FrameDataset(backbone, found, {}) for name, found in frames.items()}
 
     def run(
@@ -110,20 +110,20 @@ def test_labels_are_the_bases_own_and_molecules_have_no_stress(backbone: Abstrac
     whole = replay_of(backbone, frames, seed=0)
     assert (len(whole.learned), len(whole.held)) == (6, 1)
     for part in (whole.learned, whole.held):
-        for batch, targets in part.batches(backbone, 1):
-            prediction = backbone.predict(batch)
-            torch.testing.assert_close(targets.energy, prediction.energy, rtol=0, atol=1e-4)
-            torch.testing.assert_close(targets.forces, prediction.forces, rtol=0, atol=1e-4)
-    stresses = np.concatenate([part.labels().stress.numpy() for part in (whole.learned, whole.held)])
+        for samples in part.batches(1):
+            prediction, batch = predict(backbone, samples)
+            torch.testing.assert_close(batch.labels[ENERGY], prediction[ENERGY], rtol=0, atol=1e-4)
+            torch.testing.assert_close(batch.labels[FORCES], prediction[FORCES], rtol=0, atol=1e-4)
+    stresses = np.concatenate([part.labels()[STRESS] for part in (whole.learned, whole.held)])
     assert np.isnan(stresses).all(axis=(1, 2)).sum() == 1
 
 
 def test_all_structures_come_once_before_any_comes_again(replay: Replay) -> None:
     n = len(replay.learned)
-    energies = [replay.batch(1, number)[0].energy for number in range(2 * n)]
+    energies = [replay.batch(1, number)[0].labels[ENERGY].item() for number in range(2 * n)]
     assert len(set(energies[:n])) == len(set(energies[n:])) == n
     assert energies[:n] != energies[n:]
-    assert [sample.energy for sample in replay.batch(2, 1)] == energies[2:4]
+    assert [sample.labels[ENERGY].item() for sample in replay.batch(2, 1)] == energies[2:4]
 
 
 def test_what_has_no_weight_changes_no_bit(train: Train, replay: Replay, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from equisparse.cli import main
 from equisparse.deploy.calculator import AdaptedCalculator, SpinCalculator
 from equisparse.errors import InputError
 from equisparse.magnetism.orders import relax_spins, scan_orders
+from equisparse.quantities import MOMENTS
 from equisparse.run.predictions import load_predictions
 from equisparse.testing.magnetism import with_spins
 
@@ -108,7 +109,7 @@ def test_what_the_run_leaves(run: Path) -> None:
     assert "valid_moment_mae_mub" in (run / "metrics.csv").read_text().splitlines()[0]
     assert "moment MAE" in (run / "report.html").read_text()
     predictions = load_predictions(run / "predictions" / "test.npz")
-    assert np.abs(predictions.moments_after - predictions.moments).max() < 0.5  # turned round frame by frame
+    assert np.abs(predictions.after[MOMENTS] - predictions.labels[MOMENTS]).max() < 0.5  # turned round frame by frame
     assert (run / "figures" / "parity_moments.png").exists()
 
 

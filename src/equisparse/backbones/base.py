@@ -53,8 +53,8 @@ class Predictor(Protocol):
     identity: BaseId
     dtype: torch.dtype
     device: torch.device
-    flips: bool
-    """Whether the moments of a frame may as well all be turned round; see `equisparse.training.errors.best_flip`."""
+    sign_ambiguous: bool
+    """Whether the sign of all moments of a frame is arbitrary; see `equisparse.inference.errors.nearest_sign`."""
 
     def graph(self, atoms: Atoms) -> Any:
         """One frame, ready to be collated many times."""
@@ -89,7 +89,7 @@ class AbstractBackbone(ABC):
     """
 
     name: ClassVar[str]
-    flips: bool = False
+    sign_ambiguous: bool = False
     source: str | None = None
     native_suffix: str
     """Ending of the upstream's checkpoint files."""

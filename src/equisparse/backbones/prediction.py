@@ -1,37 +1,18 @@
-"""What a model says about a batch, and what is added to it."""
+"""What a model predicts for a batch, the features that it reads energies out of, and energies added to its own."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from equisparse.quantities import Quantity
 
-@dataclass(frozen=True)
-class Prediction:
-    """What a model says about a batch.
+Prediction = dict[Quantity, Tensor]
+"""Predictions for a batch, by quantity: shape (n_frames, ...) or (n_atoms, ...), in the unit of the quantity.
 
-    Parameters
-    ----------
-    energy : Tensor, shape (n_frames,), eV
-        Total energies, with the base's own reference energies.
-    forces : Tensor, shape (n_atoms, 3), eV/Angstrom
-    stress : Tensor, shape (n_frames, 3, 3), eV/Angstrom^3
-        Sign of ASE. Without meaning for frames that are not periodic.
-    moments : Tensor, shape (n_atoms, 3), muB, or None
-        Magnetic moments, of models that know spins.
-    magnetic_forces : Tensor, shape (n_atoms, 3), eV/muB, or None
-        Minus the derivative of the energy by the spins, of such models where asked for.
-    """
-
-    energy: Tensor
-    forces: Tensor
-    stress: Tensor
-    moments: Tensor | None = None
-    magnetic_forces: Tensor | None = None
-
-    def quantities(self) -> dict[str, Tensor]:
-        """What the model gives, by name: nothing is there of what it does not know."""
-        return {name: value for name, value in vars(self).items() if value is not None}
+Energies are totals with the base's own reference energies. The stress of a frame without one, see
+`equisparse.data.frames.has_stress`, has no meaning. What a model does not predict is absent.
+"""
 
 
 @dataclass(frozen=True)

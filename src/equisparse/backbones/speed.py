@@ -32,11 +32,10 @@ def _values(backbone: AbstractBackbone, frames: Sequence[Atoms]) -> dict[str, Te
     """Predictions, and the gradients of a sum in which each of them counts."""
     batch = backbone.collate([backbone.graph(atoms) for atoms in frames])
     prediction = backbone.predict(batch, training=True)
-    quantities = prediction.quantities()
-    loss = torch.stack([value.square().mean() for value in quantities.values()]).sum()
+    loss = torch.stack([value.square().mean() for value in prediction.values()]).sum()
     named = {name: value for name, value in backbone.model.named_parameters() if value.requires_grad}
     gradients = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
     backbone.model.eval()
-    return {name: value.detach() for name, value in quantities.items()} | {
+    return {quantity.name: value.detach() for quantity, value in prediction.items()} | {
         name: gradient for name, gradient in zip(named, gradients, strict=True) if gradient is not None
     }

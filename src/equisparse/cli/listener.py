@@ -11,7 +11,7 @@ from equisparse.deploy.merge import MergeCheck
 from equisparse.report.terminal.tables import error_table, worse_line
 from equisparse.robustness.drift import drift_line
 from equisparse.run.folder import Run
-from equisparse.tasks.ensemble import FITTED_ON, QUANTITY_UNITS, RELIABILITY, EnsembleRun
+from equisparse.tasks.ensemble import FITTED_ON, RELIABILITY, EnsembleRun, shown_unit
 from equisparse.tasks.listener import Listener, Plan
 
 _DIVERGED = (
@@ -110,7 +110,7 @@ def ensemble_lines(run: EnsembleRun) -> Iterator[str]:
     yield f"spread of the ensemble, scaled on the {FITTED_ON} frames"
     for split, quantities in ensemble.numbers["splits"].items():
         for quantity, row in quantities.items():
-            unit, factor = QUANTITY_UNITS[quantity]
+            unit, factor = shown_unit(quantity)
             yield (
                 f"{split:6} {unit}: RMSE {factor * row['rmse']:.3g}, spread {factor * row['spread']:.3g} "
                 f"(scale {getattr(ensemble.scales, quantity):.2f}), Spearman {row['spearman']:.2f}, within one spread "

@@ -1,27 +1,16 @@
 """Progress of training on the terminal: a live table, or plain lines in a pipe or a log file."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from equisparse.quantities import FORCES, Quantity, all_quantities
 from equisparse.training.listener import FitListener, FitProgress
 
-_COLUMNS = (
-    ("E train", "train_energy_mae_mev_per_atom", "{:.2f}"),
-    ("E valid", "valid_energy_mae_mev_per_atom", "{:.2f}"),
-    ("F train", "train_force_mae_mev_per_ang", "{:.1f}"),
-    ("F valid", "valid_force_mae_mev_per_ang", "{:.1f}"),
-    ("F drift", "drift_force_mae_mev_per_ang", "{:.1f}"),
-    ("S train", "train_stress_mae_gpa", "{:.3f}"),
-    ("S valid", "valid_stress_mae_gpa", "{:.3f}"),
-    ("m train", "train_moment_mae_mub", "{:.3f}"),
-    ("m valid", "valid_moment_mae_mub", "{:.3f}"),
-    ("h train", "train_magnetic_force_mae_ev_per_mub", "{:.4f}"),
-    ("h valid", "valid_magnetic_force_mae_ev_per_mub", "{:.4f}"),
-)
 _SHOWN_EPOCHS = 12
 _REFRESH_SECONDS = 0.25
 
@@ -73,20 +62,21 @@ class TerminalProgress(FitListener):
 def _table(progress: FitProgress) -> Table:
     """The last epochs."""
     table = Table(title=_status(progress), title_justify="left")
-    columns = [column for column in _COLUMNS if progress.curve and column[1] in progress.curve[-1]]
-    for title in ("epoch", *(title for title, *_ in columns), "changed"):
+    columns = list(_columns(progress.curve[-1])) if progress.curve else []
+    for title in ("epoch", *(column.title for column in columns), "changed"):
         table.add_column(title, justify="right")
     for row in progress.curve[-_SHOWN_EPOCHS:]:
-        errors = (text.format(row[key]) if key in row else "" for _, key, text in columns)
+        errors = (column.text(row) for column in columns)
         table.add_row(f"{row['epoch']:.0f}", *errors, f"{row['changed_fraction_model']:.2%}")
-    table.caption = "E meV/atom, F meV/Angstrom, S GPa, m muB, h eV/muB (mean absolute errors)"
+    units = dict.fromkeys(f"{column.quantity.symbol} {column.quantity.mae.unit}" for column in columns)
+    table.caption = f"{', '.join(units)} (mean absolute errors)"
     return table
 
 
 def _line(progress: FitProgress) -> str:
     """The last epoch as plain text."""
     row: Mapping[str, float] = progress.curve[-1]
-    errors = "  ".join(f"{title} {text.format(row[key])}" for title, key, text in _COLUMNS if key in row)
+    errors = "  ".join(f"{column.title} {column.text(row)}" for column in _columns(row))
     changed = f"changed {row['changed_fraction_model']:.2%}"
     return f"epoch {row['epoch']:.0f}/{progress.epochs}  {errors}  {changed}  {_status(progress)}"
 
@@ -96,6 +86,37 @@ def _status(progress: FitProgress) -> str:
     done, total, speed = progress.step, progress.total_steps, progress.steps_per_second
     left = f"{_clock((total - done) / speed)} left" if speed > 0 else ""
     return f"step {done}/{total}  {speed:.2f} steps/s  {left}"
+
+
+@dataclass(frozen=True)
+class _Column:
+    """Mean absolute errors of a quantity on one split."""
+
+    quantity: Quantity
+    split: str
+
+    @property
+    def title(self) -> str:
+        """Such as ``E valid``."""
+        return f"{self.quantity.symbol} {self.split}"
+
+    @property
+    def key(self) -> str:
+        """Name in the rows of the learning curve."""
+        return f"{self.split}_{self.quantity.mae.name}"
+
+    def text(self, row: Mapping[str, float]) -> str:
+        """Error of one epoch; empty where there is none."""
+        return self.quantity.mae.format.format(row[self.key]) if self.key in row else ""
+
+
+def _columns(row: Mapping[str, float]) -> Iterator[_Column]:
+    """Columns that a row of the learning curve has; the drift of forces stands for that of the others."""
+    for quantity in all_quantities():
+        for split in ("train", "valid", *(("drift",) if quantity == FORCES else ())):
+            column = _Column(quantity, split)
+            if column.key in row:
+                yield column
 
 
 def _clock(seconds: float) -> str:

@@ -1,11 +1,13 @@
 """One labelled structure: the unit that reading gives and that audit, split and training take."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
+
+from equisparse.quantities import ENERGY, FORCES, MOMENTS, STRESS, Quantity
 
 Floats = NDArray[np.float64]
 """Array of float64."""
@@ -13,39 +15,61 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledFrame:
-    """A structure with what is known about it.
+    """A structure with its labels.
 
     Parameters
     ----------
     atoms : Atoms
-        Clean copy: no calculator, no constraints, no label that was read; other `info` and `arrays` are kept.
-    energy : float or None
-        Total energy, eV.
-    forces : array, shape (n_atoms, 3), or None
-        eV/Angstrom, as computed: never set to zero by constraints.
-    stress : array, shape (3, 3), or None
-        eV/Angstrom^3, positive under tension (ASE).
+        Clean copy: no calculator, no constraints, no label that was read; other `info` and `arrays` are kept. Input
+        spins are its initial magnetic moments.
+    labels : mapping of Quantity to array
+        Labels in the unit and shape of their quantity, float64; a quantity without a label is absent. Forces are as
+        computed: never set to zero by constraints.
     source : str
-        File the frame came from, as given.
+        File the frame came from, as given, or a name for messages.
     index : int
-        Number of the frame in that file, from 0.
-    fixed : array of bool, shape (n_atoms,)
-        Atoms that a constraint held, wholly or in some direction.
-    moments : array, shape (n_atoms, 3), or None
-        Magnetic moments, muB. Input spins are the initial magnetic moments of `atoms`.
-    magnetic_forces : array, shape (n_atoms, 3), or None
-        Minus the derivative of the energy by the input spins, eV/muB.
+        Index of the frame in that file, from 0.
+    fixed : array of bool, shape (n_atoms,), optional
+        Atoms that a constraint held, wholly or in some direction; none if not given.
     """
 
     atoms: Atoms
-    energy: float | None
-    forces: Floats | None
-    stress: Floats | None
-    source: str
-    index: int
-    fixed: NDArray[np.bool_]
-    moments: Floats | None = None
-    magnetic_forces: Floats | None = None
+    labels: Mapping[Quantity, Floats] = field(default_factory=dict)
+    source: str = "memory"
+    index: int = 0
+    fixed: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+
+    def __post_init__(self) -> None:
+        if len(self.fixed) != len(self.atoms):
+            object.__setattr__(self, "fixed", np.zeros(len(self.atoms), dtype=np.bool_))
+
+    @property
+    def energy(self) -> float | None:
+        """Total energy, eV; None without a label."""
+        energy = self.labels.get(ENERGY)
+        return None if energy is None else float(energy)
+
+    @property
+    def forces(self) -> Floats | None:
+        """Forces, shape (n_atoms, 3), eV/Angstrom; None without a label."""
+        return self.labels.get(FORCES)
+
+    @property
+    def stress(self) -> Floats | None:
+        """Stress, shape (3, 3), eV/Angstrom^3, positive under tension (ASE); None without a label."""
+        return self.labels.get(STRESS)
+
+    @property
+    def moments(self) -> Floats | None:
+        """Magnetic moments, shape (n_atoms, 3), muB; None without a label."""
+        return self.labels.get(MOMENTS)
+
+    def with_labels(self, changes: Mapping[Quantity, Floats | float | None]) -> "LabelledFrame":
+        """The same frame with some labels replaced, or removed where the new one is None."""
+        merged = {**self.labels, **changes}
+        return replace(
+            self, labels={q: np.asarray(value, dtype=np.float64) for q, value in merged.items() if value is not None}
+        )
 
     @property
     def n_atoms(self) -> int:
@@ -84,13 +108,21 @@ class LabelledFrame:
 
     @property
     def where(self) -> str:
-        """File and frame number, for messages."""
+        """File and frame index, for messages."""
         return f"{self.source} frame {self.index}"
 
 
+def has_stress(atoms: Atoms) -> bool:
+    """Whether the stress of a structure is defined: three linearly independent cell vectors, all of them periodic.
+
+    Stress is the derivative of the energy by strain over the volume of the cell. Along a direction that is not periodic
+    the length of the cell is arbitrary, and so are the volume and the stress: a file states the vacuum that its author
+    chose, and some upstream models replace it by a length of their own. The same rule holds for labels, losses, errors,
+    replay, drift and calculators.
+    """
+    return bool(atoms.pbc.all() and atoms.cell.rank == 3)
+
+
 def unlabelled(structures: Sequence[Atoms], source: str) -> list[LabelledFrame]:
-    """Structures that nothing is known about; `source` is their name in messages."""
-    return [
-        LabelledFrame(atoms, None, None, None, source, index, np.zeros(len(atoms), dtype=np.bool_))
-        for index, atoms in enumerate(structures)
-    ]
+    """Structures without labels; `source` is their name in messages."""
+    return [LabelledFrame(atoms, {}, source, index) for index, atoms in enumerate(structures)]

@@ -9,33 +9,25 @@ import numpy as np
 from ase import Atoms
 
 from equisparse.data.frames import Floats
-from equisparse.data.magnetic import INITIAL, read_magnetic
+from equisparse.data.magnetic import INITIAL, read_spins
 from equisparse.errors import DataError
+from equisparse.quantities import (
+    ENERGY,
+    FORCES,
+    MAGNETIC_FORCES,
+    MOMENTS,
+    STRESS,
+    Quantity,
+    all_quantities,
+    find_quantity,
+)
 from equisparse.units import ENERGY_UNITS, LENGTH_UNITS, STRESS_UNITS, voigt_to_matrix
 
-Quantity = Literal["energy", "forces", "stress", "spins", "moments", "magnetic_forces"]
-"""What a label can be."""
+SPINS = "spins"
+"""Name of the input spins among the names of labels: they are an input, not a quantity."""
 
-MAGNETIC: tuple[Quantity, ...] = ("spins", "moments", "magnetic_forces")
-"""Quantities that are looked for only where spins are asked for."""
-
-_MOMENTS = ("REF_magmoms", "REF_magmom", "REF_moments", "magmoms", "dft_magmoms", "DFT_magmoms")
-
-USUAL_NAMES: Mapping[Quantity, tuple[str, ...]] = {
-    "energy": ("REF_energy", "energy", "y_energy", "dft_energy", "DFT_energy"),
-    "forces": (
-        *("REF_forces", "REF_force", "forces", "force", "y_force", "y_forces"),
-        *("dft_forces", "dft_force", "DFT_forces", "DFT_force"),
-    ),
-    "stress": (
-        *("REF_stress", "REF_virial", "REF_virials", "stress", "virial", "virials", "y_stress"),
-        *("dft_stress", "dft_virial", "dft_virials", "DFT_stress", "DFT_virial", "DFT_virials"),
-    ),
-    "spins": (INITIAL, "REF_spin", "REF_spins", "spin", "spins", *_MOMENTS),
-    "moments": _MOMENTS,
-    "magnetic_forces": ("REF_force_mag", "REF_magnetic_forces", "force_mag", "magnetic_forces"),
-}
-"""Names looked for, in this order, where no key is given."""
+SPIN_NAMES = (INITIAL, "REF_spin", "REF_spins", "spin", "spins", *MOMENTS.label_keys)
+"""Names under which files usually store the input spins."""
 
 _VASP_ORDER = [0, 1, 2, 4, 5, 3]
 _SEVENNET_STRESS = "y_stress"
@@ -45,9 +37,9 @@ _SEVENNET_STRESS = "y_stress"
 class LabelKeys:
     """Names under which labels are stored in ``atoms.info``, ``atoms.arrays`` or the calculator's results.
 
-    A name of None means: take the first of `USUAL_NAMES` that occurs in the file, for each quantity and each file
-    separately. A name with ``virial`` in it is read as a virial: ``stress = -virial / volume``. ``y_stress`` is read
-    as SevenNet writes it: order xx yy zz xy yz zx, sign opposite to ASE.
+    A name of None means: take the first of the usual names (`Quantity.label_keys`) that occurs in the file, for each
+    quantity and each file separately. A name with ``virial`` in it is read as a virial: ``stress = -virial / volume``.
+    ``y_stress`` is read as SevenNet writes it: order xx yy zz xy yz zx, sign opposite to ASE.
     ``energy`` of a VASP, or other, output file is ASE's ``energy`` result: extrapolated to zero smearing, not the
     free energy (name ``free_energy`` to get that one).
 
@@ -60,6 +52,8 @@ class LabelKeys:
         spins (eV/muB).
     magnetic : bool
         Whether the usual names of these three are looked for; see `equisparse.data.magnetic` for what they mean.
+    others : mapping of str to str, optional
+        Name of a registered quantity -> name of its label.
     """
 
     energy: str | None = None
@@ -69,6 +63,29 @@ class LabelKeys:
     moments: str | None = None
     magnetic_forces: str | None = None
     magnetic: bool = False
+    others: Mapping[str, str] | None = None
+
+    def given(self) -> dict[str, str]:
+        """Names that were given, by name of the quantity or `SPINS`.
+
+        Raises
+        ------
+        InputError
+            If there is no such quantity.
+        """
+        named = {name: getattr(self, name) for name in (SPINS, *_NAMED)}
+        others = {find_quantity(name).name: key for name, key in (self.others or {}).items()}
+        return {name: key for name, key in named.items() if key is not None} | others
+
+    def usual(self) -> dict[str, tuple[str, ...]]:
+        """Usual names to look for, by name of the quantity or `SPINS`."""
+        wanted = [quantity for quantity in all_quantities() if self.magnetic or not quantity.needs_spins]
+        spins = {SPINS: SPIN_NAMES} if self.magnetic else {}
+        return {quantity.name: quantity.label_keys for quantity in wanted} | spins
+
+
+_NAMED = ("energy", "forces", "stress", "moments", "magnetic_forces")
+"""Quantities whose label key is a field of `LabelKeys`."""
 
 
 @dataclass(frozen=True)
@@ -111,29 +128,6 @@ class LabelUnits:
         _require("stress order", self.stress_order, ("ase", "vasp"))
 
 
-@dataclass(frozen=True)
-class Labels:
-    """Labels of one frame.
-
-    Parameters
-    ----------
-    energy : float or None, eV
-    forces : array, shape (n_atoms, 3), eV/Angstrom, or None
-    stress : array, shape (3, 3), eV/Angstrom^3, or None
-    spins : array, shape (n_atoms,) or (n_atoms, 3), muB, or None
-        As stored: numbers are along z.
-    moments : array, shape (n_atoms, 3), muB, or None
-    magnetic_forces : array, shape (n_atoms, 3), eV/muB, or None
-    """
-
-    energy: float | None
-    forces: Floats | None
-    stress: Floats | None
-    spins: Floats | None = None
-    moments: Floats | None = None
-    magnetic_forces: Floats | None = None
-
-
 def stored_values(atoms: Atoms) -> dict[str, Any]:
     """Everything that could be a label, by name: calculator results, then arrays, info and key-value pairs."""
     results = atoms.calc.results if atoms.calc is not None else {}
@@ -149,33 +143,31 @@ def stored_values(atoms: Atoms) -> dict[str, Any]:
     }
 
 
-def choose_names(stored: Sequence[Mapping[str, Any]], keys: LabelKeys) -> dict[Quantity, str | None]:
-    """Name of each quantity for the frames of one file: the named key, or the first usual name that occurs."""
+def choose_names(stored: Sequence[Mapping[str, Any]], keys: LabelKeys) -> dict[str, str]:
+    """Name under which the frames of one file store each quantity, and `SPINS`: the given one, or the first usual one.
+
+    Quantities without a name in this file are absent.
+    """
     present = {name for values in stored for name in values}
-    named = {quantity: getattr(keys, quantity) for quantity in USUAL_NAMES}
-    return {
-        quantity: name or next((usual for usual in USUAL_NAMES[quantity] if usual in present), None)
-        for quantity, name in named.items()
-        if name or keys.magnetic or quantity not in MAGNETIC
-    }
+    found = {what: next((name for name in names if name in present), None) for what, names in keys.usual().items()}
+    return {what: name for what, name in found.items() if name is not None} | keys.given()
 
 
 def require_keys(keys: LabelKeys, present: set[str]) -> None:
-    """Refuse a named key that occurs in no frame.
+    """Refuse a given key that occurs in no frame.
 
     Raises
     ------
     DataError
         With the names that do occur and the nearest of them.
     """
-    for quantity in USUAL_NAMES:
-        name = getattr(keys, quantity)
-        if name is None or name in present:
+    for what, name in keys.given().items():
+        if name in present:
             continue
         near = get_close_matches(name, sorted(present), n=1, cutoff=0.4)
         raise DataError(
-            f"no frame has the {quantity} key {name!r}",
-            given=f"{quantity} key {name!r}",
+            f"no frame has the {what} key {name!r}",
+            given=f"{what} key {name!r}",
             expected="one of the keys in the files: " + (", ".join(sorted(present)) or "(there are none)"),
             cause="a misspelt key, or a file that was written without labels",
             next_step=f"use {near[0]!r}" if near else "name one of these keys, or leave the key out",
@@ -183,9 +175,9 @@ def require_keys(keys: LabelKeys, present: set[str]) -> None:
 
 
 def read_labels(
-    values: Mapping[str, Any], names: Mapping[Quantity, str | None], units: LabelUnits, n_atoms: int, volume: float
-) -> Labels:
-    """Labels of one frame in eV, eV/Angstrom and eV/Angstrom^3.
+    values: Mapping[str, Any], names: Mapping[str, str], units: LabelUnits, n_atoms: int, volume: float
+) -> tuple[dict[Quantity, Floats], Floats | None]:
+    """Labels of one frame in the units of their quantities, and its input spins.
 
     Parameters
     ----------
@@ -194,28 +186,32 @@ def read_labels(
     names : mapping
         From `choose_names`.
     units : LabelUnits
-        What the values mean.
+        What the values of energy, forces, stress and magnetic forces mean; other quantities are stored in their unit.
     n_atoms : int
         Number of atoms.
     volume : float
         Of the cell, Angstrom^3; 0 if there is none.
+
+    Returns
+    -------
+    labels : dict of Quantity to array
+        Of what the frame has.
+    spins : array, shape (n_atoms,) or (n_atoms, 3), muB, or None
+        As stored: scalars are along z.
 
     Raises
     ------
     DataError
         If a value is not numeric, has the wrong shape, or a virial has no cell.
     """
-    energy, forces, stress = (_number(values, names[quantity]) for quantity in ("energy", "forces", "stress"))
-    spins, moments, slopes = (_number(values, names.get(quantity)) for quantity in MAGNETIC)
-    magnetic = read_magnetic(names, spins, moments, slopes, n_atoms)
-    return Labels(
-        energy=None if energy is None else _energy(energy, str(names["energy"])) * ENERGY_UNITS[units.energy],
-        forces=None if forces is None else _forces(forces, str(names["forces"]), n_atoms) * _force_unit(units),
-        stress=None if stress is None else _stress(stress, str(names["stress"]), units, volume),
-        spins=magnetic.spins,
-        moments=magnetic.moments,
-        magnetic_forces=None if magnetic.forces is None else magnetic.forces * ENERGY_UNITS[units.energy],
-    )
+    stored = {what: _numbers(values[name], name) for what, name in names.items() if name in values}
+    labels = {}
+    for quantity in all_quantities():
+        if quantity.name in stored and quantity != MOMENTS:
+            value, name = stored[quantity.name], names[quantity.name]
+            labels[quantity] = _read(quantity, value, name, units, n_atoms, volume)
+    spins, moments = read_spins(names, stored.get(SPINS), stored.get(MOMENTS.name), n_atoms)
+    return labels if moments is None else labels | {MOMENTS: moments}, spins
 
 
 def _require(what: str, name: str, known: Sequence[str] | Mapping[str, float]) -> None:
@@ -230,37 +226,45 @@ def _require(what: str, name: str, known: Sequence[str] | Mapping[str, float]) -
     )
 
 
-def _number(values: Mapping[str, Any], name: str | None) -> Floats | None:
-    if name is None or name not in values:
-        return None
+def _numbers(value: Any, name: str) -> Floats:
+    """A stored value as float64."""
     try:
-        return np.array(values[name], dtype=np.float64)
+        return np.array(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise DataError(
-            f"label {name!r} is not numeric", given=repr(values[name])[:80], next_step="name another key"
+            f"label {name!r} is not numeric", given=repr(value)[:80], next_step="name another key"
         ) from error
 
 
-def _force_unit(units: LabelUnits) -> float:
-    return ENERGY_UNITS[units.energy] / LENGTH_UNITS[units.length]
+def _read(quantity: Quantity, value: Floats, name: str, units: LabelUnits, n_atoms: int, volume: float) -> Floats:
+    """One label in the unit of its quantity."""
+    if quantity == STRESS:
+        return _stress(value, name, units, volume)
+    return _shaped(quantity, value, name, n_atoms) * _unit(quantity, units)
 
 
-def _energy(value: Floats, name: str) -> float:
-    if value.size != 1:
+def _unit(quantity: Quantity, units: LabelUnits) -> float:
+    """Unit of stored values in the unit of the quantity; of quantities without a choice of units it is 1."""
+    energy = ENERGY_UNITS[units.energy]
+    return {ENERGY: energy, FORCES: energy / LENGTH_UNITS[units.length], MAGNETIC_FORCES: energy}.get(quantity, 1.0)
+
+
+def _shaped(quantity: Quantity, value: Floats, name: str, n_atoms: int) -> Floats:
+    """A value in the shape of its quantity; a single number may be stored in any shape of one element."""
+    expected = quantity.shape if quantity.per == "frame" else (n_atoms, *quantity.shape)
+    if expected == () and value.size == 1:
+        return value.reshape(())
+    if value.shape == expected:
+        return value
+    if expected == ():
         raise DataError(
-            f"energy label {name!r} is not one number",
+            f"{quantity.title} label {name!r} is not one number",
             given=f"shape {value.shape}",
-            expected="total energy of the frame",
+            expected=f"one {quantity.title} of the frame",
         )
-    return float(value.reshape(()))
-
-
-def _forces(value: Floats, name: str, n_atoms: int) -> Floats:
-    if value.shape != (n_atoms, 3):
-        raise DataError(
-            f"forces label {name!r} has the wrong shape", given=f"{value.shape}", expected=f"({n_atoms}, 3)"
-        )
-    return value
+    raise DataError(
+        f"{quantity.name} label {name!r} has the wrong shape", given=f"{value.shape}", expected=f"{expected}"
+    )
 
 
 def _stress(value: Floats, name: str, units: LabelUnits, volume: float) -> Floats:

@@ -7,8 +7,6 @@ the directions of these, if none is negative.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -22,45 +20,35 @@ _VISIBLE = 0.05
 """Smallest moment, muB, that cannot be without a direction."""
 
 
-@dataclass(frozen=True)
-class Magnetic:
-    """Input spins (muB), shape (n_atoms,) or (n_atoms, 3); moments (muB) and magnetic forces (eV/muB) as vectors."""
-
-    spins: Floats | None
-    moments: Floats | None
-    forces: Floats | None
-
-
-def read_magnetic(
-    names: Mapping[Any, str | None],
-    spins: Floats | None,
-    moments: Floats | None,
-    forces: Floats | None,
-    n_atoms: int,
-) -> Magnetic:
-    """What the stored values of one frame mean.
+def read_spins(
+    names: Mapping[str, str], spins: Floats | None, moments: Floats | None, n_atoms: int
+) -> tuple[Floats | None, Floats | None]:
+    """Input spins and moments of one frame from its stored values.
 
     Parameters
     ----------
     names : mapping
-        Quantity (``spins``, ``moments``, ``magnetic_forces``) -> name under which it is stored.
-    spins, moments, forces : array or None
+        ``spins`` and ``moments`` -> name under which they are stored.
+    spins, moments : array or None
         As stored.
     n_atoms : int
+
+    Returns
+    -------
+    spins : array, shape (n_atoms,) or (n_atoms, 3), muB, or None
+    moments : array, shape (n_atoms, 3), muB, or None
 
     Raises
     ------
     DataError
         If a shape is wrong, or spins and moments do not have one convention.
     """
-    spins = None if spins is None else _per_atom(spins, str(names["spins"]), n_atoms)
+    spins = None if spins is None else _per_atom(spins, names["spins"], n_atoms)
     if moments is None and names.get("spins") != INITIAL:
         moments = spins
     elif moments is not None:
-        moments = _directed(_per_atom(moments, str(names["moments"]), n_atoms), spins, names)
-    if forces is not None and forces.shape != (n_atoms, 3):
-        raise _wrong_shape(str(names["magnetic_forces"]), forces, f"({n_atoms}, 3)")
-    return Magnetic(spins, None if moments is None else as_vectors(moments), forces)
+        moments = _directed(_per_atom(moments, names["moments"], n_atoms), spins, names)
+    return spins, None if moments is None else as_vectors(moments)
 
 
 def as_vectors(values: Floats) -> Floats:
@@ -77,7 +65,7 @@ def _per_atom(values: Floats, name: str, n_atoms: int) -> Floats:
     return values
 
 
-def _directed(moments: Floats, spins: Floats | None, names: Mapping[Any, str | None]) -> Floats:
+def _directed(moments: Floats, spins: Floats | None, names: Mapping[str, str]) -> Floats:
     """Moments as they are, or magnitudes turned into the directions of spins."""
     if moments.ndim == 2 or spins is None or spins.ndim == 1 or not spins[:, :2].any():
         return moments

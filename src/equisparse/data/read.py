@@ -6,7 +6,7 @@ import gzip
 import io
 import lzma
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
@@ -19,12 +19,10 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from equisparse.data.demo import demo_paths, is_demo
-from equisparse.data.frames import LabelledFrame
+from equisparse.data.frames import Floats, LabelledFrame
 from equisparse.data.labels import (
     LabelKeys,
-    Labels,
     LabelUnits,
-    Quantity,
     choose_names,
     read_labels,
     require_keys,
@@ -62,7 +60,7 @@ def read_frames(
     Returns
     -------
     list of LabelledFrame
-        At least one. A label that a frame lacks is None.
+        At least one. A label that a frame lacks is absent.
 
     Raises
     ------
@@ -232,30 +230,15 @@ def _unreadable(path: str, n_read: int, error: Exception) -> DataError:
 
 
 def _labelled(
-    atoms: Atoms,
-    values: dict[str, Any],
-    names: dict[Quantity, str | None],
-    units: LabelUnits,
-    path: str,
-    index: int,
+    atoms: Atoms, values: dict[str, Any], names: Mapping[str, str], units: LabelUnits, path: str, index: int
 ) -> LabelledFrame:
     volume = float(abs(np.linalg.det(atoms.cell.array)))
     _require_structure(atoms, f"{path} frame {index}")
     try:
-        labels = read_labels(values, names, units, len(atoms), volume)
+        labels, spins = read_labels(values, names, units, len(atoms), volume)
     except DataError as error:
         raise DataError(f"{path} frame {index}: {error}") from error
-    return LabelledFrame(
-        atoms=_clean_copy(atoms, names, labels),
-        energy=labels.energy,
-        forces=labels.forces,
-        stress=labels.stress,
-        source=path,
-        index=index,
-        fixed=_fixed_atoms(atoms),
-        moments=labels.moments,
-        magnetic_forces=labels.magnetic_forces,
-    )
+    return LabelledFrame(_clean_copy(atoms, names.values(), spins), labels, path, index, _fixed_atoms(atoms))
 
 
 def _require_structure(atoms: Atoms, where: str) -> None:
@@ -269,15 +252,15 @@ def _require_structure(atoms: Atoms, where: str) -> None:
         )
 
 
-def _clean_copy(atoms: Atoms, names: dict[Quantity, str | None], labels: Labels) -> Atoms:
+def _clean_copy(atoms: Atoms, names: Iterable[str], spins: Floats | None) -> Atoms:
     copy: Atoms = atoms.copy()
     copy.calc = None
     copy.set_constraint()
-    for name in filter(None, names.values()):
+    for name in names:
         copy.info.pop(name, None)
         copy.arrays.pop(name, None)
-    if labels.spins is not None:
-        copy.set_initial_magnetic_moments(labels.spins)
+    if spins is not None:
+        copy.set_initial_magnetic_moments(spins)
     return copy
 
 

@@ -10,9 +10,10 @@ from ase.calculators.calculator import Calculator, all_changes
 from equisparse.adapters.adapter import Adapter
 from equisparse.adapters.bank import AdapterBank
 from equisparse.backbones.base import AbstractBackbone, Predictor
-from equisparse.backbones.prediction import Prediction
+from equisparse.data.frames import Floats, has_stress
 from equisparse.magnetism.layer import SpinLayer
 from equisparse.magnetism.model import SpinModel
+from equisparse.quantities import ENERGY, MOMENTS, STRESS
 from equisparse.units import matrix_to_voigt
 
 
@@ -95,28 +96,24 @@ def results(backbone: Predictor, graph: Any, frame: Atoms, shifts: Mapping[int, 
     shifts : mapping of int to float
         Atomic number -> eV.
     """
-    prediction = backbone.predict(backbone.collate([graph]))
-    found: dict[str, Any] = {
-        "energy": float(prediction.energy[0]) + sum(shifts.get(z, 0.0) for z in frame.numbers.tolist()),
-        "forces": prediction.forces.double().cpu().numpy(),
+    predicted = {
+        quantity: values.double().cpu().numpy()
+        for quantity, values in backbone.predict(backbone.collate([graph])).items()
     }
-    if frame.cell.rank == 3 and frame.pbc.any():
-        found["stress"] = matrix_to_voigt(np.asarray(prediction.stress[0].double().cpu().numpy()))
-    return found | _magnetic(frame, prediction)
+    energy, stress = predicted.pop(ENERGY), predicted.pop(STRESS)
+    found: dict[str, Any] = {"energy": float(energy[0]) + sum(shifts.get(z, 0.0) for z in frame.numbers.tolist())}
+    if has_stress(frame):
+        found["stress"] = matrix_to_voigt(np.asarray(stress[0]))
+    if MOMENTS in predicted:
+        found |= _magnetic_moments(frame, predicted.pop(MOMENTS))
+    others = {quantity.name: values if quantity.per == "atom" else values[0] for quantity, values in predicted.items()}
+    return found | others
 
 
-def _magnetic(frame: Atoms, prediction: Prediction) -> dict[str, Any]:
-    """Results of models that know spins."""
-    moments, forces = (
-        None if values is None else values.double().cpu().numpy()
-        for values in (prediction.moments, prediction.magnetic_forces)
-    )
-    if moments is None:
-        return {}
-    if frame.get_initial_magnetic_moments().ndim == 1:
-        moments = moments[:, 2]
-    found = {"magmoms": moments, "magmom": moments.sum(axis=0)}
-    return found if forces is None else found | {"magnetic_forces": forces}
+def _magnetic_moments(frame: Atoms, moments: Floats) -> dict[str, Any]:
+    """Moments as ASE has them: scalars where the input spins are scalars."""
+    shown = moments[:, 2] if frame.get_initial_magnetic_moments().ndim == 1 else moments
+    return {"magmoms": shown, "magmom": shown.sum(axis=0)}
 
 
 def adapted_calculator(backbone: AbstractBackbone, adapter: Adapter | None = None) -> AdaptedCalculator:

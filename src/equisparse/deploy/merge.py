@@ -10,6 +10,7 @@ from ase import Atoms
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.backbones.base import AbstractBackbone
+from equisparse.data.frames import has_stress
 from equisparse.deploy.calculator import AdaptedCalculator, check_adapter
 from equisparse.errors import StateError
 
@@ -119,7 +120,7 @@ def _differences(ours: AdaptedCalculator, theirs: object, atoms: Atoms) -> tuple
     results = []
     for calculator in (ours, theirs):
         frame = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc, calculator=calculator)
-        stress = frame.get_stress() if frame.cell.rank == 3 and frame.pbc.any() else np.zeros(6)
+        stress = frame.get_stress() if has_stress(frame) else np.zeros(6)
         results.append((frame.get_potential_energy(), frame.get_forces(), stress))
     (e1, f1, s1), (e2, f2, s2) = results
     rounding = 16 * torch.finfo(torch.float32).eps * abs(e1) / len(atoms)

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import ase.io
 import numpy as np
@@ -12,10 +12,11 @@ from ase.constraints import FixAtoms
 
 from equisparse.data.demo import DEMOS, is_demo
 from equisparse.data.frames import LabelledFrame
-from equisparse.data.labels import USUAL_NAMES, LabelKeys, LabelUnits
+from equisparse.data.labels import SPIN_NAMES, LabelKeys, LabelUnits
 from equisparse.data.read import label_frames, read_frames
 from equisparse.errors import InputError
 from equisparse.files import make_folder, write_text
+from equisparse.quantities import all_quantities
 
 Frames: TypeAlias = (
     str | Path | Atoms | LabelledFrame | Sequence[str | Path] | Sequence[Atoms] | Sequence[LabelledFrame]
@@ -90,8 +91,7 @@ def write_frames(path: Path, frames: Sequence[LabelledFrame]) -> Path:
 def _with_labels(frame: LabelledFrame) -> Atoms:
     """Copy of the structure of a frame that carries its labels under their usual names."""
     atoms: Atoms = frame.atoms.copy()
-    spins = frame.spins
-    usual = {name for names in USUAL_NAMES.values() for name in names}
+    usual = {name for quantity in all_quantities() for name in quantity.label_keys} | set(SPIN_NAMES)
     atoms.info = {
         name: value
         for name, value in atoms.info.items()
@@ -99,17 +99,11 @@ def _with_labels(frame: LabelledFrame) -> Atoms:
     }
     for name in usual & set(atoms.arrays):
         del atoms.arrays[name]
-    info = {"REF_energy": frame.energy, "REF_stress": frame.stress}
-    arrays = {
-        "REF_forces": frame.forces,
-        "initial_magmoms": spins,
-        "REF_magmoms": frame.moments,
-        "REF_magnetic_forces": frame.magnetic_forces,
-    }
-    atoms.info |= {name: value for name, value in info.items() if value is not None}
-    for name, values in arrays.items():
-        if values is not None:
-            atoms.arrays[name] = np.asarray(values)
+    for quantity, label in frame.labels.items():
+        store: dict[str, Any] = atoms.info if quantity.per == "frame" else atoms.arrays
+        store[quantity.label_keys[0]] = np.asarray(label) if quantity.shape else float(label)
+    if frame.spins is not None:
+        atoms.arrays["initial_magmoms"] = np.asarray(frame.spins)
     if frame.fixed.any():
         atoms.set_constraint(FixAtoms(mask=frame.fixed))
     return atoms

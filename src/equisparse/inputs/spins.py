@@ -15,6 +15,7 @@ from equisparse.data.split import FrameSplits
 from equisparse.errors import DataError
 from equisparse.magnetism.model import SpinModel, new_layer, spins_of
 from equisparse.magnetism.options import SpinOptions
+from equisparse.quantities import MAGNETIC_FORCES, MOMENTS
 
 _NOISE = 0.1
 """Length of a moment, muB, below which its direction means nothing."""
@@ -47,7 +48,7 @@ def spin_setup(
             expected="input spins as initial_magmoms, REF_spin, REF_magmoms, magmoms ...",
             next_step="name them with --spins-key, or leave --spin out",
         )
-    forces = any(frame.magnetic_forces is not None for frame in splits.train)
+    forces = any(MAGNETIC_FORCES in frame.labels for frame in splits.train)
     chosen = config.spin_input if config.spin_input != "auto" else "given" if forces else "order"
     layer = new_layer(
         backbone,
@@ -121,8 +122,8 @@ def labelled_for(
         spins = spins_of(frame.atoms)
         there = spins.any(axis=1) if given else np.isin(frame.numbers, list(options.scales)) & spins.any(axis=1)
         moments = None if repeat else _kept(frame.moments, there | everywhere)
-        forces = _kept(frame.magnetic_forces, there) if given else None
-        found.append(replace(frame, moments=moments, magnetic_forces=forces))
+        forces = _kept(frame.labels.get(MAGNETIC_FORCES), there) if given else None
+        found.append(frame.with_labels({MOMENTS: moments, MAGNETIC_FORCES: forces}))
     return found
 
 

@@ -15,6 +15,7 @@ from equisparse.backbones.prediction import AddedEnergy, FinalFeatures, Predicti
 from equisparse.errors import DataError, InputError
 from equisparse.magnetism.layer import SpinLayer
 from equisparse.magnetism.options import SpinOptions, fitting_channels
+from equisparse.quantities import MAGNETIC_FORCES, MOMENTS
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class SpinModel:
             )
         self.backbone, self.magnetic_forces = backbone, magnetic_forces
         self.identity, self.dtype, self.device = backbone.identity, backbone.dtype, backbone.device
-        self.flips = layer.options.input == "order"
+        self.sign_ambiguous = layer.options.input == "order"
         self.layer = layer.to(device=self.device, dtype=self.dtype)
 
     def graph(self, atoms: Atoms) -> Spun:
@@ -86,7 +87,7 @@ class SpinModel:
         found = self.backbone.predict_with(batch.of_backbone, term, training=training)
         if not training:
             moments, magnetic = [part.detach() for part in moments], [part.detach() for part in magnetic]
-        return replace(found, moments=moments[0], magnetic_forces=magnetic[0] if magnetic else None)
+        return found | {MOMENTS: moments[0]} | ({MAGNETIC_FORCES: magnetic[0]} if magnetic else {})
 
     def features(self, atoms: Atoms) -> FinalFeatures:
         """Final features of one frame without derivatives: enough for energies and moments of any spins."""

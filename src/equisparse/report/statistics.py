@@ -6,6 +6,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from equisparse.interpret.bootstrap import resampled_interval
+from equisparse.quantities import ENERGY, FORCES, STRESS, Quantity
 from equisparse.run.predictions import Floats, Integers, SplitPredictions
 
 
@@ -55,14 +56,13 @@ class RatioInterval:
 
 def energy_errors(split: SplitPredictions) -> tuple[Floats, Floats]:
     """Absolute energy errors per atom before and after, each of shape (n_frames,), meV; NaN without a label."""
-    before, after = split.energy_before - split.energy, split.energy_after - split.energy
-    return np.asarray(1e3 * np.abs(before) / split.n_atoms), np.asarray(1e3 * np.abs(after) / split.n_atoms)
+    return _absolute_errors(split, ENERGY)
 
 
 def atom_force_errors(split: SplitPredictions) -> tuple[Floats, Floats]:
     """Mean absolute force error over the components of each atom, before and after, (n_all_atoms,), meV/Angstrom."""
-    before, after = split.forces_before - split.forces, split.forces_after - split.forces
-    return 1e3 * np.abs(before).mean(axis=1), 1e3 * np.abs(after).mean(axis=1)
+    before, after = _absolute_errors(split, FORCES)
+    return before.mean(axis=1), after.mean(axis=1)
 
 
 def frame_force_errors(split: SplitPredictions) -> tuple[Floats, Floats]:
@@ -73,9 +73,19 @@ def frame_force_errors(split: SplitPredictions) -> tuple[Floats, Floats]:
 
 
 def stress_errors(split: SplitPredictions) -> tuple[Floats, Floats]:
-    """Mean absolute stress error of each frame over components, before and after, (n_frames,), eV/Angstrom^3."""
-    before, after = split.stress_before - split.stress, split.stress_after - split.stress
-    return np.abs(before).mean(axis=(1, 2)), np.abs(after).mean(axis=(1, 2))
+    """Mean absolute stress error of each frame over components, before and after, (n_frames,), GPa."""
+    before, after = _absolute_errors(split, STRESS)
+    return before.mean(axis=(1, 2)), after.mean(axis=(1, 2))
+
+
+def _absolute_errors(split: SplitPredictions, quantity: Quantity) -> tuple[Floats, Floats]:
+    """Absolute errors before and after in the unit in which errors are shown, per atom if extensive."""
+    label = split.labels[quantity]
+    before, after = (
+        quantity.mae.factor * np.abs(split.per_atom(quantity, part[quantity] - label))
+        for part in (split.before, split.after)
+    )
+    return before, after
 
 
 def ratio_interval(before: Floats, after: Floats, weights: Integers) -> RatioInterval | None:

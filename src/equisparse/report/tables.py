@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from ase.data import chemical_symbols
 
+from equisparse.quantities import shown_errors
 from equisparse.report.statistics import GroupErrors, errors_by_element, errors_by_type
-from equisparse.report.terminal.tables import QUANTITIES, layer_name, layer_order
+from equisparse.report.terminal.tables import layer_name, layer_order
 from equisparse.run.folder import Row, Run
 
 _LATEX = {
@@ -68,11 +69,11 @@ def error_table(run: Run) -> Table:
     header = ["split", "error", "unit", "base", "base, references refitted", "fine-tuned", "fine-tuned / refitted"]
     rows = []
     for split in run.splits:
-        for name, title, unit, _ in QUANTITIES:
-            values = [run.metrics[stage][split][name] for stage in ("base", "refit", "final")]
+        for error in shown_errors():
+            values = [run.metrics[stage][split].get(error.name) for stage in ("base", "refit", "final")]
             if values[2] is not None:
                 ratio = values[2] / values[1] if values[1] else None
-                rows.append([split, title, unit, *(number(value, 4) for value in values), number(ratio, 2)])
+                rows.append([split, error.title, error.unit, *(number(value, 4) for value in values), number(ratio, 2)])
     return Table(header, rows)
 
 

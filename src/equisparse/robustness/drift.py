@@ -13,8 +13,9 @@ import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 
-from equisparse.robustness.predictions import Predictions
-from equisparse.units import GPA_PER_EV_PER_ANG3
+from equisparse.data.frames import Floats
+from equisparse.inference.dataset import by_frame
+from equisparse.quantities import ENERGY, FORCES, STRESS, Quantity
 
 QUANTITIES = ("energy_mev_per_atom", "force_mev_per_ang", "stress_gpa")
 """Names of the drifts of one structure, fields of `DriftRow`."""
@@ -72,7 +73,10 @@ class ElementDrift:
 
 
 def drift_rows(
-    structures: Sequence[Atoms], base: Predictions, adapted: Predictions, elements: Collection[int]
+    structures: Sequence[Atoms],
+    base: Mapping[Quantity, Floats],
+    adapted: Mapping[Quantity, Floats],
+    elements: Collection[int],
 ) -> list[DriftRow]:
     """Drift of each structure.
 
@@ -80,32 +84,37 @@ def drift_rows(
     ----------
     structures : sequence of Atoms
         With ``name`` and ``kind`` in `info`.
-    base, adapted : Predictions
-        Predictions for these structures.
+    base, adapted : mapping of Quantity to array
+        Predictions for these structures, see `equisparse.inference.predict.predict_structures`.
     elements : collection of int
         Atomic numbers in the training data.
     """
+    moved = {quantity: np.abs(adapted[quantity] - base[quantity]) for quantity in base}
+    n_atoms = np.array([len(atoms) for atoms in structures], dtype=np.int64)
     return [
         DriftRow(
             name=str(atoms.info["name"]),
             kind=str(atoms.info["kind"]),
             foreign=float(np.mean([z not in elements for z in atoms.numbers.tolist()])),
-            energy_mev_per_atom=1e3 * float(abs(adapted.energy[i] - base.energy[i])) / len(atoms),
-            force_mev_per_ang=1e3 * float(np.abs(adapted.forces[i] - base.forces[i]).mean()),
-            stress_gpa=_stress(adapted.stress[i] - base.stress[i]),
+            energy_mev_per_atom=ENERGY.mae.factor * float(change[ENERGY]) / len(atoms),
+            force_mev_per_ang=FORCES.mae.factor * float(change[FORCES].mean()),
+            stress_gpa=_stress(change[STRESS]),
         )
-        for i, atoms in enumerate(structures)
+        for atoms, change in zip(structures, by_frame(moved, n_atoms), strict=True)
     ]
 
 
 def element_drifts(
-    structures: Sequence[Atoms], base: Predictions, adapted: Predictions, elements: Collection[int]
+    structures: Sequence[Atoms],
+    base: Mapping[Quantity, Floats],
+    adapted: Mapping[Quantity, Floats],
+    elements: Collection[int],
 ) -> list[ElementDrift]:
     """Drift of each element, in the order of atomic numbers; parameters as of `drift_rows`."""
     numbers = np.concatenate([atoms.numbers for atoms in structures])
-    force = 1e3 * np.abs(np.concatenate(adapted.forces) - np.concatenate(base.forces)).mean(axis=1)
+    force = FORCES.mae.factor * np.abs(adapted[FORCES] - base[FORCES]).mean(axis=1)
     size = np.array([len(atoms) for atoms in structures])
-    energy = 1e3 * np.abs(adapted.energy - base.energy) / size
+    energy = ENERGY.mae.factor * np.abs(adapted[ENERGY] - base[ENERGY]) / size
     owner = np.repeat(np.arange(len(size)), size)
     rows = []
     for z in np.unique(numbers).tolist():
@@ -156,7 +165,7 @@ def _distance(row: DriftRow) -> str:
     return DISTANCES[0 if row.foreign == 0 else 2 if row.foreign == 1 else 1]
 
 
-def _stress(difference: Any) -> float | None:
-    """Mean absolute difference in GPa; None where there is no stress."""
-    value = GPA_PER_EV_PER_ANG3 * float(np.abs(difference).mean())
+def _stress(change: Floats) -> float | None:
+    """Mean of absolute differences in GPa; None where there is no stress."""
+    value = STRESS.mae.factor * float(change.mean())
     return value if np.isfinite(value) else None

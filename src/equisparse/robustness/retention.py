@@ -6,8 +6,10 @@ from ase import Atoms
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.backbones.base import AbstractBackbone
+from equisparse.data.frames import Floats
+from equisparse.inference.predict import predict_structures
+from equisparse.quantities import Quantity
 from equisparse.robustness.drift import drift_rows, summary
-from equisparse.robustness.predictions import Predictions, predictor
 from equisparse.robustness.structures import probe_structures
 
 _STRIDE = 3
@@ -22,8 +24,8 @@ def retention(backbone: AbstractBackbone, adapter: Adapter) -> dict[str, Any]:
 
 def both_predictions(
     backbone: AbstractBackbone, adapter: Adapter, stride: int = 1
-) -> tuple[list[Atoms], Predictions, Predictions]:
-    """Probe structures of the draw ``measure``, and the predictions of the base and of the adapted model for them.
+) -> tuple[list[Atoms], dict[Quantity, Floats], dict[Quantity, Floats]]:
+    """Probe structures to measure on, and the predictions of the untouched base and of the adapted model for them.
 
     Parameters
     ----------
@@ -33,7 +35,9 @@ def both_predictions(
     stride : int
         Take every `stride`-th structure.
     """
-    structures, predict = probe_structures(backbone.elements, "measure")[::stride], predictor(backbone)
-    base = predict(structures)
+    structures = probe_structures(backbone.elements, "measure")[::stride]
+    if not structures:
+        return [], {}, {}
+    base = predict_structures(backbone, structures)
     with adapter.applied(backbone.model):
-        return structures, base, predict(structures)
+        return structures, base, predict_structures(backbone, structures)

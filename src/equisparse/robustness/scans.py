@@ -15,6 +15,7 @@ from ase.data import chemical_symbols, covalent_radii
 from numpy.typing import NDArray
 
 from equisparse.data.frames import Floats
+from equisparse.quantities import ENERGY
 from equisparse.robustness.predictions import Predict
 
 DIMER_HOLE = 0.05
@@ -150,9 +151,11 @@ def _curves(
     base: Predict, adapted: Predict, structures: Sequence[Atoms], axes: Sequence[Floats]
 ) -> Iterator[tuple[Floats, Floats]]:
     """Energies of both models along each path, minus those of its first point; `structures` lists path by path."""
+    if not structures:
+        return
     ends = np.cumsum([len(axis) for axis in axes])[:-1]
-    of_base = np.split(base(structures).energy, ends)
-    of_adapted = np.split(adapted(structures).energy, ends)
+    of_base = np.split(base(structures)[ENERGY], ends)
+    of_adapted = np.split(adapted(structures)[ENERGY], ends)
     for one, other in zip(of_base, of_adapted, strict=True):
         yield one - one[0], other - other[0]
 

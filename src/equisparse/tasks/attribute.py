@@ -10,16 +10,17 @@ from equisparse.config.read import read_config
 from equisparse.deploy.calculator import check_adapter
 from equisparse.errors import InputError
 from equisparse.files import make_folder, write_rows
+from equisparse.inference.dataset import FrameDataset, by_frame
+from equisparse.inference.predict import evaluate
 from equisparse.inputs.base import configured_base
 from equisparse.inputs.splits import read_splits
 from equisparse.interpret import attribution
 from equisparse.interpret.attribution import AttributionRow, FrameErrors
+from equisparse.quantities import ENERGY, FORCES
 from equisparse.report.html.document import write_report
 from equisparse.run.folder import ATTRIBUTION, CONFIG
 from equisparse.tasks.results import ADAPTER
 from equisparse.tasks.runs import RunLike, opened_run
-from equisparse.training.dataset import FrameDataset
-from equisparse.training.predict import evaluate
 
 
 def attribute(run: RunLike, by: str = "layer", *, frames: int = 50, device: str = "auto") -> list[AttributionRow]:
@@ -70,14 +71,11 @@ def attribute(run: RunLike, by: str = "layer", *, frames: int = 50, device: str 
 
 def _errors(backbone: AbstractBackbone, dataset: FrameDataset) -> FrameErrors:
     """Errors of the present weights, frame by frame."""
-    found = evaluate(backbone, dataset)
-    labels = dataset.labels()
-    energy, forces = labels.energy.numpy(), labels.forces.numpy()
-    n_atoms = np.array([len(part) for part in found.forces])
-    ends = np.cumsum(n_atoms)[:-1]
-    labelled = zip(found.forces, np.split(forces, ends), strict=True)
-    return FrameErrors(
-        energy=1e3 * np.abs(found.energy - energy) / n_atoms,
-        force=np.array([1e3 * np.abs(part - label).mean() for part, label in labelled]),
-        n_atoms=n_atoms,
-    )
+    predicted, labels, n_atoms = evaluate(backbone, dataset), dataset.labels(), dataset.n_atoms
+    energy = force = np.full(len(n_atoms), np.nan)
+    if ENERGY in labels:
+        energy = ENERGY.mae.factor * np.abs(predicted[ENERGY] - labels[ENERGY]) / n_atoms
+    if FORCES in labels:
+        errors = by_frame({FORCES: np.abs(predicted[FORCES] - labels[FORCES])}, n_atoms)
+        force = np.array([FORCES.mae.factor * float(frame[FORCES].mean()) for frame in errors])
+    return FrameErrors(energy, force, n_atoms)

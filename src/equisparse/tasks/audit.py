@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.data.audit import registry
-from equisparse.data.audit.finding import BasePrediction, Finding
-from equisparse.data.frames import LabelledFrame
+from equisparse.data.audit.finding import Finding
+from equisparse.data.frames import Floats, LabelledFrame
 from equisparse.data.labels import LabelKeys, LabelUnits
+from equisparse.inference.dataset import FrameDataset
+from equisparse.inference.predict import evaluate
 from equisparse.inputs.base import Base, LoadOptions, loaded_base
 from equisparse.inputs.frames import Frames, load_frames
-from equisparse.training.dataset import FrameDataset
-from equisparse.training.predict import evaluate
+from equisparse.quantities import Quantity
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -62,9 +63,8 @@ def audit(
     return registry.audit(train, valid_frames, test_frames, elements=elements, base=prediction)
 
 
-def _prediction(backbone: AbstractBackbone, frames: Sequence[LabelledFrame]) -> BasePrediction | None:
+def _prediction(backbone: AbstractBackbone, frames: Sequence[LabelledFrame]) -> dict[Quantity, Floats] | None:
     """Predictions of the base; None if it does not know all elements."""
     if not all(set(frame.atoms.numbers.tolist()) <= backbone.elements for frame in frames):
         return None
-    base = evaluate(backbone, FrameDataset(backbone, frames, {}))
-    return BasePrediction(base.energy, base.forces, base.stress)
+    return evaluate(backbone, FrameDataset(backbone, frames, {}))

@@ -17,6 +17,7 @@ from equisparse.inputs.base import configured_base
 from equisparse.inputs.frames import Frames
 from equisparse.interpret.calibration import Floats, bins, judge, spread_scale
 from equisparse.methods.base import AbstractMethod
+from equisparse.quantities import ENERGY, FORCES, STRESS, find_quantity
 from equisparse.report.paper.figures import reliability, save
 from equisparse.run.folder import PREDICTIONS, Run
 from equisparse.run.predictions import SplitPredictions, load_predictions
@@ -34,12 +35,8 @@ RELIABILITY = "reliability.png"
 FITTED_ON = "valid"
 """Split that the scales are fitted on: it chose the best epoch, but no member was trained on it."""
 _LAST_WRITTEN = "report.html"
-QUANTITY_UNITS = {
-    "energy": ("energy (meV/atom)", 1e3),
-    "forces": ("force components (meV/Angstrom)", 1e3),
-    "stress": ("stress components (eV/Angstrom^3)", 1.0),
-}
-"""Quantity -> its name with the unit of figures, and that unit in eV, Angstrom."""
+_CALIBRATED = (ENERGY, FORCES, STRESS)
+"""Quantities whose spread is calibrated: those that `equisparse.adapters.ensemble.Scales` has a scale of."""
 
 
 @dataclass(frozen=True)
@@ -197,20 +194,32 @@ def deviations(files: Sequence[Path]) -> dict[str, Deviations]:
             expected="the same validation frames",
             cause="members that were made with other files or another split",
         )
-    labels = {"energy": (first.energy, first.n_atoms), "forces": (first.forces, 1), "stress": (first.stress, 1)}
     found = {}
-    for name, (label, per) in labels.items():
-        values = np.stack([getattr(split, f"{name}_after") for split in splits])
-        errors = np.asarray((values.mean(0) - label) / per)
+    for quantity in _CALIBRATED:
+        if quantity not in first.labels:
+            continue
+        values = np.stack([split.per_atom(quantity, split.after[quantity]) for split in splits])
+        errors = values.mean(0) - first.per_atom(quantity, first.labels[quantity])
         if np.isfinite(errors).any():
-            found[name] = Deviations(errors, np.asarray(values.std(0, ddof=1) / per))
+            found[quantity.name] = Deviations(errors, np.asarray(values.std(0, ddof=1)))
     return found
 
 
 def _same_frames(first: SplitPredictions, other: SplitPredictions) -> bool:
     """Whether two members were judged on the same labelled structures."""
-    names = ("n_atoms", "numbers", "positions", "energy", "forces")
-    return all(np.array_equal(getattr(first, name), getattr(other, name), equal_nan=True) for name in names)
+    structures = all(
+        np.array_equal(getattr(first, name), getattr(other, name)) for name in ("n_atoms", "numbers", "positions")
+    )
+    return structures and all(
+        np.array_equal(first.labels[quantity], other.labels[quantity], equal_nan=True) for quantity in (ENERGY, FORCES)
+    )
+
+
+def shown_unit(name: str) -> tuple[str, float]:
+    """Title of a quantity with the unit that its errors are shown in, and the factor to that unit."""
+    quantity = find_quantity(name)
+    title = f"{quantity.title} components" if quantity.shape else quantity.title
+    return f"{title} ({quantity.mae.unit})", quantity.mae.factor
 
 
 def _panels(
@@ -218,7 +227,7 @@ def _panels(
 ) -> Iterator[tuple[str, list[tuple[float, float]], list[tuple[float, float]], str]]:
     """Panels of the reliability figure."""
     for quantity, row in numbers.items():
-        (unit, factor), part = QUANTITY_UNITS[quantity], found[quantity]
+        (unit, factor), part = shown_unit(quantity), found[quantity]
         raw, scaled = (bins(factor * part.errors, factor * scale * part.spreads) for scale in (1.0, scales[quantity]))
         text = (
             f"scale {scales[quantity]:.2f}\nSpearman {row['spearman']:.2f}\nmiscalibration {row['miscalibration']:.3f}"

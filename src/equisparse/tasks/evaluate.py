@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, TypeAlias
 from equisparse.backbones.base import Predictor, check_elements
 from equisparse.data.labels import LabelKeys, LabelUnits
 from equisparse.deploy.calculator import check_adapter, spin_model
+from equisparse.inference import predict
+from equisparse.inference.dataset import FrameDataset
+from equisparse.inference.errors import errors_of
 from equisparse.inputs.adapters import AdapterLike, loaded_adapter
 from equisparse.inputs.base import Base, LoadOptions, loaded_base
 from equisparse.inputs.frames import Frames, demo_test_part, load_frames
 from equisparse.inputs.spins import labelled_for
-from equisparse.training import predict
-from equisparse.training.dataset import FrameDataset
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 Errors: TypeAlias = dict[str, float | None]
-"""Name of an error -> its value; None where no frame has the label. Names are `equisparse.training.errors.METRICS`."""
+"""Name of an error (`equisparse.quantities.shown_errors`) -> its value; None where no frame has the label."""
 
 
 def evaluate(
@@ -68,4 +69,4 @@ def evaluate(
     model: Predictor = spins or backbone
     dataset = FrameDataset(model, labelled, dict(change.shifts) if change else {})
     with change.applied(backbone.model) if change else nullcontext():
-        return predict.evaluate(model, dataset).metrics(dataset)
+        return errors_of(predict.evaluate(model, dataset), dataset)

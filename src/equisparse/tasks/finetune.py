@@ -16,6 +16,8 @@ from equisparse.data.references import ReferenceFit
 from equisparse.data.split import FrameSplits
 from equisparse.errors import InputError
 from equisparse.files import make_folder, write_text
+from equisparse.inference.dataset import FrameDataset
+from equisparse.inference.predict import evaluate
 from equisparse.inputs.base import Base, configured_base
 from equisparse.inputs.frames import Frames
 from equisparse.inputs.spins import spin_setup
@@ -29,10 +31,8 @@ from equisparse.tasks.listener import Listener, Plan
 from equisparse.tasks.results import ADAPTER, Outcome, write_results
 from equisparse.tasks.stages import Stage, check_frames, evaluate_all, fit_references, judged, train_adapter
 from equisparse.training.anchor import LayerRows, layer_rows
-from equisparse.training.dataset import FrameDataset
 from equisparse.training.fit import CHECKPOINTS, LAST, FitResult, check_resumable, environment_rank
 from equisparse.training.options import TrainingOptions
-from equisparse.training.predict import evaluate
 from equisparse.training.replay import Replay, replay_of
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def finetune_config(
         return Run(folder)
     with adapter.applied(setup.backbone.model):
         final = evaluate_all(setup.model, start.datasets)
-    stages = {"base": start.base, "refit": judged(start.base.evaluations, start.datasets), "final": final}
+    stages = {"base": start.base, "refit": judged(start.base.predictions, start.datasets), "final": final}
     forgotten = retention(setup.backbone, adapter)
     outcome = Outcome(adapter, stages, fitted, start.references, setup.splits, config.seed, start.findings, forgotten)
     write_results(folder, setup.backbone, outcome, Console(quiet=True))
@@ -234,7 +234,7 @@ def _measure_base(setup: _Setup, listener: Listener) -> _Start:
     config, splits, backbone = setup.config, setup.splits, setup.backbone
     unshifted = {name: FrameDataset(setup.model, frames, {}) for name, frames in splits.items()}
     base = evaluate_all(setup.model, unshifted)
-    train = base.evaluations["train"]
+    train = base.predictions["train"]
     findings = check_frames(splits, train, backbone, listener, force=config.force, spins=config.spin)
     references = fit_references(backbone, splits, train)
     datasets = {name: dataset.with_shifts(references.shifts) for name, dataset in unshifted.items()}

@@ -50,6 +50,7 @@ class FinetuneOptions(TypedDict, total=False):
     stress_weight: float
     moment_weight: float
     magnetic_force_weight: float
+    loss_weights: dict[str, float] | None
     huber_delta: float
     patience: int
     seed: int

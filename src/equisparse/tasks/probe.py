@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,18 @@ from equisparse.adapters.adapter import Adapter
 from equisparse.adapters.file import load_adapter
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.config.read import read_config
-from equisparse.data.frames import LabelledFrame
+from equisparse.data.frames import Floats, LabelledFrame
 from equisparse.data.split import FrameSplits
 from equisparse.deploy.calculator import AdaptedCalculator, check_adapter
 from equisparse.errors import InputError
 from equisparse.files import make_folder, write_rows, write_text
+from equisparse.inference.predict import predict_structures
 from equisparse.inputs.base import configured_base
 from equisparse.inputs.splits import read_splits
+from equisparse.quantities import Quantity
 from equisparse.report.html.document import write_report
 from equisparse.robustness import drift, scans, verdict
 from equisparse.robustness.dynamics import DynamicsOptions, DynamicsRow, dynamics
-from equisparse.robustness.predictions import Predictions, predictor
 from equisparse.robustness.retention import both_predictions
 from equisparse.run.folder import CONFIG, PROBE
 from equisparse.tasks.listener import Listener
@@ -150,9 +152,9 @@ def _short_range(
     out: Path, backbone: AbstractBackbone, adapter: Adapter, train: Sequence[LabelledFrame], options: _Options
 ) -> Iterator[verdict.Check]:
     """Dimers of all pairs of the data's elements, and compressed training structures."""
-    base = predictor(backbone)
+    base = partial(predict_structures, backbone)
 
-    def adapted(structures: Sequence[Atoms]) -> Predictions:
+    def adapted(structures: Sequence[Atoms]) -> dict[Quantity, Floats]:
         with adapter.applied(backbone.model):
             return base(structures)
 

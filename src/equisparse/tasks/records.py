@@ -11,17 +11,19 @@ import numpy as np
 from equisparse.adapters.adapter import Adapter
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.data.audit.finding import Finding
-from equisparse.data.frames import LabelledFrame
+from equisparse.data.frames import Floats, LabelledFrame
 from equisparse.data.split import FrameSplits
 from equisparse.files import make_folder, replacing, write_rows, write_text
+from equisparse.inference.dataset import join_labels, reference_energy
 from equisparse.interpret.functional import functional_table
 from equisparse.interpret.signatures import largest_entries, pooled_maps, signature_table
+from equisparse.quantities import ENERGY, FORCES, STRESS, Quantity, all_quantities
 from equisparse.run.folder import ENTRIES, FINDINGS, FUNCTIONAL, MAPS, PREDICTIONS, SIGNATURES
-from equisparse.run.predictions import Floats, SplitPredictions, save_predictions
-from equisparse.training.dataset import reference_energy
-from equisparse.training.predict import Evaluation
+from equisparse.run.predictions import SplitPredictions, save_predictions
 
 _FEW_FRAMES = 5
+_ALWAYS = (ENERGY, FORCES, STRESS)
+"""Quantities whose arrays are in every file of predictions."""
 
 
 def write_findings(folder: Path, findings: Iterable[Finding]) -> None:
@@ -32,8 +34,8 @@ def write_findings(folder: Path, findings: Iterable[Finding]) -> None:
 def write_predictions(
     folder: Path,
     splits: FrameSplits,
-    before: Mapping[str, Evaluation],
-    after: Mapping[str, Evaluation],
+    before: Mapping[str, dict[Quantity, Floats]],
+    after: Mapping[str, dict[Quantity, Floats]],
     adapter: Adapter,
 ) -> None:
     """Write labels and predictions of every split; both models get the adapter's reference energies."""
@@ -72,10 +74,15 @@ def write_functional(folder: Path, adapter: Adapter, backbone: AbstractBackbone,
 
 
 def _split_predictions(
-    frames: list[LabelledFrame], before: Evaluation, after: Evaluation, shifts: dict[int, float]
+    frames: list[LabelledFrame],
+    before: Mapping[Quantity, Floats],
+    after: Mapping[Quantity, Floats],
+    shifts: Mapping[int, float],
 ) -> SplitPredictions:
-    """Arrays of one split."""
+    """Arrays of one split: of energy, forces and stress in any case, of other quantities where there are labels."""
     shift = np.array([reference_energy(frame.atoms, shifts) for frame in frames])
+    labels = {quantity: np.full_like(after[quantity], np.nan) for quantity in _ALWAYS} | join_labels(frames)
+    written = [q for q in all_quantities() if q in labels and q in before and q in after]
     return SplitPredictions(
         source=np.array([Path(frame.source).name for frame in frames]),
         config_type=np.array([str(frame.atoms.info.get("config_type", "")) for frame in frames]),
@@ -84,28 +91,7 @@ def _split_predictions(
         numbers=np.concatenate([frame.numbers for frame in frames]),
         positions=np.concatenate([frame.positions for frame in frames]),
         cell=np.stack([frame.cell for frame in frames]),
-        energy=np.array([np.nan if frame.energy is None else frame.energy for frame in frames]),
-        energy_before=before.energy + shift,
-        energy_after=after.energy + shift,
-        forces=np.concatenate([_or_nan(frame.forces, (frame.n_atoms, 3)) for frame in frames]),
-        forces_before=np.concatenate(before.forces),
-        forces_after=np.concatenate(after.forces),
-        stress=np.stack([_or_nan(frame.stress, (3, 3)) for frame in frames]),
-        stress_before=before.stress,
-        stress_after=after.stress,
-        **_split_moments(frames, before, after),
+        labels={quantity: labels[quantity] for quantity in written},
+        before={quantity: before[quantity] for quantity in written} | {ENERGY: before[ENERGY] + shift},
+        after={quantity: after[quantity] for quantity in written} | {ENERGY: after[ENERGY] + shift},
     )
-
-
-def _split_moments(frames: list[LabelledFrame], before: Evaluation, after: Evaluation) -> dict[str, Floats]:
-    """Moments of one split; nothing for models without spins, or without labels."""
-    if before.moments is None or after.moments is None or all(frame.moments is None for frame in frames):
-        return {}
-    moments = np.concatenate([_or_nan(frame.moments, (frame.n_atoms, 3)) for frame in frames])
-    predicted = {"moments_before": before, "moments_after": after}
-    return {"moments": moments} | {name: found.moments_near(moments) for name, found in predicted.items()}
-
-
-def _or_nan(label: Floats | None, shape: tuple[int, ...]) -> Floats:
-    """A label, or NaN of its shape."""
-    return np.full(shape, np.nan) if label is None else np.asarray(label, dtype=np.float64)

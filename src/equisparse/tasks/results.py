@@ -31,9 +31,8 @@ from equisparse.tasks.stages import Stage
 from equisparse.training.fit import FitResult
 
 METRICS = "metrics.json"
-_BROKE_DOWN = (
-    "caution  training broke down: its loss was no number any more. The best epoch before is kept. "
-    "Try half the learning rate (--lr)"
+_DIVERGED = (
+    "caution  training diverged: the loss is NaN. The best epoch before is kept. Try half the learning rate (--lr)"
 )
 _COMPARED_FRAMES = 5
 _PACKAGES = ("equisparse", "torch", "e3nn", "ase", "numpy", "lightning", "schedulefree", "safetensors")
@@ -91,7 +90,7 @@ def write_results(folder: Path, backbone: AbstractBackbone, outcome: Outcome, co
         metrics["not_merged"] = SPINS_STAY if adapter.spins else NOT_MERGEABLE
     else:
         metrics |= {"merged_check": asdict(check), "deployment": backbone.deployment_notes(Path(merged.name))}
-    stages = {name: stage.evaluations for name, stage in outcome.stages.items()}
+    stages = {name: stage.predictions for name, stage in outcome.stages.items()}
     write_findings(folder, outcome.findings)
     write_predictions(folder, outcome.splits, stages["base"], stages["final"], adapter)
     write_signatures(folder, adapter, backbone)
@@ -102,7 +101,7 @@ def write_results(folder: Path, backbone: AbstractBackbone, outcome: Outcome, co
     console.print(error_table({name: stage.metrics for name, stage in outcome.stages.items()}))
     caution = worse_line(outcome.stages["refit"].metrics["valid"], outcome.stages["final"].metrics["valid"])
     closing = (
-        *([_BROKE_DOWN] if outcome.fitted.broke_down else []),
+        *([_DIVERGED] if outcome.fitted.diverged else []),
         *([caution] if caution else []),
         *_closing_lines(metrics),
         *([f"merged   no: {metrics['not_merged']}"] if check is None else [f"merged   {check}"]),

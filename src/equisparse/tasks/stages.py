@@ -10,23 +10,27 @@ from equisparse.adapters.adapter import Adapter, SpinPart, adapter_of
 from equisparse.adapters.attach import attach
 from equisparse.backbones.base import AbstractBackbone, Predictor
 from equisparse.blocks import Layout
-from equisparse.data.audit.finding import BasePrediction, Finding, has_errors
+from equisparse.data.audit.finding import Finding, has_errors
 from equisparse.data.audit.registry import audit
+from equisparse.data.frames import Floats
 from equisparse.data.references import ReferenceFit, composition_matrix, fit_reference_shifts
 from equisparse.data.split import FrameSplits
 from equisparse.errors import DataError
+from equisparse.inference.dataset import FrameDataset
+from equisparse.inference.errors import Metrics as SplitErrors
+from equisparse.inference.errors import errors_of
+from equisparse.inference.predict import evaluate
 from equisparse.magnetism.model import SpinModel
 from equisparse.methods.base import AbstractMethod
+from equisparse.quantities import ENERGY, Quantity
 from equisparse.tasks.listener import Listener
 from equisparse.training.anchor import LayerRows
-from equisparse.training.dataset import FrameDataset
 from equisparse.training.fit import FitResult, fit
 from equisparse.training.listener import FitListener
 from equisparse.training.options import TrainingOptions
-from equisparse.training.predict import Evaluation, evaluate
 from equisparse.training.replay import Replay
 
-Metrics = dict[str, dict[str, float | None]]
+Metrics = dict[str, SplitErrors]
 """Split -> name of the error -> value."""
 
 
@@ -34,7 +38,7 @@ Metrics = dict[str, dict[str, float | None]]
 class Stage:
     """Predictions of one model on every split, and their errors."""
 
-    evaluations: dict[str, Evaluation]
+    predictions: dict[str, dict[Quantity, Floats]]
     metrics: Metrics
 
 
@@ -43,14 +47,14 @@ def evaluate_all(backbone: Predictor, datasets: Mapping[str, FrameDataset]) -> S
     return judged({name: evaluate(backbone, dataset) for name, dataset in datasets.items()}, datasets)
 
 
-def judged(evaluations: dict[str, Evaluation], datasets: Mapping[str, FrameDataset]) -> Stage:
+def judged(predictions: dict[str, dict[Quantity, Floats]], datasets: Mapping[str, FrameDataset]) -> Stage:
     """Errors of predictions against the labels of data sets less their shifts."""
-    return Stage(evaluations, {name: found.metrics(datasets[name]) for name, found in evaluations.items()})
+    return Stage(predictions, {name: errors_of(found, datasets[name]) for name, found in predictions.items()})
 
 
 def check_frames(
     splits: FrameSplits,
-    base: Evaluation | None,
+    base: Mapping[Quantity, Floats] | None,
     backbone: AbstractBackbone,
     listener: Listener,
     *,
@@ -71,9 +75,8 @@ def check_frames(
     DataError
         If there are errors and not `force`.
     """
-    prediction = None if base is None else BasePrediction(base.energy, base.forces, base.stress)
     elements = set(backbone.elements)
-    findings = audit(splits.train, splits.valid, splits.test, elements=elements, base=prediction, spins=spins)
+    findings = audit(splits.train, splits.valid, splits.test, elements=elements, base=base, spins=spins)
     fatal = has_errors(findings) and not force
     if findings and (fatal or base is not None):
         listener.audited(findings, stopped=fatal)
@@ -85,7 +88,7 @@ def check_frames(
     return findings
 
 
-def fit_references(backbone: AbstractBackbone, splits: FrameSplits, base: Evaluation) -> ReferenceFit:
+def fit_references(backbone: AbstractBackbone, splits: FrameSplits, base: Mapping[Quantity, Floats]) -> ReferenceFit:
     """Shifts of the reference energies from the training frames that have an energy.
 
     Elements that share one reference energy in the base get one common shift.
@@ -95,7 +98,7 @@ def fit_references(backbone: AbstractBackbone, splits: FrameSplits, base: Evalua
     slot_of = backbone.reference_slots
     slots = sorted({slot_of[z] for z in elements})
     members = np.array([[slot_of[z] == slot for slot in slots] for z in elements], dtype=float)
-    residuals = np.array([splits.train[number].energy for number in labelled], dtype=float) - base.energy[labelled]
+    residuals = np.array([splits.train[number].energy for number in labelled], dtype=float) - base[ENERGY][labelled]
     first_of = {slot_of[z]: z for z in reversed(elements)}
     fitted = fit_reference_shifts(counts @ members, residuals, [first_of[slot] for slot in slots])
     return replace(fitted, shifts={z: fitted.shifts[first_of[slot_of[z]]] for z in elements})

@@ -13,6 +13,7 @@ from equisparse.backbones.prediction import Prediction
 from equisparse.deploy.merge import write_merged
 from equisparse.methods.base import AbstractGateMethod, AbstractMethod
 from equisparse.methods.select import select
+from equisparse.quantities import ENERGY
 from equisparse.testing.backbones import check_forces, check_rotation, check_translation, predict
 
 
@@ -42,9 +43,9 @@ def check_merged_is_attached(
     assert write_merged(backbone, adapter, path, frames).equal, "the native file does not give what the adapter gives"
     precision = str(backbone.dtype).removeprefix("torch.")
     again = type(backbone).load(str(path), dtype=precision, modality=backbone.modality)
-    for quantity, merged in _settled(again, frames).quantities().items():
-        assert torch.equal(merged, getattr(attached, quantity)), f"{quantity}: merged is not attached"
-    assert not torch.equal(predict(backbone, frames).energy, attached.energy), "nothing changed: an empty check"
+    for quantity, merged in _settled(again, frames).items():
+        assert torch.equal(merged, attached[quantity]), f"{quantity.name}: merged is not attached"
+    assert not torch.equal(predict(backbone, frames)[ENERGY], attached[ENERGY]), "nothing changed: an empty check"
 
 
 def check_gates(backbone: AbstractBackbone, method: AbstractGateMethod, atoms: Atoms, *, improper: bool = True) -> None:
@@ -61,13 +62,13 @@ def check_gates(backbone: AbstractBackbone, method: AbstractGateMethod, atoms: A
     """
     before = predict(backbone, [atoms])
     attachment = attach(backbone.model, method, select(backbone.layout(), method.default_targets))
-    assert torch.equal(predict(backbone, [atoms]).energy, before.energy), "gates do not start as nothing"
+    assert torch.equal(predict(backbone, [atoms])[ENERGY], before[ENERGY]), "gates do not start as nothing"
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in (p for gate in attachment.deltas.values() for p in gate.parameters()):
             parameter.add_(0.02 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
     attached = _settled(backbone, [atoms])
-    assert float((attached.energy - before.energy).abs()) > 1e-3, "nothing changed: an empty check"
+    assert float((attached[ENERGY] - before[ENERGY]).abs()) > 1e-3, "nothing changed: an empty check"
     check_rotation(backbone, atoms, improper=improper)
     check_translation(backbone, atoms)
     check_forces(backbone, atoms)
@@ -75,9 +76,9 @@ def check_gates(backbone: AbstractBackbone, method: AbstractGateMethod, atoms: A
     adapter = adapter_of(attachment, base=vars(backbone.identity), dtype=backbone.dtype, shifts={}, elements=elements)
     attachment.detach()
     with adapter.applied(backbone.model):
-        for quantity, applied in _settled(backbone, [atoms]).quantities().items():
-            assert torch.equal(applied, getattr(attached, quantity)), f"{quantity}: applied is not attached"
-    assert torch.equal(predict(backbone, [atoms]).energy, before.energy), "the base was not restored"
+        for quantity, applied in _settled(backbone, [atoms]).items():
+            assert torch.equal(applied, attached[quantity]), f"{quantity.name}: applied is not attached"
+    assert torch.equal(predict(backbone, [atoms])[ENERGY], before[ENERGY]), "the base was not restored"
 
 
 def _settled(backbone: AbstractBackbone, frames: Sequence[Atoms]) -> Prediction:

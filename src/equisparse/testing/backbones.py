@@ -21,7 +21,8 @@ from equisparse.backbones.base import AbstractBackbone, Predictor
 from equisparse.backbones.prediction import Prediction
 from equisparse.interpret.signatures import element_parts, largest_entries, signature_table
 from equisparse.methods.entries import pack
-from equisparse.testing.tolerances import ENERGY, FINITE_DIFFERENCE, FORCES, STRESS
+from equisparse.quantities import ENERGY, FORCES, STRESS
+from equisparse.testing.tolerances import ENERGY_TOLERANCE, FINITE_DIFFERENCE, FORCE_TOLERANCE, STRESS_TOLERANCE
 
 _STEP = 2e-4
 """Displacement (Angstrom) and strain of the central differences."""
@@ -78,7 +79,7 @@ def check_element_order(backbone: AbstractBackbone, first: int, second: int) -> 
         Number of parts that were tried; 0 for a model without element axes.
     """
     pairs = [Atoms([z, z], [[0.0, 0.0, 0.0], [0.0, 0.0, 1.5]]) for z in (first, second)]
-    before, found = predict(backbone, pairs).energy, 0
+    before, found = predict(backbone, pairs)[ENERGY], 0
     for block in backbone.layout():
         parts = dict(element_parts(block, backbone.element_order))
         for place, z in enumerate((first, second)):
@@ -86,7 +87,7 @@ def check_element_order(backbone: AbstractBackbone, first: int, second: int) -> 
                 weight = backbone.model.get_parameter(block.tensor).detach().clone()
                 parts[z].view(weight).add_(0.1)
                 with written(backbone.model, {block.tensor: weight}):
-                    after = predict(backbone, pairs).energy
+                    after = predict(backbone, pairs)[ENERGY]
                 assert after[place] != before[place], f"{block.tensor}: the part of {z} does not act on {z}"
                 assert after[1 - place] == before[1 - place], f"{block.tensor}: the part of {z} acts on others"
                 found += 1
@@ -121,36 +122,36 @@ def check_planted_changes(backbone: AbstractBackbone) -> int:
 def check_calculator(backbone: AbstractBackbone, calculator: Calculator, frames: Sequence[Atoms]) -> None:
     """Energy, forces and, for periodic frames, stress are those of an ASE calculator."""
     prediction = predict(backbone, frames)
-    forces = _by_frame(prediction.forces, frames)
+    forces = _by_frame(prediction[FORCES], frames)
     for number, atoms in enumerate(frames):
         copy = atoms.copy()
         copy.calc = calculator
-        _energy(backbone, "energy", prediction.energy[number], copy.get_potential_energy())
+        _energy(backbone, "energy", prediction[ENERGY][number], copy.get_potential_energy())
         _forces(backbone, "forces", forces[number], copy.get_forces())
         if atoms.pbc.all():
-            _stress(backbone, "stress", prediction.stress[number], copy.get_stress(voigt=False))
+            _stress(backbone, "stress", prediction[STRESS][number], copy.get_stress(voigt=False))
 
 
 def check_batching(backbone: Predictor, frames: Sequence[Atoms]) -> None:
     """A frame's prediction does not depend on its company, and graphs can be collated many times."""
     graphs = [backbone.graph(atoms) for atoms in frames]
     together = backbone.predict(backbone.collate(graphs))
-    forces = _by_frame(together.forces, frames)
+    forces = _by_frame(together[FORCES], frames)
     for number, graph in enumerate(graphs):
         alone = backbone.predict(backbone.collate([graph]))
-        _energy(backbone, "energy alone", alone.energy[0], together.energy[number])
-        _forces(backbone, "forces alone", alone.forces, forces[number])
+        _energy(backbone, "energy alone", alone[ENERGY][0], together[ENERGY][number])
+        _forces(backbone, "forces alone", alone[FORCES], forces[number])
         if frames[number].pbc.all():
-            _stress(backbone, "stress alone", alone.stress[0], together.stress[number])
+            _stress(backbone, "stress alone", alone[STRESS][0], together[STRESS][number])
 
 
 def check_permutation(backbone: Predictor, atoms: Atoms) -> None:
     """Renumbering the atoms renumbers the forces and changes nothing else."""
     order = np.random.default_rng(0).permutation(len(atoms))
     before, after = predict(backbone, [atoms]), predict(backbone, [atoms[order]])
-    _energy(backbone, "energy", after.energy, before.energy)
-    _forces(backbone, "forces", after.forces, before.forces[torch.as_tensor(order)])
-    _stress(backbone, "stress", after.stress, before.stress)
+    _energy(backbone, "energy", after[ENERGY], before[ENERGY])
+    _forces(backbone, "forces", after[FORCES], before[FORCES][torch.as_tensor(order)])
+    _stress(backbone, "stress", after[STRESS], before[STRESS])
 
 
 def check_translation(backbone: Predictor, atoms: Atoms) -> None:
@@ -160,9 +161,9 @@ def check_translation(backbone: Predictor, atoms: Atoms) -> None:
     if atoms.pbc.all():
         moved.positions += np.random.default_rng(0).integers(-1, 2, size=(len(atoms), 3)) @ atoms.cell[:]
     before, after = predict(backbone, [atoms]), predict(backbone, [moved])
-    _energy(backbone, "energy", after.energy, before.energy)
-    _forces(backbone, "forces", after.forces, before.forces)
-    _forces(backbone, "total force", before.forces.sum(0), torch.zeros(3))
+    _energy(backbone, "energy", after[ENERGY], before[ENERGY])
+    _forces(backbone, "forces", after[FORCES], before[FORCES])
+    _forces(backbone, "total force", before[FORCES].sum(0), torch.zeros(3))
 
 
 def check_rotation(backbone: AbstractBackbone, atoms: Atoms, *, improper: bool = True) -> None:
@@ -184,19 +185,19 @@ def check_rotation(backbone: AbstractBackbone, atoms: Atoms, *, improper: bool =
         turned.set_cell(atoms.cell[:] @ turn.T)
         turned.positions = atoms.positions @ turn.T
         before, after = predict(backbone, [atoms]), predict(backbone, [turned])
-        q = torch.as_tensor(turn).to(before.forces)
-        _energy(backbone, "energy", after.energy, before.energy)
-        _forces(backbone, "forces", after.forces, before.forces @ q.T)
+        q = torch.as_tensor(turn).to(before[FORCES])
+        _energy(backbone, "energy", after[ENERGY], before[ENERGY])
+        _forces(backbone, "forces", after[FORCES], before[FORCES] @ q.T)
         if atoms.pbc.all():
-            _stress(backbone, "stress", after.stress[0], q @ before.stress[0] @ q.T)
+            _stress(backbone, "stress", after[STRESS][0], q @ before[STRESS][0] @ q.T)
 
 
 def check_supercell(backbone: Predictor, atoms: Atoms) -> None:
     """Two cells have twice the energy and the same forces and stress."""
     before, after = predict(backbone, [atoms]), predict(backbone, [atoms.repeat((2, 1, 1))])
-    _energy(backbone, "energy", after.energy, 2 * before.energy)
-    _forces(backbone, "forces", after.forces, before.forces.repeat(2, 1))
-    _stress(backbone, "stress", after.stress, before.stress)
+    _energy(backbone, "energy", after[ENERGY], 2 * before[ENERGY])
+    _forces(backbone, "forces", after[FORCES], before[FORCES].repeat(2, 1))
+    _stress(backbone, "stress", after[STRESS], before[STRESS])
 
 
 def check_forces(backbone: Predictor, atoms: Atoms, directions: int = 3) -> None:
@@ -204,7 +205,7 @@ def check_forces(backbone: Predictor, atoms: Atoms, directions: int = 3) -> None
     random = np.random.default_rng(0)
     moves = [random.normal(size=atoms.positions.shape) for _ in range(directions)]
     slopes = _slopes(backbone, [(_moved(atoms, _STEP * m), _moved(atoms, -_STEP * m)) for m in moves])
-    forces = predict(backbone, [atoms]).forces
+    forces = predict(backbone, [atoms])[FORCES]
     analytic = torch.stack([-(forces * torch.as_tensor(m).to(forces)).sum() for m in moves])
     FINITE_DIFFERENCE.check("forces against finite differences", analytic, slopes)
 
@@ -216,7 +217,7 @@ def check_stress(backbone: Predictor, atoms: Atoms) -> None:
         strain[i, j] += 0.5
         strain[j, i] += 0.5
     slopes = _slopes(backbone, [(_strained(atoms, _STEP * s), _strained(atoms, -_STEP * s)) for s in strains])
-    stress = predict(backbone, [atoms]).stress[0] * atoms.get_volume()
+    stress = predict(backbone, [atoms])[STRESS][0] * atoms.get_volume()
     analytic = torch.stack([(stress * torch.as_tensor(strain).to(stress)).sum() for strain in strains])
     FINITE_DIFFERENCE.check("stress against finite differences", analytic, slopes)
 
@@ -225,9 +226,9 @@ def check_isolated_atoms(backbone: AbstractBackbone, number: int) -> None:
     """An atom alone has a finite energy and no force; two far apart have the sum of their energies."""
     alone, apart = Atoms([number], [[0, 0, 0]]), Atoms([number] * 2, [[0, 0, 0], [50, 0, 0]])
     prediction = predict(backbone, [alone, apart])
-    assert torch.isfinite(prediction.energy).all(), "the energy of an isolated atom is not finite"
-    _energy(backbone, "two atoms apart", prediction.energy[1], 2 * prediction.energy[0])
-    _forces(backbone, "forces", prediction.forces, torch.zeros(3, 3))
+    assert torch.isfinite(prediction[ENERGY]).all(), "the energy of an isolated atom is not finite"
+    _energy(backbone, "two atoms apart", prediction[ENERGY][1], 2 * prediction[ENERGY][0])
+    _forces(backbone, "forces", prediction[FORCES], torch.zeros(3, 3))
 
 
 def check_cutoff(backbone: AbstractBackbone, symbols: str, cutoff: float) -> None:
@@ -244,8 +245,8 @@ def check_cutoff(backbone: AbstractBackbone, symbols: str, cutoff: float) -> Non
     """
     distances = [cutoff - 0.1, cutoff - 0.01, cutoff - 1e-6, cutoff + 1e-6, cutoff + 1.0]
     prediction = predict(backbone, [Atoms(symbols, [[0, 0, 0], [distance, 0, 0]]) for distance in distances])
-    energies = (prediction.energy - prediction.energy[-1]).abs()
-    forces = prediction.forces.reshape(len(distances), -1).abs().amax(1)
+    energies = (prediction[ENERGY] - prediction[ENERGY][-1]).abs()
+    forces = prediction[FORCES].reshape(len(distances), -1).abs().amax(1)
     for what, values in (("energy", energies), ("force", forces)):
         near, nearer, inside, outside, _ = values.tolist()
         assert nearer <= 0.2 * near + 1e-10, f"{what} does not die out towards the cutoff: {near:.3g}, {nearer:.3g}"
@@ -271,13 +272,13 @@ def check_native(backbone: AbstractBackbone, path: Path, frames: Sequence[Atoms]
         before = predict(backbone, frames)
         backbone.save_native(path, shifts)
         after = predict(backbone, frames)
-    assert torch.equal(after.energy, before.energy), "writing shifted energies changed the model"
-    calculator, forces = backbone.upstream_calculator(path), _by_frame(before.forces, frames)
+    assert torch.equal(after[ENERGY], before[ENERGY]), "writing shifted energies changed the model"
+    calculator, forces = backbone.upstream_calculator(path), _by_frame(before[FORCES], frames)
     for number, atoms in enumerate(frames):
         copy = atoms.copy()
         copy.calc = calculator
         added = sum(shifts.get(int(z), 0.0) for z in atoms.numbers)
-        _energy(backbone, "energy of the native file", before.energy[number] + added, copy.get_potential_energy())
+        _energy(backbone, "energy of the native file", before[ENERGY][number] + added, copy.get_potential_energy())
         _forces(backbone, "forces of the native file", forces[number], copy.get_forces())
 
 
@@ -311,17 +312,17 @@ def shaken(backbone: AbstractBackbone, width: float = 0.1) -> AbstractContextMan
 
 def check_symmetry_of_changes(backbone: AbstractBackbone, atoms: Atoms, *, improper: bool = True) -> None:
     """Whatever values the tensors of the layout take, the symmetries stay; arguments as in `check_rotation`."""
-    before = predict(backbone, [atoms]).energy
+    before = predict(backbone, [atoms])[ENERGY]
     with shaken(backbone):
-        assert not torch.equal(predict(backbone, [atoms]).energy, before), "nothing changed: an empty check"
+        assert not torch.equal(predict(backbone, [atoms])[ENERGY], before), "nothing changed: an empty check"
         check_rotation(backbone, atoms, improper=improper)
         check_translation(backbone, atoms)
-    assert torch.equal(predict(backbone, [atoms]).energy, before), "the base was not restored"
+    assert torch.equal(predict(backbone, [atoms])[ENERGY], before), "the base was not restored"
 
 
 def _slopes(backbone: Predictor, pairs: Sequence[tuple[Atoms, Atoms]]) -> Tensor:
     """Central differences of the energy, one per pair of frames."""
-    energies = predict(backbone, [atoms for pair in pairs for atoms in pair]).energy
+    energies = predict(backbone, [atoms for pair in pairs for atoms in pair])[ENERGY]
     return (energies[0::2] - energies[1::2]) / (2 * _STEP)
 
 
@@ -345,14 +346,14 @@ def _by_frame(forces: Tensor, frames: Sequence[Atoms]) -> tuple[Tensor, ...]:
 
 
 def _energy(backbone: Predictor, what: str, actual: Tensor, expected: object) -> None:
-    ENERGY[backbone.dtype].check(what, actual, torch.as_tensor(expected, dtype=torch.float64))
+    ENERGY_TOLERANCE[backbone.dtype].check(what, actual, torch.as_tensor(expected, dtype=torch.float64))
 
 
 def _forces(backbone: Predictor, what: str, actual: Tensor, expected: object) -> None:
     """Compare with the tolerance of forces, which grows with the largest force."""
     values = torch.as_tensor(expected, dtype=torch.float64)
-    FORCES[backbone.dtype].check(what, actual, values.expand_as(actual) if values.ndim == 1 else values)
+    FORCE_TOLERANCE[backbone.dtype].check(what, actual, values.expand_as(actual) if values.ndim == 1 else values)
 
 
 def _stress(backbone: Predictor, what: str, actual: Tensor, expected: object) -> None:
-    STRESS[backbone.dtype].check(what, actual, torch.as_tensor(expected, dtype=torch.float64))
+    STRESS_TOLERANCE[backbone.dtype].check(what, actual, torch.as_tensor(expected, dtype=torch.float64))

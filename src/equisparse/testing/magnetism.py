@@ -17,8 +17,9 @@ from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.prediction import Prediction
 from equisparse.magnetism.layer import SpinLayer
 from equisparse.magnetism.model import SpinModel, new_layer, spins_of
+from equisparse.quantities import ENERGY, FORCES, MAGNETIC_FORCES, MOMENTS, STRESS, Quantity
 from equisparse.testing.backbones import check_batching, check_forces, check_stress, predict
-from equisparse.testing.tolerances import ENERGY, FINITE_DIFFERENCE, FORCES, STRESS
+from equisparse.testing.tolerances import ENERGY_TOLERANCE, FINITE_DIFFERENCE, FORCE_TOLERANCE, STRESS_TOLERANCE
 
 _STEP = 1e-4
 """Change of a spin in central differences, muB."""
@@ -104,7 +105,7 @@ def check_spin_rotation(model: SpinModel, atoms: Atoms) -> None:
 def check_spin_orbit(model: SpinModel, atoms: Atoms) -> None:
     """With spin-orbit terms, turning all spins alone changes the energy: the terms are there."""
     turned = with_spins(atoms, spins_of(atoms) @ _rotation(1).T)
-    before, after = predict(model, [atoms]).energy, predict(model, [turned]).energy
+    before, after = predict(model, [atoms])[ENERGY], predict(model, [turned])[ENERGY]
     assert float((after - before).abs()) > 1e-4, "no energy depends on the direction of the spins in the lattice"
 
 
@@ -126,11 +127,11 @@ def check_rotation(model: SpinModel, atoms: Atoms, *, improper: bool = True) -> 
         turned.set_cell(atoms.cell[:] @ turn.T)
         turned.positions = atoms.positions @ turn.T
         before, after = predict(model, [atoms]), predict(model, [turned])
-        q = torch.as_tensor(turn).to(before.forces)
-        ENERGY[model.dtype].check("energy under rotation", after.energy, before.energy)
-        FORCES[model.dtype].check("forces under rotation", after.forces, before.forces @ q.T)
+        q = torch.as_tensor(turn).to(before[FORCES])
+        ENERGY_TOLERANCE[model.dtype].check("energy under rotation", after[ENERGY], before[ENERGY])
+        FORCE_TOLERANCE[model.dtype].check("forces under rotation", after[FORCES], before[FORCES] @ q.T)
         if atoms.pbc.all():
-            STRESS[model.dtype].check("stress under rotation", after.stress[0], q @ before.stress[0] @ q.T)
+            STRESS_TOLERANCE[model.dtype].check("stress under rotation", after[STRESS][0], q @ before[STRESS][0] @ q.T)
         _check_axial(model, "under rotation", after, before, torch.as_tensor(axial))
 
 
@@ -138,25 +139,27 @@ def check_no_spins(model: SpinModel, frames: Sequence[Atoms]) -> None:
     """Frames without spins have the backbone's predictions, bit for bit, alone and beside frames with spins."""
     bare = [with_spins(atoms, np.zeros(len(atoms))) for atoms in frames]
     expected, found = predict(model.backbone, bare), predict(model, bare)
-    for name in ("energy", "forces", "stress"):
-        assert torch.equal(getattr(found, name), getattr(expected, name)), f"{name} is not that of the backbone"
-    assert found.moments is not None
-    assert not found.moments.any(), "moments without spins"
+    for quantity, values in expected.items():
+        assert torch.equal(found[quantity], values), f"{quantity.name} is not that of the backbone"
+    assert not found[MOMENTS].any(), "moments without spins"
     company = [*bare, *frames]
     expected, found = predict(model.backbone, company), predict(model, company)
-    assert torch.equal(found.energy[: len(bare)], expected.energy[: len(bare)]), "energy beside frames with spins"
-    assert not torch.equal(found.energy[len(bare) :], expected.energy[len(bare) :]), "spins change nothing: empty check"
+    assert torch.equal(found[ENERGY][: len(bare)], expected[ENERGY][: len(bare)]), "energy beside frames with spins"
+    assert not torch.equal(found[ENERGY][len(bare) :], expected[ENERGY][len(bare) :]), (
+        "spins change nothing: empty check"
+    )
     n_atoms = sum(map(len, bare))
-    assert torch.equal(found.forces[:n_atoms], expected.forces[:n_atoms]), "forces beside frames with spins"
+    assert torch.equal(found[FORCES][:n_atoms], expected[FORCES][:n_atoms]), "forces beside frames with spins"
 
 
 def check_permutation(model: SpinModel, atoms: Atoms) -> None:
     """Renumbering the atoms renumbers moments and magnetic forces."""
     order = np.random.default_rng(0).permutation(len(atoms))
     before, after = predict(model, [atoms]), predict(model, [atoms[order]])
-    ENERGY[model.dtype].check("energy of renumbered atoms", after.energy, before.energy)
-    for name in _axial_names(before):
-        FORCES[model.dtype].check(f"{name} of renumbered atoms", getattr(after, name), getattr(before, name)[order])
+    ENERGY_TOLERANCE[model.dtype].check("energy of renumbered atoms", after[ENERGY], before[ENERGY])
+    for quantity in _axial(before):
+        what = f"{quantity.name} of renumbered atoms"
+        FORCE_TOLERANCE[model.dtype].check(what, after[quantity], before[quantity][order])
 
 
 def check_magnetic_forces(model: SpinModel, atoms: Atoms, directions: int = 3) -> None:
@@ -164,9 +167,8 @@ def check_magnetic_forces(model: SpinModel, atoms: Atoms, directions: int = 3) -
     random, spins = np.random.default_rng(0), spins_of(atoms)
     moves = [random.normal(size=spins.shape) * (spins.any(1, keepdims=True) | _free(model)) for _ in range(directions)]
     pairs = [with_spins(atoms, spins + sign * _STEP * move) for move in moves for sign in (1, -1)]
-    energies = predict(model, pairs).energy
-    forces = predict(model, [atoms]).magnetic_forces
-    assert forces is not None
+    energies = predict(model, pairs)[ENERGY]
+    forces = predict(model, [atoms])[MAGNETIC_FORCES]
     analytic = torch.stack([-(forces * torch.as_tensor(move).to(forces)).sum() for move in moves])
     FINITE_DIFFERENCE.check("magnetic forces", analytic, (energies[0::2] - energies[1::2]) / (2 * _STEP))
     assert float(analytic.abs().max()) > 1e-4, "no magnetic forces: an empty check"
@@ -188,13 +190,13 @@ def check_locality(model: SpinModel, symbol: str, layers: int) -> None:
     far = (
         chain.get_distances(0, range(n_atoms)) > 2 * cutoff
     )  # t sums over neighbours, and energies hold them at a site
-    for name in _axial_names(before):
-        one, two = getattr(before, name), getattr(after, name)
+    for quantity in _axial(before):
+        one, two, name = before[quantity], after[quantity], quantity.name
         assert torch.equal(one[far], two[far]), f"{name} of an atom out of reach changed"
         assert not torch.equal(one[1], two[1]), f"{name} of the neighbour did not change: an empty check"
     beyond = chain.get_distances(0, range(n_atoms)) > (layers + 2) * cutoff
     assert beyond.any(), "the chain is too short"
-    FORCES[model.dtype].check("force out of reach", after.forces[beyond], before.forces[beyond])
+    FORCE_TOLERANCE[model.dtype].check("force out of reach", after[FORCES][beyond], before[FORCES][beyond])
 
 
 def check_smooth(model: SpinModel, symbol: str) -> None:
@@ -204,7 +206,7 @@ def check_smooth(model: SpinModel, symbol: str) -> None:
     for distance in (cutoff - 0.1, cutoff - 0.01, cutoff - 1e-6, cutoff + 1e-6):
         pair = Atoms([symbol] * 2, [[0, 0, 0], [distance, 0, 0]])
         both = [with_spins(pair, np.array([2.0, sign * 2.0])) for sign in (1, -1)]
-        energy = predict(model, both).energy
+        energy = predict(model, both)[ENERGY]
         energies.append(float((energy[0] - energy[1]).abs()))
     near, nearer, inside, outside = energies
     assert near > 1e-9, "no exchange near the cutoff: an empty check"
@@ -224,21 +226,21 @@ def _rotation(seed: int) -> NDArray[np.float64]:
     return np.asarray(matrix * np.linalg.det(matrix))
 
 
-def _axial_names(prediction: Prediction) -> list[str]:
-    """What of a prediction is an axial vector for each atom."""
-    return [name for name in ("moments", "magnetic_forces") if getattr(prediction, name) is not None]
+def _axial(prediction: Prediction) -> list[Quantity]:
+    """Quantities of a prediction that are one axial vector per atom."""
+    return [quantity for quantity in (MOMENTS, MAGNETIC_FORCES) if quantity in prediction]
 
 
 def _same(model: SpinModel, where: str, after: Prediction, before: Prediction) -> None:
     """Energy, forces and stress are equal."""
-    ENERGY[model.dtype].check(f"energy {where}", after.energy, before.energy)
-    FORCES[model.dtype].check(f"forces {where}", after.forces, before.forces)
-    STRESS[model.dtype].check(f"stress {where}", after.stress, before.stress)
+    ENERGY_TOLERANCE[model.dtype].check(f"energy {where}", after[ENERGY], before[ENERGY])
+    FORCE_TOLERANCE[model.dtype].check(f"forces {where}", after[FORCES], before[FORCES])
+    STRESS_TOLERANCE[model.dtype].check(f"stress {where}", after[STRESS], before[STRESS])
 
 
 def _check_axial(model: SpinModel, where: str, after: Prediction, before: Prediction, turn: Tensor) -> None:
     """Moments and magnetic forces are turned, and there are some."""
-    for name in _axial_names(before):
-        vectors: Tensor = getattr(before, name)
-        assert float(vectors.abs().max()) > 1e-6, f"{name} are zero: an empty check"
-        FORCES[model.dtype].check(f"{name} {where}", getattr(after, name), vectors @ turn.to(vectors).T)
+    for quantity in _axial(before):
+        vectors = before[quantity]
+        assert float(vectors.abs().max()) > 1e-6, f"{quantity.name} are zero: an empty check"
+        FORCE_TOLERANCE[model.dtype].check(f"{quantity.name} {where}", after[quantity], vectors @ turn.to(vectors).T)

@@ -43,19 +43,19 @@ ALGEBRA = {
 }
 """Two orders of the same small contraction."""
 
-ENERGY = {
+ENERGY_TOLERANCE = {
     torch.float32: Tolerance(1e-4, 1e-6, "eV; float32 sums of atomic energies of a few hundred eV"),
     torch.float64: Tolerance(1e-8, 1e-11, "eV; constants such as Clebsch-Gordan coefficients were rounded to float32"),
 }
 """Total energy of the same structure by two routes, eV."""
 
-FORCES = {
+FORCE_TOLERANCE = {
     torch.float32: Tolerance(2e-4, 2e-4, "eV/Angstrom; float32 backward of a deep network"),
     torch.float64: Tolerance(1e-8, 1e-7, "eV/Angstrom; Clebsch-Gordan coefficients were rounded to float32"),
 }
 """Forces of the same structure by two routes, eV/Angstrom."""
 
-STRESS = {
+STRESS_TOLERANCE = {
     torch.float32: Tolerance(2e-5, 2e-4, "eV/Angstrom^3; float32 backward divided by the volume"),
     torch.float64: Tolerance(1e-9, 1e-7, "eV/Angstrom^3; Clebsch-Gordan coefficients were rounded to float32"),
 }

@@ -96,28 +96,7 @@ class Anchor:
 
 def _some_rows(pairs: Sequence[tuple[Tensor, Tensor]], generator: torch.Generator) -> LayerRows:
     """Rows of several passes, at most `MOST_ROWS`."""
-    inputs, outputs = (torch.cat(parts) for parts in zip(*pairs, strict=True))
+    inputs = torch.cat([inputs for inputs, _ in pairs])
+    outputs = torch.cat([outputs for _, outputs in pairs])
     some = torch.randperm(len(inputs), generator=generator)[:MOST_ROWS].to(inputs.device)
     return LayerRows(inputs[some], outputs[some])
-
-
-def add_gradient(
-    restraint: Tensor, parameters: Sequence[nn.Parameter], mean_of_processes: Callable[[Tensor], Tensor]
-) -> None:
-    """Add the gradient of what holds a model at its base to that of the loss, where the loss has any.
-
-    A parameter that the data do not reach, such as the embedding of an absent element, stays at the base by itself, and
-    methods tell such parameters by their gradient being zero.
-
-    Parameters
-    ----------
-    restraint : Tensor, shape ()
-    parameters : sequence of Parameter
-        With the gradients of the loss in place.
-    mean_of_processes : callable
-        Averages a tensor over all processes.
-    """
-    gradients = torch.autograd.grad(restraint, parameters, allow_unused=True, materialize_grads=True)
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        if parameter.grad is not None:
-            parameter.grad += mean_of_processes(gradient) * (parameter.grad != 0)

@@ -1,4 +1,4 @@
-"""The learning curve: one row an epoch, kept with the checkpoints and written as CSV."""
+"""The learning curve: one row per epoch, kept with the checkpoints and written as CSV."""
 
 import time
 from pathlib import Path
@@ -41,8 +41,8 @@ class LearningCurve(Callback):
             return
         row = {"epoch": float(trainer.current_epoch + 1), "step": float(trainer.global_step)}
         row[LOSS] = float(trainer.callback_metrics[LOSS])
-        judged = {"train": pl_module.train_errors, "valid": pl_module.valid_errors, "drift": pl_module.drift_errors}
-        for split, errors in judged.items():
+        errors_of = {"train": pl_module.train_errors, "valid": pl_module.valid_errors, "drift": pl_module.drift_errors}
+        for split, errors in errors_of.items():
             row |= {f"{split}_{name}": value for name, value in errors.metrics().items() if value is not None}
         row |= {"changed_fraction_model": pl_module.changed_fraction(), "seconds": round(self.seconds, 2)}
         self.rows.append(row)

@@ -17,10 +17,10 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from equisparse.adapters.attach import Attachment
 from equisparse.backbones.base import Predictor
 from equisparse.errors import StateError
+from equisparse.inference.dataset import FrameDataset
 from equisparse.training.anchor import LayerRows
 from equisparse.training.checkpoints import WholeCheckpoints
 from equisparse.training.curve import LearningCurve
-from equisparse.training.dataset import FrameDataset
 from equisparse.training.listener import FitListener
 from equisparse.training.options import TrainingOptions
 from equisparse.training.progress import Progress
@@ -46,7 +46,7 @@ class FitResult:
     best_criterion : float
         Of the deltas that the attachment holds now: their validation loss, with the drift as far as it counts.
     curve : list of dict
-        One row an epoch.
+        One row per epoch.
     """
 
     steps: int
@@ -55,8 +55,8 @@ class FitResult:
     curve: list[dict[str, float]]
 
     @property
-    def broke_down(self) -> bool:
-        """Whether the loss was no number in the last epoch, and training stopped there."""
+    def diverged(self) -> bool:
+        """Whether the loss was NaN or infinite in the last epoch, and training stopped there."""
         return not math.isfinite(self.curve[-1][LOSS])
 
 
@@ -136,10 +136,10 @@ def fit(
 
 
 def _check_kept(result: FitResult, options: TrainingOptions) -> None:
-    """Raise StateError if training broke down before any epoch could be kept."""
-    if result.broke_down and not math.isfinite(result.best_criterion):
+    """Raise StateError if training diverged before any epoch could be kept."""
+    if result.diverged and not math.isfinite(result.best_criterion):
         raise StateError(
-            "Training broke down: its loss is no number any more, and no earlier epoch can be kept.",
+            "Training diverged: the loss is NaN, and there is no earlier epoch to keep.",
             given=f"learning rate {options.lr:g}, epoch {len(result.curve)} of {options.epochs}",
             cause="too high a learning rate, or labels that are off by orders of magnitude",
             next_step="halve --lr and begin a new run; `equisparse audit` looks at the labels",
@@ -165,7 +165,7 @@ def check_resumable(folder: Path, backbone: Predictor) -> None:
 def _extra_callbacks(
     options: TrainingOptions, curve: LearningCurve, listener: FitListener | None
 ) -> Iterator[Callback]:
-    """Progress and early stopping, where asked for; a stop where the loss is no number."""
+    """Progress and early stopping, where asked for; a stop where the loss is NaN or infinite."""
     if listener is not None:
         yield Progress(curve, listener)
     yield EarlyStopping(LOSS, patience=sys.maxsize, check_finite=True)
@@ -182,7 +182,6 @@ def _trainer(backbone: Predictor, options: TrainingOptions, folder: Path, callba
         num_nodes=options.num_nodes,
         strategy="ddp" if processes > 1 else "auto",
         max_epochs=options.epochs,
-        gradient_clip_val=options.gradient_clip,
         logger=_logger(options, folder),
         callbacks=callbacks,
         plugins=[WholeCheckpoints()],

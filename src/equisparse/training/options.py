@@ -4,7 +4,14 @@ import math
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal, get_args
 
+from equisparse.errors import InputError
 from equisparse.options import ADVANCED, CLOSENESS, MAGNETISM, OUTPUT, TRAINING, Option, check_options
+from equisparse.quantities import ENERGY, FORCES, MAGNETIC_FORCES, MOMENTS, STRESS, Quantity, find_quantity
+
+_WEIGHT_OPTIONS = {
+    quantity.name: f"{quantity.singular}_weight" for quantity in (ENERGY, FORCES, STRESS, MOMENTS, MAGNETIC_FORCES)
+}
+"""Option that states the loss weight of each built-in quantity."""
 
 Optimizer = Literal["adamw", "muon", "schedulefree"]
 """Names of the optimisers; see `equisparse.training.muon` for ``muon``, the paper for ``schedulefree``."""
@@ -48,14 +55,24 @@ class TrainingOptions:
         float | None,
         Option("Weight of the energy loss", TRAINING, least=0, below=math.inf, shown_default="1, or 10 with --spin"),
     ] = None
-    force_weight: Annotated[float, Option("Weight of the force loss", TRAINING, least=0, below=math.inf)] = 10.0
-    stress_weight: Annotated[float, Option("Weight of the stress loss", TRAINING, least=0, below=math.inf)] = 100.0
+    force_weight: Annotated[float, Option("Weight of the force loss", TRAINING, least=0, below=math.inf)] = (
+        FORCES.loss_weight
+    )
+    stress_weight: Annotated[float, Option("Weight of the stress loss", TRAINING, least=0, below=math.inf)] = (
+        STRESS.loss_weight
+    )
     moment_weight: Annotated[
         float, Option("Weight of the loss of magnetic moments", MAGNETISM, least=0, below=math.inf)
-    ] = 10.0
+    ] = MOMENTS.loss_weight
     magnetic_force_weight: Annotated[
         float, Option("Weight of the loss of magnetic forces", MAGNETISM, least=0, below=math.inf)
-    ] = 10.0
+    ] = MAGNETIC_FORCES.loss_weight
+    loss_weights: Annotated[
+        dict[str, float] | None,
+        Option(
+            "Weights of the losses of registered quantities, by name", ADVANCED, shown_default="each quantity's own"
+        ),
+    ] = None
     huber_delta: Annotated[
         float,
         Option("Error above which the losses grow linearly, in the unit of each label", ADVANCED, above=0),
@@ -101,6 +118,21 @@ class TrainingOptions:
 
     def __post_init__(self) -> None:
         check_options(self)
+        for name, weight in (self.loss_weights or {}).items():
+            if find_quantity(name).name in _WEIGHT_OPTIONS or not 0 <= weight < math.inf:
+                raise InputError(
+                    f"Invalid loss weight of {name}.",
+                    given=str(weight),
+                    expected=f"the option {_WEIGHT_OPTIONS[name]}" if name in _WEIGHT_OPTIONS else "a number >= 0",
+                )
+
+    def loss_weight(self, quantity: Quantity, *, spins: bool = False) -> float:
+        """Weight of the Huber loss of a quantity; `spins` says whether a spin layer is trained."""
+        if quantity == ENERGY and self.energy_weight is None:
+            return self.force_weight if spins else ENERGY.loss_weight
+        if quantity.name in _WEIGHT_OPTIONS:
+            return float(getattr(self, _WEIGHT_OPTIONS[quantity.name]))
+        return (self.loss_weights or {}).get(quantity.name, quantity.loss_weight)
 
     def steps_per_epoch(self, n_frames: int) -> int:
         """Optimiser steps in one pass over `n_frames` frames."""

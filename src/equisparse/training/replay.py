@@ -1,15 +1,15 @@
-"""Pseudo-label replay: structures on which a fine-tune is to go on saying what the base says."""
+"""Pseudo-label replay: structures on which a fine-tune preserves the predictions of the base model."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from equisparse.backbones.base import Predictor
 from equisparse.data.frames import LabelledFrame
 from equisparse.data.split import split_off
-from equisparse.training.dataset import FrameDataset, Sample
-from equisparse.training.predict import evaluate
+from equisparse.inference.dataset import FrameDataset, Sample
+from equisparse.inference.predict import evaluate
 
 _HELD_FRACTION, _HELD_FRAMES = 0.2, 20
 """At most this part, and about this many, of the structures are held out."""
@@ -33,12 +33,12 @@ class Replay:
     held: FrameDataset
     seed: int
 
-    def batch(self, size: int, number: int) -> list[Sample]:
-        """Batch `number`, from 0, of an endless sequence in which all structures come once before any comes again.
+    def batch(self, size: int, index: int) -> list[Sample]:
+        """Batch of an index, from 0, in an endless sequence in which all structures come once before any comes again.
 
         It depends on the arguments and the seed alone, so that a resumed run goes on with the same batches.
         """
-        members = [self._place(number * size + member) for member in range(size)]
+        members = [self._place(index * size + member) for member in range(size)]
         return [self.learned[member] for member in members]
 
     def _place(self, position: int) -> int:
@@ -59,16 +59,15 @@ def replay_of(backbone: Predictor, frames: Sequence[LabelledFrame], *, seed: int
     seed : int
         Of the part that is held out, and of the order.
     """
-    whole = labelled_by(backbone, frames)
+    labelled = labelled_by(backbone, FrameDataset(backbone, frames, {}))
     rest, held = split_off(frames, min(_HELD_FRACTION, _HELD_FRAMES / len(frames)), seed=seed)
-    return Replay(whole.part(rest), whole.part(held), seed)
+    return Replay(labelled.part(rest), labelled.part(held), seed)
 
 
-def labelled_by(backbone: Predictor, frames: Sequence[LabelledFrame]) -> FrameDataset:
-    """Frames with the predictions of the present weights in place of labels; a molecule has no stress."""
-    found = evaluate(backbone, FrameDataset(backbone, frames, {}))
-    labelled = [
-        replace(frame, energy=float(energy), forces=forces, stress=stress if frame.pbc.all() else None)
-        for frame, energy, forces, stress in zip(frames, found.energy, found.forces, found.stress, strict=True)
-    ]
-    return FrameDataset(backbone, labelled, {})
+def labelled_by(backbone: Predictor, dataset: FrameDataset) -> FrameDataset:
+    """The same structures with the predictions of the present weights as labels.
+
+    What depends on spins is left out: a spin layer has no base to stay with.
+    """
+    predicted = evaluate(backbone, dataset)
+    return dataset.with_labels({q: values for q, values in predicted.items() if not q.needs_spins})

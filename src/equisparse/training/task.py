@@ -1,4 +1,4 @@
-"""The Lightning task: one backbone with one method attached."""
+"""The Lightning task: one backbone with one method attached, and what a training step does, in its order."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -11,17 +11,19 @@ from torch import Tensor, nn
 
 from equisparse.adapters.attach import Attachment
 from equisparse.backbones.base import Predictor
+from equisparse.inference.dataset import Sample, count_labels
+from equisparse.inference.errors import ErrorSums
+from equisparse.inference.memory import BatchLimiter, in_pieces
+from equisparse.inference.predict import predict
 from equisparse.magnetism.layer import SpinLayer
 from equisparse.magnetism.model import SpinModel
 from equisparse.methods.base import ParameterGroup
-from equisparse.training.anchor import Anchor, LayerRows, add_gradient
-from equisparse.training.dataset import Sample, Targets, targets_of
-from equisparse.training.errors import ErrorSums
+from equisparse.quantities import Quantity
+from equisparse.training.anchor import Anchor, LayerRows
+from equisparse.training.gradients import Gradients, add_where_trained, gradients_of, mean_of_processes, summed
 from equisparse.training.loss import Loss
-from equisparse.training.memory import Room, in_pieces
 from equisparse.training.optim import build_optimizer, build_schedule
 from equisparse.training.options import TrainingOptions
-from equisparse.training.predict import predict
 from equisparse.training.replay import Replay
 
 BASE = "base_sha256"
@@ -61,17 +63,18 @@ class FinetuneTask(LightningModule):
         layers: Mapping[str, LayerRows] | None = None,
     ) -> None:
         super().__init__()
+        self.automatic_optimization = False
         self.deltas = nn.ModuleList(attachment.deltas.values())
         self.spins = backbone.layer if isinstance(backbone, SpinModel) else None
-        self._backbone, self._attachment, self._flips = backbone, attachment, backbone.flips
+        self._backbone, self._attachment = backbone, attachment
         self._controller = attachment.controller()
         self._options, self._total_steps = options, total_steps
-        self._loss = Loss.of(options, spins=self.spins is not None, flips=self._flips)
+        self._loss = Loss.of(options, spins=self.spins is not None, sign_ambiguous=backbone.sign_ambiguous)
         self._anchor = Anchor(attachment, layers, options.anchor, options.seed) if options.anchor and layers else None
         self._replay = replay if options.replay_weight else None
-        self.train_errors = ErrorSums(flips=self._flips)
-        self._room, self._judging_room = Room(), Room()
-        self._start_judging()
+        self.train_errors = self._no_errors()
+        self._limiter, self._validation_limiter = BatchLimiter(), BatchLimiter()
+        self._start_validation()
 
     def configure_optimizers(self) -> Any:
         more = [] if self.spins is None else [_spin_group(self.spins, self._options)]
@@ -84,49 +87,35 @@ class FinetuneTask(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[BASE] = self._backbone.identity.sha256
 
-    def on_fit_start(self) -> None:
-        self._room = Room(alone=self.trainer.world_size == 1)
-
-    def training_step(self, batch: Sequence[Sample], _: int) -> Tensor:
-        if self.trainer.world_size > 1:  # `backward` averages over processes
-            (loss,) = in_pieces(batch, self._judged_loss, self._room)
-            return loss
-        pieces = in_pieces(batch, lambda piece: self._loss_and_gradient(piece, batch), self._room)
-        self._gradients = [_sum(parts) for parts in zip(*(gradient for _, gradient in pieces), strict=True)]
-        return torch.stack([loss for loss, _ in pieces]).sum()
-
-    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        if loss.requires_grad:
-            super().backward(loss, *args, **kwargs)
-            return
-        for parameter, gradient in zip(self.parameters(), self._gradients, strict=True):
-            parameter.grad = gradient
-
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        self._controller.before_step(self.global_step, self._total_steps)
+    def training_step(self, batch: Sequence[Sample], _: int) -> None:
+        """One step of the optimiser: gradients of the loss, then of what holds the model at its base, then the step."""
+        step, optimizer, schedule = self.global_step, self.optimizers(), self.lr_schedulers()
+        optimizer.zero_grad()  # type: ignore[union-attr]
+        self._set_gradients(self._data_gradients(batch))
+        self._controller.before_step(step, self._total_steps)
         if self._anchor is not None:
-            self._restrain(self._anchor.penalty(self.global_step))
+            self._add_gradients(gradients_of(self._anchor.penalty(step), list(self.deltas.parameters())))
         if self._replay is not None:
-            number = self.global_step * self.trainer.world_size + self.global_rank
-            batch = self._replay.batch(self._options.replay_batch_size, number)
-            in_pieces(batch, lambda piece: self._add_replay(piece, batch), self._room)
-
-    def on_train_batch_end(self, *_: Any) -> None:
-        self._controller.after_step(self.global_step - 1, self._total_steps)
+            self._add_gradients(self._replay_gradients(self._replay, step))
+        self.clip_gradients(optimizer, self._options.gradient_clip, "norm")  # type: ignore[arg-type]
+        optimizer.step()  # type: ignore[union-attr]
+        if schedule is not None:
+            schedule.step()  # type: ignore[union-attr]
+        self._controller.after_step(step, self._total_steps)
 
     def validation_step(self, batch: Sequence[Sample], _: int, dataloader_idx: int = 0) -> None:
-        whole = targets_of(batch, self._backbone.dtype).to(self._backbone.device)
-        for prediction, targets in in_pieces(batch, partial(predict, self._backbone), self._judging_room):
-            (self.valid_errors, self.drift_errors)[dataloader_idx].update(prediction, targets)
-            share = len(batch) * float(self._loss(prediction, targets, whole))
-            self._losses[dataloader_idx].append((share, len(targets.n_atoms)))
+        errors, losses = (self.valid_errors, self.drift_errors)[dataloader_idx], self._losses[dataloader_idx]
+        for prediction, piece in in_pieces(batch, partial(predict, self._backbone), self._validation_limiter):
+            errors.update(prediction, piece.labels, piece.n_atoms)
+            share = len(batch) * float(self._loss(prediction, piece, _counts(batch, len(piece.n_atoms))))
+            losses.append((share, len(piece.n_atoms)))
 
     def on_train_epoch_start(self) -> None:
-        self.train_errors = ErrorSums(flips=self._flips)
+        self.train_errors = self._no_errors()
         self._average(False)
 
     def on_validation_epoch_start(self) -> None:
-        self._start_judging()
+        self._start_validation()
         self._average(True)
 
     def on_validation_epoch_end(self) -> None:
@@ -144,52 +133,53 @@ class FinetuneTask(LightningModule):
             self._average(False)
 
     def changed_fraction(self) -> float:
-        """Entries that are not the base's now, over all parameters of the base."""
+        """Entries that differ from the base now, over all parameters of the base."""
         return self._attachment.changed_count() / self._attachment.layout.total_parameters
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         return batch  # the backbone moves its own batches
 
-    def _judged_loss(self, frames: Sequence[Sample]) -> Tensor:
-        """Loss of a whole batch, with its graph; its errors are counted."""
-        prediction, targets = predict(self._backbone, frames, training=True)
-        self.train_errors.update(prediction, targets)
-        return self._loss(prediction, targets)
+    def _data_gradients(self, batch: Sequence[Sample]) -> Gradients:
+        """Gradients of the loss of a batch by all parameters; its errors are counted."""
 
-    def _loss_and_gradient(
-        self, frames: Sequence[Sample], batch: Sequence[Sample]
-    ) -> tuple[Tensor, tuple[Tensor | None, ...]]:
-        """Part that frames have in the loss of their batch, and its gradient; their errors are counted if that fits."""
-        prediction, targets = predict(self._backbone, frames, training=True)
-        loss = self._loss(prediction, targets, self._whole(frames, batch))
-        gradient = torch.autograd.grad(loss, list(self.parameters()), allow_unused=True)
-        self.train_errors.update(prediction, targets)
-        return loss.detach(), gradient
+        def gradients(samples: Sequence[Sample]) -> Gradients:
+            prediction, piece = predict(self._backbone, samples, training=True)
+            loss = self._loss(prediction, piece, _counts(batch, len(samples)))
+            found = gradients_of(loss, list(self.parameters()))
+            self.train_errors.update(prediction, piece.labels, piece.n_atoms)
+            return found
 
-    def _restrain(self, restraint: Tensor) -> None:
-        """Add the gradient of what holds the model at the base."""
-        add_gradient(restraint, list(self.deltas.parameters()), self._mean_of_processes)
+        return summed(in_pieces(batch, gradients, self._limiter))
 
-    def _add_replay(self, frames: Sequence[Sample], batch: Sequence[Sample]) -> None:
-        """Add the gradient of the part that replay structures have in the loss of their batch."""
-        prediction, targets = predict(self._backbone, frames, training=True)
-        loss = self._loss(prediction, targets, self._whole(frames, batch))
-        self._restrain(self._options.replay_weight * loss)
+    def _replay_gradients(self, replay: Replay, step: int) -> Gradients:
+        """Gradients by the deltas of the weighted loss of the replay structures of a step."""
+        batch = replay.batch(self._options.replay_batch_size, step * self.trainer.world_size + self.global_rank)
 
-    def _whole(self, frames: Sequence[Sample], batch: Sequence[Sample]) -> Targets | None:
-        """Labels of the batch that some frames are a piece of; None if they are all of it."""
-        if len(frames) == len(batch):
-            return None
-        return targets_of(batch, self._backbone.dtype).to(self._backbone.device)
+        def gradients(samples: Sequence[Sample]) -> Gradients:
+            prediction, piece = predict(self._backbone, samples, training=True)
+            loss = self._loss(prediction, piece, _counts(batch, len(samples)))
+            return gradients_of(self._options.replay_weight * loss, list(self.deltas.parameters()))
 
-    def _mean_of_processes(self, gradient: Tensor) -> Tensor:
-        """Mean over all processes, which is what they take of the gradients of the loss."""
-        mean: Tensor = self.trainer.strategy.reduce(gradient, reduce_op="mean")
-        return mean
+        return summed(in_pieces(batch, gradients, self._limiter))
 
-    def _start_judging(self) -> None:
+    def _set_gradients(self, gradients: Gradients) -> None:
+        """Give all parameters their gradients, averaged over all processes."""
+        parameters = list(self.parameters())
+        for parameter, gradient in zip(parameters, mean_of_processes(gradients, parameters, self.trainer), strict=True):
+            parameter.grad = gradient
+
+    def _add_gradients(self, gradients: Gradients) -> None:
+        """Add gradients, averaged over all processes, to those of the deltas."""
+        parameters = list(self.deltas.parameters())
+        add_where_trained(parameters, mean_of_processes(gradients, parameters, self.trainer))
+
+    def _no_errors(self) -> ErrorSums:
+        """Sums that nothing was added to."""
+        return ErrorSums(sign_ambiguous=self._backbone.sign_ambiguous)
+
+    def _start_validation(self) -> None:
         """Forget the errors and losses of the last validation."""
-        self.valid_errors, self.drift_errors = (ErrorSums(flips=self._flips) for _ in range(2))
+        self.valid_errors, self.drift_errors = self._no_errors(), self._no_errors()
         self._losses: tuple[list[tuple[float, int]], ...] = ([], [])
 
     def _mean(self, losses: list[tuple[float, int]]) -> float:
@@ -212,10 +202,9 @@ class FinetuneTask(LightningModule):
             optimizer.eval() if on else optimizer.train()
 
 
-def _sum(parts: Sequence[Tensor | None]) -> Tensor | None:
-    """Sum of the gradients of pieces; None if no piece has one."""
-    found = [part for part in parts if part is not None]
-    return torch.stack(found).sum(0) if len(found) > 1 else next(iter(found), None)
+def _counts(batch: Sequence[Sample], n_samples: int) -> dict[Quantity, int] | None:
+    """Numbers of labels of the batch that some frames are a piece of; None if they are all of it."""
+    return None if n_samples == len(batch) else count_labels(batch)
 
 
 def _spin_group(layer: SpinLayer, options: TrainingOptions) -> ParameterGroup:

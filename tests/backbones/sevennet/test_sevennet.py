@@ -22,16 +22,17 @@ from equisparse.backbones.sevennet import backbone as sevennet
 from equisparse.backbones.speed import agree
 from equisparse.data.frames import unlabelled
 from equisparse.errors import BackboneError, MissingPackageError, StateError
+from equisparse.inference.dataset import FrameDataset
+from equisparse.inference.predict import evaluate
 from equisparse.magnetism.model import SpinModel, new_layer
 from equisparse.methods.full import Full
 from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
 from equisparse.methods.sparse import Sparse
+from equisparse.quantities import ENERGY, FORCES
 from equisparse.testing import attached, magnetism
 from equisparse.testing import backbones as laws
 from equisparse.training.anchor import layer_rows
-from equisparse.training.dataset import FrameDataset
-from equisparse.training.predict import evaluate
 
 PRETRAINED = [("7net-0", None), ("7net-0_22May2024", None), ("7net-l3i5", None), ("7net-mf-0", "R2SCAN")]
 SHIFTS = {8: 0.25, 12: -1.5, 13: 3.0}
@@ -127,7 +128,7 @@ class TestFasterForm:
                 assert backbone.accelerate(oxides[:1])
             attachment = attach(backbone.model, method, backbone.layout())
             batch = backbone.collate([backbone.graph(atoms) for atoms in oxides])
-            backbone.predict(batch, training=True).forces.square().sum().backward()
+            backbone.predict(batch, training=True)[FORCES].square().sum().backward()
             trained = torch.nn.ModuleList(attachment.deltas.values()).named_parameters()
             gradients.append({name: p.grad for name, p in trained if p.grad is not None})
             attachment.detach()
@@ -144,7 +145,7 @@ class TestFasterForm:
                 next(model.parameters()).mul_(1 + 1e-6)
 
         backbone = load_backbone(str(own_model))
-        before = laws.predict(backbone, oxides).energy
+        before = laws.predict(backbone, oxides)[ENERGY]
         told = []
         monkeypatch.setattr(sevennet._log, "warning", told.append)
         monkeypatch.setattr(sevennet, "speed_up", wrong)
@@ -152,7 +153,7 @@ class TestFasterForm:
         assert "does not agree" in told[0]
         monkeypatch.setattr(sevennet, "speed_up", None)
         assert not backbone.accelerate(oxides[:1])
-        assert torch.equal(laws.predict(backbone, oxides).energy, before)
+        assert torch.equal(laws.predict(backbone, oxides)[ENERGY], before)
 
 
 class TestSymmetriesAndDerivatives:
@@ -206,9 +207,9 @@ class TestSymmetriesAndDerivatives:
 
     def test_precisions_agree(self, backbone, load, oxides):
         single, double = laws.predict(load("7net-0"), oxides), laws.predict(backbone, oxides)
-        assert double.energy.dtype == torch.float64
-        laws.ENERGY[torch.float32].check("energy", single.energy, double.energy)
-        laws.FORCES[torch.float32].check("forces", single.forces, double.forces)
+        assert double[ENERGY].dtype == torch.float64
+        laws.ENERGY_TOLERANCE[torch.float32].check("energy", single[ENERGY], double[ENERGY])
+        laws.FORCE_TOLERANCE[torch.float32].check("forces", single[FORCES], double[FORCES])
 
     def test_both_precisions_have_one_fingerprint(self, backbone, load):
         assert backbone.identity == load("7net-0").identity
@@ -273,7 +274,7 @@ def test_merged_equals_attached_bitwise(own_model, load, oxides, tmp_path, metho
 
 
 def test_modalities_differ(load, oxides):
-    energies = [laws.predict(load("7net-mf-0", modality=name), oxides[:1]).energy for name in ("PBE", "R2SCAN")]
+    energies = [laws.predict(load("7net-mf-0", modality=name), oxides[:1])[ENERGY] for name in ("PBE", "R2SCAN")]
     assert not torch.allclose(*energies)
 
 
@@ -287,8 +288,8 @@ def test_an_anchor_holds_every_layer_radial_networks_too(load, oxides):
 def test_shifts_of_one_modality_leave_the_other(load, oxides, tmp_path):
     pbe, r2scan = (load("7net-mf-0", modality=name) for name in ("PBE", "R2SCAN"))
     r2scan.save_native(tmp_path / "m.pth", {8: 1.0})
-    before = laws.predict(pbe, oxides[:1]).energy
-    after = laws.predict(load_backbone(str(tmp_path / "m.pth"), modality="PBE"), oxides[:1]).energy
+    before = laws.predict(pbe, oxides[:1])[ENERGY]
+    after = laws.predict(load_backbone(str(tmp_path / "m.pth"), modality="PBE"), oxides[:1])[ENERGY]
     assert torch.equal(before, after)
 
 

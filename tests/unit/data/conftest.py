@@ -8,8 +8,8 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
-from equisparse.data.audit.finding import BasePrediction
 from equisparse.data.frames import Floats, LabelledFrame
+from equisparse.quantities import ENERGY, FORCES, STRESS, Quantity
 
 
 def label(atoms: Atoms, index: int = 0) -> LabelledFrame:
@@ -19,7 +19,7 @@ def label(atoms: Atoms, index: int = 0) -> LabelledFrame:
     stress = atoms.get_stress(voigt=False) if atoms.pbc.all() else None
     energy, forces = float(atoms.get_potential_energy()), atoms.get_forces()
     atoms.calc = None
-    return LabelledFrame(atoms, energy, forces, stress, "made.xyz", index, np.zeros(len(atoms), dtype=bool))
+    return LabelledFrame(atoms, {}, "made.xyz", index).with_labels({ENERGY: energy, FORCES: forces, STRESS: stress})
 
 
 def shaken(seed: int, size: float = 0.08) -> Atoms:
@@ -58,13 +58,13 @@ def trajectory() -> list[LabelledFrame]:
 
 
 @pytest.fixture(scope="session")
-def base(healthy: list[LabelledFrame]) -> BasePrediction:
+def base(healthy: list[LabelledFrame]) -> dict[Quantity, Floats]:
     """A base model that is 20 % soft, a little noisy, and has other reference energies."""
     rng = np.random.default_rng(1)
     energy = [0.8 * f.energy + 2.0 * (f.numbers == 29).sum() + 0.01 * rng.normal() for f in healthy]
     forces = [0.8 * f.forces + 0.02 * rng.normal(size=f.forces.shape) for f in healthy]
     stress = [0.8 * f.stress + 1e-4 for f in healthy]
-    return BasePrediction(np.array(energy), forces, np.array(stress))
+    return {ENERGY: np.array(energy), FORCES: np.concatenate(forces), STRESS: np.array(stress)}
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from ase.build import bulk
 from equisparse.data.audit.finding import Finding, has_errors
 from equisparse.data.audit.registry import audit
 from equisparse.data.frames import Floats, LabelledFrame
+from equisparse.quantities import ENERGY, FORCES, STRESS, find_quantity
 
 
 def found(findings: Iterable[Finding], code: str) -> Finding:
@@ -21,8 +22,8 @@ def found(findings: Iterable[Finding], code: str) -> Finding:
 
 def broken(frames: list[LabelledFrame], numbers: Iterable[int], **change: object) -> list[LabelledFrame]:
     """Copy of the list with some frames changed."""
-    chosen = set(numbers)
-    return [replace(frame, **change) if i in chosen else frame for i, frame in enumerate(frames)]
+    chosen, labels = set(numbers), {find_quantity(name): value for name, value in change.items()}
+    return [frame.with_labels(labels) if i in chosen else frame for i, frame in enumerate(frames)]
 
 
 def test_nothing_is_found_in_healthy_frames(healthy: list[LabelledFrame], trajectory: list[LabelledFrame]) -> None:
@@ -87,7 +88,7 @@ def hold(frame: LabelledFrame, atoms: list[int], *, remember: bool) -> LabelledF
     forces, fixed = frame.forces.copy(), np.zeros(frame.n_atoms, dtype=bool)
     forces[atoms] = 0.0
     fixed[atoms] = remember
-    return replace(frame, forces=forces, fixed=fixed)
+    return replace(frame, fixed=fixed).with_labels({FORCES: forces})
 
 
 def test_constrained_zeros(healthy: list[LabelledFrame]) -> None:
@@ -114,14 +115,14 @@ def test_zeros_by_symmetry_are_a_warning() -> None:
         places[1:] += 0.2 * np.repeat(half, 2, axis=0) * [[1], [-1], [1], [-1]]
         forces = np.vstack([np.zeros(3), *(sign * h for h in half for sign in (1, -1))])
         atoms = Atoms("SiH4", positions=places, cell=np.eye(3) * 12, pbc=True)
-        frames.append(LabelledFrame(atoms, -20.0 + rng.normal(0, 0.1), forces, None, "x", i, np.zeros(5, dtype=bool)))
+        frames.append(LabelledFrame(atoms, {ENERGY: np.array(-20.0 + rng.normal(0, 0.1)), FORCES: forces}, "x", i))
     findings = audit(frames)
     assert found(findings, "partial-zero-forces").level == "warning"
     assert not has_errors(findings)
 
 
 def test_net_force(healthy: list[LabelledFrame]) -> None:
-    drift = [replace(f, forces=f.forces + 0.5) if i in (7, 9) else f for i, f in enumerate(healthy)]
+    drift = [f.with_labels({FORCES: f.forces + 0.5}) if i in (7, 9) else f for i, f in enumerate(healthy)]
     finding = found(audit(drift), "net-force")
     assert (finding.level, finding.frames) == ("warning", (7, 9))
 
@@ -133,7 +134,7 @@ def test_stress_matrix_that_is_not_symmetric(healthy: list[LabelledFrame]) -> No
 
 
 def test_stress_in_gigapascal(healthy: list[LabelledFrame]) -> None:
-    frames = [replace(frame, stress=frame.stress * 1602.2) for frame in healthy]
+    frames = [frame.with_labels({STRESS: frame.stress * 1602.2}) for frame in healthy]
     finding = found(audit(frames), "stress-too-large")
     assert finding.level == "error"
     assert "GPa or kbar" in finding.message

@@ -1,7 +1,5 @@
 """Faults planted in spins and moments are found, and healthy magnetic data raise nothing."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from ase import Atoms
@@ -10,6 +8,7 @@ from ase.build import bulk
 from equisparse.data.audit.finding import Finding
 from equisparse.data.audit.registry import audit
 from equisparse.data.frames import LabelledFrame
+from equisparse.quantities import ENERGY, FORCES, MOMENTS
 
 
 def frame(seed: int, signs: tuple[float, ...], energy: float, *, vectors: bool = False) -> LabelledFrame:
@@ -22,9 +21,8 @@ def frame(seed: int, signs: tuple[float, ...], energy: float, *, vectors: bool =
     moments = np.stack([0 * spins, 0 * spins, spins], axis=1)
     atoms.set_initial_magnetic_moments(moments if vectors else spins)
     forces = random.normal(0, 0.1, (8, 3))
-    return LabelledFrame(
-        atoms, energy, forces - forces.mean(0), None, "made.xyz", seed, np.zeros(8, dtype=bool), moments
-    )
+    labels = {ENERGY: np.array(energy), FORCES: forces - forces.mean(0), MOMENTS: moments}
+    return LabelledFrame(atoms, labels, "made.xyz", seed)
 
 
 FERRO, ANTI = (1.0, 1.0, 1.0, 1.0), (1.0, -1.0, 1.0, -1.0)
@@ -87,12 +85,12 @@ def test_numbers_and_vectors(healthy: list[LabelledFrame]) -> None:
 
 
 def test_frames_without_spins(healthy: list[LabelledFrame]) -> None:
-    healthy[0] = replace(healthy[0], moments=None)
+    healthy[0] = healthy[0].with_labels({MOMENTS: None})
     healthy[0].atoms.set_initial_magnetic_moments(None)
     assert found(healthy)["frames-without-spins"].frames == (0,)
 
 
 def test_orders_that_changed(healthy: list[LabelledFrame]) -> None:
-    healthy[1] = replace(healthy[1], moments=healthy[0].moments)
-    healthy[2] = replace(healthy[2], moments=-healthy[2].moments)  # all turned round: the same order
+    healthy[1] = healthy[1].with_labels({MOMENTS: healthy[0].moments})
+    healthy[2] = healthy[2].with_labels({MOMENTS: -healthy[2].moments})  # all turned round: the same order
     assert found(healthy)["order-changed"].frames == (1,)

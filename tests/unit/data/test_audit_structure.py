@@ -12,6 +12,7 @@ from equisparse.data.audit.finding import Finding
 from equisparse.data.audit.registry import audit
 from equisparse.data.frames import LabelledFrame
 from equisparse.errors import DataError
+from equisparse.quantities import ENERGY, STRESS, find_quantity
 
 
 def found(findings: Iterable[Finding], code: str) -> Finding:
@@ -66,7 +67,7 @@ def test_single_atoms_and_primitive_cells(make: Callable[..., LabelledFrame], he
     boxed = Atoms("Cu", cell=np.eye(3) * 15, pbc=True)
     primitive = bulk("Cu", "fcc", 3.6)
     frames = [*healthy, make(Atoms("Cu"), 24), make(boxed, 25), make(primitive, 26)]
-    frames[25] = replace(frames[25], stress=None)
+    frames[25] = frames[25].with_labels({STRESS: None})
     findings = audit(frames)
     assert [f.code for f in findings] == ["single-atoms"]
     assert found(findings, "single-atoms").frames == (24, 25)
@@ -116,7 +117,8 @@ def test_duplicates_with_other_labels(healthy: list[LabelledFrame], name: str) -
     assert healthy[2].energy is not None
     assert healthy[2].forces is not None
     changed = {"energy": healthy[2].energy + 0.1, "forces": healthy[2].forces[::-1], "stress": np.eye(3) * 0.01}
-    finding = found(audit([*healthy, replace(healthy[2], **{name: changed[name]})]), "duplicates-disagree")
+    other = healthy[2].with_labels({find_quantity(name): changed[name]})
+    finding = found(audit([*healthy, other]), "duplicates-disagree")
     assert (finding.level, finding.frames) == ("error", (2, 24))
 
 
@@ -124,7 +126,7 @@ def with_spins(frame: LabelledFrame, spins: list[int], energy: float) -> Labelle
     """Give a frame spins and another energy."""
     atoms = frame.atoms.copy()
     atoms.arrays["REF_magmom"] = np.array(spins, dtype=float)
-    return replace(frame, atoms=atoms, energy=energy)
+    return replace(frame, atoms=atoms).with_labels({ENERGY: energy})
 
 
 def test_duplicates_with_other_spins(healthy: list[LabelledFrame]) -> None:
@@ -144,7 +146,7 @@ def test_leakage(healthy: list[LabelledFrame], rotation: np.ndarray, name: str) 
     turned = healthy[9].atoms[::-1]
     turned.set_cell(turned.cell.array @ rotation, scale_atoms=True)
     turned.positions += 0.7
-    other = [healthy[20], healthy[1], replace(healthy[9], atoms=turned, stress=None), healthy[21]]
+    other = [healthy[20], healthy[1], replace(healthy[9], atoms=turned).with_labels({STRESS: None}), healthy[21]]
     findings = audit(healthy[:20], **{name: other})
     exact, near = found(findings, f"{name}-in-train"), found(findings, f"{name}-near-train")
     assert (exact.level, exact.frames, exact.dataset) == ("error", (1,), name)

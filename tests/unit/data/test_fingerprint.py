@@ -26,7 +26,7 @@ from equisparse.data.frames import Floats, LabelledFrame
 
 def bare(atoms: Atoms) -> LabelledFrame:
     """Frame without labels."""
-    return LabelledFrame(atoms, None, None, None, "made", 0, np.zeros(len(atoms), dtype=bool))
+    return LabelledFrame(atoms)
 
 
 def distance(first: LabelledFrame, second: LabelledFrame) -> float:

@@ -8,59 +8,63 @@ from ase import Atoms
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equisparse.data.labels import LabelKeys, Labels, LabelUnits, choose_names, read_labels, require_keys, stored_values
+from equisparse.data.frames import Floats
+from equisparse.data.labels import LabelKeys, LabelUnits, choose_names, read_labels, require_keys, stored_values
 from equisparse.errors import DataError
+from equisparse.quantities import ENERGY, FORCES, STRESS, Quantity
 from equisparse.units import ENERGY_UNITS, LENGTH_UNITS, STRESS_UNITS
 
-STRESS = np.array([[1.0, 6.0, 5.0], [6.0, 2.0, 4.0], [5.0, 4.0, 3.0]])
+MATRIX = np.array([[1.0, 6.0, 5.0], [6.0, 2.0, 4.0], [5.0, 4.0, 3.0]])
 VOLUME = 8.0
 
 
-def read(values: dict[str, Any], units: LabelUnits | None = None, keys: LabelKeys | None = None) -> Labels:
+def read(
+    values: dict[str, Any], units: LabelUnits | None = None, keys: LabelKeys | None = None
+) -> dict[Quantity, Floats]:
     """Read the labels of a frame of two atoms."""
-    return read_labels(values, choose_names([values], keys or LabelKeys()), units or LabelUnits(), 2, VOLUME)
+    return read_labels(values, choose_names([values], keys or LabelKeys()), units or LabelUnits(), 2, VOLUME)[0]
 
 
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({"REF_stress": [1, 2, 3, 4, 5, 6]}, STRESS),
-        ({"REF_stress": STRESS}, STRESS),
-        ({"stress": STRESS.ravel()}, STRESS),
-        ({"REF_virial": -VOLUME * STRESS}, STRESS),
-        ({"virials": (-VOLUME * np.array([[1.0, 2, 3, 4, 5, 6]]))}, STRESS),
-        ({"y_stress": [-1, -2, -3, -6, -4, -5]}, STRESS),
-        ({"y_stress": -STRESS}, STRESS),
+        ({"REF_stress": [1, 2, 3, 4, 5, 6]}, MATRIX),
+        ({"REF_stress": MATRIX}, MATRIX),
+        ({"stress": MATRIX.ravel()}, MATRIX),
+        ({"REF_virial": -VOLUME * MATRIX}, MATRIX),
+        ({"virials": (-VOLUME * np.array([[1.0, 2, 3, 4, 5, 6]]))}, MATRIX),
+        ({"y_stress": [-1, -2, -3, -6, -4, -5]}, MATRIX),
+        ({"y_stress": -MATRIX}, MATRIX),
     ],
 )
 def test_every_way_to_write_a_stress(values: dict[str, Any], expected: np.ndarray) -> None:
-    np.testing.assert_allclose(read(values).stress, expected)
+    np.testing.assert_allclose(read(values)[STRESS], expected)
 
 
 def test_vasp_order_and_sign() -> None:
     units = LabelUnits(stress="kbar", stress_sign="opposite", stress_order="vasp")
-    stress = read({"dft_stress": [-1, -2, -3, -6, -4, -5]}, units).stress
-    np.testing.assert_allclose(stress, STRESS / 1602.1766208)
+    stress = read({"dft_stress": [-1, -2, -3, -6, -4, -5]}, units)[STRESS]
+    np.testing.assert_allclose(stress, MATRIX / 1602.1766208)
 
 
 @given(
     st.sampled_from(sorted(ENERGY_UNITS)), st.sampled_from(sorted(LENGTH_UNITS)), st.sampled_from(sorted(STRESS_UNITS))
 )
 def test_units_multiply(energy: str, length: str, stress: str) -> None:
-    values = {"energy": 2.0, "forces": np.ones((2, 3)), "stress": STRESS, "virial": -VOLUME * STRESS}
+    values = {"energy": 2.0, "forces": np.ones((2, 3)), "stress": MATRIX, "virial": -VOLUME * MATRIX}
     plain = read(values, LabelUnits(energy, length, stress))
     virial = read(values, LabelUnits(energy, length, stress), LabelKeys(stress="virial"))
-    assert plain.energy == pytest.approx(2.0 * ENERGY_UNITS[energy])
-    np.testing.assert_allclose(plain.forces, ENERGY_UNITS[energy] / LENGTH_UNITS[length])
-    np.testing.assert_allclose(plain.stress, STRESS * STRESS_UNITS[stress])
-    np.testing.assert_allclose(virial.stress, STRESS * ENERGY_UNITS[energy])
+    assert plain[ENERGY] == pytest.approx(2.0 * ENERGY_UNITS[energy])
+    np.testing.assert_allclose(plain[FORCES], ENERGY_UNITS[energy] / LENGTH_UNITS[length])
+    np.testing.assert_allclose(plain[STRESS], MATRIX * STRESS_UNITS[stress])
+    np.testing.assert_allclose(virial[STRESS], MATRIX * ENERGY_UNITS[energy])
 
 
 def test_usual_names_in_order() -> None:
     values = {"dft_energy": 3.0, "energy": 2.0, "DFT_force": np.zeros((2, 3))}
-    assert choose_names([values], LabelKeys()) == {"energy": "energy", "forces": "DFT_force", "stress": None}
+    assert choose_names([values], LabelKeys()) == {"energy": "energy", "forces": "DFT_force"}
     assert choose_names([values, {"REF_energy": 1.0}], LabelKeys())["energy"] == "REF_energy"
-    assert read(values, keys=LabelKeys(energy="dft_energy")).energy == 3.0
+    assert read(values, keys=LabelKeys(energy="dft_energy"))[ENERGY] == 3.0
 
 
 def test_named_key_that_no_frame_has() -> None:
@@ -86,9 +90,9 @@ def test_unusable_values(values: dict[str, Any], message: str) -> None:
 
 
 def test_virial_needs_a_cell() -> None:
-    names = choose_names([{"virial": STRESS}], LabelKeys())
+    names = choose_names([{"virial": MATRIX}], LabelKeys())
     with pytest.raises(DataError, match="without a cell"):
-        read_labels({"virial": STRESS}, names, LabelUnits(), 2, 0.0)
+        read_labels({"virial": MATRIX}, names, LabelUnits(), 2, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from equisparse.data.labels import LabelKeys
 from equisparse.data.read import read_frames
 from equisparse.errors import DataError
+from equisparse.quantities import MAGNETIC_FORCES
 
 VECTORS = np.array([[0.0, 1.2, 1.6], [2.0, 0.0, 0.0]])
 
@@ -38,7 +39,7 @@ def test_spins_of_a_calculation_are_moments_as_well(tmp_path: Path) -> None:
     frame = read_frames(path, LabelKeys(magnetic=True))[0]
     assert frame.spins == pytest.approx(VECTORS)
     assert frame.moments == pytest.approx(VECTORS)
-    assert frame.magnetic_forces == pytest.approx(forces)
+    assert frame.labels[MAGNETIC_FORCES] == pytest.approx(forces)
     assert set(frame.atoms.arrays) == {"numbers", "positions", "initial_magmoms"}
 
 

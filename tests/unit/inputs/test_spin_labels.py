@@ -9,6 +9,7 @@ from equisparse.errors import DataError
 from equisparse.inputs.spins import labelled_for, spin_lengths
 from equisparse.magnetism.model import spins_of
 from equisparse.magnetism.options import SpinOptions
+from equisparse.quantities import ENERGY, MAGNETIC_FORCES, MOMENTS
 
 GIVEN = SpinOptions(8, 5.0, 8)
 ORDER = SpinOptions(8, 5.0, 8, "order", {26: 2.0})
@@ -18,25 +19,25 @@ def frame(moments: np.ndarray, spins: np.ndarray | None = None, forces: np.ndarr
     """Two iron atoms and one of oxygen; the input spins are the moments if not given."""
     atoms = Atoms("Fe2O", np.diag([1.0, 2.0, 4.0]))
     atoms.set_initial_magnetic_moments(moments if spins is None else spins)
-    return LabelledFrame(atoms, -1.0, None, None, "made.xyz", 0, np.zeros(3, dtype=bool), moments, forces)
+    return LabelledFrame(atoms).with_labels({ENERGY: -1.0, MOMENTS: moments, MAGNETIC_FORCES: forces})
 
 
-MOMENTS = np.array([[0.0, 0.0, 2.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.1]])
+VECTORS = np.array([[0.0, 0.0, 2.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.1]])
 
 
 def test_lengths_are_root_mean_squares_of_elements_that_carry_spins() -> None:
-    assert spin_lengths([frame(MOMENTS)]) == {26: pytest.approx(np.sqrt(2.5))}
+    assert spin_lengths([frame(VECTORS)]) == {26: pytest.approx(np.sqrt(2.5))}
     with pytest.raises(DataError, match="No element carries spins"):
-        spin_lengths([frame(0.1 * MOMENTS)])
+        spin_lengths([frame(0.1 * VECTORS)])
 
 
 def test_moments_that_repeat_given_spins_are_no_labels() -> None:
-    (found,) = labelled_for(GIVEN, [frame(MOMENTS)])
+    (found,) = labelled_for(GIVEN, [frame(VECTORS)])
     assert found.moments is None
-    (found,) = labelled_for(ORDER, [frame(MOMENTS)])
-    assert found.moments == pytest.approx(MOMENTS)
-    (found,) = labelled_for(GIVEN, [frame(MOMENTS, spins=2 * MOMENTS)])
-    assert found.moments == pytest.approx(MOMENTS)
+    (found,) = labelled_for(ORDER, [frame(VECTORS)])
+    assert found.moments == pytest.approx(VECTORS)
+    (found,) = labelled_for(GIVEN, [frame(VECTORS, spins=2 * VECTORS)])
+    assert found.moments == pytest.approx(VECTORS)
 
 
 def test_directions_of_vanished_moments_are_those_of_the_frame() -> None:
@@ -53,14 +54,14 @@ def test_directions_of_vanished_moments_are_those_of_the_frame() -> None:
 
 
 def test_moments_of_atoms_without_a_spin_can_be_left_out() -> None:
-    (found,) = labelled_for(ORDER, [frame(MOMENTS)], everywhere=False)
+    (found,) = labelled_for(ORDER, [frame(VECTORS)], everywhere=False)
     assert np.isnan(found.moments).any(axis=1).tolist() == [False, False, True]
 
 
 def test_magnetic_forces_need_lengths_and_a_spin() -> None:
     forces = np.full((3, 3), 0.01)
     spins = np.array([[0.0, 0.0, 2.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
-    (found,) = labelled_for(GIVEN, [frame(MOMENTS, spins, forces)])
-    assert np.isnan(found.magnetic_forces).any(axis=1).tolist() == [False, False, True]
-    (found,) = labelled_for(ORDER, [frame(MOMENTS, spins, forces)])
-    assert found.magnetic_forces is None
+    (found,) = labelled_for(GIVEN, [frame(VECTORS, spins, forces)])
+    assert np.isnan(found.labels[MAGNETIC_FORCES]).any(axis=1).tolist() == [False, False, True]
+    (found,) = labelled_for(ORDER, [frame(VECTORS, spins, forces)])
+    assert MAGNETIC_FORCES not in found.labels

@@ -13,10 +13,10 @@ import yaml
 from equisparse.adapters.adapter import Adapter
 from equisparse.files import write_rows
 from equisparse.interpret.signatures import largest_entries, pooled_maps, signature_table
+from equisparse.quantities import ENERGY, FORCES, STRESS, shown_errors
 from equisparse.run.folder import ENTRIES, FINDINGS, MAPS, PREDICTIONS, SIGNATURES
 from equisparse.run.predictions import SplitPredictions, save_predictions
 from equisparse.testing.networks import PathNetwork
-from equisparse.training.errors import METRICS
 
 MakeRun = Callable[..., Path]
 
@@ -37,21 +37,19 @@ def made_predictions(n_frames: int, n_atoms: int, *, gain: float = 0.5, labelled
         numbers=numbers,
         positions=rng.uniform(0, 8, size=(total, 3)),
         cell=np.broadcast_to(8 * np.eye(3), (n_frames, 3, 3)).copy(),
-        energy=energy,
-        energy_before=energy + shift,
-        energy_after=energy + gain * shift,
-        forces=forces if labelled else np.full_like(forces, np.nan),
-        forces_before=forces + error,
-        forces_after=forces + np.where(numbers == 12, gain, 1.0)[:, None] * error,
-        stress=stress,
-        stress_before=np.zeros_like(stress),
-        stress_after=np.zeros_like(stress),
+        labels={ENERGY: energy, FORCES: forces if labelled else np.full_like(forces, np.nan), STRESS: stress},
+        before={ENERGY: energy + shift, FORCES: forces + error, STRESS: np.zeros_like(stress)},
+        after={
+            ENERGY: energy + gain * shift,
+            FORCES: forces + np.where(numbers == 12, gain, 1.0)[:, None] * error,
+            STRESS: np.zeros_like(stress),
+        },
     )
 
 
 def made_metrics(judged: str) -> dict[str, object]:
     """Contents of ``metrics.json``."""
-    errors = dict.fromkeys(METRICS, 10.0) | {"stress_mae_gpa": None}
+    errors = {error.name: 10.0 for error in shown_errors()} | {"stress_mae_gpa": None}
     splits = {"train": errors, judged: errors | {"force_mae_mev_per_ang": 12.0}}
     stages = {"base": splits, "refit": splits, "final": splits}
     counts = {"changed_count": 3, "changed_fraction_model": 0.0075, "changed_fraction_selected": 0.015}

@@ -12,6 +12,7 @@ import pytest
 from equisparse.cli import main
 from equisparse.errors import InputError
 from equisparse.files import write_rows
+from equisparse.quantities import STRESS
 from equisparse.report.html.document import write_comparison, write_report
 from equisparse.report.html.sections.registry import SECTIONS
 
@@ -80,7 +81,7 @@ def test_a_page_of_a_thousand_frames_is_small_and_quickly_made(make_run, predict
 def test_stresses_have_their_plot_where_there_are_labels(make_run, predictions) -> None:
     without = write_report(make_run("without")).read_text()
     split = predictions(12, 4)
-    labelled = replace(split, stress=np.ones_like(split.stress))
+    labelled = replace(split, labels={**split.labels, STRESS: np.ones((split.n_frames, 3, 3))})
     page = write_report(make_run("with", labelled)).read_text()
     assert "Stress components" not in without
     assert "Stress components, test frames." in page

@@ -8,9 +8,11 @@ import pytest
 from rich.console import Console
 
 from equisparse.adapters.adapter import Adapter
+from equisparse.quantities import ENERGY, shown_errors
 from equisparse.report.paper import figures
+from equisparse.report.parity import parity_points
 from equisparse.report.terminal.tables import error_table, inspect_tables, metrics_table, worse_line
-from equisparse.training.errors import METRICS
+from equisparse.run.predictions import SplitPredictions
 
 ROWS = [
     {
@@ -37,7 +39,7 @@ def text_of(*renderables: object) -> str:
 
 def errors(value: float) -> dict[str, float | None]:
     """All errors of one size, without stress."""
-    return dict.fromkeys(METRICS, value) | {"stress_mae_gpa": None}
+    return {error.name: value for error in shown_errors()} | {"stress_mae_gpa": None}
 
 
 def test_learning_curve_of_errors_that_are_zero(tmp_path: Path) -> None:
@@ -57,7 +59,13 @@ def test_learning_curve_draws_every_epoch_and_no_empty_panel(tmp_path: Path) -> 
 @pytest.mark.parametrize("count", [50, 6000])
 def test_parity_keeps_errors_right_far_from_zero(count: int) -> None:
     reference = np.linspace(-500.5, -499.5, count)
-    figure = figures.parity("energy", reference, reference + 0.02, reference - 0.003, label="test")
+    n_atoms = np.ones(count, dtype=int)
+    split = SplitPredictions(
+        *(np.full(count, "") for _ in range(2)),
+        *(n_atoms, n_atoms, n_atoms, np.zeros((count, 3)), np.zeros((count, 3, 3))),
+        *({ENERGY: reference + shift} for shift in (0.0, 0.02, -0.003)),
+    )
+    figure = figures.parity(next(parity_points(split)), label="test")
     assert [axis.texts[0].get_text().split("\n")[0] for axis in figure.axes] == ["MAE 20.00", "MAE 3.00"]
     low, high = figure.axes[0].get_xlim()
     assert -2 < low < high < 2

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from equisparse.quantities import FORCES, STRESS
 from equisparse.report.html.sections.verdict import checks, error_ratios, judgement, verdict
 from equisparse.report.statistics import (
     energy_errors,
@@ -29,8 +30,9 @@ def test_frames_have_their_own_atoms(split: SplitPredictions) -> None:
     before, after = frame_force_errors(split)
     for frame in range(split.n_frames):
         own = split.atoms_of(frame)
-        assert before[frame] == pytest.approx(1e3 * np.abs(split.forces_before[own] - split.forces[own]).mean())
-        assert after[frame] == pytest.approx(1e3 * np.abs(split.forces_after[own] - split.forces[own]).mean())
+        label = split.labels[FORCES][own]
+        assert before[frame] == pytest.approx(1e3 * np.abs(split.before[FORCES][own] - label).mean())
+        assert after[frame] == pytest.approx(1e3 * np.abs(split.after[FORCES][own] - label).mean())
         assert (split.frame_of_atom[own] == frame).all()
     first, second = energy_errors(split)
     np.testing.assert_allclose(second, 0.5 * first)
@@ -50,10 +52,10 @@ def test_groups_have_their_own_errors(split: SplitPredictions) -> None:
 def test_worst_frames_come_first_and_unlabelled_ones_never(split: SplitPredictions) -> None:
     worst = worst_frames(split, 3)
     assert worst == np.argsort(-frame_force_errors(split)[1])[:3].tolist()
-    forces = split.forces.copy()
+    forces = split.labels[FORCES].copy()
     forces[split.atoms_of(worst[0])] = np.nan
-    assert worst_frames(replace(split, forces=forces), 12) == worst_frames(split, 12)[1:]
-    without = replace(split, forces=np.full_like(forces, np.nan))
+    assert worst_frames(replace(split, labels={**split.labels, FORCES: forces}), 12) == worst_frames(split, 12)[1:]
+    without = replace(split, labels={**split.labels, FORCES: np.full_like(forces, np.nan)})
     assert worst_frames(without, 1) == [int(energy_errors(split)[1].argmax())]
 
 
@@ -80,8 +82,10 @@ def test_the_verdict_says_where(make_run, predictions) -> None:
 
 def test_a_worse_stress_is_no_clear_gain(make_run, predictions) -> None:
     split = predictions(12, 4)
-    ones = np.ones_like(split.stress)
-    run = read_run(make_run(predictions=replace(split, stress=0 * ones, stress_before=ones, stress_after=2 * ones)))
+    ones = np.ones_like(split.labels[STRESS])
+    parts = {"labels": 0 * ones, "before": ones, "after": 2 * ones}
+    changed = {name: {**getattr(split, name), STRESS: values} for name, values in parts.items()}
+    run = read_run(make_run(predictions=replace(split, **changed)))
     assert judgement(error_ratios(run)) == ("caution", "Better than its base in force and energy, worse in stress.")
 
 

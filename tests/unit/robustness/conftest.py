@@ -9,7 +9,8 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.neighborlist import neighbor_list
 
-from equisparse.robustness.predictions import Predict, Predictions
+from equisparse.quantities import ENERGY, FORCES, STRESS, Quantity
+from equisparse.robustness.predictions import Predict
 
 
 class Morse(Calculator):
@@ -41,14 +42,15 @@ class Morse(Calculator):
             forces += self.push * velocity / max(np.linalg.norm(velocity), 1e-9)
         self.results = {"energy": 0.5 * energy.sum(), "forces": forces}
 
-    def predict(self, structures: Sequence[Atoms]) -> Predictions:
+    def predict(self, structures: Sequence[Atoms]) -> dict[Quantity, np.ndarray]:
         """Many structures."""
-        energy, forces = [], []
+        energy, forces = [], [np.zeros((0, 3))]
         for atoms in structures:
             self.calculate(atoms)
             energy.append(self.results["energy"])
             forces.append(self.results["forces"])
-        return Predictions(np.array(energy), forces, np.full((len(structures), 3, 3), np.nan))
+        stress = np.full((len(structures), 3, 3), np.nan)
+        return {ENERGY: np.array(energy), FORCES: np.concatenate(forces), STRESS: stress}
 
 
 @pytest.fixture

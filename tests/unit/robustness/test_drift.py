@@ -5,8 +5,9 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
+from equisparse.quantities import ENERGY, FORCES, STRESS
 from equisparse.robustness.drift import DISTANCES, drift_line, drift_rows, element_drifts, grouped, summary
-from equisparse.robustness.predictions import Predict, Predictions
+from equisparse.robustness.predictions import Predict
 from equisparse.units import GPA_PER_EV_PER_ANG3
 
 
@@ -26,11 +27,11 @@ def test_a_model_does_not_drift_from_itself(structures: list[Atoms], base: Predi
 
 def test_planted_drift_is_given_in_its_units_and_place(structures: list[Atoms], base: Predict) -> None:
     found = base(structures)
-    forces = [part.copy() for part in found.forces]
-    forces[1][0] += 0.3  # the magnesium of MgO
+    forces = found[FORCES].copy()
+    forces[2] += 0.3  # the magnesium of MgO
     stress = np.stack([0.01 * np.ones((3, 3)), np.zeros((3, 3)), np.full((3, 3), np.nan)])
-    moved = Predictions(found.energy + np.array([0.02, 0.0, 0.0]), forces, stress)
-    still = Predictions(found.energy, found.forces, np.where(np.isnan(stress), np.nan, 0.0))
+    moved = {ENERGY: found[ENERGY] + np.array([0.02, 0.0, 0.0]), FORCES: forces, STRESS: stress}
+    still = found | {STRESS: np.where(np.isnan(stress), np.nan, 0.0)}
     copper, oxide, molecule = drift_rows(structures, still, moved, {8, 12})
     assert copper.energy_mev_per_atom == pytest.approx(10)
     assert copper.stress_gpa == pytest.approx(0.01 * GPA_PER_EV_PER_ANG3)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
+from equisparse.quantities import ENERGY
 from equisparse.robustness.predictions import Predict
 from equisparse.robustness.scans import compression_scans, dimer_scans, judged
 from equisparse.robustness.verdict import scan_check
@@ -40,7 +41,7 @@ def test_a_hole_that_the_base_has_too_is_not_held_against_the_model(morse: Any) 
 def test_energies_that_are_not_finite_fail(base: Predict) -> None:
     def broken(structures: Any) -> Any:
         found = base(structures)
-        found.energy[-1] = np.nan
+        found[ENERGY][-1] = np.nan
         return found
 
     (scan,) = dimer_scans(base, broken, [6], 5.0)

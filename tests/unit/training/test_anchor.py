@@ -15,7 +15,8 @@ from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
 from equisparse.methods.sparse import Sparse
 from equisparse.testing.methods import PathNetwork
-from equisparse.training.anchor import MOST_ROWS, Anchor, LayerRows, add_gradient, layer_rows
+from equisparse.training.anchor import MOST_ROWS, Anchor, LayerRows, layer_rows
+from equisparse.training.gradients import add_where_trained, gradients_of
 
 LAYOUT = Layout(
     (
@@ -119,6 +120,7 @@ def test_following_the_gradient_leads_to_the_base(method: AbstractMethod) -> Non
 def test_a_restraint_adds_its_gradient_only_where_the_loss_has_one() -> None:
     parameter, idle = (nn.Parameter(torch.tensor([1.0, 2.0])) for _ in range(2))
     parameter.grad = torch.tensor([0.5, 0.0])
-    add_gradient((parameter.square() + idle).sum(), [parameter, idle], lambda gradient: gradient / 2)
+    restraint = (parameter.square() / 2 + idle).sum()
+    add_where_trained([parameter, idle], gradients_of(restraint, [parameter, idle]))
     torch.testing.assert_close(parameter.grad, torch.tensor([0.5 + 1.0, 0.0]))
     assert idle.grad is None

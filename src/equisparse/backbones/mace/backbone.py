@@ -31,6 +31,7 @@ from equisparse.backbones.prediction import EnergyTerm, Prediction
 from equisparse.backbones.process import default_dtype
 from equisparse.blocks import Layout
 from equisparse.files import replacing
+from equisparse.quantities import ENERGY, FORCES, STRESS
 
 _REFERENCES = "atomic_energies_fn.atomic_energies"
 
@@ -101,7 +102,7 @@ class MACEBackbone(AbstractBackbone):
         energy, forces, stress = (output[key] for key in ("energy", "forces", "stress"))
         if not training:
             energy, forces, stress = energy.detach(), forces.detach(), stress.detach()
-        return Prediction(energy, forces, stress)
+        return {ENERGY: energy, FORCES: forces, STRESS: stress}
 
     @property
     def native_bytes(self) -> int:

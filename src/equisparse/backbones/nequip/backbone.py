@@ -34,6 +34,7 @@ from equisparse.backbones.nequip.state import nequip_state
 from equisparse.backbones.prediction import EnergyTerm, Prediction
 from equisparse.blocks import Layout
 from equisparse.errors import BackboneError
+from equisparse.quantities import ENERGY, FORCES, STRESS
 
 _SITE = "nequip.net:"
 """What the names of published models begin with."""
@@ -99,7 +100,7 @@ class NequIPBackbone(AbstractBackbone):
             output = self.model(AtomicDataDict.to_(batch, self.device))
         keys = (AtomicDataDict.TOTAL_ENERGY_KEY, AtomicDataDict.FORCE_KEY, AtomicDataDict.STRESS_KEY)
         energy, forces, stress = (output[k].to(self.dtype) if training else output[k].detach() for k in keys)
-        return Prediction(energy.reshape(-1), forces, stress.nan_to_num())  # NaN where there is no volume
+        return {ENERGY: energy.reshape(-1), FORCES: forces, STRESS: stress.nan_to_num()}  # NaN without a volume
 
     @property
     def final_scalars(self) -> int:

@@ -48,6 +48,7 @@ from equisparse.backbones.sevennet.speed import speed_up
 from equisparse.backbones.speed import agree
 from equisparse.blocks import Block, Layout
 from equisparse.files import replacing
+from equisparse.quantities import ENERGY, FORCES, STRESS
 
 _log = logging.getLogger(__name__)
 
@@ -116,7 +117,7 @@ class SevenNetBackbone(AbstractBackbone):
         energy, forces, stress = (output[k] for k in (keys.PRED_TOTAL_ENERGY, keys.PRED_FORCE, keys.PRED_STRESS))
         if not training:
             energy, forces, stress = energy.detach(), forces.detach(), stress.detach()
-        return Prediction(energy.reshape(-1), forces, -stress_matrix(stress, _STRESS_ORDER))
+        return {ENERGY: energy.reshape(-1), FORCES: forces, STRESS: -stress_matrix(stress, _STRESS_ORDER)}
 
     @property
     def final_scalars(self) -> int:

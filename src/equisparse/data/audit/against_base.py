@@ -9,6 +9,7 @@ from equisparse.data.audit.context import FrameSet, forces_of, robust_scatter, s
 from equisparse.data.audit.finding import Finding, Level
 from equisparse.data.audit.hints import ENERGY_RATIOS, FORCE_RATIOS, STRESS_RATIOS, correlation, explain_ratio, slope
 from equisparse.data.frames import Floats
+from equisparse.quantities import ENERGY, STRESS
 from equisparse.units import matrix_to_voigt
 
 _OPPOSITE = -0.6
@@ -28,11 +29,11 @@ def forces_against_base(data: FrameSet) -> Iterator[Finding]:
     """Find forces with another sign or unit than the base, or unrelated to it."""
     if data.base is None:
         return
-    use = [i for i in data.with_forces if _rms(data.base.forces[i]) > _WEAKEST_FORCE]
+    use = [i for i in data.with_forces if _rms(data.base_forces[i]) > _WEAKEST_FORCE]
     if sum(data.frames[i].n_atoms for i in use) < _FEWEST_ATOMS:
         return
     label = np.concatenate([forces_of(data.frames[i]).ravel() for i in use])
-    base = np.concatenate([np.asarray(data.base.forces[i], dtype=np.float64).ravel() for i in use])
+    base = np.concatenate([data.base_forces[i].ravel() for i in use])
     if not label.any():
         return
     yield from _compare(data, "force", base, label, use, explain_ratio(slope(base, label), FORCE_RATIOS))
@@ -42,7 +43,7 @@ def energies_against_base(data: FrameSet) -> Iterator[Finding]:
     """Energies with another unit or sign than the base, and how far their references are apart."""
     if data.base is None:
         return
-    predicted = np.asarray(data.base.energy, dtype=np.float64)
+    predicted = data.base[ENERGY]
     use = np.flatnonzero(np.isfinite(data.energies) & np.isfinite(predicted))
     if use.size < _FEWEST:
         return
@@ -68,9 +69,9 @@ def energies_against_base(data: FrameSet) -> Iterator[Finding]:
 
 def stress_against_base(data: FrameSet) -> Iterator[Finding]:
     """Stress with another sign, unit or component order than the base: the hypothesis that explains it best."""
-    if data.base is None or data.base.stress is None:
+    if data.base is None or STRESS not in data.base:
         return
-    predicted = np.asarray(data.base.stress, dtype=np.float64)
+    predicted = data.base[STRESS]
     use = [i for i in data.with_stress if np.isfinite(predicted[i]).all()]
     if len(use) < _FEWEST:
         return

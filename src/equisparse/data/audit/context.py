@@ -1,15 +1,16 @@
 """What several checks need, computed once: compositions, energies without references, neighbours, flat arrays."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from equisparse.data.audit.finding import BasePrediction, Finding, Level
+from equisparse.data.audit.finding import Finding, Level
 from equisparse.data.fingerprint import Surroundings, composition_key, surroundings
 from equisparse.data.frames import Floats, LabelledFrame
 from equisparse.data.references import composition_matrix
+from equisparse.quantities import ENERGY, FORCES, Quantity
 
 _MAD_TO_SIGMA = 1.4826
 _ROBUST_STEPS = 20
@@ -26,8 +27,8 @@ class FrameSet:
         The frames.
     elements : set of int or None
         Atomic numbers that the base knows; None if unknown.
-    base : BasePrediction or None
-        Predictions for these frames.
+    base : mapping of Quantity to array, or None
+        Predictions of the base model for these frames; per-atom arrays of all frames one after the other.
     spins : bool
         Whether the model to be trained sees spins.
     """
@@ -37,7 +38,7 @@ class FrameSet:
         name: str,
         frames: Sequence[LabelledFrame],
         elements: set[int] | None,
-        base: BasePrediction | None = None,
+        base: Mapping[Quantity, Floats] | None = None,
         *,
         spins: bool = False,
     ) -> None:
@@ -112,6 +113,13 @@ class FrameSet:
         return [composition_key(frame) for frame in self.frames]
 
     @cached_property
+    def base_forces(self) -> list[Floats]:
+        """Forces of the base frame by frame, eV/Angstrom; empty without predictions."""
+        if self.base is None:
+            return []
+        return np.split(self.base[FORCES], np.cumsum([frame.n_atoms for frame in self.frames])[:-1])
+
+    @cached_property
     def bound(self) -> NDArray[np.bool_]:
         """Frames in which every atom has a neighbour: no isolated atoms, shape (n_frames,)."""
         return np.array([bool(np.isfinite(nearest).all()) for nearest in self.nearest], dtype=np.bool_)
@@ -126,7 +134,7 @@ class FrameSet:
         """As `energy_scatter`, of label minus base prediction; NaN everywhere without a base."""
         if self.base is None:
             return np.full(len(self.frames), np.nan)
-        return robust_scatter(self.composition[0], self.energies - self.base.energy, self.bound)
+        return robust_scatter(self.composition[0], self.energies - self.base[ENERGY], self.bound)
 
 
 def forces_of(frame: LabelledFrame) -> Floats:

@@ -4,8 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from equisparse.data.frames import Floats
-
 Level = Literal["error", "warning", "note"]
 """How bad a finding is: training on it fails or is wrong; look at it; good to know."""
 
@@ -39,25 +37,6 @@ class Finding:
     frames: tuple[int, ...]
     next_step: str
     dataset: str = "train"
-
-
-@dataclass(frozen=True, eq=False)
-class BasePrediction:
-    """What the base model says about the training frames before any change.
-
-    Parameters
-    ----------
-    energy : array, shape (n_frames,)
-        Total energies, eV.
-    forces : sequence of array, shape (n_atoms, 3)
-        eV/Angstrom.
-    stress : array, shape (n_frames, 3, 3), or None
-        eV/Angstrom^3, sign of ASE; rows of NaN where there is none.
-    """
-
-    energy: Floats
-    forces: Sequence[Floats]
-    stress: Floats | None
 
 
 def sort_findings(findings: Iterable[Finding]) -> list[Finding]:

@@ -1,6 +1,6 @@
 """The checks of an audit, in the order in which they report. A new check is one function and one line here."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from equisparse.data.audit.against_base import energies_against_base, forces_against_base, stress_against_base
 from equisparse.data.audit.context import FrameSet
@@ -12,7 +12,7 @@ from equisparse.data.audit.energies import (
     outliers,
     separable_elements,
 )
-from equisparse.data.audit.finding import BasePrediction, Finding, sort_findings
+from equisparse.data.audit.finding import Finding, sort_findings
 from equisparse.data.audit.labels import (
     constrained_zeros,
     labels_finite,
@@ -28,8 +28,9 @@ from equisparse.data.audit.magnetic import (
     spins_on_strange_atoms,
 )
 from equisparse.data.audit.structure import cells, close_atoms, few_frames, isolated_atoms, known_elements
-from equisparse.data.frames import LabelledFrame
+from equisparse.data.frames import Floats, LabelledFrame
 from equisparse.errors import DataError
+from equisparse.quantities import ENERGY, FORCES, Quantity
 
 SET_CHECKS: tuple[Callable[[FrameSet], Iterator[Finding]], ...] = (
     known_elements,
@@ -65,7 +66,7 @@ def audit(
     valid: Sequence[LabelledFrame] | None = None,
     test: Sequence[LabelledFrame] | None = None,
     elements: set[int] | None = None,
-    base: BasePrediction | None = None,
+    base: Mapping[Quantity, Floats] | None = None,
     *,
     spins: bool = False,
 ) -> list[Finding]:
@@ -77,8 +78,9 @@ def audit(
         Frames; `valid` and `test` may be left out.
     elements : set of int, optional
         Atomic numbers that the base model knows.
-    base : BasePrediction, optional
-        Predictions of the base model for `train`: units, signs and orders are then checked against it.
+    base : mapping of Quantity to array, optional
+        Predictions of the base model for `train`: units, signs and orders are then checked against it. Energies, and
+        forces of all frames one after the other; a stress only if the model predicts it, NaN for frames without one.
     spins : bool
         Whether the model to be trained sees spins: one structure in two magnetic orders is then nothing to mend.
 
@@ -102,14 +104,14 @@ def audit(
     return sort_findings([*found, *leakage(sets)])
 
 
-def _require_fit(train: Sequence[LabelledFrame], base: BasePrediction | None) -> None:
+def _require_fit(train: Sequence[LabelledFrame], base: Mapping[Quantity, Floats] | None) -> None:
     if base is None:
         return
-    sizes = [len(forces) for forces in base.forces]
-    stress_fits = base.stress is None or len(base.stress) == len(train)
-    if len(base.energy) != len(train) or sizes != [frame.n_atoms for frame in train] or not stress_fits:
-        raise DataError(
-            "the base predictions do not belong to the training frames",
-            given=f"{len(base.energy)} energies, {len(sizes)} force arrays, {sum(sizes)} atoms",
-            expected=f"{len(train)} frames, {sum(frame.n_atoms for frame in train)} atoms, in the same order",
-        )
+    n_atoms = sum(frame.n_atoms for frame in train)
+    if all(len(values) == quantity.count(len(train), n_atoms) for quantity, values in base.items()):
+        return
+    raise DataError(
+        "the base predictions do not belong to the training frames",
+        given=f"{len(base[ENERGY])} energies, {len(base[FORCES])} forces",
+        expected=f"{len(train)} frames, {n_atoms} atoms, in the same order",
+    )

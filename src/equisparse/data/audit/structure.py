@@ -8,6 +8,7 @@ from ase.data import chemical_symbols
 from equisparse.data.audit.context import FrameSet
 from equisparse.data.audit.finding import Finding
 from equisparse.data.fingerprint import CUTOFF
+from equisparse.data.frames import has_stress
 
 _TOO_CLOSE = 0.5
 _FEW_FRAMES = 10
@@ -80,14 +81,14 @@ def cells(data: FrameSet) -> Iterator[Finding]:
             flat,
             "write the Lattice, or set pbc to F F F",
         )
-    finite = [i for i in data.with_stress if not data.frames[i].pbc.all()]
+    finite = [i for i in data.with_stress if i not in flat and not has_stress(data.frames[i].atoms)]
     if finite:
         yield data.finding(
             "warning",
             "stress-without-pbc",
             f"{len(finite)} frames have a stress but are not periodic in all directions",
             finite,
-            "set pbc to T T T if the calculation was periodic; otherwise leave the stress out",
+            "set pbc to T T T if the calculation was periodic; otherwise the stress is not trained on",
         )
 
 

@@ -8,12 +8,13 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 
 from equisparse.errors import InputError
+from equisparse.quantities import ENERGY, shown_errors
 from equisparse.report.html import elements, plots
 from equisparse.report.html.sections.learning import learning_plots
 from equisparse.report.html.sections.verdict import error_ratios, judgement
 from equisparse.report.statistics import GroupErrors, errors_by_element, errors_by_type
 from equisparse.report.tables import number, percent
-from equisparse.report.terminal.tables import QUANTITIES, layer_name, layer_order
+from equisparse.report.terminal.tables import layer_name, layer_order
 from equisparse.run.folder import Row, Run
 
 _STABILITY = ("spearman", "spearman_null", "jaccard", "jaccard_expected", "jaccard_null")
@@ -73,11 +74,11 @@ def errors(compared: Comparison) -> Markup:
     splits = list(dict.fromkeys(split for run in compared.runs.values() for split in run.splits))
     rows = []
     for split in splits:
-        for key, title, unit, _ in QUANTITIES:
-            values = [run.metrics["final"].get(split, {}).get(key) for run in compared.runs.values()]
+        for error in shown_errors():
+            values = [run.metrics["final"].get(split, {}).get(error.name) for run in compared.runs.values()]
             known = [value for value in values if value is not None]
             if known:
-                rows.append([split, title, unit, *(_marked(value, min(known)) for value in values)])
+                rows.append([split, error.title, error.unit, *(_marked(value, min(known)) for value in values)])
     table = elements.table(["split", "error after fine-tuning", "unit", *compared.runs], rows)
     return table if _same_frames(compared) else elements.paragraph(_OTHER_FRAMES) + table
 
@@ -150,7 +151,7 @@ COMPARISONS: tuple[tuple[str, str, Callable[[Comparison], Markup | None]], ...] 
 def _same_frames(compared: Comparison) -> bool:
     """Whether all runs were judged on the same labels, as far as they kept their predictions."""
     splits = [run.predictions for run in compared.runs.values() if run.predictions]
-    return all(np.array_equal(split.energy, splits[0].energy, equal_nan=True) for split in splits)
+    return all(np.array_equal(split.labels[ENERGY], splits[0].labels[ENERGY], equal_nan=True) for split in splits)
 
 
 def _marked(value: float | None, best: float) -> str | Markup:

@@ -7,7 +7,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from equisparse.report.paper.figures import AFTER, BEFORE, CURVES, GREY
+from equisparse.quantities import all_quantities
+from equisparse.report.paper.figures import AFTER, BEFORE, GREY
 from equisparse.run.predictions import Floats, Integers
 
 COLORS = (AFTER, BEFORE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -25,7 +26,8 @@ def learning_curves(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator
     runs : mapping
         Name of a run -> rows of its ``metrics.csv``.
     """
-    for key, title in CURVES:
+    for quantity in all_quantities():
+        key, title = quantity.mae.name, f"{quantity.mae.title} ({quantity.mae.unit})"
         if any(f"valid_{key}" in row for rows in runs.values() for row in rows):
             lines = [(run, split, f"{split}_{key}") for run in runs for split in ("train", "valid")]
             yield title, _curves(runs, lines, title).update_yaxes(type="log")

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from equisparse.files import make_folder, write_text
 from equisparse.report.paper import figures
+from equisparse.report.parity import parity_points
 from equisparse.report.statistics import errors_by_element
 from equisparse.report.tables import group_name, run_tables
 from equisparse.run.folder import Run
@@ -69,13 +69,7 @@ def run_figures(run: Run) -> Iterator[tuple[str, Figure]]:
 
 
 def _parities(run: Run) -> Iterator[tuple[str, Figure]]:
-    """Energies per atom, force components and moments, where there are labels."""
-    if (split := run.predictions) is None:
-        return
-    energies = [energy / split.n_atoms for energy in (split.energy, split.energy_before, split.energy_after)]
-    forces = [force.reshape(-1) for force in (split.forces, split.forces_before, split.forces_after)]
-    for quantity, values in (("energy", energies), ("forces", forces), ("moments", split.moment_components)):
-        known = np.isfinite(values[0])
-        if known.any():
-            reference, before, after = (part[known] for part in values)
-            yield f"parity_{quantity}", figures.parity(quantity, reference, before, after, label=run.judged)
+    """One figure per quantity with labels."""
+    if split := run.predictions:
+        for points in parity_points(split):
+            yield f"parity_{points.quantity.name}", figures.parity(points, label=run.judged)

@@ -12,6 +12,8 @@ from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 from numpy.typing import NDArray
 
 from equisparse.files import replacing
+from equisparse.quantities import Quantity, all_quantities
+from equisparse.report.parity import ParityPoints
 from equisparse.report.terminal.tables import layer_name, layer_order
 
 Floats = NDArray[np.float64]
@@ -21,25 +23,6 @@ BEFORE, AFTER, GREY = "#D55E00", "#0072B2", "#666666"
 """Okabe and Ito's colours, which stay apart for colour-blind readers."""
 
 _MANY_POINTS = 4000
-_PARITY_UNITS = {
-    "energy": "energy less its mean (eV/atom)",
-    "forces": "force component (eV/Angstrom)",
-    "moments": "moment component (muB)",
-}
-_ERROR_UNITS = {
-    "energy": ("meV/atom", "{:.2f}"),
-    "forces": ("meV/Angstrom", "{:.1f}"),
-    "moments": ("1e-3 muB", "{:.0f}"),
-}
-_BEFORE = {"energy": "base, references refitted", "forces": "base", "moments": "input spins"}
-CURVES = (
-    ("energy_mae_mev_per_atom", "energy MAE (meV/atom)"),
-    ("force_mae_mev_per_ang", "force MAE (meV/Angstrom)"),
-    ("stress_mae_gpa", "stress MAE (GPa)"),
-    ("moment_mae_mub", "moment MAE (muB)"),
-    ("magnetic_force_mae_ev_per_mub", "magnetic force MAE (eV/muB)"),
-)
-"""Errors that learning curves show, with their units."""
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -57,11 +40,13 @@ def learning_curve(rows: Sequence[Mapping[str, float]]) -> Figure:
     rows : sequence of mapping
         One an epoch: ``epoch``, ``changed_fraction_model``, and ``train_`` and ``valid_`` errors.
     """
-    shown = [(name, title) for name, title in CURVES if any(f"valid_{name}" in row for row in rows)]
+    errors = [quantity.mae for quantity in all_quantities()]
+    shown = [error for error in errors if any(f"valid_{error.name}" in row for row in rows)]
     figure = Figure(figsize=(3.6 * (len(shown) + 1), 3.2), layout="constrained")
     axes = figure.subplots(1, len(shown) + 1, squeeze=False)[0]
     epochs = [row["epoch"] for row in rows]
-    for axis, (name, title) in zip(axes, shown, strict=False):
+    for axis, error in zip(axes, shown, strict=False):
+        name, title = error.name, f"{error.title} ({error.unit})"
         for split, color, style in (("train", GREY, "--"), ("valid", AFTER, "-")):
             values = [row.get(f"{split}_{name}", np.nan) for row in rows]
             axis.plot(epochs, values, style, color=color, label=split, marker="." if len(rows) < 3 else "")
@@ -75,27 +60,25 @@ def learning_curve(rows: Sequence[Mapping[str, float]]) -> Figure:
     return _clean(figure)
 
 
-def parity(quantity: str, reference: Floats, before: Floats, after: Floats, *, label: str) -> Figure:
+def parity(points: ParityPoints, *, label: str) -> Figure:
     """Prediction against reference, before and after fine-tuning.
 
     Parameters
     ----------
-    quantity : str
-        ``energy`` (eV per atom), ``forces`` (eV/Angstrom) or ``moments`` (muB).
-    reference, before, after : array, shape (n,)
+    points : ParityPoints
         Labels, and predictions of the base (with shifted reference energies) and of the fine-tuned model.
     label : str
         Name of the split.
     """
-    centre = float(reference.mean()) if quantity == "energy" else 0.0
     figure = Figure(figsize=(7.6, 3.8), layout="constrained")
     axes = figure.subplots(1, 2, sharex=True, sharey=True)
-    titles = (_BEFORE[quantity], "fine-tuned")
-    for axis, values, title, color in zip(axes, (before, after), titles, (BEFORE, AFTER), strict=True):
-        _cloud(axis, reference - centre, values - centre, color)
-        axis.set(title=f"{title}, {label}", xlabel=f"reference {_PARITY_UNITS[quantity]}", aspect="equal")
-        axis.text(0.04, 0.96, _errors(quantity, values - reference), transform=axis.transAxes, va="top")
-    axes[0].set_ylabel(f"predicted {_PARITY_UNITS[quantity]}")
+    titles = (points.quantity.before, "fine-tuned")
+    for axis, values, title, color in zip(axes, (points.before, points.after), titles, (BEFORE, AFTER), strict=True):
+        _cloud(axis, points.reference, values, color)
+        axis.set(title=f"{title}, {label}", xlabel=f"reference {points.axis}", aspect="equal")
+        text = _errors(points.quantity, values - points.reference)
+        axis.text(0.04, 0.96, text, transform=axis.transAxes, va="top")
+    axes[0].set_ylabel(f"predicted {points.axis}")
     return _clean(figure)
 
 
@@ -220,11 +203,11 @@ def _cloud(axis: Axes, x: Floats, y: Floats, color: str) -> None:
         axis.plot(x, y, ".", color=color, markersize=4, alpha=0.6, rasterized=True)
 
 
-def _errors(quantity: str, difference: Floats) -> str:
-    """MAE and RMSE as text."""
-    unit, text = _ERROR_UNITS[quantity]
-    mae, rmse = 1e3 * float(np.abs(difference).mean()), 1e3 * float(np.sqrt((difference**2).mean()))
-    return f"MAE {text.format(mae)}\nRMSE {text.format(rmse)} {unit}"
+def _errors(quantity: Quantity, difference: Floats) -> str:
+    """MAE and RMSE of components as text; `difference` in the unit of plots."""
+    shown, scaled = quantity.mae, difference / quantity.plot_factor * quantity.mae.factor
+    mae, rmse = float(np.abs(scaled).mean()), float(np.sqrt((scaled**2).mean()))
+    return f"MAE {shown.format.format(mae)}\nRMSE {shown.format.format(rmse)} {shown.unit}"
 
 
 def _clean(figure: Figure) -> Figure:

@@ -12,17 +12,8 @@ from rich.text import Text
 from equisparse.adapters.adapter import Adapter, SpinPart
 from equisparse.adapters.arithmetic import made_of
 from equisparse.interpret.changes import ChangeRow, aggregate, change_table
+from equisparse.quantities import shown_errors
 
-QUANTITIES = (
-    ("energy_mae_mev_per_atom", "energy MAE", "meV/atom", "{:.2f}"),
-    ("energy_rmse_mev_per_atom", "energy RMSE", "meV/atom", "{:.2f}"),
-    ("force_mae_mev_per_ang", "force MAE", "meV/Angstrom", "{:.1f}"),
-    ("force_rmse_mev_per_ang", "force RMSE", "meV/Angstrom", "{:.1f}"),
-    ("stress_mae_gpa", "stress MAE", "GPa", "{:.3f}"),
-    ("moment_mae_mub", "moment MAE", "muB", "{:.3f}"),
-    ("magnetic_force_mae_ev_per_mub", "magnetic force MAE", "eV/muB", "{:.4f}"),
-)
-"""Errors in the order of tables: name, title, unit, format."""
 _TOP_PATHS = 20
 _STYLES = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -41,11 +32,11 @@ def error_table(results: Mapping[str, Mapping[str, Mapping[str, float | None]]])
     for title in ("base", "base, references refitted", "fine-tuned", "fine-tuned / refitted"):
         table.add_column(title, justify="right")
     for split in results["final"]:
-        for name, title, unit, text in QUANTITIES:
-            values = [results[stage][split].get(name) for stage in ("base", "refit", "final")]
+        for error in shown_errors():
+            values = [results[stage][split].get(error.name) for stage in ("base", "refit", "final")]
             if values[2] is not None:
-                shown = [_number(value, text) for value in values]
-                table.add_row(split, title, unit, *shown, _ratio(values[2], values[1]))
+                shown = [_number(value, error.format) for value in values]
+                table.add_row(split, error.title, error.unit, *shown, _ratio(values[2], values[1]))
         table.add_section()
     return table
 
@@ -59,9 +50,10 @@ def worse_line(before: Mapping[str, float | None], after: Mapping[str, float | N
         Name of the error -> value or None, of the base with refitted reference energies and of the result.
     """
     raised = [
-        f"{title} {_number(before[name], text)} -> {_number(after[name], text)} {unit}"
-        for name, title, unit, text in QUANTITIES
-        if "_mae_" in name and (after.get(name) or 0.0) > (before.get(name) or math.inf)
+        f"{error.title} {_number(before[error.name], error.format)} -> {_number(after[error.name], error.format)} "
+        f"{error.unit}"
+        for error in shown_errors()
+        if error.kind == "mae" and (after.get(error.name) or 0.0) > (before.get(error.name) or math.inf)
     ]
     return f"caution  training made worse: {', '.join(raised)}. Try half the learning rate (--lr)" if raised else None
 
@@ -71,9 +63,9 @@ def metrics_table(metrics: Mapping[str, float | None]) -> Table:
     table = Table(title="Errors", title_justify="left")
     for title in ("error", "value", "unit"):
         table.add_column(title, justify="right" if title == "value" else "left")
-    for name, title, unit, text in QUANTITIES:
-        if metrics.get(name) is not None:
-            table.add_row(title, _number(metrics[name], text), unit)
+    for error in shown_errors():
+        if metrics.get(error.name) is not None:
+            table.add_row(error.title, _number(metrics[error.name], error.format), error.unit)
     return table
 
 

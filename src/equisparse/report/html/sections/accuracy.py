@@ -1,101 +1,48 @@
 """Errors on every split, parity plots of the judged one, errors per element and per configuration type."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
-from ase.data import chemical_symbols
 from markupsafe import Markup
 
 from equisparse.report.html import elements, plots
 from equisparse.report.paper.figures import AFTER, BEFORE
+from equisparse.report.parity import parity_points
 from equisparse.report.statistics import GroupErrors, errors_by_element, errors_by_type
 from equisparse.report.tables import error_table, group_table
 from equisparse.run.folder import Run
 from equisparse.run.predictions import Floats, Integers, SplitPredictions
-from equisparse.units import GPA_PER_EV_PER_ANG3
 
 _WORST, _RANDOM = 400, 1600
 """Points of a parity plot where there are more than their sum: those with the largest errors, and a random part."""
-_VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
-_ROWS, _COLUMNS = [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]
-"""Components of a symmetric matrix: names, and where they are."""
 
 
 def accuracy(run: Run) -> Markup:
     """Error table, parity plots, errors per group."""
     parts = [elements.table(*error_table(run))]
     if split := run.predictions:
-        makers = (_energy_parity, _force_parity, _stress_parity, _moment_parity)
-        parity = [plot for make in makers for plot in make(split, run.judged)]
-        parts.append(Markup('<div class="pair">{}</div>').format(Markup("").join(parity)))
+        parts.append(Markup('<div class="pair">{}</div>').format(Markup("").join(_parity(split, run.judged))))
         parts += _groups(errors_by_element(split), "element", "atoms")
         parts += _groups(errors_by_type(split), "configuration type", "frames")
     return Markup("").join(parts)
 
 
-def _energy_parity(split: SplitPredictions, name: str) -> Iterator[Markup]:
-    """Energies per atom less their mean."""
-    known = np.flatnonzero(np.isfinite(split.energy))
-    if not known.size:
-        return
-    energies = [(values / split.n_atoms)[known] for values in (split.energy, split.energy_before, split.energy_after)]
-    reference, before, after = (values - energies[0].mean() for values in energies)
-    chosen = _chosen(np.maximum(abs(before - reference), abs(after - reference)))
-    hover = [_frame_label(split, frame) for frame in known[chosen]]
-    figure = plots.parity(
-        reference[chosen], before[chosen], after[chosen], unit="eV/atom", hover=hover, frames=known[chosen]
-    )
-    caption = f"Energy per atom less its mean, {name} frames. {_sampling(len(chosen), known.size, 'frames')}"
-    yield elements.plot(figure, caption, height=440, hook="parity")
-
-
-def _force_parity(split: SplitPredictions, name: str) -> Iterator[Markup]:
-    """Force components."""
-    values = [forces.reshape(-1) for forces in (split.forces, split.forces_before, split.forces_after)]
-
-    def labels(places: Integers) -> tuple[list[str], Integers]:
-        return _component_labels(split, places), split.frame_of_atom[places // 3]
-
-    yield from _components(values, f"Force components, {name} frames.", "eV/Angstrom", labels)
-
-
-def _stress_parity(split: SplitPredictions, name: str) -> Iterator[Markup]:
-    """Stress components, in GPa."""
-    stresses = (split.stress, split.stress_before, split.stress_after)
-    values = [GPA_PER_EV_PER_ANG3 * stress[:, _ROWS, _COLUMNS].reshape(-1) for stress in stresses]
-
-    def labels(places: Integers) -> tuple[list[str], Integers]:
-        frames, components = np.divmod(places, len(_VOIGT))
-        return [f"{_frame_label(split, f)}<br>{_VOIGT[c]}" for f, c in zip(frames, components, strict=True)], frames
-
-    yield from _components(values, f"Stress components, {name} frames.", "GPa", labels)
-
-
-def _moment_parity(split: SplitPredictions, name: str) -> Iterator[Markup]:
-    """Components of magnetic moments; before training they are the input spins."""
-    if split.moments is None or split.moments_before is None or split.moments_after is None:
-        return
-    values = [part.reshape(-1) for part in (split.moments, split.moments_before, split.moments_after)]
-
-    def labels(places: Integers) -> tuple[list[str], Integers]:
-        return _component_labels(split, places), split.frame_of_atom[places // 3]
-
-    yield from _components(values, f"Moment components, {name} frames; base: the input spins.", "muB", labels)
-
-
-def _components(
-    values: Sequence[Floats], caption: str, unit: str, labels: Callable[[Integers], tuple[list[str], Integers]]
-) -> Iterator[Markup]:
-    """Parity plot of what has many components; `labels` gives hover text and frame of components by their places."""
-    reference, before, after = values
-    known = np.flatnonzero(np.isfinite(reference))
-    if known.size:
-        chosen = known[_chosen(np.maximum(abs(before - reference), abs(after - reference))[known])]
-        hover, frames = labels(chosen)
-        parts = (part[chosen] for part in (reference, before, after))
-        figure = plots.parity(*parts, unit=unit, hover=hover, frames=frames)
-        text = f"{caption} {_sampling(len(chosen), known.size, 'components')}"
-        yield elements.plot(figure, text, height=440, hook="parity")
+def _parity(split: SplitPredictions, name: str) -> Iterator[Markup]:
+    """One parity plot per quantity with labels."""
+    for points in parity_points(split):
+        errors = [abs(predicted - points.reference) for predicted in (points.before, points.after)]
+        shown = points.at(_chosen(np.maximum(*errors)))
+        frames, quantity = shown.frames(split), points.quantity
+        labels = [_frame_label(split, frame) for frame in frames]
+        hover = ["<br>".join(filter(None, pair)) for pair in zip(labels, shown.names(split), strict=True)]
+        figure = plots.parity(
+            shown.reference, shown.before, shown.after, unit=quantity.plot_unit, hover=hover, frames=frames
+        )
+        base = "" if quantity.before.startswith("base") else f"; base: the {quantity.before}"
+        counted = "components" if quantity.shape else "frames"
+        sampling = _sampling(len(frames), len(points.reference), counted)
+        caption = f"{points.title.capitalize()}, {name} frames{base}. {sampling}"
+        yield elements.plot(figure, caption, height=440, hook="parity")
 
 
 def _groups(groups: list[GroupErrors], title: str, counted: str) -> Iterator[Markup]:
@@ -134,14 +81,3 @@ def _frame_label(split: SplitPredictions, frame: int) -> str:
     """Such as ``frame 3 (compressed), Mg4O4 is frame 3 of test.xyz``."""
     kind = f" ({split.config_type[frame]})" if split.config_type[frame] else ""
     return f"frame {frame}{kind}, number {split.index[frame]} of {split.source[frame]}"
-
-
-def _component_labels(split: SplitPredictions, places: Integers) -> list[str]:
-    """Frame, atom and direction of force components given by their places in the flattened array."""
-    atoms, axes = np.divmod(places, 3)
-    frames = split.frame_of_atom[atoms]
-    first = np.concatenate([[0], np.cumsum(split.n_atoms)[:-1]])[frames]
-    return [
-        f"{_frame_label(split, frame)}<br>atom {atom - start} ({chemical_symbols[split.numbers[atom]]}), {'xyz'[axis]}"
-        for frame, atom, start, axis in zip(frames, atoms, first, axes, strict=True)
-    ]

@@ -7,6 +7,7 @@ from ase.data import chemical_symbols, covalent_radii
 from ase.data.colors import jmol_colors
 from markupsafe import Markup
 
+from equisparse.quantities import FORCES
 from equisparse.report.html import elements
 from equisparse.report.statistics import energy_errors, frame_force_errors, worst_frames
 from equisparse.report.tables import number
@@ -58,15 +59,15 @@ _VIEWER = Markup(
 def _structure(split: SplitPredictions, frame: int) -> dict[str, Any]:
     """Plain values of one frame for the viewer."""
     atoms = split.atoms_of(frame)
-    reference = split.forces[atoms]
+    reference = split.labels[FORCES][atoms]
     return {
         "label": f"Frame {frame}: {_origin(split, frame)}",
         "numbers": split.numbers[atoms].tolist(),
         "positions": _plain(split.positions[atoms], 3),
         "cell": _plain(split.cell[frame], 3),
         "force": _plain(reference, 4),
-        "error_before": _plain(split.forces_before[atoms] - reference, 4),
-        "error_after": _plain(split.forces_after[atoms] - reference, 4),
+        "error_before": _plain(split.before[FORCES][atoms] - reference, 4),
+        "error_after": _plain(split.after[FORCES][atoms] - reference, 4),
     }
 
 

@@ -1,4 +1,4 @@
-"""Batches that do not fit are taken in pieces: all of them once, in order, as large as fits, and told once."""
+"""Batches that do not fit are taken in pieces: all items once, in order, as large as fits, with one warning."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equisparse.backbones.prediction import Prediction
 from equisparse.errors import StateError
-from equisparse.training.dataset import Targets
+from equisparse.inference.dataset import Batch
+from equisparse.inference.memory import BatchLimiter, in_pieces, is_out_of_memory
+from equisparse.quantities import ENERGY, FORCES, STRESS
 from equisparse.training.loss import Loss
-from equisparse.training.memory import Room, in_pieces, is_out_of_memory
+from equisparse.training.options import TrainingOptions
 
 
 def allocator_error() -> RuntimeError:
@@ -39,24 +40,24 @@ def test_every_item_is_taken_once_in_order(sizes: list[int], most: int, error: E
             raise error
         return list(piece)
 
-    room = Room()
+    limiter = BatchLimiter()
     for size in sizes:
         tried: list[int] = []
-        pieces = in_pieces(range(size), run, room)
+        pieces = in_pieces(range(size), run, limiter)
         assert [item for piece in pieces for item in piece] == list(range(size))
         assert sum(piece > most for piece in tried) <= 5  # halving, and learnt for later batches
-    assert room.frames is None or room.frames <= most < max(sizes)
+    assert limiter.frames is None or limiter.frames <= most < max(sizes)
 
 
-def test_it_is_told_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Room, "told", False)
+def test_the_user_is_warned_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BatchLimiter, "warned", False)
 
     def run(piece: Sequence[int]) -> None:
         if len(piece) > 1:
             raise torch.OutOfMemoryError
 
     for _ in range(3):
-        in_pieces(range(8), run, Room())
+        in_pieces(range(8), run, BatchLimiter())
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "8 frames at once" in caplog.text
 
@@ -66,16 +67,15 @@ def test_other_errors_pass() -> None:
         raise RuntimeError("shapes do not match")
 
     with pytest.raises(RuntimeError, match="shapes do not match"):
-        in_pieces(range(4), run, Room())
+        in_pieces(range(4), run, BatchLimiter())
 
 
-@pytest.mark.parametrize(("alone", "frames", "cause"), [(True, 1, "single frame"), (False, 4, "several processes")])
-def test_what_cannot_be_split_is_told(alone: bool, frames: int, cause: str) -> None:
+def test_a_single_frame_that_does_not_fit_is_an_error() -> None:
     def run(piece: Sequence[int]) -> None:
         raise torch.OutOfMemoryError
 
-    with pytest.raises(StateError, match=cause):
-        in_pieces(range(frames), run, Room(alone=alone))
+    with pytest.raises(StateError, match="a single frame"):
+        in_pieces(range(1), run, BatchLimiter())
 
 
 @given(seed=st.integers(0, 1000), cut=st.integers(1, 4))
@@ -83,17 +83,17 @@ def test_losses_of_pieces_add_up_to_that_of_the_batch(seed: int, cut: int) -> No
     """With frames of different sizes and missing labels."""
     generator = torch.Generator().manual_seed(seed)
     n_atoms = torch.randint(1, 5, (5,), generator=generator)
-    values = [
-        torch.randn(shape, generator=generator) for shape in ((5,), (int(n_atoms.sum()), 3), (5, 3, 3)) for _ in "pt"
-    ]
-    energy, energy_label, forces, force_labels, stress, stress_label = values
-    energy_label[seed % 5], stress_label[(seed + 1) % 5] = torch.nan, torch.nan
+    shapes = {ENERGY: (5,), FORCES: (int(n_atoms.sum()), 3), STRESS: (5, 3, 3)}
+    prediction = {quantity: torch.randn(shape, generator=generator) for quantity, shape in shapes.items()}
+    labels = {quantity: torch.randn(shape, generator=generator) for quantity, shape in shapes.items()}
+    labels[ENERGY][seed % 5], labels[STRESS][(seed + 1) % 5] = torch.nan, torch.nan
+    counts = {quantity: int(torch.isfinite(label).sum()) for quantity, label in labels.items()}
     ends = [0, int(n_atoms[:cut].sum()), int(n_atoms.sum())]
-    whole = Targets(energy_label, force_labels, stress_label, n_atoms)
-    loss = Loss(1.0, 10.0, 100.0, 0.01)
-    parts = []
+    loss = Loss.of(TrainingOptions())
+    pieces = []
     for frames, atoms in ((slice(0, cut), slice(*ends[:2])), (slice(cut, 5), slice(*ends[1:]))):
-        prediction = Prediction(energy[frames], forces[atoms], stress[frames])
-        targets = Targets(energy_label[frames], force_labels[atoms], stress_label[frames], n_atoms[frames])
-        parts.append(loss(prediction, targets, whole))
-    torch.testing.assert_close(sum(parts), loss(Prediction(energy, forces, stress), whole))
+        places = {ENERGY: frames, FORCES: atoms, STRESS: frames}
+        predicted = {quantity: values[places[quantity]] for quantity, values in prediction.items()}
+        batch = Batch(None, {quantity: label[places[quantity]] for quantity, label in labels.items()}, n_atoms[frames])
+        pieces.append(loss(predicted, batch, counts))
+    torch.testing.assert_close(sum(pieces), loss(prediction, Batch(None, labels, n_atoms)))

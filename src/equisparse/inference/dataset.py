@@ -1,0 +1,219 @@
+"""Frames as graphs with labels, built once and collated many times."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
+
+from equisparse.backbones.base import Predictor
+from equisparse.data.frames import Floats, LabelledFrame, has_stress
+from equisparse.quantities import ENERGY, STRESS, Quantity, all_quantities
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One frame as a model takes it.
+
+    Parameters
+    ----------
+    graph
+        From `Predictor.graph`.
+    labels : mapping of Quantity to array
+        Labels that the frame has, float64; the energy less the shifts of the reference energies.
+    n_atoms : int
+    has_stress : bool
+        Whether the frame has a stress; see `equisparse.data.frames.has_stress`.
+    """
+
+    graph: Any
+    labels: Mapping[Quantity, Floats]
+    n_atoms: int
+    has_stress: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    r"""Some frames together.
+
+    Parameters
+    ----------
+    graphs
+        From `Predictor.collate`; used up by a prediction.
+    labels : dict of Quantity to Tensor, shape (n_frames, \...) or (n_atoms, \...)
+        Of every quantity that one of the frames has; NaN where a frame has none.
+    n_atoms : Tensor, shape (n_frames,), int64
+    """
+
+    graphs: Any
+    labels: dict[Quantity, Tensor]
+    n_atoms: Tensor
+
+
+class FrameDataset(Dataset[Sample]):
+    """Frames of one split.
+
+    Parameters
+    ----------
+    backbone : Predictor
+        Builds the graphs.
+    frames : sequence of LabelledFrame
+    shifts : mapping of int to float
+        Atomic number -> eV, taken off the labelled energies.
+    """
+
+    def __init__(self, backbone: Predictor, frames: Sequence[LabelledFrame], shifts: Mapping[int, float]) -> None:
+        self.frames = list(frames)
+        self.shifts = dict(shifts)
+        self._samples = [
+            Sample(backbone.graph(frame.atoms), _labels(frame, shifts), frame.n_atoms, has_stress(frame.atoms))
+            for frame in self.frames
+        ]
+
+    @property
+    def n_atoms(self) -> NDArray[np.int64]:
+        """Number of atoms of every frame, shape (n_frames,)."""
+        return np.array([sample.n_atoms for sample in self._samples], dtype=np.int64)
+
+    def with_shifts(self, shifts: Mapping[int, float]) -> "FrameDataset":
+        """The same frames and graphs with other shifts."""
+        samples = [
+            replace(sample, labels=_labels(frame, shifts))
+            for frame, sample in zip(self.frames, self._samples, strict=True)
+        ]
+        return self._with(self.frames, samples, shifts)
+
+    def with_labels(self, labels: Mapping[Quantity, Floats]) -> "FrameDataset":
+        """The same structures and graphs with these labels alone, and no shifts.
+
+        Parameters
+        ----------
+        labels : mapping of Quantity to array
+            As `equisparse.inference.predict.evaluate` gives them.
+        """
+        frames = [
+            replace(frame, labels=_usable(frame.atoms, part))
+            for frame, part in zip(self.frames, by_frame(labels, self.n_atoms), strict=True)
+        ]
+        samples = [replace(sample, labels=frame.labels) for frame, sample in zip(frames, self._samples, strict=True)]
+        return self._with(frames, samples, {})
+
+    def part(self, indices: Sequence[int]) -> "FrameDataset":
+        """The frames of these indices, in this order, with their graphs."""
+        return self._with([self.frames[i] for i in indices], [self._samples[i] for i in indices], self.shifts)
+
+    def bootstrapped(self, seed: int) -> "FrameDataset":
+        """As many frames drawn with replacement."""
+        drawn = np.random.default_rng(seed).integers(len(self), size=len(self))
+        return self.part(np.sort(drawn).tolist())
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self._samples[index]
+
+    def labels(self) -> dict[Quantity, Floats]:
+        """Labels of all frames one after the other; NaN where a frame has none."""
+        return join_labels(self._samples)
+
+    def batches(self, size: int) -> Iterator[list[Sample]]:
+        """All samples in order, `size` at a time."""
+        for first in range(0, len(self), size):
+            yield self._samples[first : first + size]
+
+    def train_loader(self, size: int, *, seed: int, replicas: int = 1, rank: int = 0) -> DataLoader[Sample]:
+        """Shuffled batches, not collated yet; the order depends on the seed and the epoch alone."""
+        sampler: DistributedSampler[Sample] = DistributedSampler(self, replicas, rank, shuffle=True, seed=seed)
+        return DataLoader(self, size, sampler=sampler, collate_fn=list)
+
+    def eval_loader(self, size: int, *, replicas: int = 1, rank: int = 0) -> DataLoader[Sample]:
+        """Batches in order, not collated yet; every process sees its own share."""
+        return DataLoader(self, size, sampler=list(range(rank, len(self), replicas)), collate_fn=list)
+
+    @classmethod
+    def _with(
+        cls, frames: Sequence[LabelledFrame], samples: Sequence[Sample], shifts: Mapping[int, float]
+    ) -> "FrameDataset":
+        """A data set of samples that exist already."""
+        made = object.__new__(cls)
+        made.frames, made.shifts, made._samples = list(frames), dict(shifts), list(samples)
+        return made
+
+
+def reference_energy(atoms: Atoms, shifts: Mapping[int, float]) -> float:
+    """Sum of the shifts over the atoms, eV, in float64."""
+    numbers, counts = np.unique(atoms.numbers, return_counts=True)
+    return float(sum(shifts.get(int(z), 0.0) * int(n) for z, n in zip(numbers, counts, strict=True)))
+
+
+def collate(backbone: Predictor, samples: Sequence[Sample]) -> Batch:
+    """Graphs on the CPU, as a backbone takes them, and labels on its device, in its precision."""
+    labels = {
+        quantity: torch.from_numpy(values).to(backbone.dtype).to(backbone.device)
+        for quantity, values in join_labels(samples).items()
+    }
+    n_atoms = torch.tensor([sample.n_atoms for sample in samples], device=backbone.device)
+    return Batch(backbone.collate([sample.graph for sample in samples]), labels, n_atoms)
+
+
+def join_labels(frames: Sequence[LabelledFrame | Sample]) -> dict[Quantity, Floats]:
+    """Labels of some frames one after the other, for every quantity that one of them has; NaN for the others."""
+    present = {quantity for frame in frames for quantity in frame.labels}
+    return {quantity: _joined(quantity, frames) for quantity in all_quantities() if quantity in present}
+
+
+def count_labels(samples: Iterable[Sample]) -> dict[Quantity, int]:
+    """Number of finite label components of some frames, by quantity."""
+    counts: dict[Quantity, int] = {}
+    for sample in samples:
+        for quantity, label in sample.labels.items():
+            counts[quantity] = counts.get(quantity, 0) + int(np.isfinite(label).sum())
+    return counts
+
+
+def by_frame(values: Mapping[Quantity, Floats], n_atoms: NDArray[np.int64]) -> list[dict[Quantity, Floats]]:
+    r"""Values of all frames, frame by frame.
+
+    Parameters
+    ----------
+    values : mapping of Quantity to array, shape (n_frames, \...) or (n_all_atoms, \...)
+    n_atoms : array of int, shape (n_frames,)
+    """
+    ends = np.cumsum(n_atoms)[:-1]
+    parts: dict[Quantity, Sequence[Floats]] = {
+        quantity: np.split(array, ends) if quantity.per == "atom" else list(array) for quantity, array in values.items()
+    }
+    return [{quantity: np.asarray(part[frame]) for quantity, part in parts.items()} for frame in range(len(n_atoms))]
+
+
+def _labels(frame: LabelledFrame, shifts: Mapping[int, float]) -> dict[Quantity, Floats]:
+    """Labels to learn from, the energy less the shifts."""
+    labels = _usable(frame.atoms, frame.labels)
+    if ENERGY in labels:
+        labels[ENERGY] = np.asarray(labels[ENERGY] - reference_energy(frame.atoms, shifts))
+    return labels
+
+
+def _usable(atoms: Atoms, labels: Mapping[Quantity, Floats]) -> dict[Quantity, Floats]:
+    """Labels as float64 arrays, without the stress of a frame that has none."""
+    there = has_stress(atoms)
+    return {
+        quantity: np.asarray(label, dtype=np.float64)
+        for quantity, label in labels.items()
+        if there or quantity != STRESS
+    }
+
+
+def _joined(quantity: Quantity, frames: Sequence[LabelledFrame | Sample]) -> Floats:
+    r"""Labels of one quantity, shape (n_frames, ...) or (n_atoms, ...)."""
+    parts = []
+    for frame in frames:
+        shape = quantity.shape if quantity.per == "frame" else (frame.n_atoms, *quantity.shape)
+        parts.append(frame.labels.get(quantity, np.full(shape, np.nan)))
+    return np.concatenate(parts) if quantity.per == "atom" else np.stack(parts)
