@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from names import present_names
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
+from page_text import ACCURACY, BANK, COST, HEAD, PHYSICS, ROBUSTNESS, SEARCH, SPIN_ORDERS, TABLE, TABLES
 from pivot import list_lines, pivot_lines
 from rows import rows_of
 from search import STUDIES, storage_of
@@ -18,136 +20,9 @@ from size_figure import draw_sizes
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 FIGURES = PAGE.parent / "figures"
-HEAD = """# Benchmarks
-
-Written by `python benchmarks/render.py` from `benchmarks/results/*.jsonl`; each line there names its command's options,
-seed, versions and machine. Errors are mean absolute errors on all test frames of the set, with the standard deviation
-over seeds where several were run; in bold what no method with as many seeds beats over the seeds both have. Energies of
-a molecule are those of an atom times its atoms: 9 (ethanol), 21 (aspirin), 15 (toluene, acetylacetone). "Changed" and
-"stored" are counted over all parameters of the base (7net-0: 842,623; mace-small.model is that of
-`benchmarks/pretrain_mace.py`).
-"""
-TABLE = """
-## {title}
-
-`python benchmarks/tables.py {table} --sets build/sets` (`--list` names the cells that are missing).
-{text}
-
-"""
-TABLES = {
-    "molecules": (
-        "Molecules",
-        "mae",
-        "rMD17, 100 training frames unless named, 50 for validation, 1000 for the test; 300 steps of\n"
-        "batch 10, no anchor. "
-        "Force (meV/A) / energy (meV/atom), mean absolute errors.",
-    ),
-    "acac": (
-        "Acetylacetone",
-        "rmse",
-        "Trained on 300 K, 300 steps of batch 10, no anchor. Force (meV/A) / energy (meV/atom), RMSE as published.",
-    ),
-    "crystals": (
-        "Crystals",
-        "mae",
-        "Mo 300 steps of batch 2, HfO2 and Cu 100; all frames (Mo 174, HfO2 732, Cu 214): 500 steps of batch 8.\n"
-        "No anchor. Learning rates are the defaults, 0.03 for `lowrank` and `elora 16`; `sparse` and `elora` train\n"
-        "the radial networks, too, as `full` does; the others have the default tensors. "
-        "Force (meV/A) / energy (meV/atom) / stress (GPa), mean absolute errors.",
-    ),
-    "ablation": (
-        "Ablation",
-        None,
-        "Method `sparse` on ethanol, no anchor. Force (meV/A) / energy (meV/atom), mean absolute errors.",
-    ),
-    "sizes": (
-        "Error against size",
-        None,
-        "![Force error against size](figures/sizes.png)\n\n"
-        "Ethanol, no anchor. Force (meV/A) / energy (meV/atom), mean absolute errors.",
-    ),
-}
-"""Table of `tables.py` -> title, kind of errors or None for a line a cell, what is in it."""
-ACCURACY = """
-## All cells
-
-`python benchmarks/accuracy.py --folder FOLDER --name NAME ...`; rMD17 with 100 training, 50 validation and 1000 test
-frames, batch 10, method defaults unless named.
-
-| set | base | method | steps | seed | lr | changed | stored values | adapter bytes | F meV/A | E meV/atom |
-|---|---|---|---|---|---|---|---|---|---|---|
-"""
 ENOUGH_TRIALS = 3
 DRIFTS = ("energy_mev_per_atom", "force_mev_per_ang")
-COST = """
-## Cost
-
-`python benchmarks/cost.py --frames FILE --name NAME`; medians of ratios within interleaved rounds; peak memory
-of a process of its own per variant, of a GPU that of its allocator. `-fast` is the base's faster form, which `finetune`
-uses; `full-cueq`, `full-flash` and `full-oeq` are SevenNet's accelerators cuEquivariance, FlashTP and OpenEquivariance.
-
-| set | base | batch | machine | type | variant | step / full step | peak memory / full |
-|---|---|---|---|---|---|---|---|
-"""
-BANK = """
-## Several adapters on one base
-
-`python benchmarks/ensemble.py --frames FILE --name NAME`; medians over interleaved rounds, with quartiles of ratios, on
-the CPU. A switch goes from one adapter of a bank to another; `applied` is the way without a bank. The ensemble is
-the ASE calculator of all members, with the spread, on one frame; the single model is that of one merged adapter.
-
-| set | base | changed | threads | switch, ms | switch / applied | members | one model, ms | ensemble / one model |
-|---|---|---|---|---|---|---|---|---|
-"""
-PHYSICS = """
-## Which orders change
-
-`python benchmarks/physics.py RUN --metal M --name NAME`: the share of the relative change of layer outputs that falls
-on l > 0, for the metal's atoms and for oxygen's, one-sided p-value of the difference against flipped signs; and the
-share of the changed weights with an element axis that belong to elements absent from the data.
-
-| run | steps | F before, after (meV/A) | l > 0, metal | l > 0, O | difference | p | on absent elements |
-|---|---|---|---|---|---|---|---|
-"""
-ROBUSTNESS = """
-## Robustness
-
-`python benchmarks/robustness.py --sets build/sets`: `sparse` is as `finetune` does it, with its anchor; the other
-methods have none. `over-trained` is all parameters at twenty times their learning rate, `fast` what an earlier version
-did (rank 128, learning rate 0.05); frames of Cu and HfO2 were drawn by an earlier `sets.py`. F is the error on 100
-test frames; drift is the median (90th percentile) over the probe structures; holes (squeezed: under compression) are
-scans in which the model falls deeper than its base; MD: runs that ended whole; see [robustness](robustness.md).
-
-| set | method | lr | steps | F, meV/A | E drift, meV/atom | F drift, meV/A | dimer holes | squeezed | MD | verdict |
-|---|---|---|---|---|---|---|---|---|---|---|
-"""
-SPIN_ORDERS = """
-## Magnetic orders
-
-`python benchmarks/spin_orders.py run`: TM-O-Spin (`demo-spin`), held-out geometries; means over seeds. Order energies
-(gap) are those of the antiferromagnet minus those of the ferromagnet of one geometry; `ranked`: how many have the right
-order lower. `validation` is the loss on the validation frames, by which the epoch was chosen; `lengths` are of moments.
-`lr x` multiplies the default learning rate. CHGNet is as published, and knows lengths of moments alone
-(`benchmarks/chgnet_moments.py`); see [magnetism](magnetism.md).
-
-![Predicted moments and order energies](figures/spin_orders.png)
-
-| method | seeds | changed | validation | E, meV/atom | F, meV/A | moments, muB | lengths | gap, meV/atom | ranked |
-|---|---|---|---|---|---|---|---|---|---|
-"""
 SPIN_SET = "demo-spin"
-SEARCH = """
-## Searches
-
-`python benchmarks/search.py --folder FOLDER --name NAME --method METHOD ...`: the best trial of every study on
-validation frames, and the least loss at the default learning rate. The tables of molecules keep 0.05 for `sparse` and
-`elora`, which lies between their two best trials, and for `lowrank`, and the default for `full`; those of crystals have
-0.03 for `lowrank` and for `elora` of rank 16, whose best trial on molybdenum is at 0.04, and the defaults for the rest.
-Studies with fewer than three finished trials are left out.
-
-| study (set, base, method, steps) | trials | loss at the default lr | least loss | lr there | options there |
-|---|---|---|---|---|---|
-"""
 
 
 def accuracy_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
@@ -316,7 +191,7 @@ def main() -> None:
         (PHYSICS, physics),
         (ACCURACY, accuracy),
     )
-    filled = [(head, found) for head, lines in parts if (found := list(lines))]
+    filled = [(head, found) for head, lines in parts if (found := list(map(present_names, lines)))]
     PAGE.write_text(HEAD + "".join(f"{head}{chr(10).join(lines)}\n" for head, lines in filled))
 
 

@@ -5,6 +5,7 @@ from statistics import fmean
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
+from names import present_names
 from pivot import rows_of_cell
 from tables import TABLES
 
@@ -44,5 +45,4 @@ def draw_sizes(out: Path) -> None:
 
 def family_of(label: str) -> str:
     """Method of a label, whatever its size."""
-    word = label.split()[0]
-    return "sparse, a part" if word == "sparse" and "%" in label else word
+    return present_names(label).split()[0]

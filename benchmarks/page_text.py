@@ -1,0 +1,202 @@
+"""Text of docs/benchmarks.md around its tables."""
+
+HEAD = """# Benchmarks
+
+This page is for users who want to compare the accuracy and cost of the methods, and for developers who want
+to repeat a measurement. [Choosing a method](choosing.md) draws the conclusions. `python benchmarks/render.py`
+writes this page from `benchmarks/results/*.jsonl`; each line of these files names the options of its command,
+the seed, the versions and the machine.
+
+How to read the tables:
+
+* Errors are mean absolute errors on all test frames of the set, unless stated otherwise.
+* "19.0 ± 0.2" is the mean and standard deviation over seeds. A number without ± is from one seed.
+* A number in bold is not beaten by any method with at least as many seeds. Two methods are compared over the
+  seeds that both have.
+* Energies of molecules are per atom. Multiply by the number of atoms for the total energy: 9 (ethanol), 21
+  (aspirin), 15 (toluene, acetylacetone).
+* "Changed" and "stored values" are counted relative to all parameters of the base (7net-0: 842,623).
+* The base is 7net-0 where no other is named. mace-small.model is made by `benchmarks/pretrain_mace.py`.
+
+Names in the tables:
+
+| name | meaning |
+|---|---|
+| soft_threshold, soft_threshold H | method `soft_threshold` in regime L (default) and in regime H |
+| sparse 3 % | method `sparse` with `--changed 0.03` |
+| lowrank 170 KB | method `lowrank` with `--budget 170KB` |
+| elora, elora 16 | method `elora` of rank 64 (default) and of rank 16 |
+| upstream | fine-tuning with SevenNet's own trainer and its preset (`benchmarks/upstream.py`) |
+| zero-shot | the base without fine-tuning, with refitted reference energies |
+"""
+TABLE = """
+## {title}
+
+{text}
+
+Command: `python benchmarks/tables.py {table} --sets build/sets`. With `--list` it names the missing cells and
+runs nothing.
+
+"""
+MOLECULE_ERRORS = "Entries are force error (meV/Å) / energy error (meV/atom)."
+TABLES = {
+    "molecules": (
+        "Molecules",
+        "mae",
+        "Setup: rMD17, 100 training frames unless named, 50 for validation, 1000 for the test; 300 steps of batch\n"
+        f"size 10, no anchor. {MOLECULE_ERRORS}",
+    ),
+    "acac": (
+        "Acetylacetone",
+        "rmse",
+        "Setup: trained on frames at 300 K, 300 steps of batch size 10, no anchor. The rows are the tests: 300 K,\n"
+        f"600 K, a dihedral scan and a proton transfer (h_transfer). {MOLECULE_ERRORS}\n"
+        "They are root mean square errors, as in the publication of the set.",
+    ),
+    "crystals": (
+        "Crystals",
+        "mae",
+        "Setup: no anchor. Entries are force error (meV/Å) / energy error (meV/atom) / stress error (GPa).\n\n"
+        "| frames | steps | batch size |\n"
+        "|---|---|---|\n"
+        "| 20, 50 or 100 of Mo | 300 | 2 |\n"
+        "| 20 or 50 of HfO2 and Cu | 100 | 2 |\n"
+        "| all (Mo 174, HfO2 732, Cu 214) | 500 | 8 |\n\n"
+        "Learning rates are the defaults, except 0.03 for `lowrank` and `elora 16`. `soft_threshold` and `elora`\n"
+        "train the radial networks as well (`--targets all`), as `full` does. The other methods change their default\n"
+        "tensors.",
+    ),
+    "ablation": (
+        "Ablation",
+        None,
+        "Which part of the default method matters? Setup: method `soft_threshold` on ethanol, no anchor. Each row\n"
+        f"changes the named options. {MOLECULE_ERRORS}",
+    ),
+    "sizes": (
+        "Error against file size",
+        None,
+        f"![Force error against size](figures/sizes.png)\n\nSetup: ethanol, no anchor. {MOLECULE_ERRORS}",
+    ),
+}
+"""Table of `tables.py` -> title, kind of errors or None for one line per cell, setup."""
+ACCURACY = """
+## All cells
+
+Every run behind the tables of molecules, acetylacetone, crystals, ablation and file size. Setup unless named:
+rMD17 with 100 training, 50 validation and 1000 test frames, batch size 10, defaults of the method.
+
+Command: `python benchmarks/accuracy.py --folder FOLDER --name NAME ...`
+
+| set | base | method | steps | seed | rate | changed | stored values | adapter bytes | F (meV/Å) | E (meV/atom) |
+|---|---|---|---|---|---|---|---|---|---|---|
+"""
+COST = """
+## Cost
+
+How long does a training step take, and how much memory does it need, relative to a step of the unmodified
+base with all parameters trained (`full`)? Times are medians (quartiles) of ratios within interleaved rounds.
+Memory is the peak of a separate process for each variant; on a GPU it is the peak of the allocator.
+
+| variant | meaning |
+|---|---|
+| name of a method | that method on the unmodified base |
+| sparse | method `sparse`, with `--changed` |
+| two-pass | `soft_threshold` as two passes through each Linear, one with W and one with dW |
+| -fast | with the faster form of the base, which `finetune` uses |
+| full-cueq, full-flash, full-oeq | all parameters, with SevenNet's accelerators |
+| cueq, flash, oeq | cuEquivariance, FlashTP, OpenEquivariance |
+| merged inference / base inference | time of a prediction with the merged checkpoint, relative to the base |
+
+Command: `python benchmarks/cost.py --frames FILE --name NAME`
+
+| set | base | batch | machine | precision | variant | step / full step | peak memory / full |
+|---|---|---|---|---|---|---|---|
+"""
+BANK = """
+## Several adapters on one base
+
+How long does it take to switch between adapters, and to evaluate an ensemble? Values are medians over
+interleaved rounds on a CPU, with quartiles for ratios. A switch goes from one adapter of a bank to another;
+`applied` is the same change without a bank. The ensemble is the ASE calculator of all members, with the
+spread, on one frame. The single model is that of one merged adapter.
+
+Command: `python benchmarks/ensemble.py --frames FILE --name NAME`
+
+| set | base | changed | threads | switch (ms) | switch / applied | members | one model (ms) | ensemble / one model |
+|---|---|---|---|---|---|---|---|---|
+"""
+PHYSICS = """
+## Which degrees l change
+
+Which part of the change of the layer outputs is in features with l > 0? The columns "l > 0" give this share
+for the metal's atoms and for oxygen's. p is the one-sided p-value of their difference against flipped signs.
+The last column is the share of the changed weights with an element axis that belong to elements absent from
+the data. [Reading a run](report.md) discusses the result.
+
+Command: `python benchmarks/physics.py RUN --metal M --name NAME`
+
+| run | steps | F before, after (meV/Å) | l > 0, metal | l > 0, O | difference | p | on absent elements |
+|---|---|---|---|---|---|---|---|
+"""
+ROBUSTNESS = """
+## Robustness
+
+What does a fine-tuned model forget, and is it stable? [Robustness](robustness.md) explains the tests. Setup:
+`soft_threshold` is trained as `finetune` does it, with its anchor; the other methods have no anchor. The
+frames of Cu and HfO2 were drawn by an earlier version of `sets.py`.
+
+| name | meaning |
+|---|---|
+| over-trained | all parameters at twenty times their learning rate |
+| fast | settings of an earlier version: rank 128, learning rate 0.05 |
+| F | force error on 100 test frames |
+| drift | median (90th percentile) over the probe structures |
+| dimers, compression | scans with a hole, in which the model falls deeper than its base / all scans |
+| MD | runs that reached their end / all runs |
+
+Command: `python benchmarks/robustness.py --sets build/sets`
+
+| set | method | rate | steps | F (meV/Å) | E drift (meV/atom) | F drift (meV/Å) | dimers | compression | MD | verdict |
+|---|---|---|---|---|---|---|---|---|---|---|
+"""
+SPIN_ORDERS = """
+## Magnetic orders
+
+How accurate are moments and energies of magnetic orders? Setup: TM-O-Spin (`demo-spin`), held-out geometries,
+means over seeds. [Magnetism](magnetism.md) describes the set and the results.
+
+| name | meaning |
+|---|---|
+| loss | loss on the validation frames, by which the epoch was chosen |
+| lengths | error of the lengths of the moments |
+| gap | error of the energy of the antiferromagnet minus that of the ferromagnet of one geometry |
+| ranked | part of the pairs whose lower order is predicted correctly |
+| lr x 0.5 | half the default learning rate |
+| CHGNet | as published; it predicts lengths of moments only (`benchmarks/chgnet_moments.py`) |
+
+Command: `python benchmarks/spin_orders.py run`
+
+![Predicted moments and order energies](figures/spin_orders.png)
+
+| method | seeds | changed | loss | E (meV/atom) | F (meV/Å) | moments (μB) | lengths (μB) | gap (meV/atom) | ranked |
+|---|---|---|---|---|---|---|---|---|---|
+"""
+SEARCH = """
+## Searches
+
+Which learning rates and options are best on validation frames? Each row is one study with Optuna: its best
+trial, and the smallest loss at the default learning rate. Studies with fewer than three finished trials are
+left out.
+
+The tables above use these learning rates:
+
+| table | `soft_threshold` | `elora` | `elora 16` | `lowrank` | `full` |
+|---|---|---|---|---|---|
+| molecules | 0.05, between the two best trials | 0.05, between the two best trials | 0.05 | 0.05 | default |
+| crystals | default | default | 0.03; the best trial on molybdenum is at 0.04 | 0.03 | default |
+
+Command: `python benchmarks/search.py --folder FOLDER --name NAME --method METHOD ...`
+
+| study (set, base, method, steps) | trials | loss at the default rate | smallest loss | its rate | its options |
+|---|---|---|---|---|---|
+"""
