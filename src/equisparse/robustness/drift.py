@@ -1,8 +1,8 @@
 """Drift: how far a model moved from its base on structures outside of its training data.
 
 Energies are compared without the shifts of the reference energies, which are stored outside of the model. The distance
-of a structure from the training data is the fraction of its atoms whose element is not in the data. A fingerprint of the
-geometry would not do: it cannot be compared across compositions, and the elements decide which weights were trained.
+of a structure from the training data is the fraction of its atoms whose element is not in the data. A fingerprint of
+the geometry would not do: it cannot be compared across compositions, and elements decide which weights were trained.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -1,7 +1,7 @@
-"""Short molecular dynamics: test whether a structure stays whole and whether energy is conserved.
+"""Short molecular dynamics, to see whether a model holds a structure together and conserves energy.
 
-A run is NVT (Langevin) from a structure, then NVE (velocity Verlet) from its end, so that the energy drift is that of a
-thermalised state. A run ends at the first failure, and the frame of the failure is kept.
+A run is NVT (Langevin) from a structure, then NVE (velocity Verlet) from its end, so that the energy drift is that of
+a thermalised state. A run ends at the first failure, and the frame of the failure is kept.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,8 +1,8 @@
 """Scans of short distances: dimers of all element pairs and compressed structures, of a model against its base.
 
-A curve runs from large to small distances. Its well is the lowest point of its outer part; from there inwards the energy
-has to rise. A fall is the largest drop of the energy on that way. A model has a hole where it falls clearly deeper than
-its base.
+A curve runs from large to small distances. Its well is the lowest point of its outer part; from there inwards the
+energy has to rise. A fall is the largest drop of the energy on that way. A model has a hole where it falls clearly
+deeper than its base.
 """
 
 from collections.abc import Iterator, Sequence

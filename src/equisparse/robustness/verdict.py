@@ -10,9 +10,9 @@ from equisparse.robustness.scans import ScanRow
 Level = Literal["pass", "warn", "fail"]
 
 ENERGY_DRIFT = (30.0, 300.0)
-"""Median drift on the probe structures, meV/atom, from which on the verdict is warn, and fail. A foundation model differs
-from its own theory by about 30 meV/atom, so a smaller drift is within the error of the base. At ten times that, the
-knowledge of the base is lost."""
+"""Median drift on the probe structures, meV/atom, from which on the verdict is warn, and fail. A foundation model
+differs from its own theory by about 30 meV/atom, so a smaller drift is within the error of the base. At ten times that,
+the knowledge of the base is lost."""
 FORCE_DRIFT = (50.0, 200.0)
 """The same for mean absolute force differences, meV/Angstrom. Half of the probe structures have forces below 260: a
 prediction that is off by that much means nothing."""
