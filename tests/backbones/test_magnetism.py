@@ -16,7 +16,8 @@ from equisparse.backbones.registry import load_backbone
 from equisparse.errors import AdapterError, BackboneError, InputError
 from equisparse.magnetism.layer import SpinLayer
 from equisparse.magnetism.model import SpinModel, new_layer, spins_of
-from equisparse.magnetism.options import SHARE, SpinOptions
+from equisparse.magnetism.options import SpinOptions
+from equisparse.magnetism.width import SHARE
 from equisparse.methods.sparse import Sparse
 from equisparse.quantities import MAGNETIC_FORCES
 from equisparse.testing import backbones as backbone_laws
@@ -201,7 +202,7 @@ class TestModel:
         backbone = load("7net-0", dtype="float64")
         with pytest.raises(InputError, match="does not fit"):
             SpinModel(backbone, SpinLayer(SpinOptions(64, 5.0)))
-        with pytest.raises(BackboneError, match="does not give its final features"):
+        with pytest.raises(BackboneError, match="does not expose its final features"):
             AbstractBackbone.final_scalars.fget(backbone)
 
     def test_numbers_are_along_z(self):

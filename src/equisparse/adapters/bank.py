@@ -12,7 +12,8 @@ from torch.utils.hooks import RemovableHandle
 from equisparse.adapters.adapter import Adapter
 from equisparse.adapters.gates import place_gates, remove_gates
 from equisparse.adapters.owners import owner_of
-from equisparse.backbones.base import AbstractBackbone, fingerprint
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.identity import fingerprint
 from equisparse.blocks import GATE
 from equisparse.errors import InputError, StateError
 from equisparse.methods.base import AbstractGate

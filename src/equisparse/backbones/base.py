@@ -1,11 +1,7 @@
-"""What a backbone is: one thin adapter between an upstream package and this one."""
+"""Backbone: the thin adapter between an upstream package and this one."""
 
-import hashlib
-import os
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -14,41 +10,17 @@ import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils import parametrize
 
+from equisparse.backbones.identity import BaseId, fingerprint
 from equisparse.backbones.prediction import EnergyTerm, Prediction
 from equisparse.blocks import GATE, Layout
 from equisparse.errors import BackboneError, StateError
 
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
-"""Precisions by name."""
-
-
-@dataclass(frozen=True)
-class BaseId:
-    """Which base model an adapter belongs to.
-
-    Parameters
-    ----------
-    backbone : str
-        Name in `equisparse.backbones.registry`.
-    source : str
-        Model name, or file name without its folder, as the user gave it.
-    sha256 : str
-        Of the parameters, in the precision they were stored in; see `fingerprint`.
-    version : str
-        Of the upstream package.
-    """
-
-    backbone: str
-    source: str
-    sha256: str
-    version: str
-
 
 class Predictor(Protocol):
-    """What predicts frames: a backbone, or one with something on top."""
+    """Model that predicts frames: a backbone, or one with a spin layer on top."""
 
     identity: BaseId
     dtype: torch.dtype
@@ -57,13 +29,13 @@ class Predictor(Protocol):
     """Whether the sign of all moments of a frame is arbitrary; see `equisparse.inference.errors.nearest_sign`."""
 
     def graph(self, atoms: Atoms) -> Any:
-        """One frame, ready to be collated many times."""
+        """Graph of one frame, to be collated many times."""
 
     def collate(self, graphs: Sequence[Any]) -> Any:
-        """One batch, on the CPU."""
+        """Batch of several graphs, on the CPU."""
 
     def predict(self, batch: Any, *, training: bool = False) -> Prediction:
-        """Predictions of a fresh batch, which is used up."""
+        """Predictions for a batch, which cannot be used again."""
 
 
 class AbstractBackbone(ABC):
@@ -78,8 +50,8 @@ class AbstractBackbone(ABC):
         Atomic numbers that the model knows.
     cutoff : float
         Largest distance of neighbours, Angstrom.
-    dtype, device
-        Of the model.
+    dtype : torch.dtype
+    device : torch.device
     modality : str or None
         The chosen task of a multi-task model.
     source : str or None
@@ -106,7 +78,7 @@ class AbstractBackbone(ABC):
     @classmethod
     @abstractmethod
     def locate(cls, source: str) -> Path:
-        """The file of a model, found or downloaded by the upstream; nothing of it is opened.
+        """File of a model, found or downloaded by the upstream; it is not opened.
 
         Raises
         ------
@@ -119,7 +91,16 @@ class AbstractBackbone(ABC):
     def load(
         cls, source: str, *, device: str = "cpu", dtype: str = "float32", modality: str | None = None
     ) -> "AbstractBackbone":
-        """Load a model by name or file, through the upstream's own loader.
+        """Load a model through the upstream's own loader.
+
+        Parameters
+        ----------
+        source : str
+            Name or file.
+        device, dtype : str
+            As in `equisparse.backbones.registry.load_backbone`.
+        modality : str, optional
+            Task of a multi-task model.
 
         Raises
         ------
@@ -129,51 +110,58 @@ class AbstractBackbone(ABC):
 
     @abstractmethod
     def layout(self) -> Layout:
-        """All tensors of path weights, tiled by blocks."""
+        """Layout of all tensors of path weights."""
 
     @abstractmethod
     def graph(self, atoms: Atoms) -> Any:
-        """Neighbour graph of one frame, built by the upstream, to be kept and collated many times."""
+        """Neighbour graph of one frame, built by the upstream, to be collated many times."""
 
     @abstractmethod
     def collate(self, graphs: Sequence[Any]) -> Any:
-        """One batch, on the CPU; the graphs are not changed by what happens to it."""
+        """Batch of several graphs, on the CPU; whatever happens to it leaves the graphs as they are."""
 
     @abstractmethod
     def predict(self, batch: Any, *, training: bool = False) -> Prediction:
-        """Energies, forces and stresses of a fresh batch.
+        """Energies, forces and stresses of a batch.
 
         Parameters
         ----------
         batch
-            From `collate`; used up by the call.
+            From `collate`; it cannot be used again.
         training : bool
-            Whether gradients with respect to the weights will be asked for.
+            Whether the predictions will be differentiated with respect to the weights.
         """
 
     @property
     def final_scalars(self) -> int:
-        """Number of invariant channels that the last layer has for each atom.
+        """Number of invariant channels per atom in the last layer.
 
         Raises
         ------
         BackboneError
-            If this backbone does not give them away.
+            If this backbone does not expose them.
         """
         raise BackboneError(
-            f"The backbone {self.name} does not give its final features away.",
+            f"The backbone {self.name} does not expose its final features.",
             given=f"--spin with {self.identity.source}",
-            expected="a backbone that a spin layer can sit on: sevennet, mace or nequip",
-            next_step="take another base, or leave --spin out",
+            expected="a backbone that supports a spin layer: sevennet, mace or nequip",
+            next_step="choose another base, or omit --spin",
         )
 
     def predict_with(self, batch: Any, term: EnergyTerm, *, training: bool = False) -> Prediction:
-        """As `predict`, of the model's energy plus a term in its final features; one derivative for both.
+        """Predict with an energy term added to the model's energy, at the cost of one derivative.
+
+        Parameters
+        ----------
+        batch, training
+            As in `predict`.
+        term : EnergyTerm
+            Function of the final features.
 
         Raises
         ------
         BackboneError
-            If this backbone does not give its final features away.
+            If this backbone does not expose its final features.
         """
         raise BackboneError(f"The backbone {self.name} has no final features; {self.final_scalars} are needed.")
 
@@ -183,17 +171,23 @@ class AbstractBackbone(ABC):
         Parameters
         ----------
         frames : sequence of Atoms
-            A few small ones, on which a self-check compares both forms in float64.
+            A few small frames, on which a self-check compares both forms in float64.
 
         Returns
         -------
         bool
-            Whether it was done. It is not where there is no faster form, or any doubt that it is equal.
+            Whether the model was replaced; not where there is no faster form, or the self-check fails.
         """
         return False
 
     def check_untouched(self) -> None:
-        """Raise StateError unless the parameters of the model are, bit for bit, those that were loaded."""
+        """Check that the parameters of the model are, bit for bit, those that were loaded.
+
+        Raises
+        ------
+        StateError
+            If they are not.
+        """
         if fingerprint(dict(self.model.named_parameters())) != self.loaded:
             raise StateError(
                 "The base in memory is not as it was loaded.",
@@ -206,16 +200,16 @@ class AbstractBackbone(ABC):
     @property
     @abstractmethod
     def native_bytes(self) -> int:
-        """Size of the base's own checkpoint file."""
+        """Size of the base's own checkpoint file, bytes."""
 
     @property
     @abstractmethod
     def reference_slots(self) -> Mapping[int, int]:
-        """Atomic number -> number of the reference energy it uses; elements may share one."""
+        """Atomic number -> index of the reference energy that it uses; elements may share one."""
 
     @property
     def element_order(self) -> tuple[int, ...] | None:
-        """Atomic numbers in the order in which tensors with an element axis have them; None if that is not known."""
+        """Atomic numbers in the order of the element axis of tensors that have one; None if unknown."""
         return None
 
     @abstractmethod
@@ -225,7 +219,7 @@ class AbstractBackbone(ABC):
         Parameters
         ----------
         path : Path
-            Target; replaced at once, never left half-written.
+            Target; replaced in one step, never left half-written.
         shifts : mapping of int to float
             Atomic number -> eV, added to the model's reference energy of that element.
 
@@ -241,98 +235,32 @@ class AbstractBackbone(ABC):
 
     @abstractmethod
     def deployment_notes(self, path: Path) -> str:
-        """How to run a native checkpoint elsewhere (LAMMPS ...), as lines of text."""
-
-
-def fingerprint(parameters: Mapping[str, Tensor]) -> str:
-    """SHA-256 over the names, shapes, types and bytes of parameters, in the order of their names."""
-    digest = hashlib.sha256()
-    for name in sorted(parameters):
-        tensor = parameters[name].detach().cpu().contiguous()
-        digest.update(f"{name}|{tuple(tensor.shape)}|{tensor.dtype}|".encode())
-        digest.update(tensor.numpy().tobytes())
-    return digest.hexdigest()
-
-
-def resolve_device(device: str) -> torch.device:
-    """Torch device of a name; ``"auto"`` is CUDA where there is one, each process of a node its own.
-
-    Raises
-    ------
-    BackboneError
-        If the device is not there.
-    """
-    if device == "auto":
-        local = int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0")))
-        return torch.device("cuda", local) if torch.cuda.is_available() else torch.device("cpu")
-    try:
-        resolved = torch.device(device)
-    except RuntimeError as error:
-        raise BackboneError(
-            "This device has no meaning.", given=device, expected="auto, cpu, cuda or cuda:N"
-        ) from error
-    if resolved.type == "cuda" and not torch.cuda.is_available():
-        raise BackboneError("There is no CUDA device here.", given=device, next_step="use `--device cpu` or `auto`")
-    return resolved
-
-
-@contextmanager
-def told(message: str, *, given: str, expected: str = "", next_step: str = "") -> Iterator[None]:
-    """Whatever an upstream raises within the block becomes a BackboneError with these words; ours pass through."""
-    try:
-        yield
-    except BackboneError:
-        raise
-    except Exception as error:  # loaders raise whatever pickle, requests, the file system or their own code raise
-        first_line = next(iter(str(error).splitlines()), "no message")
-        cause = f"{type(error).__name__}: {first_line}"
-        raise BackboneError(message, given=given, expected=expected, cause=cause, next_step=next_step) from error
+        """Lines of text that say how to use a native checkpoint elsewhere (ASE, LAMMPS ...)."""
 
 
 def check_detached(model: nn.Module, upstream: str) -> None:
-    """Raise StateError if a method is attached to `model`, whose native file would then not be the upstream's."""
+    """Check that no method is attached to `model`: its checkpoint would not be one of the upstream.
+
+    Raises
+    ------
+    StateError
+        If a method is attached.
+    """
     if any(parametrize.is_parametrized(module) or hasattr(module, GATE) for module in model.modules()):
-        raise StateError(f"A method is attached: the native file would not be {upstream}'s.", next_step="detach first")
+        raise StateError(
+            f"A method is attached to the model: its checkpoint would not be a {upstream} file.",
+            next_step="detach the method first",
+        )
 
 
-def checked_modality(modalities: Collection[str], modality: str | None, source: str) -> str | None:
-    """The chosen task of a multi-task model; None for a model of one task, which has no names for it.
+def check_elements(backbone: AbstractBackbone, frames: Sequence[Atoms]) -> None:
+    """Check that the base knows all elements of some frames.
 
     Raises
     ------
     BackboneError
-        If a choice is needed and not given, or given and not needed; the message lists those there are.
+        If it does not; the message lists the missing elements.
     """
-    if not modalities:
-        if modality is not None:
-            raise BackboneError(f"{source} has no modalities.", given=modality, next_step="leave --modality out")
-        return None
-    if modality not in modalities:
-        raise BackboneError(
-            f"{source} has several modalities and one has to be chosen.",
-            given=modality or "none",
-            expected=" or ".join(modalities),
-            next_step="add --modality NAME: the level of theory closest to that of your data",
-        )
-    return modality
-
-
-def stress_matrix(rows: Tensor, order: Sequence[int]) -> Tensor:
-    """Matrices, shape (n, 3, 3), of six-component stresses, shape (n, 6).
-
-    Parameters
-    ----------
-    rows : Tensor
-        Any unit.
-    order : sequence of six int
-        Column that holds xx, yy, zz, yz, xz, xy.
-    """
-    xx, yy, zz, yz, xz, xy = order
-    return rows[:, [xx, xy, xz, xy, yy, yz, xz, yz, zz]].reshape(-1, 3, 3)
-
-
-def check_elements(backbone: AbstractBackbone, frames: Sequence[Atoms]) -> None:
-    """Raise BackboneError if a frame has an element that the base lacks."""
     present: NDArray[np.int64] = np.unique(np.concatenate([atoms.numbers for atoms in frames]))
     missing = sorted(set(present.tolist()) - backbone.elements)
     if missing:
@@ -341,6 +269,6 @@ def check_elements(backbone: AbstractBackbone, frames: Sequence[Atoms]) -> None:
         raise BackboneError(
             "The base model does not know all elements of the data.",
             given=", ".join(chemical_symbols[z] for z in missing),
-            expected=f"elements that {backbone.identity.source} was trained on ({len(backbone.elements)} of them)",
-            next_step="choose a base that knows them; a fine-tune cannot add an element",
+            expected=f"the {len(backbone.elements)} elements that {backbone.identity.source} was trained on",
+            next_step="choose a base that knows them; fine-tuning cannot add an element",
         )

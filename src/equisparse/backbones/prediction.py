@@ -49,13 +49,13 @@ class AddedEnergy:
     Parameters
     ----------
     energy : Tensor, shape (n_frames,), eV
-    turning : Tensor of bool, shape (n_frames,), or None
-        Frames whose energy changes when their atoms alone are turned, against spins or a field: the virial of such a
-        frame is not symmetric, and its stress is the symmetric part.
+    asymmetric_virial : Tensor of bool, shape (n_frames,), or None
+        Frames whose energy changes when their atoms are rotated without spins or fields: the virial of such a frame is
+        not symmetric, and its stress is the symmetric part.
     """
 
     energy: Tensor
-    turning: Tensor | None = None
+    asymmetric_virial: Tensor | None = None
 
 
 EnergyTerm = Callable[[FinalFeatures], AddedEnergy]

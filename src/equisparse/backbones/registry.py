@@ -12,8 +12,8 @@ from importlib import metadata
 from pathlib import Path
 
 from equisparse.backbones.base import AbstractBackbone
-from equisparse.backbones.process import importing
-from equisparse.backbones.trust import check_sha256, warn_of_pickle
+from equisparse.backbones.pickles import check_sha256, warn_of_pickle
+from equisparse.backbones.upstream import quiet_import
 from equisparse.errors import BackboneError, InputError, MissingPackageError
 
 ENTRY_POINTS = "equisparse.backbones"
@@ -31,7 +31,7 @@ class _Registered:
     prefixes, suffixes : tuple of str
         Beginnings of model names and endings of files that belong to it, in lower case.
     upstream : str
-        Import name of the upstream package; empty if importing the class shows what is missing.
+        Import name of the upstream package; empty if quiet_import the class shows what is missing.
     note : str
         Addition to the advice to install the upstream.
     """
@@ -152,7 +152,7 @@ def backbone_class(name: str) -> type[AbstractBackbone]:
         return registered.target
     module, _, attribute = registered.target.partition(":")
     try:
-        with importing():
+        with quiet_import():
             importlib.import_module(registered.upstream or module)
             found: type[AbstractBackbone] = getattr(importlib.import_module(module), attribute)
     except ImportError as error:

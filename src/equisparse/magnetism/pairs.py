@@ -1,4 +1,4 @@
-"""Pairs of neighbours: each once, with a radial basis that is smooth up to the cutoff."""
+"""Pairs of neighbours, each listed once, with a radial basis that is smooth up to the cutoff."""
 
 import math
 from dataclasses import dataclass
@@ -7,20 +7,20 @@ import torch
 from torch import Tensor
 
 N_RADIAL = 8
-"""Functions of the radial basis."""
+"""Number of functions in the radial basis."""
 
 _FADE = 0.8
-"""Fraction of the cutoff from which on pairs fade: not sooner, as superexchange over 180 degrees reaches far."""
+"""Fraction of the cutoff at which the envelope starts to fall; not less, since 180-degree superexchange reaches far."""
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Neighbours within the cutoff, each pair of atoms (and image) once.
+    """Neighbours within the cutoff; each pair of atoms, or of an atom and an image, is listed once.
 
     Parameters
     ----------
     first, second : Tensor, shape (n_pairs,), int64
-        Atoms.
+        Indices of the two atoms.
     directions : Tensor, shape (n_pairs, 3)
         Unit vectors from the first to the second.
     radial : Tensor, shape (n_pairs, N_RADIAL)
@@ -36,31 +36,31 @@ class Pairs:
     envelope: Tensor
 
 
-def pairs_of(edges: Tensor, vectors: Tensor, cutoff: float, wanted: Tensor | None = None) -> Pairs:
-    """Pairs of edges that are there in both directions.
+def pairs_of(edges: Tensor, vectors: Tensor, cutoff: float, selected: Tensor | None = None) -> Pairs:
+    """Pairs from edges that are listed in both directions.
 
     Parameters
     ----------
     edges : Tensor, shape (2, n_edges)
     vectors : Tensor, shape (n_edges, 3), Angstrom
-        From the first atom to the second.
+        Vectors from the first atom of an edge to the second.
     cutoff : float
         Angstrom.
-    wanted : Tensor of bool, shape (n_atoms,), optional
-        Only pairs with at least one of these atoms.
+    selected : Tensor of bool, shape (n_atoms,), optional
+        Take only pairs with at least one of these atoms.
     """
     kept = _one_of_two(edges, vectors.detach()) & (vectors.detach().square().sum(1) < cutoff**2)
-    if wanted is not None:
-        kept = kept & (wanted[edges[0]] | wanted[edges[1]])
-    number = kept.nonzero().squeeze(1)
-    vector = vectors.index_select(0, number)
+    if selected is not None:
+        kept = kept & (selected[edges[0]] | selected[edges[1]])
+    index = kept.nonzero().squeeze(1)
+    vector = vectors.index_select(0, index)
     distance = torch.linalg.vector_norm(vector, dim=1, keepdim=True)
-    first, second = edges[:, number]
+    first, second = edges[:, index]
     return Pairs(first, second, vector / distance, _bessel(distance, cutoff), _envelope(distance / cutoff))
 
 
 def _one_of_two(edges: Tensor, vectors: Tensor) -> Tensor:
-    """Edges from a lower to a higher number; from an atom to its own image, those that point up."""
+    """Mask of the edges from a lower to a higher index, and of one of the two edges between an atom and its image."""
     x, y, z = vectors.unbind(1)
     up = (x > 0) | ((x == 0) & ((y > 0) | ((y == 0) & (z > 0))))
     return (edges[0] < edges[1]) | ((edges[0] == edges[1]) & up)
@@ -68,11 +68,11 @@ def _one_of_two(edges: Tensor, vectors: Tensor) -> Tensor:
 
 def _bessel(distance: Tensor, cutoff: float) -> Tensor:
     """Radial basis, shape (n_pairs, N_RADIAL), of distances of shape (n_pairs, 1)."""
-    orders = torch.arange(1, N_RADIAL + 1, dtype=distance.dtype, device=distance.device)
-    return math.sqrt(2 / cutoff) * torch.sin(math.pi / cutoff * orders * distance) / distance
+    n = torch.arange(1, N_RADIAL + 1, dtype=distance.dtype, device=distance.device)
+    return math.sqrt(2 / cutoff) * torch.sin(math.pi / cutoff * n * distance) / distance
 
 
 def _envelope(x: Tensor) -> Tensor:
-    """Smooth step from 1 at x = `_FADE` to 0 at x = 1, both with two derivatives that are zero."""
+    """Smooth step from 1 at x = `_FADE` to 0 at x = 1, with first and second derivatives of zero at both ends."""
     t = ((x - _FADE) / (1 - _FADE)).clamp_min(0.0)
     return 1 - t**3 * (10 - 15 * t + 6 * t**2)

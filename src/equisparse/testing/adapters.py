@@ -9,7 +9,8 @@ from torch import Tensor
 
 from equisparse.adapters.adapter import Adapter, adapter_of
 from equisparse.adapters.attach import attach
-from equisparse.backbones.base import AbstractBackbone, BaseId, fingerprint
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.identity import BaseId, fingerprint
 from equisparse.blocks import Layout
 from equisparse.methods.registry import make_method
 from equisparse.testing.networks import PathNetwork

@@ -50,6 +50,6 @@ def test_the_process_is_left_as_it_was(model_file, oxides):
 def test_saving_an_attached_model_is_refused(model_file, load, tmp_path):
     backbone = load(str(model_file("scale-shift")), dtype="float64")
     attachment = attach(backbone.model, Scale(), backbone.layout())
-    with pytest.raises(StateError, match="detach first"):
+    with pytest.raises(StateError, match="detach the method first"):
         backbone.save_native(tmp_path / "m.model", {})
     attachment.detach()

@@ -46,7 +46,7 @@ def test_a_failed_download_is_told_in_words(monkeypatch):
         raise URLError("no route")
 
     monkeypatch.setattr(mace_files, "download_mace_mp_checkpoint", fail)
-    with pytest.raises(BackboneError, match=r"cannot download(.|\n)*put the .model file here"):
+    with pytest.raises(BackboneError, match=r"cannot download(.|\n)*copy the .model file here"):
         load_backbone("mace-mh-1")
     told = []
     monkeypatch.setattr(mace_files._log, "warning", told.append)

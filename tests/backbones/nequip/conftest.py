@@ -102,7 +102,7 @@ def write_checkpoint() -> Callable[[Path, dict], None]:
     from nequip.train import NequIPLightningModule
     from nequip.utils.versions import get_current_code_versions
 
-    from equisparse.backbones.nequip.state import nequip_state
+    from equisparse.backbones.nequip.global_state import nequip_state
 
     def write(path: Path, model: dict) -> None:
         info = {

@@ -65,7 +65,7 @@ class TestAllegro:
         laws.check_forces(backbone, oxides[0])
 
     def test_no_spin_layer(self, backbone):
-        with pytest.raises(BackboneError, match="no features of atoms"):
+        with pytest.raises(BackboneError, match="no features per atom"):
             new_layer(backbone, cutoff=4.0)
 
     def test_native_file(self, backbone, oxides, shifts, tmp_path):

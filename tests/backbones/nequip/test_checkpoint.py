@@ -70,6 +70,6 @@ def test_the_process_is_left_as_it_was(checkpoint, oxides):
 def test_saving_an_attached_model_is_refused(checkpoint, load, tmp_path):
     backbone = load(str(checkpoint("plain")), dtype="float64")
     attachment = attach(backbone.model, Scale(), backbone.layout())
-    with pytest.raises(StateError, match="detach first"):
+    with pytest.raises(StateError, match="detach the method first"):
         backbone.save_native(tmp_path / "m.ckpt", {})
     attachment.detach()

@@ -13,7 +13,7 @@ pytest.importorskip("nequip", reason="the extra nequip is not installed")
 from nequip.integrations.ase import NequIPCalculator
 
 import equisparse
-from equisparse.backbones.nequip.state import nequip_state
+from equisparse.backbones.nequip.global_state import nequip_state
 from equisparse.cli import main
 from equisparse.data.demo import demo_files
 

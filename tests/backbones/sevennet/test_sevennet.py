@@ -17,9 +17,9 @@ from sevenn.model_build import build_E3_equivariant_model
 from equisparse.adapters.attach import attach
 from equisparse.backbones.base import check_elements
 from equisparse.backbones.e3nn.edge_product import EdgeProduct
+from equisparse.backbones.equivalence import equivalent
 from equisparse.backbones.registry import backbone_class, guess, load_backbone
 from equisparse.backbones.sevennet import backbone as sevennet
-from equisparse.backbones.speed import agree
 from equisparse.data.frames import unlabelled
 from equisparse.errors import BackboneError, MissingPackageError, StateError
 from equisparse.inference.dataset import FrameDataset
@@ -110,7 +110,7 @@ class TestFasterForm:
         fast = load_backbone(source, dtype="float64", modality=modality)
         assert fast.accelerate(oxides[:1])
         assert any(isinstance(module, EdgeProduct) for module in fast.model.modules())
-        assert agree(plain, fast, oxides)
+        assert equivalent(plain, fast, oxides)
         assert list(fast.model.state_dict()) == list(plain.model.state_dict())
         assert fast.layout() == plain.layout()
         fast.save_native(folder / "fast.pth", {})
@@ -148,10 +148,10 @@ class TestFasterForm:
         before = laws.predict(backbone, oxides)[ENERGY]
         told = []
         monkeypatch.setattr(sevennet._log, "warning", told.append)
-        monkeypatch.setattr(sevennet, "speed_up", wrong)
+        monkeypatch.setattr(sevennet, "accelerate_model", wrong)
         assert not backbone.accelerate(oxides[:1])
         assert "does not agree" in told[0]
-        monkeypatch.setattr(sevennet, "speed_up", None)
+        monkeypatch.setattr(sevennet, "accelerate_model", None)
         assert not backbone.accelerate(oxides[:1])
         assert torch.equal(laws.predict(backbone, oxides)[ENERGY], before)
 
@@ -304,7 +304,7 @@ def test_a_missing_or_needless_modality_is_refused():
 def test_saving_an_attached_model_is_refused(load, own_model, tmp_path, method):
     backbone = load(str(own_model))
     attachment = attach(backbone.model, method, backbone.layout())
-    with pytest.raises(StateError, match="detach first"):
+    with pytest.raises(StateError, match="detach the method first"):
         backbone.save_native(tmp_path / "m.pth", {})
     attachment.detach()
     assert not list(tmp_path.iterdir())

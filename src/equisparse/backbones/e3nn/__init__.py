@@ -1,1 +1,1 @@
-"""Parts that all backbones made of e3nn share: layouts, graph rewrites, products."""
+"""Code shared by all backbones that are built from e3nn: layouts, graph rewrites, tensor products."""

@@ -1,8 +1,8 @@
-"""The tensor product of an edge, with its sums in a cheaper order.
+"""Tensor product on an edge, with its sums in a cheaper order.
 
-A path multiplies features x (channels u, components i) with spherical harmonics y (components j) and Clebsch-Gordan
-coefficients C, and every channel with a weight of its own: ``z_uk = w_u sum_ij C_ijk x_ui y_j``. Contracting C with y
-first leaves one small matrix per edge, and one matrix product per input irrep for all its paths.
+A path multiplies features x (channels u, components i) by spherical harmonics y (components j) and Clebsch-Gordan
+coefficients C, and each channel by its own weight: ``z_uk = w_u sum_ij C_ijk x_ui y_j``. Contracting C with y first
+leaves one small matrix per edge, and one matrix product per input irrep for all its paths.
 """
 
 from typing import Any
@@ -10,16 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from equisparse.backbones.e3nn.graphs import split
+from equisparse.backbones.e3nn.fx_graphs import split
 
 
 class EdgeProduct(nn.Module):
-    """The same function as an e3nn TensorProduct of the kind that `fits`.
+    """Module that computes the same function as an e3nn TensorProduct for which `fits` is true.
 
     Parameters
     ----------
     product : TensorProduct
-        Its coefficients are read off its own results, so that every convention and rounding is its own.
+        The product to replace. Its coefficients are read off its outputs, which keeps its conventions and rounding.
     """
 
     coefficients: Tensor
@@ -29,46 +29,46 @@ class EdgeProduct(nn.Module):
         paths = product.instructions
         self._inputs = [(part.mul, part.ir.dim) for part in product.irreps_in1]
         self._channels = [product.irreps_in1[path.i_in1].mul for path in paths]
-        self._order = sorted(range(len(paths)), key=lambda number: paths[number].i_out)
+        self._order = sorted(range(len(paths)), key=lambda index: paths[index].i_out)
         self._paths = [
-            [number for number, path in enumerate(paths) if path.i_in1 == place] for place in range(len(self._inputs))
+            [index for index, path in enumerate(paths) if path.i_in1 == i_in] for i_in in range(len(self._inputs))
         ]
         components = [product.irreps_out[path.i_out].ir.dim for path in paths]
-        self._components = [[components[number] for number in numbers] for numbers in self._paths]
+        self._components = [[components[index] for index in indices] for indices in self._paths]
         matrices = _coefficients(product)
-        joined = [torch.cat([matrices[number] for number in numbers], -1) for numbers in self._paths]
+        joined = [torch.cat([matrices[index] for index in indices], -1) for indices in self._paths]
         self._columns = [matrix[0].numel() for matrix in joined]
         self.register_buffer("coefficients", torch.cat([matrix.flatten(1) for matrix in joined], 1), persistent=False)
 
     def forward(self, features: Tensor, harmonics: Tensor, weights: Tensor) -> list[Tensor]:
-        """Product per edge, path by path.
+        """Compute the product on each edge, path by path.
 
         Parameters
         ----------
-        features : Tensor, shape (n_edges, dim of the first irreps)
-        harmonics : Tensor, shape (n_edges, dim of the second irreps)
+        features : Tensor, shape (n_edges, dimension of the first irreps)
+        harmonics : Tensor, shape (n_edges, dimension of the second irreps)
         weights : Tensor, shape (n_edges, number of weights)
 
         Returns
         -------
-        list of Tensor, each of shape (n_edges, dim of one output irrep)
+        list of Tensor, each of shape (n_edges, dimension of one output irrep)
             In the order of the output irreps.
         """
         n_edges = len(features)
         scales = split(weights, self._channels)
-        parts = split(features, [channels * size for channels, size in self._inputs])
+        inputs = split(features, [channels * size for channels, size in self._inputs])
         matrices = split(harmonics @ self.coefficients, self._columns)
-        results: dict[int, Tensor] = {}
-        for place, (channels, size) in enumerate(self._inputs):
-            matrix = matrices[place].reshape(n_edges, size, -1)
-            mixed = torch.bmm(parts[place].reshape(n_edges, channels, size), matrix)
-            for number, result in zip(self._paths[place], split(mixed, self._components[place]), strict=True):
-                results[number] = (result * scales[number].unsqueeze(-1)).reshape(n_edges, -1)
-        return [results[number] for number in self._order]
+        outputs: dict[int, Tensor] = {}
+        for i_in, (channels, size) in enumerate(self._inputs):
+            matrix = matrices[i_in].reshape(n_edges, size, -1)
+            mixed = torch.bmm(inputs[i_in].reshape(n_edges, channels, size), matrix)
+            for path, output in zip(self._paths[i_in], split(mixed, self._components[i_in]), strict=True):
+                outputs[path] = (output * scales[path].unsqueeze(-1)).reshape(n_edges, -1)
+        return [outputs[path] for path in self._order]
 
 
 def fits(product: Any) -> bool:
-    """Whether a TensorProduct has weights per edge and channel, one channel of harmonics, and an output per path."""
+    """Whether a TensorProduct has weights per edge and channel, harmonics of one channel, and one output per path."""
     paths = product.instructions
     return (
         not product.internal_weights
@@ -82,7 +82,7 @@ def fits(product: Any) -> bool:
 
 @torch.no_grad()
 def _coefficients(product: Any) -> list[Tensor]:
-    """Per path, its coefficients of shape (dim of all harmonics, dim of its input irrep, dim of its output irrep).
+    """Coefficients of each path, shape (dimension of all harmonics, of its input irrep, of its output irrep).
 
     The product is linear in each of its arguments, so its values on unit vectors are its coefficients.
     """

@@ -14,21 +14,16 @@ from mace.tools import AtomicNumberTable
 from mace.tools.torch_geometric.batch import Batch
 from torch import Tensor
 
-from equisparse.backbones.base import (
-    DTYPES,
-    AbstractBackbone,
-    BaseId,
-    check_detached,
-    checked_modality,
-    fingerprint,
-    resolve_device,
-)
+from equisparse.backbones.base import AbstractBackbone, check_detached
+from equisparse.backbones.device import DTYPES, resolve_device
 from equisparse.backbones.e3nn.layout import model_layout
+from equisparse.backbones.identity import BaseId, fingerprint
 from equisparse.backbones.mace.features import invariant_channels, term_added
 from equisparse.backbones.mace.files import locate, open_model
 from equisparse.backbones.mace.layout import model_blocks
+from equisparse.backbones.modality import checked_modality
 from equisparse.backbones.prediction import EnergyTerm, Prediction
-from equisparse.backbones.process import default_dtype
+from equisparse.backbones.upstream import default_dtype
 from equisparse.blocks import Layout
 from equisparse.files import replacing
 from equisparse.quantities import ENERGY, FORCES, STRESS
@@ -37,7 +32,7 @@ _REFERENCES = "atomic_energies_fn.atomic_energies"
 
 
 class MACEBackbone(AbstractBackbone):
-    """A MACE model: a ``.model`` file of the user, or a foundation model such as ``mace-mpa-0`` or ``mace-off23``.
+    """A MACE model: any ``.model`` file, or a foundation model such as ``mace-mpa-0`` or ``mace-off23``.
 
     The heads of a multi-head model are its modalities.
     """
@@ -95,7 +90,7 @@ class MACEBackbone(AbstractBackbone):
             return self._predict(values, training)
 
     def _predict(self, values: dict[str, Tensor], training: bool) -> Prediction:
-        """Run the model on a batch in upstream's form."""
+        """Prediction for a batch in upstream's form."""
         self.model.train(training)
         with torch.enable_grad():
             output = self.model(values, training=training, compute_stress=True)
@@ -155,7 +150,7 @@ class MACEBackbone(AbstractBackbone):
         return "\n".join(lines)
 
     def _shifted(self, references: Tensor, shifts: Mapping[int, float]) -> Tensor:
-        """Reference energies of shape (heads, elements) or (elements,), those of the head shifted, in float64."""
+        """Reference energies, shape (heads, elements) or (elements,), float64, those of the chosen head shifted."""
         slots = self.reference_slots
         moved: Tensor = torch.atleast_2d(references.to(torch.float64)).clone()
         for z, value in shifts.items():

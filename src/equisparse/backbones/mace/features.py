@@ -1,4 +1,4 @@
-"""The final features of a MACE model, and a term in them that is added to its energy."""
+"""Final features of a MACE model, and an energy term that depends on them."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,10 +17,10 @@ def invariant_channels(model: Any) -> list[int]:
 
 @contextmanager
 def term_added(model: Any, batch: Mapping[str, Tensor], term: EnergyTerm) -> Iterator[None]:
-    """Within the block the energies of `model`, run on `batch`, hold `term`, and so do forces and stress.
+    """Add `term` to the energies of `model` for `batch` within the block, and its derivatives to forces and stress.
 
-    The features are caught where the last layer gives them. The term is added to the energy of the first atom of each
-    frame, behind the scaling where there is one: upstream sums energies of atoms and takes derivatives of the sum.
+    Hooks record the output of the last layer and add the term to the energy of the first atom of each frame, after the
+    scaling if there is one: upstream sums energies of atoms and differentiates the sum.
     """
     added = _Added(model, batch, term)
     last = model.scale_shift if hasattr(model, "scale_shift") else model.readouts[-1]
@@ -33,7 +33,7 @@ def term_added(model: Any, batch: Mapping[str, Tensor], term: EnergyTerm) -> Ite
 
 
 class _Added:
-    """The hooks of one term for one pass of the model."""
+    """Hooks of one term for one pass of the model."""
 
     def __init__(self, model: Any, batch: Mapping[str, Tensor], term: EnergyTerm) -> None:
         self._channels, self._batch, self._term = invariant_channels(model), batch, term
@@ -42,15 +42,15 @@ class _Added:
         self._scalars: Tensor
 
     def catch_vectors(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        """Keep the vectors along the edges, by which the model differentiates."""
+        """Record the vectors along the edges, by which the model differentiates."""
         (self._vectors,) = inputs
 
     def catch_features(self, _: nn.Module, __: Any, features: Tensor) -> None:
-        """Keep the features of the last layer."""
+        """Record the features of the last layer."""
         self._scalars = features[:, self._channels]
 
     def add(self, _: nn.Module, __: Any, energies: Tensor) -> Tensor:
-        """Energies of atoms, shape (n_atoms,) or of all heads (n_atoms, n_heads), with those of the term."""
+        """Energies of atoms plus the term, shape (n_atoms,), or (n_atoms, n_heads) for all heads."""
         starts = self._batch["ptr"][:-1]
         features = FinalFeatures(
             scalars=self._scalars,
@@ -60,6 +60,6 @@ class _Added:
             numbers=self._numbers[self._batch["node_attrs"].argmax(1)],
             n_frames=len(starts),
         )
-        of_frames = self._term(features).energy.to(energies.dtype)
-        of_atoms = energies.new_zeros(len(energies)).index_add(0, starts, of_frames)
-        return energies + of_atoms.reshape(-1, *[1] * (energies.ndim - 1))
+        per_frame = self._term(features).energy.to(energies.dtype)
+        per_atom = energies.new_zeros(len(energies)).index_add(0, starts, per_frame)
+        return energies + per_atom.reshape(-1, *[1] * (energies.ndim - 1))

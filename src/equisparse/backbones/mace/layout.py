@@ -19,15 +19,15 @@ _LAYER = re.compile(r"^(?:interactions|products)\.(\d+)\.")
 def model_blocks(model: nn.Module) -> Iterator[Block]:
     """Blocks of all path weights.
 
-    Left out are numbers that are no weights of a path: biases, layer norms, the radial basis, and the parameters of the
-    pair repulsion and of embedded charges or fields.
+    Parameters that are no weights of a path are left out: biases, layer norms, the radial basis, and the parameters of
+    the pair repulsion and of embedded charges or fields.
     """
     for name, module in model.named_modules():
         yield from _blocks_of(name, module)
 
 
 def _blocks_of(name: str, module: Any) -> Iterator[Block]:
-    """Blocks of the weights that one module owns, or that the module above gives a meaning."""
+    """Blocks of the weights that one module owns, or whose meaning the module above defines."""
     role, layer = _role(name), _layer(name)
     if isinstance(module, Linear):
         yield from linear_blocks(f"{name}.weight", module, role, layer)
@@ -41,9 +41,9 @@ def _blocks_of(name: str, module: Any) -> Iterator[Block]:
 
 
 def _contraction_blocks(name: str, module: Any, irrep: str, layer: int) -> Iterator[Block]:
-    """One block (paths, elements, channels) per body order, whose tensor is (elements, paths, channels).
+    """One block (paths, elements, channels) per body order; its tensor is (elements, paths, channels).
 
-    Body orders that have no path hold zeros that nothing uses, and have no block.
+    A body order without paths has a tensor of zeros that nothing uses, and no block.
     """
     correlation = module.correlation
     tensors = [("weights_max", correlation)]
@@ -60,20 +60,22 @@ def _contraction_blocks(name: str, module: Any, irrep: str, layer: int) -> Itera
 
 
 def _edge_blocks(name: str, module: Any, layer: int) -> Iterator[Block]:
-    """Blocks of the networks that weight the edges of one interaction."""
+    """Blocks of the networks that compute the edge weights of one interaction."""
     for key, product in (("conv_tp_weights", module.conv_tp), ("density_fn", None)):
         if network := getattr(module, key, None):
-            kind = _transposed_blocks if isinstance(network, RadialMLP) else radial_blocks
-            yield from kind(f"{name}.{key}", network, product, layer)
+            blocks_of = _transposed_blocks if isinstance(network, RadialMLP) else radial_blocks
+            yield from blocks_of(f"{name}.{key}", network, product, layer)
 
 
 def _transposed_blocks(prefix: str, network: nn.Module, product: Any, layer: int) -> Iterator[Block]:
     """`radial_blocks` of a network of torch's Linear, whose matrices are (outputs, inputs)."""
     matrices = [(f"{prefix}.{key}", value.shape) for key, value in network.named_parameters() if value.ndim == 2]
     for tensor, (outputs, inputs) in matrices:
-        is_last, first = tensor == matrices[-1][0], 0
-        for path, order, parity, count in weight_paths(product) if product and is_last else [("radial", 0, 1, outputs)]:
-            yield Block(tensor, path, order, parity, "radial", layer, first * inputs, (inputs, count), (1, inputs))
+        is_last = tensor == matrices[-1][0]
+        paths = weight_paths(product) if product and is_last else [("radial", 0, 1, outputs)]
+        first = 0
+        for path, degree, parity, count in paths:
+            yield Block(tensor, path, degree, parity, "radial", layer, first * inputs, (inputs, count), (1, inputs))
             first += count
 
 

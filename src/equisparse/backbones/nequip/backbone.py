@@ -17,27 +17,22 @@ from nequip.model.saved_models.load_utils import _get_model_file_path
 from nequip.utils.dtype import torch_default_dtype
 from torch import nn
 
-from equisparse.backbones.base import (
-    DTYPES,
-    AbstractBackbone,
-    BaseId,
-    check_detached,
-    fingerprint,
-    resolve_device,
-    told,
-)
+from equisparse.backbones.base import AbstractBackbone, check_detached
+from equisparse.backbones.device import DTYPES, resolve_device
 from equisparse.backbones.e3nn.layout import model_layout
+from equisparse.backbones.identity import BaseId, fingerprint
 from equisparse.backbones.nequip.features import invariant_channels, term_added
 from equisparse.backbones.nequip.files import Checkpoint, ModelFile, Package, is_package
+from equisparse.backbones.nequip.global_state import nequip_state
 from equisparse.backbones.nequip.layout import is_a, model_blocks
-from equisparse.backbones.nequip.state import nequip_state
 from equisparse.backbones.prediction import EnergyTerm, Prediction
+from equisparse.backbones.upstream import translate_errors
 from equisparse.blocks import Layout
 from equisparse.errors import BackboneError
 from equisparse.quantities import ENERGY, FORCES, STRESS
 
 _SITE = "nequip.net:"
-"""What the names of published models begin with."""
+"""Prefix of the names of published models."""
 
 
 class NequIPBackbone(AbstractBackbone):
@@ -60,7 +55,7 @@ class NequIPBackbone(AbstractBackbone):
         self.loaded = fingerprint(dict(self.model.named_parameters()))
         metadata: dict[str, str] = model.metadata  # type: ignore[assignment]
         names = metadata["type_names"].split()
-        self._types = {atomic_numbers[name]: number for number, name in enumerate(names) if name in atomic_numbers}
+        self._types = {atomic_numbers[name]: index for index, name in enumerate(names) if name in atomic_numbers}
         self._numbers = torch.tensor([atomic_numbers.get(name, 0) for name in names], device=device)
         self._symbols = {name: name for name in names if name in atomic_numbers}
         self.elements, self.cutoff = frozenset(self._types), float(metadata["r_max"])
@@ -68,7 +63,7 @@ class NequIPBackbone(AbstractBackbone):
 
     @classmethod
     def locate(cls, source: str) -> Path:
-        with _told(source), _get_model_file_path(source) as path:
+        with _loading(source), _get_model_file_path(source) as path:
             return Path(path)
 
     @classmethod
@@ -76,7 +71,7 @@ class NequIPBackbone(AbstractBackbone):
         cls, source: str, *, device: str = "cpu", dtype: str = "float32", modality: str | None = None
     ) -> "NequIPBackbone":
         if modality is not None:
-            raise BackboneError("NequIP models have no modalities.", given=modality, next_step="leave --modality out")
+            raise BackboneError("NequIP models have no modalities.", given=modality, next_step="omit --modality")
         with nequip_state():
             return cls(source, resolve_device(device), dtype)
 
@@ -118,7 +113,7 @@ class NequIPBackbone(AbstractBackbone):
     @property
     def reference_slots(self) -> Mapping[int, int]:
         shared = self.model.state_dict()[self._shifts].numel() == 1
-        return {z: 0 if shared else number for z, number in self._types.items()}
+        return {z: 0 if shared else index for z, index in self._types.items()}
 
     @property
     def element_order(self) -> tuple[int, ...]:
@@ -156,7 +151,7 @@ class NequIPBackbone(AbstractBackbone):
 
 
 class _Calculator(NequIPCalculator):  # type: ignore[misc]
-    """Upstream's calculator, for a process whose default precision is not double."""
+    """Upstream's calculator, in a process whose default precision is not double."""
 
     def calculate(self, *arguments: Any, **options: Any) -> None:
         with torch_default_dtype(torch.float64):
@@ -164,19 +159,19 @@ class _Calculator(NequIPCalculator):  # type: ignore[misc]
 
 
 def _open(source: str) -> tuple[ModelFile, nn.Module]:
-    """A model and its file."""
-    with _told(source), _get_model_file_path(source) as path:
+    """File of a model, and the model."""
+    with _loading(source), _get_model_file_path(source) as path:
         file: ModelFile = Package(path) if is_package(path) else Checkpoint(path)
         return file, file.load()
 
 
-def _told(source: str) -> AbstractContextManager[None]:
-    """Upstream's failures with a model told in words."""
-    return told(
+def _loading(source: str) -> AbstractContextManager[None]:
+    """Translate NequIP's errors while it loads a model."""
+    return translate_errors(
         "NequIP cannot load this model.",
         given=source,
         expected="a .ckpt of nequip-train, a .nequip.zip of nequip-package, or nequip.net:GROUP/MODEL:VERSION",
-        next_step="where there is no network, put the model's file here yourself and give its path",
+        next_step="without network access, copy the file of the model here and give its path",
     )
 
 
@@ -189,21 +184,21 @@ def _reference_module(model: nn.Module, source: str) -> str:
         If this package cannot adapt such a model.
     """
     modules: dict[str, Any] = dict(model.named_modules())
-    found = [name for name in modules if is_a(modules[name], "PerTypeScaleShift") and modules[name].has_shifts]
-    if len(found) != 1:
+    with_shifts = [name for name in modules if is_a(modules[name], "PerTypeScaleShift") and modules[name].has_shifts]
+    if len(with_shifts) != 1:
         raise BackboneError(
-            "The model has no energy shift per type, so that its reference energies cannot be refitted.",
+            "The model has no energy shift per type: its reference energies cannot be refitted.",
             given=source,
-            expected="a model that was trained with per_type_energy_shifts",
+            expected="a model trained with per_type_energy_shifts",
+            next_step="choose another base",
         )
     if any(getattr(module, "do_categorical_graph_field_embed", False) for module in model.modules()):
         raise BackboneError(
-            "The model asks for more than the structure: it embeds a category of the frame.",
+            "The model needs more than the structure: it embeds a category of the frame.",
             given=source,
-            expected="a model that takes positions, cell and elements alone",
+            expected="a model whose inputs are positions, cell and elements",
+            next_step="choose another base",
         )
     if not any(getattr(module, "do_derivatives", False) for module in model.modules()):
-        raise BackboneError(
-            "The model predicts no forces.", given=source, expected="a model that was built with do_derivatives"
-        )
-    return found[0]
+        raise BackboneError("The model predicts no forces.", given=source, expected="a model built with do_derivatives")
+    return with_shifts[0]

@@ -1,4 +1,4 @@
-"""The final features of a NequIP model, and a term in them that is added to its energy."""
+"""Final features of a NequIP model, and an energy term that depends on them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,13 +26,13 @@ def invariant_channels(model: nn.Module) -> list[int]:
 
 @contextmanager
 def term_added(model: nn.Module, numbers: Tensor, term: EnergyTerm) -> Iterator[None]:
-    """Within the block the energies of `model` hold `term`, and so do forces and stress.
+    """Add `term` to the energies of `model` within the block, and its derivatives to forces and stress.
 
     Parameters
     ----------
     model : Module
     numbers : Tensor, shape (n_atoms,), int64
-        Atomic numbers of the batch that the model is run on.
+        Atomic numbers of the batch that the model runs on.
     term : EnergyTerm
     """
     channels, scalars = invariant_channels(model), []
@@ -58,12 +58,13 @@ def term_added(model: nn.Module, numbers: Tensor, term: EnergyTerm) -> Iterator[
 
 
 def _last_layer(model: nn.Module) -> Any:
-    """The module that gives the features of the last layer."""
+    """Module whose output are the features of the last layer."""
     layers = [module for module in model.modules() if is_a(module, "ConvNetLayer")]
     if not layers:
         raise BackboneError(
-            "The model has no features of atoms that a spin layer could sit on.",
-            given="an Allegro model, whose features are those of pairs",
+            "The model has no features per atom, which a spin layer needs.",
+            given="an Allegro model, which has features per pair of atoms",
             expected="a SevenNet, MACE or NequIP model",
+            next_step="choose another base, or omit --spin",
         )
     return layers[-1]

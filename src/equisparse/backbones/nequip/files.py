@@ -28,13 +28,13 @@ from equisparse.errors import BackboneError
 from equisparse.files import replacing
 
 MODEL = "sole_model"
-"""Name of the model among those of a file."""
+"""Name of the model within a file."""
 
 _on_cpu = getattr(packages, "_cpu_deserialize_always", nullcontext)
-"""Lets models that were packaged on a GPU load without one; nequip >= 0.19.1."""
+"""Context in which a model that was packaged on a GPU loads without one; nequip >= 0.19.1."""
 
 _OPTIMIZER = ("optimizer_states", "lr_schedulers", "schedulefree_optimizer_state_dict")
-"""Entries of a checkpoint that belong to other weights than the merged ones."""
+"""Entries of a checkpoint that do not fit merged weights."""
 
 
 class ModelFile(ABC):
@@ -43,7 +43,7 @@ class ModelFile(ABC):
     Parameters
     ----------
     path : Path
-        Has to exist.
+        An existing file.
     """
 
     suffix: ClassVar[str]
@@ -52,7 +52,13 @@ class ModelFile(ABC):
         self.path = path
 
     def load(self) -> nn.Module:
-        """The model in eager mode and in the precision of the file, from the upstream's loader."""
+        """Load the model in eager mode, in the precision of the file, with the upstream's loader.
+
+        Raises
+        ------
+        BackboneError
+            If the file holds several models.
+        """
         models = load_saved_model(str(self.path), compile_mode="eager", model_key=None)
         if list(models) != [MODEL]:
             raise BackboneError(
@@ -63,7 +69,7 @@ class ModelFile(ABC):
 
     @abstractmethod
     def rebuilt(self, model: nn.Module, dtype: str) -> nn.Module:
-        """The loaded `model` in another precision.
+        """Build the loaded `model` in another precision.
 
         Raises
         ------
@@ -73,14 +79,14 @@ class ModelFile(ABC):
 
     @abstractmethod
     def save(self, path: Path, values: Mapping[str, Tensor]) -> None:
-        """Write the file with other values of some parameters and buffers, each in the precision of the file.
+        """Write a copy of the file with other values of some parameters and buffers, in the precision of the file.
 
         Parameters
         ----------
         path : Path
-            Target; its ending says which of the two kinds it is.
+            Target; its suffix chooses between checkpoint and package.
         values : mapping of str to Tensor
-            By name in the model; all parameters in their order first.
+            Name in the model -> value; all parameters in their order, then buffers.
 
         Raises
         ------
@@ -101,7 +107,7 @@ class Checkpoint(ModelFile):
             built = build(**config)
         other: nn.Module = built[MODEL] if isinstance(built, nn.ModuleDict) else built
         if other.model_dtype != getattr(torch, dtype):
-            raise _fixed_precision(model, dtype, "it was trained from a file that has to stay in its precision")
+            raise _fixed_precision(model, dtype, "it was trained from a file whose precision is fixed")
         _copy_state(model, other)
         return other
 
@@ -116,9 +122,9 @@ class Checkpoint(ModelFile):
             return
         contents = self._contents()
         state = contents["state_dict"]
-        for number, (name, value) in enumerate(values.items()):
+        for index, (name, value) in enumerate(values.items()):
             state[f"model.{MODEL}.{name}"].copy_(value)
-            if (average := state.get(f"ema.ema_weight_{number}")) is not None:
+            if (average := state.get(f"ema.ema_weight_{index}")) is not None:
                 average.copy_(value)
         for entry in _OPTIMIZER:
             contents.pop(entry, None)
@@ -126,31 +132,31 @@ class Checkpoint(ModelFile):
             torch.save(contents, file)
 
     def _contents(self) -> dict[str, Any]:
-        """What the file holds; the upstream has opened it the same way."""
+        """Contents of the file, which the upstream has already opened in the same way."""
         contents: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=False)
         return contents
 
 
 class Package(ModelFile):
-    """A package of ``nequip-package``, which brings the code of its model with it."""
+    """A package of ``nequip-package``, which contains the code of its model."""
 
     suffix = ".nequip.zip"
 
     def rebuilt(self, model: nn.Module, dtype: str) -> nn.Module:
-        raise _fixed_precision(model, dtype, "a packaged model cannot be built anew")
+        raise _fixed_precision(model, dtype, "a packaged model cannot be built again")
 
     def save(self, path: Path, values: Mapping[str, Tensor]) -> None:
         if not is_package(path):
             raise BackboneError(
-                "A package cannot become a checkpoint: it does not hold how the model was trained.",
+                "A package cannot be merged into a checkpoint: it does not contain the training state.",
                 given=str(path),
-                expected=f"a name that ends in {self.suffix}",
+                expected=f"a file name that ends in {self.suffix}",
             )
         try:
             contents = self._exported(values)
         except PackagingError as error:
             raise BackboneError(
-                "The package cannot be written again.",
+                "The package cannot be written.",
                 given=str(self.path),
                 cause=str(error).strip().splitlines()[0],
                 next_step="install the versions that `nequip-package info` names",
@@ -159,7 +165,7 @@ class Package(ModelFile):
             file.write(contents.getbuffer())
 
     def _exported(self, values: Mapping[str, Tensor]) -> io.BytesIO:
-        """The package with other values, its code as it is; in memory, which a failing exporter may still write to."""
+        """Package with other values and the same code; in memory, so that a failing export leaves no file."""
         contents = io.BytesIO()
         with _quiet_packaging():
             source = PackageImporter(self.path)
@@ -186,19 +192,19 @@ def is_package(path: Path) -> bool:
 
 def _build_package(checkpoint: Path, path: Path) -> None:
     """Run ``nequip-package build`` in a process of its own: it changes the state of the one it runs in."""
-    words = [sys.executable, "-m", "nequip.scripts.package", "build", str(checkpoint), str(path)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603  our own words
-    if done.returncode:
+    command = [sys.executable, "-m", "nequip.scripts.package", "build", str(checkpoint), str(path)]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  a fixed command
+    if process.returncode:
         raise BackboneError(
             "NequIP cannot package this model.",
             given=f"nequip-package build {checkpoint.name} {path.name}",
-            cause=(done.stderr.strip().splitlines() or ["no message"])[-1],
-            next_step="the data that the base was trained on have to be where they were; or merge into a .ckpt",
+            cause=(process.stderr.strip().splitlines() or ["no message"])[-1],
+            next_step="put the training data of the base where they were during its training, or merge into a .ckpt",
         )
 
 
 def _copy_state(source: nn.Module, target: nn.Module) -> None:
-    """Copy weights, and buffers that both hold in one precision; other buffers are constants, exact in each model."""
+    """Copy weights, and buffers that have one precision in both models; other buffers are constants of each model."""
     values, parameters = source.state_dict(), dict(target.named_parameters())
     for name, tensor in target.state_dict().items():
         if name in parameters or tensor.dtype == values[name].dtype:
@@ -207,21 +213,21 @@ def _copy_state(source: nn.Module, target: nn.Module) -> None:
 
 @torch.no_grad()
 def _write_values(model: nn.Module, values: Mapping[str, Tensor]) -> None:
-    """Copy values into parameters and buffers of a model by name."""
+    """Copy values into the parameters and buffers with their names."""
     state = model.state_dict()
     for name, value in values.items():
         state[name].copy_(value)
 
 
 def _replaced(config: Any, key: str, value: str) -> Any:
-    """A copy of nested dicts and lists with another value wherever there is `key`."""
+    """Copy of nested dicts and lists with `value` wherever the key is `key`."""
     if isinstance(config, Mapping):
-        return {name: value if name == key else _replaced(part, key, value) for name, part in config.items()}
-    return [_replaced(part, key, value) for part in config] if isinstance(config, list) else config
+        return {name: value if name == key else _replaced(entry, key, value) for name, entry in config.items()}
+    return [_replaced(entry, key, value) for entry in config] if isinstance(config, list) else config
 
 
 def _fixed_precision(model: nn.Module, dtype: str, cause: str) -> BackboneError:
-    """Error for a model that cannot be had in `dtype`."""
+    """Error for a model that cannot be converted to `dtype`."""
     own = str(model.model_dtype).removeprefix("torch.")
     return BackboneError(
         f"This model computes in {own} and NequIP cannot convert it.",
@@ -232,14 +238,14 @@ def _fixed_precision(model: nn.Module, dtype: str, cause: str) -> BackboneError:
 
 
 def _unpickled(source: PackageImporter, name: str) -> Any:
-    """An object of a package, on the CPU wherever it was packaged."""
+    """Object of a package, on the CPU, whatever the device it was packaged on."""
     with _on_cpu():
         return source.load_pickle("model", name, map_location="cpu")
 
 
 @contextmanager
 def _quiet_packaging() -> Iterator[None]:
-    """Keep torch's talk about its own storages away from users."""
+    """Hide a deprecation warning of torch about its own code."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="TypedStorage is deprecated")
         yield

@@ -1,7 +1,7 @@
-"""Blocks of the models of NequIP and Allegro.
+"""Blocks of NequIP and Allegro models.
 
-Modules are known by the names of their classes: those of a packaged model come with the package and are other classes
-than the installed ones.
+Modules are recognised by the names of their classes: the classes of a packaged model come with the package and are not
+the installed ones.
 """
 
 import itertools
@@ -16,13 +16,13 @@ from equisparse.blocks import Block, matrix_blocks
 
 _LAYER = re.compile(r"\.(?:layer|latents\.|tps\.)(\d+)")
 _RADIAL = ("scalar_embed_mlp", "tensor_embed", "first_layer_env_embed_projection")
-"""Networks of Allegro that take what is known of two atoms: their types and their distance."""
+"""Networks of Allegro whose inputs are the types and the distance of two atoms."""
 
 
 def model_blocks(model: nn.Module) -> Iterator[Block]:
     """Blocks of all path weights.
 
-    Left out are numbers that are no weights of a path: biases, energy scales and shifts, the roots of the Bessel
+    Parameters that are no weights of a path are left out: biases, energy scales and shifts, the roots of the Bessel
     functions, and the parameters of pair potentials.
     """
     for name, module in model.named_modules():
@@ -30,12 +30,12 @@ def model_blocks(model: nn.Module) -> Iterator[Block]:
 
 
 def is_a(module: nn.Module, name: str) -> bool:
-    """Whether a module is of the class of that name, or of one derived from it."""
+    """Whether a module is an instance of a class of that name, or of one derived from it."""
     return any(parent.__name__ == name for parent in type(module).__mro__)
 
 
 def _blocks_of(name: str, module: Any) -> Iterator[Block]:
-    """Blocks of the weights that one module owns itself, or that the module above it gives a meaning."""
+    """Blocks of the weights that one module owns, or whose meaning the module above defines."""
     role, layer = _role(name), _layer(name)
     if is_a(module, "Linear") and hasattr(module, "instructions"):
         yield from linear_blocks(f"{name}.weight", module, role, layer)
@@ -57,23 +57,23 @@ def _scalar_blocks(name: str, module: nn.Module, role: str, layer: int) -> Itera
 
 
 def _contracter_blocks(tensor: str, module: Any, layer: int) -> Iterator[Block]:
-    """One block (channels, 1) per path of Allegro's tensor product: its weight is (channels, paths).
+    """One block (channels, 1) per path of Allegro's tensor product, whose weight is (channels, paths).
 
-    A model may have one weight per path for all channels, which counts as one channel.
+    Where all channels share one weight per path, they count as one channel.
     """
     triples = itertools.product(module.irreps_out, module.irreps_in1, module.irreps_in2)
     paths = [(first, second, out) for (_, out), (_, first), (_, second) in triples if out in first * second]
     channels = module.mul if module.path_channel_coupling else 1
-    for number, (first, second, out) in enumerate(paths):
+    for index, (first, second, out) in enumerate(paths):
         path = f"{first}x{second}->{out}"
-        yield Block(tensor, path, out.l, out.p, "contraction", layer, number, (channels, 1), (len(paths), 1))
+        yield Block(tensor, path, out.l, out.p, "contraction", layer, index, (channels, 1), (len(paths), 1))
 
 
 def _role(name: str) -> str:
     """Role of a module by NequIP's and Allegro's naming."""
     if "readout" in name:
         return "readout"
-    if any(f".{part}" in name for part in _RADIAL):
+    if any(f".{network}" in name for network in _RADIAL):
         return "radial"
     return "embedding" if "embed" in name else "linear"
 

@@ -1,10 +1,7 @@
 """SevenNet, through its own package: loader, graphs, model, calculator and checkpoint format are upstream's."""
 
 import logging
-import re
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,51 +10,39 @@ import sevenn._keys as keys
 import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator
-from e3nn.o3 import FullyConnectedTensorProduct, Linear
 from sevenn.atom_graph_data import AtomGraphData
 from sevenn.calculator import SevenNetCalculator
 from sevenn.checkpoint import SevenNetCheckpoint
-from sevenn.nn.convolution import IrrepsConvolution
 from sevenn.nn.node_embedding import OnehotEmbedding
 from sevenn.nn.scale import Rescale, get_resolved_shift_scale
 from sevenn.train.dataload import unlabeled_atoms_to_graph
-from sevenn.util import (
-    dtype_correct,
-    get_available_pretrained_models,
-    load_checkpoint,
-    pretrained_name_to_path,
-)
+from sevenn.util import dtype_correct
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 
-from equisparse.backbones.base import (
-    DTYPES,
-    AbstractBackbone,
-    BaseId,
-    check_detached,
-    checked_modality,
-    fingerprint,
-    resolve_device,
-    stress_matrix,
-    told,
-)
-from equisparse.backbones.e3nn.layout import linear_blocks, model_layout, product_blocks, radial_blocks
+from equisparse.backbones.base import AbstractBackbone, check_detached
+from equisparse.backbones.device import DTYPES, resolve_device
+from equisparse.backbones.e3nn.layout import model_layout
+from equisparse.backbones.equivalence import equivalent
+from equisparse.backbones.identity import BaseId, fingerprint
+from equisparse.backbones.modality import checked_modality
 from equisparse.backbones.prediction import EnergyTerm, Prediction
+from equisparse.backbones.sevennet.accelerated import accelerate_model
 from equisparse.backbones.sevennet.features import invariant_channels, term_added
-from equisparse.backbones.sevennet.speed import speed_up
-from equisparse.backbones.speed import agree
-from equisparse.blocks import Block, Layout
+from equisparse.backbones.sevennet.files import locate, open_checkpoint, quiet_upstream
+from equisparse.backbones.sevennet.layout import model_blocks
+from equisparse.blocks import Layout
 from equisparse.files import replacing
 from equisparse.quantities import ENERGY, FORCES, STRESS
 
 _log = logging.getLogger(__name__)
 
-_STRESS_ORDER = (0, 1, 2, 4, 5, 3)
-"""SevenNet orders stress xx, yy, zz, xy, yz, zx and gives it the opposite sign of ASE."""
+_MATRIX = [0, 3, 5, 3, 1, 4, 5, 4, 2]
+"""Components of SevenNet's stress (xx, yy, zz, xy, yz, zx) in the order of a flattened 3x3 matrix."""
 
 
 class SevenNetBackbone(AbstractBackbone):
-    """A SevenNet model: ``7net-0``, ``7net-0_22May2024``, ``7net-l3i5``, ``7net-mf-0``, or any ``.pth`` of the user."""
+    """A SevenNet model: a name such as ``7net-0``, ``7net-l3i5`` or ``7net-mf-0``, or any ``.pth`` file."""
 
     name = "sevennet"
     native_suffix = ".pth"
@@ -82,22 +67,18 @@ class SevenNetBackbone(AbstractBackbone):
 
     @classmethod
     def locate(cls, source: str) -> Path:
-        if Path(source).is_file():
-            return Path(source)
-        with _told(source):
-            return Path(pretrained_name_to_path(source))
+        return locate(source)
 
     @classmethod
     def load(
         cls, source: str, *, device: str = "cpu", dtype: str = "float32", modality: str | None = None
     ) -> "SevenNetBackbone":
-        with _quiet_upstream():
-            checkpoint = _load_checkpoint(source)
+        with quiet_upstream():
+            checkpoint = open_checkpoint(source)
             return cls(checkpoint, source, resolve_device(device), dtype, modality)
 
     def layout(self) -> Layout:
-        modules = self.model.named_modules()
-        return model_layout(self.model, (block for name, module in modules for block in _blocks_of(name, module)))
+        return model_layout(self.model, model_blocks(self.model))
 
     def graph(self, atoms: Atoms) -> AtomGraphData:
         values = unlabeled_atoms_to_graph(atoms, self.cutoff)
@@ -117,7 +98,7 @@ class SevenNetBackbone(AbstractBackbone):
         energy, forces, stress = (output[k] for k in (keys.PRED_TOTAL_ENERGY, keys.PRED_FORCE, keys.PRED_STRESS))
         if not training:
             energy, forces, stress = energy.detach(), forces.detach(), stress.detach()
-        return {ENERGY: energy.reshape(-1), FORCES: forces, STRESS: -stress_matrix(stress, _STRESS_ORDER)}
+        return {ENERGY: energy.reshape(-1), FORCES: forces, STRESS: _ase_stress(stress)}
 
     @property
     def final_scalars(self) -> int:
@@ -129,19 +110,20 @@ class SevenNetBackbone(AbstractBackbone):
 
     def accelerate(self, frames: Sequence[Atoms]) -> bool:
         try:
-            plain, fast = (
-                SevenNetBackbone(self._checkpoint, self.identity.source, self.device, "float64", self.modality)
-                for _ in range(2)
-            )
-            speed_up(fast.model)
-            if not agree(plain, fast, frames):
-                _log.warning("The faster form of the model does not agree with the model; it is not used.")
+            plain, fast = self._in_float64(), self._in_float64()
+            accelerate_model(fast.model)
+            if not equivalent(plain, fast, frames):
+                _log.warning("The accelerated form of the model does not agree with the plain one; it is not used.")
                 return False
-        except Exception:  # noqa: BLE001  any doubt is a reason to use the model as it is
-            _log.exception("The model could not be brought into its faster form, and is used as it is.")
+        except Exception:  # noqa: BLE001  any doubt is a reason to use the plain model
+            _log.exception("The model could not be accelerated; the plain form is used.")
             return False
-        speed_up(self.model)
+        accelerate_model(self.model)
         return True
+
+    def _in_float64(self) -> "SevenNetBackbone":
+        """The base as loaded, once more, in float64."""
+        return SevenNetBackbone(self._checkpoint, self.identity.source, self.device, "float64", self.modality)
 
     @property
     def native_bytes(self) -> int:
@@ -171,7 +153,7 @@ class SevenNetBackbone(AbstractBackbone):
             torch.save(contents, file)
 
     def upstream_calculator(self, path: Path) -> Calculator:
-        with _quiet_upstream():
+        with quiet_upstream():
             calculator: Calculator = SevenNetCalculator(str(path), device=self.device, modal=self.modality)
         return calculator
 
@@ -189,7 +171,7 @@ class SevenNetBackbone(AbstractBackbone):
         return "\n".join(lines)
 
     def _shifted(self, shift: Tensor, shifts: Mapping[int, float]) -> Tensor:
-        """Reference energies plus `shifts`, summed in float64; of the chosen modality where they differ."""
+        """Reference energies plus `shifts`, summed in float64; those of the chosen modality if each has its own."""
         moved, slots = shift.to(torch.float64), self.reference_slots
         rows = moved
         if getattr(self.model.rescale_atomic_energy, "use_modal_wise_shift", False):
@@ -208,53 +190,13 @@ class SevenNetBackbone(AbstractBackbone):
         return {keys.SHIFT: shift, keys.SCALE: scale}
 
 
-def _blocks_of(name: str, module: nn.Module) -> Iterator[Block]:
-    """Blocks of the weights that one module owns itself."""
-    role, layer = _role(name), _layer(name)
-    if isinstance(module, Linear):
-        yield from linear_blocks(f"{name}.weight", module, role, layer)
-    elif isinstance(module, FullyConnectedTensorProduct):
-        yield from product_blocks(f"{name}.weight", module, role, layer)
-    elif isinstance(module, IrrepsConvolution):
-        yield from radial_blocks(f"{name}.weight_nn", module.weight_nn, module.convolution, layer)
-
-
-def _role(name: str) -> str:
-    """Role of a module by SevenNet's naming."""
-    if name.startswith("onehot_to_feature"):
-        return "embedding"
-    if "self_connection" in name:
-        return "self_connection"
-    return "readout" if name.startswith(("reduce_", "readout")) else "linear"
-
-
-def _layer(name: str) -> int:
-    """Interaction layer of a module by SevenNet's naming; -1 before the first, -2 after the last."""
-    if number := re.match(r"(\d+)_", name):
-        return int(number[1])
-    return -1 if _role(name) == "embedding" else -2
-
-
-def _load_checkpoint(source: str) -> SevenNetCheckpoint:
-    """Checkpoint by name or file."""
-    with _told(source):
-        checkpoint = load_checkpoint(source)
-        checkpoint.config  # noqa: B018  reads the file
-    return checkpoint
-
-
-def _told(source: str) -> AbstractContextManager[None]:
-    """Upstream's failures with a model told in words."""
-    return told(
-        "SevenNet cannot load this model.",
-        given=source,
-        expected="a file written by SevenNet, or one of " + ", ".join(get_available_pretrained_models()),
-        next_step="where there is no network, put the checkpoint file here yourself and give its path",
-    )
+def _ase_stress(stress: Tensor) -> Tensor:
+    """Stress matrices, shape (n, 3, 3), with the sign of ASE, which is opposite to SevenNet's (n, 6)."""
+    return -stress[:, _MATRIX].reshape(-1, 3, 3)
 
 
 def _cast_one_hot(model: nn.Module, dtype: torch.dtype) -> None:
-    """Let the one-hot embeddings, which upstream fixes to float32, give `dtype`."""
+    """Make the one-hot embeddings, which upstream fixes to float32, return `dtype`."""
 
     def cast(module: OnehotEmbedding, _arguments: Any, data: Any) -> Any:
         for key in filter(None, (module.key_output, module.key_additional_output)):
@@ -264,13 +206,3 @@ def _cast_one_hot(model: nn.Module, dtype: torch.dtype) -> None:
     for module in model.modules():
         if isinstance(module, OnehotEmbedding):
             module.register_forward_hook(cast)
-
-
-@contextmanager
-def _quiet_upstream() -> Iterator[None]:
-    """Silence what upstream says about accelerators and old checkpoints: nothing a user of this package can act on."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="No tensor product accelerator")
-        warnings.filterwarnings("ignore", category=FutureWarning)
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        yield

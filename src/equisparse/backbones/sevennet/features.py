@@ -1,4 +1,4 @@
-"""The final features of a SevenNet model, and a term in them that is added to its energy."""
+"""Final features of a SevenNet model, and an energy term that depends on them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,10 +20,10 @@ def invariant_channels(model: nn.Module) -> list[int]:
 
 @contextmanager
 def term_added(model: Any, term: EnergyTerm) -> Iterator[None]:
-    """Within the block the energies of `model` hold `term`, and so do forces and stress.
+    """Add `term` to the energies of `model` within the block, and its derivatives to forces and stress.
 
-    The features are caught where the last layer gives them, and the term is added where the model takes its own
-    derivative, so that the derivative of the sum costs one backward pass.
+    Hooks record the output of the last layer and add the term just before the model differentiates its energy, so that
+    the derivative of the sum costs one backward pass.
     """
     added = _Added(model, term)
     with (
@@ -35,16 +35,16 @@ def term_added(model: Any, term: EnergyTerm) -> Iterator[None]:
 
 
 class _Added:
-    """The hooks of one term for one pass of the model."""
+    """Hooks of one term for one pass of the model."""
 
     def __init__(self, model: nn.Module, term: EnergyTerm) -> None:
         self._channels, self._term = invariant_channels(model), term
         self._scalars: Tensor
-        self._turning: Tensor | None = None
-        self._slopes: list[Tensor] = []
+        self._asymmetric: Tensor | None = None
+        self._gradients: list[Tensor] = []
 
     def catch(self, _: nn.Module, __: Any, data: Any) -> None:
-        """Keep the features of the last layer."""
+        """Record the features of the last layer."""
         self._scalars = data[keys.NODE_FEATURE][:, self._channels]
 
     def add(self, _: nn.Module, inputs: tuple[Any, ...]) -> None:
@@ -61,21 +61,21 @@ class _Added:
         )
         added = self._term(features)
         data[keys.PRED_TOTAL_ENERGY] = energy + added.energy.reshape(energy.shape)
-        self._turning = added.turning
-        if self._turning is not None:
-            vectors.register_hook(self._slopes.append)
+        self._asymmetric = added.asymmetric_virial
+        if self._asymmetric is not None:
+            vectors.register_hook(self._gradients.append)
 
     def symmetrize(self, _: nn.Module, __: Any, data: Any) -> None:
-        """Make the stress of turning frames symmetric: upstream takes xy, yz and zx of the virial for both halves."""
-        if self._turning is None or not self._slopes:
+        """Symmetrise the stress where the virial is not symmetric: upstream reads only xy, yz and zx of the virial."""
+        if self._asymmetric is None or not self._gradients:
             return
-        frames, (slopes,) = data[keys.BATCH][data[keys.EDGE_IDX][1]], self._slopes
-        torque = torch.linalg.cross(data[keys.EDGE_VEC], slopes)  # yz - zy, zx - xz, xy - yx of the virial
-        per_frame = torque.new_zeros(len(self._turning), 3).index_add(0, frames, torque)
-        half = torch.where(self._turning.unsqueeze(1), per_frame, 0.0) / (2 * data[keys.CELL_VOLUME].unsqueeze(1))
+        frames, (gradients,) = data[keys.BATCH][data[keys.EDGE_IDX][1]], self._gradients
+        torque = torch.linalg.cross(data[keys.EDGE_VEC], gradients)  # yz - zy, zx - xz, xy - yx of the virial
+        per_frame = torque.new_zeros(len(self._asymmetric), 3).index_add(0, frames, torque)
+        half = torch.where(self._asymmetric.unsqueeze(1), per_frame, 0.0) / (2 * data[keys.CELL_VOLUME].unsqueeze(1))
         data[keys.PRED_STRESS] = data[keys.PRED_STRESS] + torch.cat([torch.zeros_like(half), half[:, [2, 0, 1]]], 1)
 
 
 def _last_gate(model: nn.Module) -> Any:
-    """The module that gives the features of the last layer."""
+    """Module whose output are the features of the last layer."""
     return [module for module in model.children() if isinstance(module, EquivariantGate)][-1]

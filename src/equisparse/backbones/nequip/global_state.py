@@ -1,4 +1,4 @@
-"""NequIP's settings of the whole process, kept to the blocks that need them."""
+"""Global state that NequIP sets for the whole process, confined to the blocks that need it."""
 
 import random
 import warnings
@@ -11,7 +11,7 @@ import torch
 import torch._dynamo
 from nequip.utils import global_state
 
-from equisparse.backbones.process import kept_environment
+from equisparse.backbones.upstream import environment_restored
 
 _ATTRIBUTES = (
     (global_state, "_GLOBAL_STATE_INITIALIZED"),
@@ -19,21 +19,21 @@ _ATTRIBUTES = (
     (torch._dynamo.config, "capture_dynamic_output_shape_ops"),
     (torch._dynamo.config, "capture_scalar_outputs"),
 )
-"""What `set_global_state` changes by assignment; older versions of torch lack some."""
+"""Attributes that `set_global_state` assigns; older versions of torch lack some."""
 
 
 @contextmanager
 def nequip_state() -> Iterator[None]:
-    """Within the block the process is as NequIP sets it up to build and load models; afterwards as it was.
+    """Set NequIP's global state within the block, as building and loading models needs it, and restore it afterwards.
 
-    NequIP makes double precision the default, seeds every generator, and sets options of e3nn, dynamo and
-    multiprocessing and environment variables, all for good.
+    NequIP itself never restores it. It makes double precision the default, seeds every random generator, and sets
+    environment variables and options of e3nn, dynamo and multiprocessing.
     """
     attributes = [(owner, name, getattr(owner, name)) for owner, name in _ATTRIBUTES if hasattr(owner, name)]
     optimization = dict(e3nn.get_optimization_defaults())
     dtype, sharing = torch.get_default_dtype(), torch.multiprocessing.get_sharing_strategy()
     seeds = random.getstate(), np.random.get_state()  # noqa: NPY002  upstream seeds the old generator
-    with kept_environment(), torch.random.fork_rng(), warnings.catch_warnings():
+    with environment_restored(), torch.random.fork_rng(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", message="Found `per_type_energy_s")
         fusion = torch.jit.set_fusion_strategy([("DYNAMIC", 10)])

@@ -1,4 +1,4 @@
-"""The faster form of a SevenNet model: the same function, names, parameters and state."""
+"""Accelerated form of a SevenNet model: the same function, names, parameters and state."""
 
 from functools import partial
 from typing import Any
@@ -7,11 +7,11 @@ from sevenn.nn.convolution import IrrepsConvolution
 from torch import nn
 
 from equisparse.backbones.e3nn.edge_product import EdgeProduct, fits
-from equisparse.backbones.e3nn.graphs import concatenate, rewrite_graphs
+from equisparse.backbones.e3nn.fx_graphs import concatenate, rewrite_graphs
 
 
-def speed_up(model: nn.Module) -> None:
-    """Change the order of sums in all convolutions of a model, and rewrite its generated graphs, in place."""
+def accelerate_model(model: nn.Module) -> None:
+    """Reorder the sums in all convolutions of a model, and rewrite its generated graphs, in place."""
     for module in list(model.modules()):
         if type(module) is IrrepsConvolution and not module.is_parallel and fits(module.convolution):
             product = EdgeProduct(module.convolution)
@@ -21,7 +21,7 @@ def speed_up(model: nn.Module) -> None:
 
 
 def _convolve(module: Any, product: EdgeProduct, data: Any) -> Any:
-    """What `IrrepsConvolution` does; the messages of a path are summed over the edges before paths are joined."""
+    """Compute what `IrrepsConvolution` computes; sum the messages of a path over edges before paths are joined."""
     target, source = data[module.key_edge_idx]
     features = data[module.key_x]
     messages = product(

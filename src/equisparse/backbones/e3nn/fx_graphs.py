@@ -1,8 +1,9 @@
-"""An exact rewrite of the graphs that e3nn generates: the same sums, with less to write in both backward passes.
+"""Exact rewrite of the torch.fx graphs that e3nn generates, which makes both backward passes cheaper.
 
-Forces in the loss make training differentiate twice. The backward of a slice fills a zero tensor as large as the whole
-input, once for every path, and the second backward does so for every concatenation. Here all slices of a tensor become
-one split, and split and concatenation are each other's derivative to any order. Nothing that nobody reads is computed.
+With forces in the loss, training differentiates twice. The backward pass of a slice fills a zero tensor as large as the
+whole input, once per path, and the second backward pass does so for every concatenation. The rewrite replaces all
+slices of a tensor by one split; split and concatenation are each other's derivative to any order. Unused nodes are
+removed.
 """
 
 import itertools
@@ -19,7 +20,7 @@ _LAST_AXIS = (-1, 1)
 
 
 class _Split(torch.autograd.Function):
-    """Parts of the last axis."""
+    """Split along the last axis, whose derivative is `_Concatenate`."""
 
     @staticmethod
     def forward(ctx: Any, whole: Tensor, sizes: Sequence[int]) -> tuple[Tensor, ...]:
@@ -32,7 +33,7 @@ class _Split(torch.autograd.Function):
 
 
 class _Concatenate(torch.autograd.Function):
-    """Parts joined along the last axis."""
+    """Concatenation along the last axis, whose derivative is `_Split`."""
 
     @staticmethod
     def forward(ctx: Any, *parts: Tensor) -> Tensor:
@@ -45,19 +46,19 @@ class _Concatenate(torch.autograd.Function):
 
 
 def split(whole: Tensor, sizes: Sequence[int]) -> tuple[Tensor, ...]:
-    """Parts of `whole` along its last axis, of the given sizes, which add up to that axis."""
-    parts: tuple[Tensor, ...] = _Split.apply(whole, sizes)  # type: ignore[no-untyped-call]
-    return parts
+    """Split `whole` along its last axis into tensors of the given sizes, whose sum is the length of that axis."""
+    tensors: tuple[Tensor, ...] = _Split.apply(whole, sizes)  # type: ignore[no-untyped-call]
+    return tensors
 
 
-def concatenate(parts: Sequence[Tensor]) -> Tensor:
-    """Tensors joined along their last axis."""
-    joined: Tensor = _Concatenate.apply(*parts)  # type: ignore[no-untyped-call]
+def concatenate(tensors: Sequence[Tensor]) -> Tensor:
+    """Concatenate tensors along their last axis."""
+    joined: Tensor = _Concatenate.apply(*tensors)  # type: ignore[no-untyped-call]
     return joined
 
 
 def rewrite_graphs(model: nn.Module) -> None:
-    """Rewrite all generated graphs of a model in place; graphs with operations in place are left as they are."""
+    """Rewrite all generated graphs of a model in place, except graphs that contain in-place operations."""
     for module in model.modules():
         if isinstance(module, fx.GraphModule):
             _rewrite(module)
@@ -78,13 +79,13 @@ def _rewrite(module: fx.GraphModule) -> None:
 
 
 def _writes_in_place(node: fx.Node) -> bool:
-    """Whether a node changes a tensor, so that it may not be removed though nobody reads it."""
+    """Whether a node changes a tensor in place, so that it may not be removed even if its result is unused."""
     method = node.op == "call_method" and str(node.target).endswith("_")
     return method or node.target is operator.setitem
 
 
 def _join_slices(graph: fx.Graph, source: fx.Node) -> None:
-    """Replace all slices of a tensor by one split, where they tile a range that starts at zero."""
+    """Replace all slices of a tensor by one split if they tile a range that starts at zero."""
     slices: dict[tuple[int, int], list[fx.Node]] = {}
     for user in source.users:
         if user.args and user.args[0] is source and (ends := _slice_of_columns(user)):
@@ -95,11 +96,11 @@ def _join_slices(graph: fx.Graph, source: fx.Node) -> None:
         return
     replaced = {node for nodes in slices.values() for node in nodes}
     with graph.inserting_before(next(node for node in graph.nodes if node in replaced)):
-        parts = graph.call_function(split, (source, [last - first for first, last in ranges]))
-        for number, ends in enumerate(ranges):
-            part = graph.call_function(operator.getitem, (parts, number))
+        tensors = graph.call_function(split, (source, [last - first for first, last in ranges]))
+        for index, ends in enumerate(ranges):
+            tensor = graph.call_function(operator.getitem, (tensors, index))
             for node in slices[ends]:
-                node.replace_all_uses_with(part)
+                node.replace_all_uses_with(tensor)
     for node in replaced:
         graph.erase_node(node)
 

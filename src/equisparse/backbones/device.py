@@ -1,0 +1,40 @@
+"""Device and precision of a backbone, by name."""
+
+import os
+
+import torch
+
+from equisparse.errors import BackboneError
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+"""Precisions by name."""
+
+
+def resolve_device(device: str) -> torch.device:
+    """Device of a name.
+
+    Parameters
+    ----------
+    device : str
+        ``cpu``, ``cuda``, ``cuda:1`` ..., or ``auto``: CUDA where there is any, one device per process of a node.
+
+    Raises
+    ------
+    BackboneError
+        If there is no such device.
+    """
+    if device == "auto":
+        local = int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0")))
+        return torch.device("cuda", local) if torch.cuda.is_available() else torch.device("cpu")
+    try:
+        resolved = torch.device(device)
+    except RuntimeError as error:
+        raise BackboneError("Invalid device.", given=device, expected="auto, cpu, cuda or cuda:N") from error
+    if resolved.type == "cuda" and not torch.cuda.is_available():
+        raise BackboneError(
+            "No CUDA device is available.",
+            given=device,
+            cause="no GPU, no driver, or a PyTorch without CUDA",
+            next_step="use --device cpu or --device auto",
+        )
+    return resolved
