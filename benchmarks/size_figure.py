@@ -26,7 +26,7 @@ def draw_sizes(out: Path) -> None:
             points.append((cell.label, size, changed, fmean(row["test"][FORCE] for row in rows)))
     if not points:
         return
-    figure = Figure(figsize=(9, 4), layout="constrained")
+    figure = Figure(figsize=(10, 4), layout="constrained")
     families = list(dict.fromkeys(family_of(label) for label, *_ in points))
     panels = zip(figure.subplots(1, 2, sharey=True), (1, 2), AXES.items(), strict=True)
     for axis, column, (title, limits) in panels:
@@ -38,7 +38,7 @@ def draw_sizes(out: Path) -> None:
         axis.xaxis.set_minor_formatter(NullFormatter())
         axis.grid(alpha=0.3)
     figure.axes[0].set_ylabel("force error, ethanol (meV/Angstrom)")
-    figure.axes[1].legend(frameon=False)
+    figure.legend(*figure.axes[1].get_legend_handles_labels(), loc="outside right center", frameon=False)
     out.parent.mkdir(parents=True, exist_ok=True)
     save(figure, out)
 
