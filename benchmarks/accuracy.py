@@ -30,7 +30,7 @@ from equisparse.inference.errors import errors_of
 from equisparse.inference.predict import evaluate
 from equisparse.inputs.splits import choose_method, read_splits, small_pieces
 from equisparse.methods.base import AbstractMethod
-from equisparse.tasks.results import versions
+from equisparse.run.metrics import versions
 from equisparse.tasks.stages import fit_references, train_adapter
 from equisparse.training.fit import FitResult
 from equisparse.training.options import TrainingOptions

@@ -42,7 +42,7 @@ from equisparse.methods.registry import make_method
 from equisparse.methods.select import select
 from equisparse.methods.threshold import soft_threshold
 from equisparse.quantities import FORCES
-from equisparse.tasks.results import versions
+from equisparse.run.metrics import versions
 from equisparse.training.loss import Loss
 from equisparse.training.optim import build_optimizer
 from equisparse.training.options import TrainingOptions

@@ -31,7 +31,7 @@ from equisparse.deploy.ensemble_calculator import EnsembleCalculator
 from equisparse.methods.entries import pack
 from equisparse.methods.select import select
 from equisparse.methods.sparse import Sparse
-from equisparse.tasks.results import versions
+from equisparse.run.metrics import versions
 
 RESULTS = Path(__file__).parent / "results" / "ensemble.jsonl"
 SWITCHES = 20

@@ -85,9 +85,8 @@ def errors(options: argparse.Namespace) -> None:
             **RUNS[options.set],
         )
         metrics = finetune_config(config).metrics
-        kept = {
-            key: metrics[key] for key in ("final", "refit", "steps", "seconds", "seed", "spin_layer_values", "versions")
-        }
+        names = ("final", "refit", "steps", "seconds", "seed", "spin_layer_values", "versions")
+        kept = {name: getattr(metrics, name) for name in names}
         groups = by_group(load_predictions(Path(str(config.out)) / "predictions" / "test.npz"))
         add_row(RESULTS, {"set": options.set, "spin": spin, "spin_lr": options.spin_lr, "groups": groups} | kept)
 

@@ -22,7 +22,7 @@ from rows import add_row, rows_of
 from sets import digest_of
 
 import equisparse
-from equisparse.files import read_rows
+from equisparse.robustness.scans import ScanRow
 
 RESULTS = Path(__file__).parent / "results" / "robustness.jsonl"
 SETS = {"ethanol": (10, 100, 300), "aspirin": (10, 100, 150), "cu": (2, 50, 50), "hfo2": (2, 50, 50)}
@@ -114,38 +114,38 @@ def run(cell: dict[str, Any], arguments: argparse.Namespace, folder: Path) -> di
         seed=cell["seed"],
         device=arguments.device,
     )
-    probe = result.folder
-    groups = {row.pop("group"): row for row in read_rows(probe / "groups.csv")}
-    runs = read_rows(probe / "dynamics.csv")
-    slopes = [abs(row["drift_mev_per_atom_ps"]) for row in runs if row["drift_mev_per_atom_ps"] is not None]
+    probe = finished.files.probe
+    groups = {row.group: row.values() for row in probe.groups.read()}
+    runs = probe.dynamics.read()
+    slopes = [abs(row.drift_mev_per_atom_ps) for row in runs if row.drift_mev_per_atom_ps is not None]
     return {
         "cell": cell,
-        "test": metrics["final"]["test"],
-        "refit_test": metrics["refit"]["test"],
-        "lr": finished.config["lr"],
-        "changed_fraction_model": metrics["changed_fraction_model"],
+        "test": metrics.final["test"],
+        "refit_test": metrics.refit["test"],
+        "lr": finished.config.lr,
+        "changed_fraction_model": metrics.changed_fraction_model,
         "drift": groups,
-        "holes": {name: holes_of(read_rows(probe / f"{name}.csv")) for name in ("dimers", "compression")},
+        "holes": {name: holes_of(probe.scans(name).read()) for name in ("dimers", "compression")},
         "dynamics": {
-            "survived": sum(not row["failure"] for row in runs),
+            "survived": sum(not row.failure for row in runs),
             "runs": 2 * cell["starts"],
-            "failures": [row["failure"] for row in runs if row["failure"]],
+            "failures": [row.failure for row in runs if row.failure],
             "largest_nve_drift_mev_per_atom_ps": max(slopes, default=None),
         },
         "level": result.level,
         "probe_seconds": round(time.perf_counter() - start, 1),
-        "versions": metrics["versions"],
+        "versions": metrics.versions,
     }
 
 
-def holes_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def holes_of(rows: list[ScanRow]) -> dict[str, Any]:
     """Counts and the worst case."""
-    worst = max(rows, key=lambda row: row["fall_adapted"] - row["fall_base"])
+    worst = max(rows, key=lambda row: row.fall_adapted - row.fall_base)
     return {
         "scans": len(rows),
-        "holes": sum(row["hole"] == "True" for row in rows),
-        "below_the_well": sum(row["collapse"] == "True" for row in rows),
-        "worst": {name: worst[name] for name in ("name", "fall_base", "fall_adapted", "fall_at")},
+        "holes": sum(row.hole for row in rows),
+        "below_the_well": sum(row.collapse for row in rows),
+        "worst": {name: getattr(worst, name) for name in ("name", "fall_base", "fall_adapted", "fall_at")},
     }
 
 

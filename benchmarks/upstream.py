@@ -38,7 +38,7 @@ from equisparse.inference.dataset import FrameDataset, reference_energy
 from equisparse.inference.errors import errors_of
 from equisparse.inference.predict import evaluate
 from equisparse.inputs.splits import choose_method, read_splits, small_pieces
-from equisparse.tasks.results import versions
+from equisparse.run.metrics import versions
 from equisparse.tasks.stages import fit_references, train_adapter
 from equisparse.units import matrix_to_voigt
 

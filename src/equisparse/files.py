@@ -5,16 +5,16 @@ import io
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from equisparse.errors import EquisparseError, WriteError
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A binary file to write to, beside `path`; it takes its place when the block ends, and is gone if the block fails.
+    """Open a binary file beside `path`; it replaces `path` when the block ends, and is removed if the block fails.
 
     Parameters
     ----------
@@ -24,9 +24,9 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     Raises
     ------
     WriteError
-        If the disk or the folder does not take it.
+        If the file cannot be written.
     """
-    with _told(path):
+    with _write_errors(path):
         handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
@@ -41,21 +41,21 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
 
 def make_folder(path: Path) -> Path:
-    """The same folder, made with those above it if it is not there.
+    """Make a folder, and those above it, if it does not exist; return the same path.
 
     Raises
     ------
     WriteError
         If it cannot be made.
     """
-    with _told(path):
+    with _write_errors(path):
         path.mkdir(parents=True, exist_ok=True)
     return path
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Failures of the file system within the block become a WriteError about `path`."""
+def _write_errors(path: Path) -> Iterator[None]:
+    """Raise failures of the file system within the block as a WriteError about `path`."""
     try:
         yield
     except EquisparseError:
@@ -84,25 +84,10 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
-def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     """Write rows as CSV, all at once; columns are those of the first row, and None is an empty field."""
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, fieldnames=list(rows[0]), extrasaction="ignore", restval="")
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, table.getvalue())
-
-
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Rows of a CSV file: whole numbers as int, other numbers as float, empty fields as None, the rest as text."""
-    with path.open(newline="") as file:
-        return [{name: _value(text) for name, text in row.items()} for row in csv.DictReader(file)]
-
-
-def _value(text: str) -> int | float | str | None:
-    """What a field of a CSV file stands for."""
-    with suppress(ValueError):
-        return int(text)
-    with suppress(ValueError):
-        return float(text)
-    return text or None

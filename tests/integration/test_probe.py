@@ -8,7 +8,7 @@ import pytest
 
 from equisparse.cli import main
 from equisparse.data.demo import demo_files
-from equisparse.files import read_rows
+from equisparse.run.files import RunFolder
 
 pytestmark = pytest.mark.filterwarnings("ignore:No tensor product accelerator")
 
@@ -34,9 +34,10 @@ def test_probe_writes_its_tables_and_the_report(run: Path, capsys: pytest.Captur
     shown = capsys.readouterr().out
     assert f"verdict  {verdict['level']}" in shown
     assert [check["test"].split(":")[0] for check in verdict["checks"]][:4] == ["retention"] * 2 + ["short range"] * 2
-    names = ("drift", "elements", "groups", "dimers", "dimers_curves", "compression", "compression_curves", "dynamics")
-    tables = {name: read_rows(run / "probe" / f"{name}.csv") for name in names}
-    assert [row["name"] for row in tables["dimers"]] == ["O-O", "O-Mg", "Mg-Mg"]
-    assert {row["element"] for row in tables["elements"] if row["in_data"] == "True"} == {"O", "Mg"}
-    assert [row["ensemble"] for row in tables["dynamics"]] == ["NVT", "NVE"]
+    files = RunFolder(run).probe
+    assert all(table.read() for table in (files.drift, files.groups, files.scans("compression")))
+    assert all(files.scan_curves(test).read() for test in ("dimers", "compression"))
+    assert [row.name for row in files.scans("dimers").read()] == ["O-O", "O-Mg", "Mg-Mg"]
+    assert {row.element for row in files.elements.read() if row.in_data} == {"O", "Mg"}
+    assert [row.ensemble for row in files.dynamics.read()] == ["NVT", "NVE"]
     assert "not in the data" in (run / "report.html").read_text()

@@ -1,7 +1,7 @@
 """Every command: one call, and what is printed of it."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from jsonargparse import Namespace
@@ -88,11 +88,11 @@ def _report(options: Namespace, console: Console) -> int:
 
 
 def _attribute(options: Namespace, console: Console) -> int:
-    from equisparse.run.folder import ATTRIBUTION
+    from equisparse.run.files import RunFolder
     from equisparse.tasks.attribute import attribute
 
     rows = attribute(options.run, options.by, frames=options.frames, device=options.device)
-    path = Path(options.run) / ATTRIBUTION.format(options.by)
+    path = RunFolder(Path(options.run)).attribution(options.by).path
     text = f"{len(rows)} groups, at most {options.frames} validation frames\nwritten: {path}"
     console.print(text, markup=False, highlight=False, soft_wrap=True)
     return 0
@@ -114,7 +114,7 @@ def _probe(options: Namespace, console: Console) -> int:
         device=options.device,
         listener=TerminalListener(console),
     )
-    console.print(probe_table([asdict(check) for check in result.checks]))
+    console.print(probe_table(result.checks))
     lines = f"verdict  {result.level}\nresults  {result.folder}\nreport   {result.folder.parent / 'report.html'}"
     console.print(lines, highlight=False, soft_wrap=True)
     return _FAILED if result.level == "fail" else 0

@@ -1,22 +1,17 @@
 """What a user of the command line sees while a task runs, and at its end."""
 
-import math
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 
 from equisparse.cli.progress import TerminalProgress
 from equisparse.data.audit.finding import Finding, format_findings
-from equisparse.deploy.merge import MergeCheck
-from equisparse.report.terminal.tables import error_table, worse_line
-from equisparse.robustness.drift import drift_line
+from equisparse.report.terminal.closing import closing_lines
+from equisparse.report.terminal.tables import error_table
 from equisparse.run.folder import Run
 from equisparse.tasks.ensemble import FITTED_ON, RELIABILITY, EnsembleRun, shown_unit
 from equisparse.tasks.listener import Listener, Plan
 
-_DIVERGED = (
-    "caution  Training diverged: the loss was NaN. The best epoch before is kept. Try half the learning rate (--lr)"
-)
 _WEAK = 0.2
 """Rank correlation below which spreads say little about single errors."""
 
@@ -54,8 +49,8 @@ class TerminalListener(TerminalProgress, Listener):
 
     def finished(self, run: Run) -> None:
         """Print the errors, the size of the change, and where the results are."""
-        self.console.print(error_table({stage: run.metrics[stage] for stage in ("base", "refit", "final")}))
-        self._print("\n".join(_closing_lines(run)))
+        self.console.print(error_table(run.metrics))
+        self._print("\n".join(closing_lines(run)))
 
     def _print(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -76,32 +71,6 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
         f"training {options.epochs} epochs of {options.steps_per_epoch(plan.frames['train'])} steps, batch "
         f"{options.batch_size}, {options.optimizer}, learning rate {options.lr:g}, seed {options.seed}"
     )
-
-
-def _closing_lines(run: Run) -> Iterator[str]:
-    """Cautions, size and price of the change, what is kept of the base, and the files."""
-    metrics = run.metrics
-    if run.curve and not math.isfinite(float(run.curve[-1]["valid_loss"])):
-        yield _DIVERGED
-    if caution := worse_line(metrics["refit"]["valid"], metrics["final"]["valid"]):
-        yield caution
-    yield (
-        f"changed  {metrics['changed_count']:,} weights: {metrics['changed_fraction_model']:.3%} of the whole model, "
-        f"{metrics['changed_fraction_selected']:.3%} of the selected tensors"
-    )
-    spins = f", and {metrics['spin_layer_values']:,} of the spin layer" if metrics["spin_layer_values"] else ""
-    yield (
-        f"adapter  {metrics['adapter_bytes']:,} bytes, {metrics['stored_values']:,} stored values "
-        f"(base checkpoint {metrics['base_bytes']:,} bytes){spins}"
-    )
-    yield f"training {metrics['steps']} steps in {metrics['seconds']:.0f} s"
-    yield f"kept     {drift_line(metrics['retention'])}"
-    check = metrics.get("merged_check")
-    yield f"merged   {MergeCheck(**check)}" if check else f"merged   no: {metrics['not_merged']}"
-    yield f"results  {run.folder}"
-    yield f"report   {run.folder / 'report.html'}"
-    if check:
-        yield str(metrics["deployment"])
 
 
 def ensemble_lines(run: EnsembleRun) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -49,6 +50,18 @@ class FrameErrors:
     n_atoms: NDArray[np.int64]
 
 
+ErrorName = Literal["force", "energy"]
+"""Errors that are attributed."""
+
+
+class Interval(NamedTuple):
+    """A value with the limits of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
 @dataclass(frozen=True, slots=True)
 class AttributionRow:
     """What one group of changed weights does.
@@ -56,7 +69,7 @@ class AttributionRow:
     Parameters
     ----------
     group : str or int
-        A layer, an order l, a role, a role with its path, a block, or an element.
+        A layer, a degree l, a role, a role with its path, a block, or an element.
     n_changed, n_frames : int
         Changed weights of the group; frames that the errors are taken on.
     without_force, without_energy : float or None
@@ -83,6 +96,11 @@ class AttributionRow:
     alone_energy: float | None
     alone_energy_low: float | None
     alone_energy_high: float | None
+
+    def difference(self, kind: Literal["without", "alone"], error: ErrorName) -> Interval | None:
+        """One difference of errors with its interval; None without labels."""
+        value, low, high = (getattr(self, f"{kind}_{error}{end}") for end in ("", "_low", "_high"))
+        return None if value is None else Interval(value, low, high)
 
 
 def group_blocks(layout: Layout, by: str, elements: Sequence[int] | None = None) -> dict[str | int, list[Block]]:

@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 from ase.data import chemical_symbols
 
+from equisparse.interpret.attribution import AttributionRow, Interval
+from equisparse.interpret.signatures import SignatureRow
 from equisparse.quantities import shown_errors
 from equisparse.report.statistics import GroupErrors, errors_by_element, errors_by_type
 from equisparse.report.terminal.tables import layer_name, layer_order
-from equisparse.run.folder import Row, Run
+from equisparse.run.folder import Run
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -57,8 +59,8 @@ def run_tables(run: Run) -> Iterator[tuple[str, Table]]:
         if groups := errors_by_type(split):
             yield "errors_by_type", group_table(groups, "configuration type", "frames")
     if run.signatures:
-        yield "changes", change_table([row for row in run.signatures if row["element"] is None])
-    if rows := [row for row in run.signatures if row["element"] is not None and row["n_changed"]]:
+        yield "changes", change_table(run.block_signatures)
+    if rows := run.element_signatures:
         yield "changes_by_element", change_table(rows)
     for by, groups_of in run.attributions.items():
         yield f"attribution_{by}", attribution_table(by, groups_of)
@@ -70,7 +72,7 @@ def error_table(run: Run) -> Table:
     rows = []
     for split in run.splits:
         for error in shown_errors():
-            values = [run.metrics[stage][split].get(error.name) for stage in ("base", "refit", "final")]
+            values = [errors[split].get(error.name) for errors in run.metrics.stages.values()]
             if values[2] is not None:
                 ratio = values[2] / values[1] if values[1] else None
                 rows.append([split, error.title, error.unit, *(number(value, 4) for value in values), number(ratio, 2)])
@@ -88,28 +90,27 @@ def group_table(groups: Sequence[GroupErrors], title: str, counted: str) -> Tabl
     return Table(header, rows)
 
 
-def change_table(rows: Sequence[Row]) -> Table:
+def change_table(rows: Sequence[SignatureRow]) -> Table:
     """Signatures, from the embedding to the readout."""
     header = ["layer", "role", "path", "changed", "of", "fraction", "relative norm", "1 - R\u00b2", "sign balance"]
     lines = []
-    elements = any(row["element"] is not None for row in rows)
-    for row in sorted(rows, key=lambda row: layer_order(row["layer"])):
-        place = [layer_name(row["layer"]), row["role"].replace("_", " "), row["path"]]
-        counts = [f"{row['n_changed']:,}", f"{row['n_weights']:,}", percent(row["fraction"])]
-        sizes = [percent(row["relative_norm"]), number(row["one_minus_r2"]), number(row["sign_balance"])]
-        first = [chemical_symbols[row["element"]]] if elements else []
+    elements = any(row.element is not None for row in rows)
+    for row in sorted(rows, key=lambda row: layer_order(row.layer)):
+        place = [layer_name(row.layer), row.role.replace("_", " "), row.path]
+        counts = [f"{row.n_changed:,}", f"{row.n_weights:,}", percent(row.fraction)]
+        sizes = [percent(row.relative_norm), number(row.one_minus_r2), number(row.sign_balance)]
+        first = [chemical_symbols[row.element or 0]] if elements else []
         lines.append([*first, *place, *counts, *sizes])
     return Table(["element", *header] if elements else header, lines)
 
 
-def attribution_table(by: str, rows: Sequence[Row]) -> Table:
+def attribution_table(by: str, rows: Sequence[AttributionRow]) -> Table:
     """Differences of errors without each group and with it alone."""
     units = {"force": "meV/Angstrom", "energy": "meV/atom"}
     header = [by, "changed weights"]
     header += [f"{error} {kind} ({unit})" for error, unit in units.items() for kind in ("without it", "it alone")]
-    names = ("without_force", "alone_force", "without_energy", "alone_energy")
     lines = [
-        [group_name(by, row["group"]), f"{row['n_changed']:,}", *(_interval(row, name) for name in names)]
+        [group_name(by, row.group), f"{row.n_changed:,}", *(_interval(value) for value in _differences(row))]
         for row in rows
     ]
     return Table(header, lines)
@@ -141,11 +142,21 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{number(100 * value)} %"
 
 
-def _interval(row: Row, name: str) -> str:
+def _differences(row: AttributionRow) -> list[Interval | None]:
+    """Differences of errors in the order of the columns."""
+    return [
+        row.difference("without", "force"),
+        row.difference("alone", "force"),
+        row.difference("without", "energy"),
+        row.difference("alone", "energy"),
+    ]
+
+
+def _interval(interval: Interval | None) -> str:
     """Such as ``1.2 (0.9 to 1.5)``."""
-    if row[name] is None:
+    if interval is None:
         return "-"
-    return f"{number(row[name])} ({number(row[f'{name}_low'])} to {number(row[f'{name}_high'])})"
+    return f"{number(interval.value)} ({number(interval.low)} to {number(interval.high)})"
 
 
 def _escaped(text: str) -> str:

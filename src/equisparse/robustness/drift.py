@@ -5,9 +5,8 @@ of a structure from the training data is the fraction of its atoms whose element
 the geometry would not do: it cannot be compared across compositions, and elements decide which weights were trained.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from ase import Atoms
@@ -72,6 +71,38 @@ class ElementDrift:
     force_mev_per_ang: float
 
 
+@dataclass(frozen=True)
+class DriftSummary:
+    """Drift over a group of structures; None where no structure has the quantity.
+
+    Parameters
+    ----------
+    group : str
+        What the structures have in common; ``all`` for all of them.
+    n_structures : int
+    energy_mev_per_atom_median, energy_mev_per_atom_p90, energy_mev_per_atom_max : float or None
+        Median, 90th percentile and largest value of `DriftRow.energy_mev_per_atom`.
+    force_mev_per_ang_median, force_mev_per_ang_p90, force_mev_per_ang_max : float or None
+    stress_gpa_median, stress_gpa_p90, stress_gpa_max : float or None
+    """
+
+    group: str
+    n_structures: int
+    energy_mev_per_atom_median: float | None
+    energy_mev_per_atom_p90: float | None
+    energy_mev_per_atom_max: float | None
+    force_mev_per_ang_median: float | None
+    force_mev_per_ang_p90: float | None
+    force_mev_per_ang_max: float | None
+    stress_gpa_median: float | None
+    stress_gpa_p90: float | None
+    stress_gpa_max: float | None
+
+    def values(self) -> dict[str, int | float | None]:
+        """All numbers by name."""
+        return {name: value for name, value in asdict(self).items() if name != "group"}
+
+
 def drift_rows(
     structures: Sequence[Atoms],
     base: Mapping[Quantity, Floats],
@@ -124,40 +155,49 @@ def element_drifts(
     return rows
 
 
-def summary(rows: Iterable[DriftRow]) -> dict[str, Any]:
-    """Number of structures, and median, 90th percentile and maximum of each drift; None where no structure has it."""
-    rows = list(rows)
-    statistics: dict[str, Any] = {"n_structures": len(rows)}
+def summary(rows: Sequence[DriftRow], group: str = "all") -> DriftSummary:
+    """Summarise the drift of some structures.
+
+    Parameters
+    ----------
+    rows : sequence of DriftRow
+    group : str
+        What they have in common.
+    """
+    values: dict[str, float | None] = {}
     for name in QUANTITIES:
-        values = [value for row in rows if (value := getattr(row, name)) is not None]
+        known = [value for row in rows if (value := getattr(row, name)) is not None]
         for title, fraction in (("median", 0.5), ("p90", 0.9), ("max", 1.0)):
-            statistics[f"{name}_{title}"] = float(f"{np.quantile(values, fraction):.4g}") if values else None
-    return statistics
+            values[f"{name}_{title}"] = float(f"{np.quantile(known, fraction):.4g}") if known else None
+    return DriftSummary(group, len(rows), **values)
 
 
-def grouped(rows: Sequence[DriftRow]) -> dict[str, dict[str, Any]]:
-    """Summary of all structures, of each kind, and of each distance from the training data that occurs."""
+def grouped(rows: Sequence[DriftRow]) -> list[DriftSummary]:
+    """Summarise all structures, those of each kind, and those at each distance from the training data that occurs."""
     groups: dict[str, list[DriftRow]] = {"all": list(rows)}
     for kind in dict.fromkeys(row.kind for row in rows):
         groups[f"{kind}s"] = [row for row in rows if row.kind == kind]
-    for title in DISTANCES:
-        if members := [row for row in rows if _distance(row) == title]:
-            groups[title] = members
-    return {title: summary(members) for title, members in groups.items()}
+    for distance in DISTANCES:
+        if members := [row for row in rows if _distance(row) == distance]:
+            groups[distance] = members
+    return [summary(members, group) for group, members in groups.items()]
 
 
-def drift_line(statistics: Mapping[str, Any]) -> str:
-    """One line of text about a `summary`."""
-    if not statistics["n_structures"]:
-        return "drift not measured: the base knows the elements of no probe structure"
-    energy, force = (
-        f"{statistics[f'{name}_median']:.3g} ({statistics[f'{name}_p90']:.3g}) {unit}"
-        for name, unit in (("energy_mev_per_atom", "meV/atom"), ("force_mev_per_ang", "meV/Angstrom"))
-    )
+def drift_line(drift: DriftSummary) -> str:
+    """A summary in one line: medians, and 90th percentiles in brackets."""
+    if not drift.n_structures:
+        return "not measured: the base covers all elements of no probe structure"
+    energy = _with_tail(drift.energy_mev_per_atom_median, drift.energy_mev_per_atom_p90, "meV/atom")
+    force = _with_tail(drift.force_mev_per_ang_median, drift.force_mev_per_ang_p90, "meV/Angstrom")
     return (
-        f"median drift (90th percentile) on {statistics['n_structures']} probe structures: "
+        f"median drift from the base on {drift.n_structures} probe structures (90th percentile): "
         f"energy {energy}, force {force}"
     )
+
+
+def _with_tail(median: float | None, tail: float | None, unit: str) -> str:
+    """Such as ``1.87 (5.86) meV/atom``."""
+    return "not known" if median is None else f"{median:.3g} ({tail:.3g}) {unit}"
 
 
 def _distance(row: DriftRow) -> str:

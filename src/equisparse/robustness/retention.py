@@ -1,7 +1,5 @@
 """Drift of an adapted model from its base on the probe structures."""
 
-from typing import Any
-
 from ase import Atoms
 
 from equisparse.adapters.adapter import Adapter
@@ -9,15 +7,15 @@ from equisparse.backbones.base import AbstractBackbone
 from equisparse.data.frames import Floats
 from equisparse.inference.predict import predict_structures
 from equisparse.quantities import Quantity
-from equisparse.robustness.drift import drift_rows, summary
+from equisparse.robustness.drift import DriftSummary, drift_rows, summary
 from equisparse.robustness.structures import probe_structures
 
 _STRIDE = 3
 """Every third structure is enough for the line at the end of a fine-tune."""
 
 
-def retention(backbone: AbstractBackbone, adapter: Adapter) -> dict[str, Any]:
-    """Drift on a third of the probe structures, as `equisparse.robustness.drift.summary` returns it."""
+def retention(backbone: AbstractBackbone, adapter: Adapter) -> DriftSummary:
+    """Summarise the drift of an adapted model from its base on a part of the probe structures."""
     structures, base, adapted = both_predictions(backbone, adapter, _STRIDE)
     return summary(drift_rows(structures, base, adapted, adapter.elements))
 

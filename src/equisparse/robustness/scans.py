@@ -88,6 +88,35 @@ class ScanRow:
     collapse: bool
 
 
+@dataclass(frozen=True)
+class ScanPoint:
+    """One point of a scan.
+
+    Parameters
+    ----------
+    name : str
+        Of the scan.
+    x : float
+        Distance, Angstrom, or volume over the given one.
+    base, adapted : float
+        Energies of both models less those of the first point, eV for a dimer, eV/atom for a structure.
+    """
+
+    name: str
+    x: float
+    base: float
+    adapted: float
+
+
+def scan_points(scans: Sequence[Scan]) -> list[ScanPoint]:
+    """Points of all scans, rounded to what a plot shows."""
+    points = []
+    for scan in scans:
+        for x, base, adapted in zip(scan.x, scan.base, scan.adapted, strict=True):
+            points.append(ScanPoint(scan.name, float(f"{x:.4f}"), float(f"{base:.5g}"), float(f"{adapted:.5g}")))
+    return points
+
+
 def dimer_scans(base: Predict, adapted: Predict, elements: Sequence[int], cutoff: float) -> list[Scan]:
     """Scan all pairs of `elements` in vacuum, including each element with itself.
 

@@ -1,9 +1,10 @@
 """Verdict of the robustness tests, pass, warn or fail, with its thresholds; docs/robustness.md gives the reasons."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from equisparse.robustness.drift import DriftSummary
 from equisparse.robustness.dynamics import DynamicsRow
 from equisparse.robustness.scans import ScanRow
 
@@ -48,11 +49,13 @@ def overall(checks: Sequence[Check]) -> Level:
     return max((check.level for check in checks), key=("pass", "warn", "fail").index)
 
 
-def drift_checks(statistics: Mapping[str, Any]) -> list[Check]:
-    """Checks of the retention, from `equisparse.robustness.drift.summary` of all probe structures."""
+def drift_checks(drift: DriftSummary) -> list[Check]:
+    """Judge the retention from the drift over all probe structures."""
+    energy = (drift.energy_mev_per_atom_median, drift.energy_mev_per_atom_p90, drift.energy_mev_per_atom_max)
+    force = (drift.force_mev_per_ang_median, drift.force_mev_per_ang_p90, drift.force_mev_per_ang_max)
     return [
-        _median("energy", "meV/atom", "energy_mev_per_atom", ENERGY_DRIFT, statistics),
-        _median("forces", "meV/Angstrom", "force_mev_per_ang", FORCE_DRIFT, statistics),
+        _drift_check("energy", "meV/atom", ENERGY_DRIFT, *energy),
+        _drift_check("forces", "meV/Angstrom", FORCE_DRIFT, *force),
     ]
 
 
@@ -84,11 +87,20 @@ def dynamics_checks(rows: Sequence[DynamicsRow]) -> list[Check]:
     return checks
 
 
-def _median(title: str, unit: str, name: str, limits: tuple[float, float], statistics: Mapping[str, Any]) -> Check:
-    """Check of the median drift of one quantity."""
-    median, tail, worst = (statistics[f"{name}_{key}"] for key in ("median", "p90", "max"))
-    finding = f"median {median:.3g} {unit}, 90th percentile {tail:.3g}, largest {worst:.3g}"
-    return Check(f"retention: {title}", finding, _level(median, limits), _words(limits))
+def _drift_check(
+    quantity: str,
+    unit: str,
+    limits: tuple[float, float],
+    median: float | None,
+    tail: float | None,
+    largest: float | None,
+) -> Check:
+    """Judge the median drift of one quantity; warn where it could not be measured."""
+    test = f"retention: {quantity}"
+    if median is None:
+        return Check(test, "not measured: the base covers all elements of no probe structure", "warn", _words(limits))
+    finding = f"median {median:.3g} {unit}, 90th percentile {tail:.3g}, largest {largest:.3g}"
+    return Check(test, finding, _level(median, limits), _words(limits))
 
 
 def _limited(test: str, value: float, unit: str, limits: tuple[float, float]) -> Check:

@@ -1,42 +1,33 @@
-"""A run folder as tables: everything that a report is made from, read when it is asked for."""
+"""A finished run, read from its folder as it is asked for."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
+from equisparse.adapters.adapter import Adapter
+from equisparse.adapters.file import load_adapter
+from equisparse.config.finetune import FinetuneConfig
+from equisparse.config.read import read_config
+from equisparse.data.audit.finding import Finding
 from equisparse.errors import InputError
-from equisparse.files import read_rows
-from equisparse.run.predictions import SplitPredictions, load_predictions
-
-METRICS = "metrics.json"
-CONFIG = "config.yaml"
-CURVE = "metrics.csv"
-FINDINGS = "findings.json"
-PREDICTIONS = "predictions"
-SIGNATURES = "interpretation/signatures.csv"
-ENTRIES = "interpretation/entries.csv"
-MAPS = "interpretation/maps.npz"
-ATTRIBUTION = "interpretation/attribution_{}.csv"
-FUNCTIONAL = "interpretation/functional.csv"
-PROBE = "probe"
-VERDICT = f"{PROBE}/verdict.json"
-
-Row = dict[str, Any]
-"""Fields of one row of a table by name."""
+from equisparse.interpret.attribution import AttributionRow
+from equisparse.interpret.functional import FunctionalRow
+from equisparse.interpret.signatures import EntryRow, SignatureRow
+from equisparse.run.curve import Epoch, read_curve
+from equisparse.run.files import ProbeVerdict, RunFolder
+from equisparse.run.metrics import Metrics, read_metrics
+from equisparse.run.predictions import SplitPredictions
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run; every table that its folder lacks is empty.
+    """A finished run; made by `read_run`, and returned by `equisparse.finetune`.
 
-    Made by `read_run`.
+    Everything is read when it is first asked for; what `equisparse.attribute` and `equisparse.probe` add is read each
+    time. A table that the folder lacks is empty.
 
     Parameters
     ----------
@@ -51,96 +42,105 @@ class Run:
         return self.folder.resolve().name
 
     @property
-    def method(self) -> str:
-        """Name of the method."""
-        return str(self.metrics.get("method", "not recorded"))
+    def files(self) -> RunFolder:
+        """Paths of all files, and their typed readers and writers."""
+        return RunFolder(self.folder)
 
     @cached_property
-    def metrics(self) -> Mapping[str, Any]:
-        """Contents of ``metrics.json``."""
-        return dict(json.loads((self.folder / METRICS).read_text()))
+    def metrics(self) -> Metrics:
+        """Errors, counts, sizes and provenance."""
+        return read_metrics(self.files.metrics)
 
     @cached_property
-    def config(self) -> Mapping[str, Any]:
-        """Contents of ``config.yaml``."""
-        path = self.folder / CONFIG
-        return dict(yaml.safe_load(path.read_text())) if path.exists() else {}
+    def adapter(self) -> Adapter:
+        """The trained change.
+
+        Raises
+        ------
+        AdapterError
+            If the file is missing or damaged.
+        """
+        return load_adapter(self.files.adapter)
 
     @cached_property
-    def curve(self) -> list[Row]:
-        """Learning curve, one row an epoch."""
-        return self._rows(CURVE)
+    def config(self) -> FinetuneConfig:
+        """Configuration that the run was made with.
+
+        Raises
+        ------
+        InputError
+            If the file is missing or damaged.
+        """
+        return read_config(self.files.config)
 
     @cached_property
-    def findings(self) -> list[Row] | None:
+    def curve(self) -> list[Epoch]:
+        """Learning curve, one row per epoch."""
+        return read_curve(self.files.curve)
+
+    @cached_property
+    def findings(self) -> list[Finding] | None:
         """Findings of the audit; None if they were not written."""
-        path = self.folder / FINDINGS
-        return list(json.loads(path.read_text())) if path.exists() else None
+        return self.files.read_findings()
 
     @cached_property
-    def signatures(self) -> list[Row]:
-        """Rows of `equisparse.interpret.signatures.SignatureRow`."""
-        return self._rows(SIGNATURES)
+    def signatures(self) -> list[SignatureRow]:
+        """Change of each block, then of each element's part of a block."""
+        return self.files.signatures.read()
+
+    @property
+    def block_signatures(self) -> list[SignatureRow]:
+        """Change of each block."""
+        return [row for row in self.signatures if row.element is None]
+
+    @property
+    def element_signatures(self) -> list[SignatureRow]:
+        """Change of each element's part of a block, where there is any."""
+        return [row for row in self.signatures if row.element is not None and row.n_changed]
 
     @cached_property
-    def entries(self) -> list[Row]:
-        """Rows of `equisparse.interpret.signatures.EntryRow`."""
-        return self._rows(ENTRIES)
+    def entries(self) -> list[EntryRow]:
+        """Largest changes within each block."""
+        return self.files.entries.read()
 
     @cached_property
-    def functional(self) -> list[Row]:
-        """Rows of `equisparse.interpret.functional.FunctionalRow`."""
-        return self._rows(FUNCTIONAL)
+    def functional(self) -> list[FunctionalRow]:
+        """Changes of the outputs of the layers."""
+        return self.files.functional.read()
 
     @cached_property
     def maps(self) -> dict[int, NDArray[np.float32]]:
-        """Pooled change of every changed block by its number."""
-        path = self.folder / MAPS
-        if not path.exists():
-            return {}
-        with np.load(path, allow_pickle=False) as arrays:
-            return {int(block): grid for block, grid in arrays.items()}
+        """Pooled change of every changed block by the index of the block."""
+        return self.files.read_maps()
 
-    @cached_property
-    def attributions(self) -> dict[str, list[Row]]:
-        """Rows of `equisparse.interpret.attribution.AttributionRow` by what they are grouped by."""
-        first, last = ATTRIBUTION.split("{}")
-        paths = sorted(self.folder.glob(ATTRIBUTION.format("*")))
-        return {str(path.relative_to(self.folder))[len(first) : -len(last)]: read_rows(path) for path in paths}
+    @property
+    def attributions(self) -> dict[str, list[AttributionRow]]:
+        """Effect of each group of the change on the errors, by the way of grouping."""
+        return {by: self.files.attribution(by).read() for by in self.files.attributed()}
 
-    @cached_property
-    def probe(self) -> Mapping[str, Any]:
-        """Contents of ``probe/verdict.json``; empty if the run was not probed."""
-        path = self.folder / VERDICT
-        return dict(json.loads(path.read_text())) if path.exists() else {}
-
-    def probed(self, table: str) -> list[Row]:
-        """Rows of a table that `equisparse probe` wrote, such as ``elements``."""
-        return self._rows(f"{PROBE}/{table}.csv")
+    @property
+    def verdict(self) -> ProbeVerdict | None:
+        """Result of `equisparse probe`; None if the run was not probed."""
+        return self.files.probe.read_verdict()
 
     @property
     def splits(self) -> list[str]:
-        """Names of the splits that were judged, in the order train, valid, test."""
-        return list(self.metrics["final"])
+        """Names of the splits that were evaluated, in the order train, valid, test."""
+        return self.metrics.splits
 
     @property
     def judged(self) -> str:
-        """The split that the verdict rests on: test if there is one, else valid."""
-        return self.splits[-1]
+        """Name of the split that conclusions rest on: test if there is one, else valid."""
+        return self.metrics.judged
 
     @cached_property
     def predictions(self) -> SplitPredictions | None:
-        """Frames of the judged split; None if they were not written."""
-        path = self.folder / PREDICTIONS / f"{self.judged}.npz"
-        return load_predictions(path) if path.exists() else None
-
-    def _rows(self, name: str) -> list[Row]:
-        path = self.folder / name
-        return read_rows(path) if path.exists() else []
+        """Labels and predictions of the judged split; None if they were not written."""
+        return self.files.read_predictions(self.judged)
 
 
 def read_run(folder: str | Path) -> Run:
-    """Run of a folder.
+    """Open a finished run.
 
     Raises
     ------
@@ -148,11 +148,11 @@ def read_run(folder: str | Path) -> Run:
         If the folder holds no finished run.
     """
     run = Run(Path(folder))
-    if not (run.folder / METRICS).is_file():
+    if not run.files.metrics.is_file():
         raise InputError(
             "There is no finished run in this folder.",
             given=str(folder),
-            expected=f"the folder of a fine-tune, with {METRICS}",
+            expected=f"the folder of a fine-tune, with {run.files.metrics.name}",
             next_step="let the fine-tune end, with --resume if it was cut off",
         )
     return run

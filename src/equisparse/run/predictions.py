@@ -1,14 +1,16 @@
 """Labels and predictions of one split, before and after fine-tuning: one compressed file of plain arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from equisparse.data.frames import LabelledFrame
 from equisparse.files import replacing
-from equisparse.quantities import Quantity, all_quantities
+from equisparse.inference.dataset import join_labels, reference_energy
+from equisparse.quantities import ENERGY, FORCES, STRESS, Quantity, all_quantities
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -17,6 +19,8 @@ Strings = NDArray[np.str_]
 
 _FRAMES = ("source", "config_type", "index", "n_atoms", "numbers", "positions", "cell")
 """Arrays that describe the frames, in the order of a file."""
+_ALWAYS = (ENERGY, FORCES, STRESS)
+"""Quantities that are written also without any label."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +76,40 @@ class SplitPredictions:
     def per_atom(self, quantity: Quantity, values: Floats) -> Floats:
         """Values divided by the number of atoms if the quantity is extensive."""
         return np.asarray(values / self.n_atoms) if quantity.extensive else values
+
+
+def split_predictions(
+    frames: Sequence[LabelledFrame],
+    before: Mapping[Quantity, Floats],
+    after: Mapping[Quantity, Floats],
+    shifts: Mapping[int, float],
+) -> SplitPredictions:
+    """Arrays of one split: of energy, forces and stress in any case, of other quantities where there are labels.
+
+    Parameters
+    ----------
+    frames : sequence of LabelledFrame
+    before, after : mapping of Quantity to array
+        Predictions of these frames by the base and by the fine-tuned model, with the base's own reference energies, as
+        `equisparse.inference.predict.evaluate` returns them.
+    shifts : mapping of int to float
+        Atomic number -> shift of its reference energy, eV, which is added to both.
+    """
+    shift = np.array([reference_energy(frame.atoms, shifts) for frame in frames])
+    labels = {quantity: np.full_like(after[quantity], np.nan) for quantity in _ALWAYS} | join_labels(frames)
+    written = [q for q in all_quantities() if q in labels and q in before and q in after]
+    return SplitPredictions(
+        source=np.array([Path(frame.source).name for frame in frames]),
+        config_type=np.array([str(frame.atoms.info.get("config_type", "")) for frame in frames]),
+        index=np.array([frame.index for frame in frames]),
+        n_atoms=np.array([frame.n_atoms for frame in frames]),
+        numbers=np.concatenate([frame.numbers for frame in frames]),
+        positions=np.concatenate([frame.positions for frame in frames]),
+        cell=np.stack([frame.cell for frame in frames]),
+        labels={quantity: labels[quantity] for quantity in written},
+        before={quantity: before[quantity] for quantity in written} | {ENERGY: before[ENERGY] + shift},
+        after={quantity: after[quantity] for quantity in written} | {ENERGY: after[ENERGY] + shift},
+    )
 
 
 def save_predictions(predictions: SplitPredictions, path: Path) -> None:

@@ -1,15 +1,10 @@
 """Causal attribution of a finished run on its validation frames."""
 
-from dataclasses import asdict
-
 import numpy as np
 
-from equisparse.adapters.file import load_adapter
 from equisparse.backbones.base import AbstractBackbone
-from equisparse.config.read import read_config
 from equisparse.deploy.calculator import check_adapter
 from equisparse.errors import InputError
-from equisparse.files import make_folder, write_rows
 from equisparse.inference.dataset import FrameDataset, by_frame
 from equisparse.inference.predict import evaluate
 from equisparse.inputs.base import configured_base
@@ -18,8 +13,6 @@ from equisparse.interpret import attribution
 from equisparse.interpret.attribution import AttributionRow, FrameErrors
 from equisparse.quantities import ENERGY, FORCES
 from equisparse.report.html.document import write_report
-from equisparse.run.folder import ATTRIBUTION, CONFIG
-from equisparse.tasks.results import ADAPTER
 from equisparse.tasks.runs import RunLike, opened_run
 
 
@@ -48,12 +41,11 @@ def attribute(run: RunLike, by: str = "layer", *, frames: int = 50, device: str 
     EquisparseError
         If the folder holds no finished run, the data are gone, or `by` or `frames` is invalid.
     """
-    folder = opened_run(run).folder
-    config = read_config(folder / CONFIG)
+    opened = opened_run(run)
+    config, adapter = opened.config, opened.adapter
     if frames < 1:
         raise InputError("Errors need frames.", given=f"--frames {frames}", expected="1 or more")
     attribution.check_grouping(by)
-    adapter = load_adapter(folder / ADAPTER)
     adapter.check_spin_free("attributing errors to")
     backbone = configured_base(config, device)
     check_adapter(backbone, adapter)
@@ -62,10 +54,8 @@ def attribute(run: RunLike, by: str = "layer", *, frames: int = 50, device: str 
     indices = np.linspace(0, len(valid) - 1, min(frames, len(valid))).astype(int)
     dataset = FrameDataset(backbone, [valid[index] for index in indices], dict(adapter.shifts))
     rows = attribution.attribute(adapter, backbone.model, groups, lambda: _errors(backbone, dataset))
-    path = folder / ATTRIBUTION.format(by)
-    make_folder(path.parent)
-    write_rows(path, [asdict(row) for row in rows])
-    write_report(folder)
+    opened.files.attribution(by).write(rows)
+    write_report(opened)
     return rows
 
 

@@ -2,16 +2,12 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 
-from equisparse.adapters.file import load_adapter
 from equisparse.errors import InputError
-from equisparse.interpret.stability import stability_table
+from equisparse.interpret.stability import StabilityRow, stability_table
 from equisparse.report.html.comparison import named
 from equisparse.report.html.document import write_comparison
-from equisparse.run.folder import Row
-from equisparse.tasks.results import ADAPTER
 from equisparse.tasks.runs import RunLike, opened_run
 
 
@@ -39,8 +35,8 @@ def compare(runs: Sequence[RunLike], out: str | Path = "compare.html") -> Path:
     if len(opened) < 2:
         given = ", ".join(str(run.folder) for run in opened)
         raise InputError("There is nothing to compare.", given=given, expected="two or more run folders")
-    adapters = {name: load_adapter(run.folder / ADAPTER) for name, run in named(opened).items()}
-    rows: list[Row] = []
+    by_name = named(opened)
+    rows: list[StabilityRow] = []
     with suppress(InputError):  # other bases or other tensors
-        rows = [asdict(row) for row in stability_table(adapters)]
-    return write_comparison([run.folder for run in opened], Path(out), rows)
+        rows = stability_table({name: run.adapter for name, run in by_name.items()})
+    return write_comparison(by_name, Path(out), rows)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equisparse.adapters.ensemble import Ensemble, Scales, read_ensemble, write_ensemble
-from equisparse.adapters.file import ADAPTER, load_adapter
+from equisparse.adapters.file import load_adapter
 from equisparse.config.finetune import EnsembleConfig, FinetuneConfig
 from equisparse.deploy.calculator import check_adapter
 from equisparse.errors import InputError
@@ -19,12 +19,13 @@ from equisparse.interpret.calibration import Floats, bins, judge, spread_scale
 from equisparse.methods.base import AbstractMethod
 from equisparse.quantities import ENERGY, FORCES, STRESS, find_quantity
 from equisparse.report.paper.figures import reliability, save
-from equisparse.run.folder import PREDICTIONS, Run
+from equisparse.run.files import RunFolder
+from equisparse.run.folder import Run
 from equisparse.run.predictions import SplitPredictions, load_predictions
 from equisparse.tasks.arguments import configuration, store_frames
 from equisparse.tasks.finetune import finetune_config, prepare_folder
 from equisparse.tasks.listener import Listener
-from equisparse.training.fit import CHECKPOINTS, LAST, environment_rank
+from equisparse.training.fit import environment_rank
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 RELIABILITY = "reliability.png"
 FITTED_ON = "valid"
 """Split that the scales are fitted on: it chose the best epoch, but no member was trained on it."""
-_LAST_WRITTEN = "report.html"
 _CALIBRATED = (ENERGY, FORCES, STRESS)
 """Quantities whose spread is calibrated: those that `equisparse.adapters.ensemble.Scales` has a scale of."""
 
@@ -126,7 +126,7 @@ def ensemble_config(config: EnsembleConfig, *, listener: Listener | None = None)
     members = [config.member(number) for number in range(config.members)]
     for member in members if is_rank_zero else ():
         prepare_folder(member)
-    finished = [member for member in members if (Path(member.out) / _LAST_WRITTEN).exists()]
+    finished = [member for member in members if RunFolder(Path(member.out)).report.exists()]  # written last
     _check_finished(finished)
     for number, member in enumerate(members):
         listener.member_started(number, len(members), member.seed, finished_before=member in finished)
@@ -144,12 +144,12 @@ def _check_finished(members: Sequence[FinetuneConfig]) -> None:
         return
     backbone = configured_base(members[0])
     for member in members:
-        check_adapter(backbone, load_adapter(Path(member.out) / ADAPTER))
+        check_adapter(backbone, load_adapter(RunFolder(Path(member.out)).adapter))
 
 
 def _continued(member: FinetuneConfig) -> FinetuneConfig:
     """Resume a member only where it has begun."""
-    begun = (Path(member.out) / CHECKPOINTS / LAST).exists()
+    begun = RunFolder(Path(member.out)).last_checkpoint.exists()
     return replace(member, resume=member.resume and begun)
 
 
@@ -161,9 +161,10 @@ def calibrate(folder: Path, members: Sequence[str]) -> None:
     InputError
         If the members do not belong together, were judged on different frames, or their spread cannot be calibrated.
     """
-    Ensemble({name: load_adapter(folder / name / ADAPTER) for name in members})
-    names = [path.stem for path in sorted((folder / members[0] / PREDICTIONS).glob("*.npz")) if path.stem != "train"]
-    splits = {name: deviations([folder / member / PREDICTIONS / f"{name}.npz" for member in members]) for name in names}
+    runs = {name: RunFolder(folder / name) for name in members}
+    Ensemble({name: load_adapter(run.adapter) for name, run in runs.items()})
+    names = [name for name in runs[members[0]].predicted_splits() if name != "train"]
+    splits = {name: deviations([run.predictions_of(name) for run in runs.values()]) for name in names}
     scales = {quantity: spread_scale(found.errors, found.spreads) for quantity, found in splits[FITTED_ON].items()}
     numbers = {name: _judged(found, scales) for name, found in splits.items()}
     judged = "test" if "test" in splits else FITTED_ON

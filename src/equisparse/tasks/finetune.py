@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from equisparse.adapters.adapter import Adapter
 from equisparse.backbones.base import AbstractBackbone, Predictor
 from equisparse.blocks import Layout
@@ -24,14 +22,17 @@ from equisparse.inputs.spins import spin_setup
 from equisparse.inputs.splits import choose_method, read_kept, read_splits, small_pieces
 from equisparse.magnetism.model import SpinModel
 from equisparse.methods.base import AbstractMethod
+from equisparse.report.html.document import write_report
+from equisparse.report.paper.export import write_figures
 from equisparse.robustness.retention import retention
-from equisparse.run.folder import CONFIG, Run
+from equisparse.run.files import RunFolder
+from equisparse.run.folder import Run
+from equisparse.run.write import Outcome, write_run
 from equisparse.tasks.arguments import configuration, store_frames
 from equisparse.tasks.listener import Listener, Plan
-from equisparse.tasks.results import ADAPTER, Outcome, write_results
 from equisparse.tasks.stages import Stage, check_frames, evaluate_all, fit_references, judged, train_adapter
 from equisparse.training.anchor import LayerRows, layer_rows
-from equisparse.training.fit import CHECKPOINTS, LAST, FitResult, check_resumable, environment_rank
+from equisparse.training.fit import FitResult, check_resumable, environment_rank
 from equisparse.training.options import TrainingOptions
 from equisparse.training.replay import Replay, replay_of
 
@@ -126,11 +127,9 @@ def finetune_config(
         return Run(folder)
     with adapter.applied(setup.backbone.model):
         final = evaluate_all(setup.model, start.datasets)
-    stages = {"base": start.base, "refit": judged(start.base.predictions, start.datasets), "final": final}
-    forgotten = retention(setup.backbone, adapter)
-    outcome = Outcome(adapter, stages, fitted, start.references, setup.splits, config.seed, start.findings, forgotten)
-    write_results(folder, setup.backbone, outcome, Console(quiet=True))
-    run = Run(folder)
+    run = write_run(folder, setup.backbone, _outcome(setup, start, adapter, fitted, final))
+    write_figures(run, run.files.figures)
+    write_report(run)
     listener.finished(run)
     return run
 
@@ -144,7 +143,8 @@ def prepare_folder(config: FinetuneConfig) -> Path:
         If results are there already.
     """
     folder = Path(config.out)
-    held = [name for name in (ADAPTER, f"{CHECKPOINTS}/{LAST}") if (folder / name).exists()]
+    files = RunFolder(folder)
+    held = [str(path.relative_to(folder)) for path in (files.adapter, files.last_checkpoint) if path.exists()]
     if held and not config.resume:
         raise InputError(
             "The output folder holds a run already.",
@@ -244,7 +244,7 @@ def _measure_base(setup: _Setup, listener: Listener) -> _Start:
 
 def _write_config(folder: Path, config: FinetuneConfig, options: TrainingOptions) -> None:
     """Write the configuration with the number of epochs and the learning rate that were chosen."""
-    write_text(folder / CONFIG, replace(config, epochs=options.epochs, lr=options.lr, resume=False).to_yaml())
+    write_text(RunFolder(folder).config, replace(config, epochs=options.epochs, lr=options.lr, resume=False).to_yaml())
 
 
 def _train(setup: _Setup, start: _Start, folder: Path, listener: Listener) -> tuple[Adapter, FitResult]:
@@ -266,6 +266,23 @@ def _train(setup: _Setup, start: _Start, folder: Path, listener: Listener) -> tu
         layers=layers,
         resume=config.resume,
         listener=listener,
+    )
+
+
+def _outcome(setup: _Setup, start: _Start, adapter: Adapter, fitted: FitResult, final: Stage) -> Outcome:
+    """Everything that was found out."""
+    refitted = judged(start.base.predictions, start.datasets)
+    return Outcome(
+        adapter=adapter,
+        frames=dict(setup.splits.items()),
+        before=start.base.predictions,
+        after=final.predictions,
+        errors={"base": start.base.metrics, "refit": refitted.metrics, "final": final.metrics},
+        fitted=fitted,
+        references=start.references,
+        seed=setup.config.seed,
+        findings=start.findings,
+        retention=retention(setup.backbone, adapter),
     )
 
 

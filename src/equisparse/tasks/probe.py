@@ -1,26 +1,22 @@
 """What a finished run forgot and where it breaks: retention, short range and dynamics of its adapter."""
 
 import io
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import ase.io
 import numpy as np
 from ase import Atoms
 
 from equisparse.adapters.adapter import Adapter
-from equisparse.adapters.file import load_adapter
 from equisparse.backbones.base import AbstractBackbone
-from equisparse.config.read import read_config
 from equisparse.data.frames import Floats, LabelledFrame
 from equisparse.data.split import FrameSplits
 from equisparse.deploy.calculator import AdaptedCalculator, check_adapter
 from equisparse.errors import InputError
-from equisparse.files import make_folder, write_rows, write_text
+from equisparse.files import write_text
 from equisparse.inference.predict import predict_structures
 from equisparse.inputs.base import configured_base
 from equisparse.inputs.splits import read_splits
@@ -29,13 +25,9 @@ from equisparse.report.html.document import write_report
 from equisparse.robustness import drift, scans, verdict
 from equisparse.robustness.dynamics import DynamicsOptions, DynamicsRow, dynamics
 from equisparse.robustness.retention import both_predictions
-from equisparse.run.folder import CONFIG, PROBE
+from equisparse.run.files import ProbeFolder, ProbeVerdict
 from equisparse.tasks.listener import Listener
-from equisparse.tasks.results import ADAPTER
 from equisparse.tasks.runs import RunLike, opened_run
-
-FAILED_FRAME = "failed.extxyz"
-"""Frames of the first failures in the dynamics, for relabelling."""
 
 
 @dataclass(frozen=True)
@@ -98,28 +90,24 @@ def probe(
     """
     options = _Options(DynamicsOptions(temperature, steps, timestep, seed), starts, compressed)
     listener = listener or Listener()
-    folder = opened_run(run).folder
-    config = read_config(folder / CONFIG)
-    adapter = load_adapter(folder / ADAPTER)
+    opened = opened_run(run)
+    config, adapter, files = opened.config, opened.adapter, opened.files.probe
     splits = read_splits(config)
     adapter.check_spin_free("probing")
     backbone = configured_base(config, device)
     check_adapter(backbone, adapter)
-    out = make_folder(folder / PROBE)
     listener.notice("probing", "retention on structures unlike the data")
-    checks = _retention(out, backbone, adapter)
+    checks = _retention(files, backbone, adapter)
     listener.notice("probing", "short range: dimers and compression")
-    checks += _short_range(out, backbone, adapter, splits.train, options)
+    checks += _short_range(files, backbone, adapter, splits.train, options)
     listener.notice(
         "probing", f"dynamics: {steps} steps of NVT and of NVE from {starts} structures (--steps, --starts)"
     )
-    checks += _dynamics(out, backbone, adapter, splits, options)
+    checks += _dynamics(files, backbone, adapter, splits, options)
     level = verdict.overall(checks)
-    rows = [asdict(check) for check in checks]
-    result = {"level": level, "options": asdict(options), "checks": rows}
-    write_text(out / "verdict.json", json.dumps(result, indent=1) + "\n")
-    write_report(folder)
-    return ProbeResult(level, tuple(checks), out)
+    files.write_verdict(ProbeVerdict(level, asdict(options), tuple(checks)))
+    write_report(opened)
+    return ProbeResult(level, tuple(checks), files.path)
 
 
 @dataclass(frozen=True)
@@ -136,20 +124,20 @@ class _Options:
                 raise InputError(f"The option {name} has to be positive.", given=str(getattr(self, name)))
 
 
-def _retention(out: Path, backbone: AbstractBackbone, adapter: Adapter) -> list[verdict.Check]:
+def _retention(files: ProbeFolder, backbone: AbstractBackbone, adapter: Adapter) -> list[verdict.Check]:
     """Drift per structure, per element, and by groups."""
     structures, base, adapted = both_predictions(backbone, adapter)
     rows = drift.drift_rows(structures, base, adapted, adapter.elements)
     elements = drift.element_drifts(structures, base, adapted, adapter.elements)
     groups = drift.grouped(rows)
-    write_rows(out / "drift.csv", [asdict(row) for row in sorted(rows, key=lambda row: -row.force_mev_per_ang)])
-    write_rows(out / "elements.csv", [asdict(row) for row in elements])
-    write_rows(out / "groups.csv", [{"group": title} | found for title, found in groups.items()])
-    return verdict.drift_checks(groups["all"])
+    files.drift.write(sorted(rows, key=lambda row: -row.force_mev_per_ang))
+    files.elements.write(elements)
+    files.groups.write(groups)
+    return verdict.drift_checks(groups[0])
 
 
 def _short_range(
-    out: Path, backbone: AbstractBackbone, adapter: Adapter, train: Sequence[LabelledFrame], options: _Options
+    files: ProbeFolder, backbone: AbstractBackbone, adapter: Adapter, train: Sequence[LabelledFrame], options: _Options
 ) -> Iterator[verdict.Check]:
     """Dimers of all pairs of the data's elements, and compressed training structures."""
     base = partial(predict_structures, backbone)
@@ -165,19 +153,13 @@ def _short_range(
     }
     for (test, curves), unit in zip(found.items(), ("eV", "eV/atom"), strict=True):
         rows = [scans.judged(scan) for scan in curves]
-        write_rows(out / f"{test}.csv", [asdict(row) for row in rows])
-        write_rows(out / f"{test}_curves.csv", [row for scan in curves for row in _points(scan)])
+        files.scans(test).write(rows)
+        files.scan_curves(test).write(scans.scan_points(curves))
         yield verdict.scan_check(f"short range: {test}", unit, rows)
 
 
-def _points(scan: scans.Scan) -> Iterator[dict[str, Any]]:
-    """Rows of one curve."""
-    for x, base, adapted in zip(scan.x, scan.base, scan.adapted, strict=True):
-        yield {"name": scan.name, "x": f"{x:.4f}", "base": f"{base:.5g}", "adapted": f"{adapted:.5g}"}
-
-
 def _dynamics(
-    out: Path, backbone: AbstractBackbone, adapter: Adapter, splits: FrameSplits, options: _Options
+    files: ProbeFolder, backbone: AbstractBackbone, adapter: Adapter, splits: FrameSplits, options: _Options
 ) -> list[verdict.Check]:
     """NVT and NVE runs of the adapted model."""
     rows: list[DynamicsRow] = []
@@ -190,12 +172,12 @@ def _dynamics(
             found, failed = dynamics(name, start.atoms, AdaptedCalculator(backbone), data, options.dynamics)
             rows += found
             failures += [] if failed is None else [failed]
-    write_rows(out / "dynamics.csv", [asdict(row) for row in rows])
-    (out / FAILED_FRAME).unlink(missing_ok=True)
+    files.dynamics.write(rows)
+    files.failed_frames.unlink(missing_ok=True)
     if failures:
         text = io.StringIO()
         ase.io.write(text, failures, format="extxyz")
-        write_text(out / FAILED_FRAME, text.getvalue())
+        write_text(files.failed_frames, text.getvalue())
     return verdict.dynamics_checks(rows)
 
 

@@ -26,4 +26,4 @@ def write_report(run: RunLike, out: str | Path | None = None) -> Path:
     InputError
         If the folder holds no finished run.
     """
-    return document.write_report(opened_run(run).folder, None if out is None else Path(out))
+    return document.write_report(opened_run(run), None if out is None else Path(out))

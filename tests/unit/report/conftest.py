@@ -1,21 +1,21 @@
 """Run folders of made-up numbers, written by the package's own writers."""
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from equisparse.adapters.adapter import Adapter
+from equisparse.config.finetune import FinetuneConfig
+from equisparse.deploy.merge import MergeCheck
 from equisparse.files import write_rows
 from equisparse.interpret.signatures import largest_entries, pooled_maps, signature_table
 from equisparse.quantities import ENERGY, FORCES, STRESS, shown_errors
-from equisparse.run.folder import ENTRIES, FINDINGS, MAPS, PREDICTIONS, SIGNATURES
-from equisparse.run.predictions import SplitPredictions, save_predictions
+from equisparse.run.files import RunFolder
+from equisparse.run.metrics import Metrics, write_metrics
+from equisparse.run.predictions import SplitPredictions
 from equisparse.testing.networks import PathNetwork
 
 MakeRun = Callable[..., Path]
@@ -47,26 +47,36 @@ def made_predictions(n_frames: int, n_atoms: int, *, gain: float = 0.5, labelled
     )
 
 
-def made_metrics(judged: str) -> dict[str, object]:
-    """Contents of ``metrics.json``."""
+def made_metrics(judged: str) -> Metrics:
+    """Errors of which only forces of the judged split differ from those of the training frames."""
     errors = {error.name: 10.0 for error in shown_errors()} | {"stress_mae_gpa": None}
     splits = {"train": errors, judged: errors | {"force_mae_mev_per_ang": 12.0}}
-    stages = {"base": splits, "refit": splits, "final": splits}
-    counts = {"changed_count": 3, "changed_fraction_model": 0.0075, "changed_fraction_selected": 0.015}
-    sizes = {"stored_values": 3, "adapter_bytes": 1234, "base_bytes": 5678, "steps": 9, "seconds": 1.5, "seed": 0}
-    check = {"n_frames": 2, "energy": 0.0, "energy_rounding": 0.0, "forces": 1e-6, "stress": 0.0, "equal": True}
-    origin = {"method": "sparse", "versions": {"equisparse": "0.1.0", "machine": "test"}, "merged_check": check}
-    references = {"reference_shifts_ev": {"8": 0.5, "12": -2.5}, "reference_unresolved": []}
-    return stages | counts | sizes | origin | references
+    return Metrics(
+        base=splits,
+        refit=splits,
+        final=splits,
+        method="sparse",
+        changed_count=3,
+        changed_fraction_model=0.0075,
+        changed_fraction_selected=0.015,
+        stored_values=3,
+        steps=9,
+        seconds=1.5,
+        seed=0,
+        versions={"equisparse": "0.1.0", "machine": "test"},
+        reference_shifts_ev={8: 0.5, 12: -2.5},
+        adapter_bytes=1234,
+        base_bytes=5678,
+        merged_check=MergeCheck(2, 0.0, 0.0, 1e-6, 0.0, True),
+    )
 
 
-def write_changes(folder: Path, adapter: Adapter) -> None:
+def write_changes(files: RunFolder, adapter: Adapter) -> None:
     """Signatures, entries and maps of an adapter on a path network."""
     model = PathNetwork(adapter.layout, torch.float32, seed=0)
-    (folder / SIGNATURES).parent.mkdir()
-    write_rows(folder / SIGNATURES, [asdict(row) for row in signature_table(adapter, model)])
-    write_rows(folder / ENTRIES, [asdict(row) for row in largest_entries(adapter, model)])
-    np.savez(folder / MAPS, **{str(block): grid.numpy() for block, grid in pooled_maps(adapter, model).items()})
+    files.signatures.write(signature_table(adapter, model))
+    files.entries.write(largest_entries(adapter, model))
+    files.write_maps({block: grid.numpy() for block, grid in pooled_maps(adapter, model).items()})
 
 
 @pytest.fixture
@@ -75,21 +85,26 @@ def make_run(tmp_path: Path, planted: Adapter) -> MakeRun:
 
     def make(name: str = "run", predictions: SplitPredictions | None = None, judged: str = "test") -> Path:
         folder = tmp_path / name
-        (folder / PREDICTIONS).mkdir(parents=True)
-        (folder / "metrics.json").write_text(json.dumps(made_metrics(judged)))
-        (folder / "config.yaml").write_text(
-            yaml.safe_dump({"train": ["<b>frames</b>.xyz"], "base": "7net-0", "seed": 0})
-        )
-        (folder / FINDINGS).write_text("[]")
+        folder.mkdir()
+        files = RunFolder(folder)
+        write_metrics(files.metrics, made_metrics(judged))
+        files.config.write_text(FinetuneConfig(train=["<b>frames</b>.xyz"], base="7net-0", seed=0).to_yaml())
+        files.write_findings([])
         rows = [
             {"epoch": n, "valid_force_mae_mev_per_ang": 10 / n, "changed_fraction_model": 0.0075} for n in (1, 2, 3)
         ]
-        write_rows(folder / "metrics.csv", rows)
-        write_changes(folder, planted)
-        save_predictions(predictions or made_predictions(12, 4), folder / PREDICTIONS / f"{judged}.npz")
+        write_rows(files.curve, rows)
+        write_changes(files, planted)
+        files.write_predictions(judged, predictions or made_predictions(12, 4))
         return folder
 
     return make
+
+
+@pytest.fixture(name="made_metrics")
+def metrics_maker() -> Callable[[str], Metrics]:
+    """`made_metrics`."""
+    return made_metrics
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Pages are whole, small, quickly made, and hold nothing that a user's files could break."""
 
-import json
 import re
 import time
 from dataclasses import replace
@@ -11,10 +10,16 @@ import pytest
 
 from equisparse.cli import main
 from equisparse.errors import InputError
-from equisparse.files import write_rows
+from equisparse.interpret.stability import StabilityRow
 from equisparse.quantities import STRESS
+from equisparse.report.html.comparison import named
 from equisparse.report.html.document import write_comparison, write_report
 from equisparse.report.html.sections.registry import SECTIONS
+from equisparse.robustness.drift import ElementDrift
+from equisparse.robustness.scans import ScanPoint, ScanRow
+from equisparse.robustness.verdict import Check
+from equisparse.run.files import ProbeVerdict, RunFolder
+from equisparse.run.folder import Run, read_run
 
 LARGEST = 8_000_000
 
@@ -24,8 +29,13 @@ def visible(page: str) -> str:
     return re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
 
 
+def opened(*folders: Path) -> dict[str, Run]:
+    """Runs of some folders by name."""
+    return named(read_run(folder) for folder in folders)
+
+
 def test_every_section_with_data_is_there_and_the_others_are_not(make_run) -> None:
-    page = write_report(make_run()).read_text()
+    page = write_report(read_run(make_run())).read_text()
     anchors = re.findall(r'<section id="(\w+)"', page)
     missing = {"functional", "attribution", "robustness"}
     assert anchors == [section.key for section in SECTIONS if section.key not in missing]
@@ -34,36 +44,29 @@ def test_every_section_with_data_is_there_and_the_others_are_not(make_run) -> No
 
 def test_what_was_probed_is_in_the_report_and_in_its_verdict(make_run) -> None:
     folder = make_run()
-    assert "try it with" in visible(write_report(folder).read_text())
-    probe = folder / "probe"
-    probe.mkdir()
-    check = {
-        "test": "short range: dimers",
-        "finding": "1 of 1 with a <hole>",
-        "level": "fail",
-        "limits": "warn: a hole",
-    }
-    (probe / "verdict.json").write_text(json.dumps({"level": "fail", "checks": [check]}))
-    elements = [{"element": name, "in_data": name == "O", "force_mev_per_ang": 7.0} for name in ("O", "Cu")]
-    write_rows(probe / "elements.csv", elements)
-    scan = {"name": "O-O", "fall_base": 0.0, "fall_adapted": 1.5, "well_base": 2.0, "well_adapted": 2.0}
-    write_rows(probe / "dimers.csv", [scan | {"hole": True, "collapse": False}])
-    write_rows(probe / "dimers_curves.csv", [{"name": "O-O", "x": x, "base": 1 / x, "adapted": -x} for x in (1.0, 0.5)])
-    page = visible(write_report(folder).read_text())
+    assert "try it with" in visible(write_report(read_run(folder)).read_text())
+    probe = RunFolder(folder).probe
+    probe.elements.write([ElementDrift(name, name == "O", 1, 3.0, 7.0) for name in ("O", "Cu")])
+    scan = ScanRow("O-O", 0.0, 1.5, 0.5, 2.0, 2.0, hole=True, collapse=False)
+    probe.scans("dimers").write([scan])
+    probe.scan_curves("dimers").write([ScanPoint("O-O", x, 1 / x, -x) for x in (1.0, 0.5)])
+    check = Check("short range: dimers", "1 of 1 with a <hole>", "fail", "warn: a hole")
+    probe.write_verdict(ProbeVerdict("fail", {}, (check,)))
+    page = visible(write_report(read_run(folder)).read_text())
     assert "Dimer O-O" in page
     assert page.count("1 of 1 with a &lt;hole&gt;") == 2
     assert "try it with" not in page
 
 
 def test_nothing_is_loaded_from_anywhere(make_run) -> None:
-    text = visible(write_report(make_run()).read_text())
+    text = visible(write_report(read_run(make_run())).read_text())
     assert re.findall(r'(?:src|href)="([^"#]+)"', text) == ["data:,"]
     assert "@import" not in text
     assert "url(" not in text
 
 
 def test_text_of_users_is_escaped(make_run) -> None:
-    page = write_report(make_run()).read_text()
+    page = write_report(read_run(make_run())).read_text()
     assert "<b>frames" not in page
     assert "&lt;b&gt;frames" in page
     assert "\\u003cb>frames" in page
@@ -72,24 +75,24 @@ def test_text_of_users_is_escaped(make_run) -> None:
 def test_a_page_of_a_thousand_frames_is_small_and_quickly_made(make_run, predictions) -> None:
     folder = make_run(predictions=predictions(1000, 96))
     start = time.monotonic()
-    page = write_report(folder)
+    page = write_report(read_run(folder))
     assert time.monotonic() - start < 20
     assert page.stat().st_size < LARGEST
     assert "2,000 of 288,000 components: the 400 worst and a random part" in page.read_text()
 
 
 def test_stresses_have_their_plot_where_there_are_labels(make_run, predictions) -> None:
-    without = write_report(make_run("without")).read_text()
+    without = write_report(read_run(make_run("without"))).read_text()
     split = predictions(12, 4)
     labelled = replace(split, labels={**split.labels, STRESS: np.ones((split.n_frames, 3, 3))})
-    page = write_report(make_run("with", labelled)).read_text()
+    page = write_report(read_run(make_run("with", labelled))).read_text()
     assert "Stress components" not in without
     assert "Stress components, test frames." in page
     assert page.count("br\\u003eyz") == 2 * split.n_frames  # hover texts of both models
 
 
 def test_frames_with_energies_alone(make_run, predictions) -> None:
-    text = visible(write_report(make_run(predictions=predictions(12, 4, labelled=False))).read_text())
+    text = visible(write_report(read_run(make_run(predictions=predictions(12, 4, labelled=False)))).read_text())
     assert "Better than its base in energy." in text
     assert "Errors per element" not in text
     assert 'id="structures"' in text
@@ -97,8 +100,8 @@ def test_frames_with_energies_alone(make_run, predictions) -> None:
 
 def test_without_predictions_the_page_says_so(make_run) -> None:
     folder = make_run()
-    (folder / "predictions" / "test.npz").unlink()
-    text = visible(write_report(folder).read_text())
+    RunFolder(folder).predictions_of("test").unlink()
+    text = visible(write_report(read_run(folder)).read_text())
     assert "cannot say whether" in text
     assert 'id="structures"' not in text
 
@@ -112,9 +115,8 @@ def test_report_command(make_run, tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def test_runs_side_by_side(make_run, predictions, tmp_path: Path) -> None:
     folders = [make_run("one"), make_run("two", predictions(12, 4, gain=0.9))]
-    stability = {"first": "one", "second": "two", "spearman": 0.9, "spearman_null": 0.3}
-    stability |= {"jaccard": 0.25, "jaccard_expected": 0.04, "jaccard_null": 0.05}
-    text = visible(write_comparison(folders, tmp_path / "compare.html", [stability]).read_text())
+    stability = StabilityRow("one", "two", 0.9, 0.3, 0.25, 0.04, 0.05)
+    text = visible(write_comparison(opened(*folders), tmp_path / "compare.html", [stability]).read_text())
     for shown in ("one and two", "0.25", "All options are the same", "<strong>12</strong>"):
         assert shown in text
 
@@ -122,11 +124,11 @@ def test_runs_side_by_side(make_run, predictions, tmp_path: Path) -> None:
 def test_runs_judged_on_other_frames_are_said_to_be(make_run, predictions, tmp_path: Path) -> None:
     one, same, other = make_run("one"), make_run("same", predictions(12, 4)), make_run("other", predictions(8, 4))
     warning = "not judged on the same frames"
-    assert warning not in write_comparison([one, same], tmp_path / "a.html").read_text()
-    assert warning in write_comparison([one, other], tmp_path / "b.html").read_text()
+    assert warning not in write_comparison(opened(one, same), tmp_path / "a.html").read_text()
+    assert warning in write_comparison(opened(one, other), tmp_path / "b.html").read_text()
 
 
-def test_runs_of_one_name_are_refused(make_run, tmp_path: Path) -> None:
+def test_runs_of_one_name_are_refused(make_run) -> None:
     folder = make_run()
     with pytest.raises(InputError, match="same name"):
-        write_comparison([folder, folder], tmp_path / "compare.html")
+        opened(folder, folder)

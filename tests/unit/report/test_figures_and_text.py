@@ -1,6 +1,7 @@
 """Figures and tables show the numbers that they were given."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,25 +9,24 @@ import pytest
 from rich.console import Console
 
 from equisparse.adapters.adapter import Adapter
+from equisparse.interpret.signatures import SignatureRow
 from equisparse.quantities import ENERGY, shown_errors
 from equisparse.report.paper import figures
 from equisparse.report.parity import parity_points
 from equisparse.report.terminal.tables import error_table, inspect_tables, metrics_table, worse_line
+from equisparse.run.curve import Epoch
 from equisparse.run.predictions import SplitPredictions
 
-ROWS = [
-    {
-        "epoch": float(epoch),
-        "step": 10.0 * epoch,
-        "valid_loss": float("inf") if epoch < 2 else 0.1,
-        "train_energy_mae_mev_per_atom": 9.0 / epoch,
-        "valid_energy_mae_mev_per_atom": 10.0 / epoch,
-        "train_force_mae_mev_per_ang": 90.0 / epoch,
-        "valid_force_mae_mev_per_ang": 100.0 / epoch,
-        "changed_fraction_model": 0.03,
-    }
-    for epoch in range(1, 6)
-]
+
+def made_epochs(**errors: float) -> list[Epoch]:
+    """Five epochs with falling errors, and `errors` that do not change, by name."""
+    epochs = []
+    for n in range(1, 6):
+        train = {"energy_mae_mev_per_atom": 9.0 / n, "force_mae_mev_per_ang": 90.0 / n} | errors
+        valid = {"energy_mae_mev_per_atom": 10.0 / n, "force_mae_mev_per_ang": 100.0 / n} | errors
+        loss = float("inf") if n < 2 else 0.1
+        epochs.append(Epoch(n, 10 * n, 0.03, valid_loss=loss, errors={"train": train, "valid": valid}))
+    return epochs
 
 
 def text_of(*renderables: object) -> str:
@@ -37,18 +37,23 @@ def text_of(*renderables: object) -> str:
     return console.export_text()
 
 
+def made_signature(layer: int, role: str, l: int, *, n_weights: int, n_changed: int) -> SignatureRow:  # noqa: E741
+    """Signature of a block of which only the counts matter."""
+    share = n_changed / n_weights
+    return SignatureRow(0, "w", layer, role, "", l, 1, None, n_weights, n_changed, share, None, None, None, 0.0)
+
+
 def errors(value: float) -> dict[str, float | None]:
     """All errors of one size, without stress."""
     return {error.name: value for error in shown_errors()} | {"stress_mae_gpa": None}
 
 
 def test_learning_curve_of_errors_that_are_zero(tmp_path: Path) -> None:
-    rows = [row | {"train_moment_mae_mub": 0.0, "valid_moment_mae_mub": 0.0} for row in ROWS]
-    figures.save(figures.learning_curve(rows), tmp_path / "curve.png")
+    figures.save(figures.learning_curve(made_epochs(moment_mae_mub=0.0)), tmp_path / "curve.png")
 
 
 def test_learning_curve_draws_every_epoch_and_no_empty_panel(tmp_path: Path) -> None:
-    figure = figures.learning_curve(ROWS)
+    figure = figures.learning_curve(made_epochs())
     assert len(figure.axes) == 3
     np.testing.assert_allclose(figure.axes[0].lines[1].get_ydata(), [10.0 / n for n in range(1, 6)])
     assert "meV/atom" in figure.axes[0].get_ylabel()
@@ -73,19 +78,20 @@ def test_parity_keeps_errors_right_far_from_zero(count: int) -> None:
 
 def test_change_map_shows_shares() -> None:
     rows = [
-        {"layer": -1, "role": "embedding", "l": 0, "n_weights": 100, "n_changed": 10},
-        {"layer": 0, "role": "linear", "l": 0, "n_weights": 50, "n_changed": 0},
-        {"layer": 0, "role": "linear", "l": 1, "n_weights": 50, "n_changed": 25},
+        made_signature(-1, "embedding", 0, n_weights=100, n_changed=10),
+        made_signature(0, "linear", 0, n_weights=50, n_changed=0),
+        made_signature(0, "linear", 1, n_weights=50, n_changed=25),
     ]
-    grid, per_layer, per_order = figures.change_map(rows).axes[:3]
+    grid, per_layer, per_degree = figures.change_map(rows).axes[:3]
     assert sorted(text.get_text() for text in grid.texts) == ["0", "10", "50"]
     assert [bar.get_width() for bar in per_layer.patches] == pytest.approx([10, 25])
-    assert [bar.get_width() for bar in per_order.patches] == pytest.approx([100 * 10 / 150, 50])
+    assert [bar.get_width() for bar in per_degree.patches] == pytest.approx([100 * 10 / 150, 50])
 
 
-def test_error_table_has_all_stages_and_the_ratio() -> None:
+def test_error_table_has_all_stages_and_the_ratio(made_metrics) -> None:
     stages = {"base": errors(800.0), "refit": errors(40.0), "final": errors(10.0)}
-    text = text_of(error_table({name: {"train": value, "test": value} for name, value in stages.items()}))
+    metrics = replace(made_metrics("test"), **{name: {"train": value, "test": value} for name, value in stages.items()})
+    text = text_of(error_table(metrics))
     for shown in ("800.00", "40.00", "10.00", "0.25", "train", "test"):
         assert shown in text
     assert "GPa" not in text

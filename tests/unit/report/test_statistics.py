@@ -16,14 +16,15 @@ from equisparse.report.statistics import (
     ratio_interval,
     worst_frames,
 )
-from equisparse.run.folder import PREDICTIONS, read_run
+from equisparse.run.files import RunFolder
+from equisparse.run.folder import read_run
 from equisparse.run.predictions import SplitPredictions, load_predictions
 
 
 @pytest.fixture
 def split(make_run) -> SplitPredictions:
     """Twelve frames of four atoms, as read from a file."""
-    return load_predictions(make_run() / PREDICTIONS / "test.npz")
+    return load_predictions(RunFolder(make_run()).predictions_of("test"))
 
 
 def test_frames_have_their_own_atoms(split: SplitPredictions) -> None:

@@ -42,10 +42,10 @@ def test_planted_drift_is_given_in_its_units_and_place(structures: list[Atoms], 
     assert elements["Mg"].force_mev_per_ang == pytest.approx(300)
     assert elements["O"].force_mev_per_ang == 0
     assert (elements["O"].n_structures, elements["O"].in_data, elements["Cu"].in_data) == (2, True, False)
-    groups = grouped([copper, oxide, molecule])
+    groups = {row.group: row for row in grouped([copper, oxide, molecule])}
     assert set(groups) == {"all", "elements", "compounds", "molecules", *DISTANCES}
-    assert groups["all"]["force_mev_per_ang_max"] == pytest.approx(150)
-    assert groups["molecules"]["stress_gpa_median"] is None
+    assert groups["all"].force_mev_per_ang_max == pytest.approx(150)
+    assert groups["molecules"].stress_gpa_median is None
     assert "3 probe structures" in drift_line(groups["all"])
 
 

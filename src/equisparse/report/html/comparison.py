@@ -1,13 +1,14 @@
 """Sections of a page about several runs, side by side."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import plotly.graph_objects as go
 from markupsafe import Markup
 
 from equisparse.errors import InputError
+from equisparse.interpret.stability import StabilityRow
 from equisparse.quantities import ENERGY, shown_errors
 from equisparse.report.html import elements, plots
 from equisparse.report.html.sections.learning import learning_plots
@@ -15,7 +16,7 @@ from equisparse.report.html.sections.verdict import error_ratios, judgement
 from equisparse.report.statistics import GroupErrors, errors_by_element, errors_by_type
 from equisparse.report.tables import number, percent
 from equisparse.report.terminal.tables import layer_name, layer_order
-from equisparse.run.folder import Row, Run
+from equisparse.run.folder import Run
 
 _STABILITY = ("spearman", "spearman_null", "jaccard", "jaccard_expected", "jaccard_null")
 _OTHER_FRAMES = "These runs were not judged on the same frames: their errors do not say which of them is better."
@@ -29,12 +30,12 @@ class Comparison:
     ----------
     runs : mapping of str to Run
         By name.
-    stability : list of row
-        Rows of `equisparse.interpret.stability.StabilityRow`; empty where the changes cannot be compared.
+    stability : list of StabilityRow
+        Empty where the changes cannot be compared.
     """
 
     runs: Mapping[str, Run]
-    stability: list[Row]
+    stability: list[StabilityRow]
 
 
 def named(runs: Iterable[Run]) -> dict[str, Run]:
@@ -63,9 +64,9 @@ def overview(compared: Comparison) -> Markup:
     rows = []
     for name, run in compared.runs.items():
         metrics = run.metrics
-        costs = [f"{metrics['adapter_bytes']:,}", f"{metrics['seconds']:,.0f}"]
+        costs = [f"{metrics.adapter_bytes:,}", f"{metrics.seconds:,.0f}"]
         verdict = judgement(error_ratios(run))[1]
-        rows.append([name, run.method, percent(metrics["changed_fraction_model"]), *costs, verdict])
+        rows.append([name, run.metrics.method, percent(metrics.changed_fraction_model), *costs, verdict])
     return elements.table(header, rows)
 
 
@@ -75,7 +76,7 @@ def errors(compared: Comparison) -> Markup:
     rows = []
     for split in splits:
         for error in shown_errors():
-            values = [run.metrics["final"].get(split, {}).get(error.name) for run in compared.runs.values()]
+            values = [run.metrics.final.get(split, {}).get(error.name) for run in compared.runs.values()]
             known = [value for value in values if value is not None]
             if known:
                 rows.append([split, error.title, error.unit, *(_marked(value, min(known)) for value in values)])
@@ -116,7 +117,8 @@ def stability(compared: Comparison) -> Markup | None:
         return None
     header = ["runs", "Spearman of shares", "by chance", "Jaccard of supports", "mean by chance", "by chance"]
     rows = [
-        [f"{row['first']} and {row['second']}", *(number(row[key]) for key in _STABILITY)] for row in compared.stability
+        [f"{row.first} and {row.second}", *(number(getattr(row, key)) for key in _STABILITY)]
+        for row in compared.stability
     ]
     text = (
         "Spearman: rank correlation of the blocks' shares of the squared change; by chance: 97.5 % quantile with the "
@@ -128,7 +130,7 @@ def stability(compared: Comparison) -> Markup | None:
 
 def options(compared: Comparison) -> Markup:
     """Options that differ."""
-    configs = [run.config for run in compared.runs.values()]
+    configs = [asdict(run.config) for run in compared.runs.values()]
     keys = [key for key in dict.fromkeys(key for config in configs for key in config) if key != "out"]
     differing = [key for key in keys if len({str(config.get(key)) for config in configs}) > 1]
     if not differing:
@@ -171,9 +173,8 @@ def _group_bars(found: Mapping[str, Sequence[GroupErrors]]) -> go.Figure:
 def _layer_shares(run: Run) -> dict[int, float]:
     """Changed fraction of each layer, in percent."""
     counts: dict[int, list[int]] = {}
-    for row in run.signatures:
-        if row["element"] is None:
-            sums = counts.setdefault(row["layer"], [0, 0])
-            sums[0] += row["n_changed"]
-            sums[1] += row["n_weights"]
+    for row in run.block_signatures:
+        sums = counts.setdefault(row.layer, [0, 0])
+        sums[0] += row.n_changed
+        sums[1] += row.n_weights
     return {layer: 100 * changed / total for layer, (changed, total) in counts.items()}

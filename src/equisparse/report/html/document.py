@@ -10,62 +10,49 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from equisparse.files import write_text
-from equisparse.report.html.comparison import COMPARISONS, Comparison, named
+from equisparse.interpret.stability import StabilityRow
+from equisparse.report.html.comparison import COMPARISONS, Comparison
 from equisparse.report.html.sections.registry import SECTIONS
-from equisparse.run.folder import Row, read_run
-
-REPORT = "report.html"
+from equisparse.run.folder import Run
 
 
-def write_report(folder: str | Path, out: Path | None = None) -> Path:
+def write_report(run: Run, out: Path | None = None) -> Path:
     """Write the report of a run.
 
     Parameters
     ----------
-    folder : str or Path
-        Of a finished run.
+    run : Run
     out : Path, optional
-        ``report.html`` in the folder by default.
+        Target; ``report.html`` in the folder of the run by default.
 
     Returns
     -------
     Path
         The page, one file that opens without a network.
-
-    Raises
-    ------
-    InputError
-        If the folder holds no finished run.
     """
-    run = read_run(folder)
     made = {section: section.make(run) for section in SECTIONS}
     contents = {(section.key, section.title): html for section, html in made.items() if html}
-    base = f"{run.config.get('base', 'base model')}, method {run.method}"
-    path = out or run.folder / REPORT
-    write_text(path, page(f"Fine-tune {run.name}", base, contents))
+    subtitle = f"{run.config.base}, method {run.metrics.method}"
+    path = out or run.files.report
+    write_text(path, page(f"Fine-tune {run.name}", subtitle, contents))
     return path
 
 
-def write_comparison(folders: Sequence[str | Path], out: Path, stability: Sequence[Row] = ()) -> Path:
+def write_comparison(runs: Mapping[str, Run], out: Path, stability: Sequence[StabilityRow] = ()) -> Path:
     """Write one page about several runs.
 
     Parameters
     ----------
-    folders : sequence of str or Path
-        Of finished runs.
+    runs : mapping of str to Run
+        By name.
     out : Path
-        The page.
-    stability : sequence of row
-        Rows of `equisparse.interpret.stability.StabilityRow`.
-
-    Raises
-    ------
-    InputError
-        If a folder holds no finished run, or two runs have the same name.
+        Target.
+    stability : sequence of StabilityRow
+        Agreement of the changes of each pair of runs; empty where it cannot be computed.
     """
-    runs = Comparison(named(read_run(folder) for folder in folders), list(stability))
-    made = {(key, title): make(runs) for key, title, make in COMPARISONS}
-    write_text(out, page("Comparison", ", ".join(runs.runs), {place: html for place, html in made.items() if html}))
+    comparison = Comparison(runs, list(stability))
+    made = {(key, title): make(comparison) for key, title, make in COMPARISONS}
+    write_text(out, page("Comparison", ", ".join(runs), {place: html for place, html in made.items() if html}))
     return out
 
 

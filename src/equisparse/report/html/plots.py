@@ -1,15 +1,21 @@
 """Interactive figures from plain numbers; colours and fonts are the page's own."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from equisparse.interpret.attribution import Interval
 from equisparse.quantities import all_quantities
 from equisparse.report.paper.figures import AFTER, BEFORE, GREY
+from equisparse.robustness.scans import ScanPoint
+from equisparse.run.curve import Epoch
 from equisparse.run.predictions import Floats, Integers
+
+Figure: TypeAlias = go.Figure
+"""An interactive figure."""
 
 COLORS = (AFTER, BEFORE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe and Ito's colours, one a run."""
@@ -18,27 +24,31 @@ _FEW = 3
 """Fewer points of a line than these are marked."""
 
 
-def learning_curves(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[tuple[str, go.Figure]]:
+def learning_curves(runs: Mapping[str, Sequence[Epoch]]) -> Iterator[tuple[str, Figure]]:
     """Title and figure of each error, and of the changed fraction, against epochs.
 
     Parameters
     ----------
     runs : mapping
-        Name of a run -> rows of its ``metrics.csv``.
+        Name of a run -> its epochs.
     """
     for quantity in all_quantities():
         key, title = quantity.mae.name, f"{quantity.mae.title} ({quantity.mae.unit})"
-        if any(f"valid_{key}" in row for rows in runs.values() for row in rows):
-            lines = [(run, split, f"{split}_{key}") for run in runs for split in ("train", "valid")]
-            yield title, _curves(runs, lines, title).update_yaxes(type="log")
+        if any(row.error("valid", key) is not None for rows in runs.values() for row in rows):
+            lines = {
+                (run, split): [(row.epoch, row.error(split, key)) for row in rows]
+                for run, rows in runs.items()
+                for split in ("train", "valid")
+            }
+            yield title, _curves(lines, title).update_yaxes(type="log")
     title = "changed weights (fraction of the model)"
-    lines = [(run, "", "changed_fraction_model") for run in runs]
-    yield title, _curves(runs, lines, title).update_yaxes(rangemode="tozero")
+    lines = {(run, ""): [(row.epoch, row.changed_fraction_model) for row in rows] for run, rows in runs.items()}
+    yield title, _curves(lines, title).update_yaxes(rangemode="tozero")
 
 
 def parity(
     reference: Floats, before: Floats, after: Floats, *, unit: str, hover: Sequence[str], frames: Integers
-) -> go.Figure:
+) -> Figure:
     """Predictions against the reference, before and after.
 
     Parameters
@@ -76,7 +86,7 @@ def parity(
 
 def grouped_bars(
     names: Sequence[str], series: Mapping[str, Sequence[float | None]], *, unit: str, colors: Sequence[str] = COLORS
-) -> go.Figure:
+) -> Figure:
     """Bars of several series side by side for each name."""
     figure = go.Figure(layout={"barmode": "group"})
     for place, (title, values) in enumerate(series.items()):
@@ -85,18 +95,17 @@ def grouped_bars(
     return figure.update_yaxes(title_text=unit, rangemode="tozero")
 
 
-def interval_bars(
-    names: Sequence[str], values: Sequence[float], low: Sequence[float], high: Sequence[float], *, unit: str
-) -> go.Figure:
+def interval_bars(names: Sequence[str], intervals: Sequence[Interval], *, unit: str) -> Figure:
     """Horizontal bars with intervals, first name on top."""
+    values = [interval.value for interval in intervals]
     spread = {
         "type": "data",
         "symmetric": False,
-        "array": [top - value for top, value in zip(high, values, strict=True)],
-        "arrayminus": [value - bottom for bottom, value in zip(low, values, strict=True)],
+        "array": [interval.high - interval.value for interval in intervals],
+        "arrayminus": [interval.value - interval.low for interval in intervals],
         "color": GREY,
     }
-    figure = go.Figure(go.Bar(x=list(values), y=list(names), orientation="h", marker_color=AFTER, error_x=spread))
+    figure = go.Figure(go.Bar(x=values, y=list(names), orientation="h", marker_color=AFTER, error_x=spread))
     figure.update_yaxes(autorange="reversed", type="category")
     figure.update_xaxes(title_text=unit)
     return figure
@@ -104,7 +113,7 @@ def interval_bars(
 
 def heatmap(
     values: NDArray[Any], columns: Sequence[str], rows: Sequence[str], *, unit: str, hover: Sequence[Sequence[str]]
-) -> go.Figure:
+) -> Figure:
     """A map; cells without a value are empty."""
     cells = [[None if np.isnan(value) else float(f"{value:.4g}") for value in line] for line in values]
     figure = go.Figure(
@@ -126,42 +135,45 @@ def heatmap(
     return figure
 
 
-def scan(name: str, rows: Sequence[Mapping[str, Any]], *, x: str, y: str) -> go.Figure:
+def scan(name: str, rows: Sequence[ScanPoint], *, x: str, y: str) -> Figure:
     """Energies of base and fine-tuned model along one path.
 
     Parameters
     ----------
     name : str
         What is scanned.
-    rows : sequence of mapping
-        With ``x``, ``base`` and ``adapted``.
+    rows : sequence of ScanPoint
     x, y : str
         Titles of the axes.
     """
     figure = go.Figure()
-    for title, column, color in (("base", "base", BEFORE), ("fine-tuned", "adapted", AFTER)):
-        points = [row[column] for row in rows]
-        figure.add_trace(go.Scatter(x=[row["x"] for row in rows], y=points, name=title, mode="lines", line_color=color))
-    lowest = min(min(row["base"], row["adapted"]) for row in rows)
+    base, adapted = [row.base for row in rows], [row.adapted for row in rows]
+    for title, energies, color in (("base", base, BEFORE), ("fine-tuned", adapted, AFTER)):
+        figure.add_trace(go.Scatter(x=[row.x for row in rows], y=energies, name=title, mode="lines", line_color=color))
+    lowest = min(*base, *adapted)
     figure.update_layout(title_text=name)
     figure.update_yaxes(title_text=y, range=[1.2 * lowest - 1, 3 * abs(lowest) + 10])  # walls are far higher
     return figure.update_xaxes(title_text=x)
 
 
-def _curves(
-    runs: Mapping[str, Sequence[Mapping[str, Any]]], lines: Sequence[tuple[str, str, str]], title: str
-) -> go.Figure:
-    """Lines of one panel, each given by run, split and column: colour by run, dots for training."""
-    colors = dict(zip(runs, COLORS * len(runs), strict=False))
+def _curves(lines: Mapping[tuple[str, str], Sequence[tuple[int, float | None]]], title: str) -> Figure:
+    """One panel; a line per run and split: colour by run, dots for training."""
+    runs = list(dict.fromkeys(run for run, _ in lines))
     figure = go.Figure()
-    for run, split, column in lines:
-        points = [(row["epoch"], row[column]) for row in runs[run] if row.get(column) is not None]
+    for (run, split), points in lines.items():
+        known = [(epoch, value) for epoch, value in points if value is not None]
         label = " ".join(filter(None, (run if len(runs) > 1 else "", split)))
-        color = GREY if len(runs) == 1 and split == "train" else colors[run]
-        line = {"color": color, "dash": "dot" if split == "train" else "solid"}
-        x, y = ([point[axis] for point in points] for axis in (0, 1))
-        mode = "lines+markers" if len(points) < _FEW else "lines"
-        figure.add_trace(go.Scatter(x=x, y=y, name=label, mode=mode, line=line, showlegend=len(lines) > 1))
+        color = GREY if len(runs) == 1 and split == "train" else COLORS[runs.index(run) % len(COLORS)]
+        figure.add_trace(
+            go.Scatter(
+                x=[epoch for epoch, _ in known],
+                y=[value for _, value in known],
+                name=label,
+                mode="lines+markers" if len(known) < _FEW else "lines",
+                line={"color": color, "dash": "dot" if split == "train" else "solid"},
+                showlegend=len(lines) > 1,
+            )
+        )
     figure.update_xaxes(title_text="epoch")
     return figure.update_yaxes(title_text=title)
 

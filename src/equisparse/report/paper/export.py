@@ -52,18 +52,15 @@ def run_figures(run: Run) -> Iterator[tuple[str, Figure]]:
     """Name and figure of everything that can be drawn."""
     if run.curve:
         yield "learning_curve", figures.learning_curve(run.curve)
-    if rows := [row for row in run.signatures if row["element"] is None]:
+    if rows := run.block_signatures:
         yield "changes", figures.change_map(rows)
     yield from _parities(run)
     if (split := run.predictions) and (groups := errors_by_element(split)):
         forces = [(group.name, group.force_before or 0.0, group.force_after or 0.0) for group in groups]
         yield "errors_by_element", figures.before_after_bars(forces, "force MAE (meV/Angstrom)")
-    for by, rows in run.attributions.items():
-        bars = [
-            (group_name(by, row["group"]), *(row[f"without_force{limit}"] for limit in ("", "_low", "_high")))
-            for row in rows
-            if row["without_force"] is not None
-        ]
+    for by, groups_of in run.attributions.items():
+        rises = [(group_name(by, row.group), row.difference("without", "force")) for row in groups_of]
+        bars = [(name, *rise) for name, rise in rises if rise is not None]
         if bars:
             yield f"attribution_{by}", figures.interval_bars(bars, "rise of the force MAE without it (meV/Angstrom)")
 

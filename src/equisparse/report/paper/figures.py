@@ -1,8 +1,7 @@
 """Figures from plain numbers, for papers and pages; no model, no torch, no global state of Matplotlib."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,9 +11,11 @@ from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 from numpy.typing import NDArray
 
 from equisparse.files import replacing
+from equisparse.interpret.signatures import SignatureRow
 from equisparse.quantities import Quantity, all_quantities
 from equisparse.report.parity import ParityPoints
 from equisparse.report.terminal.tables import layer_name, layer_order
+from equisparse.run.curve import Epoch
 
 Floats = NDArray[np.float64]
 Pair = tuple[float, float]
@@ -32,30 +33,24 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(file, dpi=160, format=path.suffix[1:])
 
 
-def learning_curve(rows: Sequence[Mapping[str, float]]) -> Figure:
-    """Errors and changed fraction against epochs.
-
-    Parameters
-    ----------
-    rows : sequence of mapping
-        One an epoch: ``epoch``, ``changed_fraction_model``, and ``train_`` and ``valid_`` errors.
-    """
+def learning_curve(rows: Sequence[Epoch]) -> Figure:
+    """Errors and changed fraction against epochs."""
     errors = [quantity.mae for quantity in all_quantities()]
-    shown = [error for error in errors if any(f"valid_{error.name}" in row for row in rows)]
+    shown = [error for error in errors if any(row.error("valid", error.name) is not None for row in rows)]
     figure = Figure(figsize=(3.6 * (len(shown) + 1), 3.2), layout="constrained")
     axes = figure.subplots(1, len(shown) + 1, squeeze=False)[0]
-    epochs = [row["epoch"] for row in rows]
+    epochs = [row.epoch for row in rows]
     for axis, error in zip(axes, shown, strict=False):
         name, title = error.name, f"{error.title} ({error.unit})"
         for split, color, style in (("train", GREY, "--"), ("valid", AFTER, "-")):
-            values = [row.get(f"{split}_{name}", np.nan) for row in rows]
+            values = [np.nan if (value := row.error(split, name)) is None else value for row in rows]
             axis.plot(epochs, values, style, color=color, label=split, marker="." if len(rows) < 3 else "")
-        nothing = all(row.get(f"{split}_{name}", 0) == 0 for split in ("train", "valid") for row in rows)
+        nothing = not any(row.error(split, name) for split in ("train", "valid") for row in rows)
         axis.set(yscale="linear" if nothing else "log", ylabel=title, xlabel="epoch")
         for level in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
             level(ScalarFormatter())
         axis.legend(frameon=False)
-    axes[-1].plot(epochs, [100 * row["changed_fraction_model"] for row in rows], color=AFTER)
+    axes[-1].plot(epochs, [100 * row.changed_fraction_model for row in rows], color=AFTER)
     axes[-1].set(xlabel="epoch", ylabel="changed weights\n(% of the whole model)", ylim=(0, None))
     return _clean(figure)
 
@@ -82,32 +77,32 @@ def parity(points: ParityPoints, *, label: str) -> Figure:
     return _clean(figure)
 
 
-def change_map(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Where weights changed: a map layer by kind of weight, and shares per layer and per order l.
+def change_map(rows: Sequence[SignatureRow]) -> Figure:
+    """Changed fraction of each layer and kind of weight as a map, and of each layer and each degree l as bars.
 
     Parameters
     ----------
-    rows : sequence of mapping
-        One a block, with ``layer``, ``role``, ``l``, ``n_weights`` and ``n_changed``.
+    rows : sequence of SignatureRow
+        One per block.
     """
-    layers = sorted({row["layer"] for row in rows}, key=layer_order)
-    kinds = sorted({(row["role"], row["l"]) for row in rows})
+    layers = sorted({row.layer for row in rows}, key=layer_order)
+    kinds = sorted({(row.role, row.l) for row in rows})
     figure = Figure(figsize=(11, 0.42 * len(layers) + 2.6), layout="constrained")
-    grid, per_layer, per_order = figure.subplots(1, 3, width_ratios=(3, 1, 1))
-    share = np.array([[_share(rows, layer=layer, role=role, l=order) for role, order in kinds] for layer in layers])
+    grid, per_layer, per_degree = figure.subplots(1, 3, width_ratios=(3, 1, 1))
+    share = np.array([[_share(rows, layer=layer, role=role, l=degree) for role, degree in kinds] for layer in layers])
     image = grid.imshow(100 * share, cmap="Blues", aspect="auto", vmin=0)
     for (y, x), value in np.ndenumerate(share):
         if np.isfinite(value):
             dark = value > 0.6 * np.nanmax(share)
             text = f"{100 * value:.2g}" if value else "0"
             grid.text(x, y, text, ha="center", va="center", fontsize=7, color="white" if dark else "black")
-    grid.set_xticks(range(len(kinds)), [f"{role}\nl={order}" for role, order in kinds], rotation=60, fontsize=7)
+    grid.set_xticks(range(len(kinds)), [f"{role}\nl={degree}" for role, degree in kinds], rotation=60, fontsize=7)
     grid.set_yticks(range(len(layers)), [layer_name(layer) for layer in layers])
     grid.set_ylabel("layer")
     figure.colorbar(image, ax=grid, label="changed (% of the block's weights)")
     _bars(per_layer, [layer_name(layer) for layer in layers], [_share(rows, layer=layer) for layer in layers], "layer")
-    orders = sorted({row["l"] for row in rows})
-    _bars(per_order, [str(order) for order in orders], [_share(rows, l=order) for order in orders], "order l")
+    degrees = sorted({row.l for row in rows})
+    _bars(per_degree, [str(degree) for degree in degrees], [_share(rows, l=degree) for degree in degrees], "degree l")
     return _clean(figure)
 
 
@@ -179,11 +174,11 @@ def interval_bars(bars: Sequence[tuple[str, float, float, float]], unit: str) ->
     return _clean(figure)
 
 
-def _share(rows: Sequence[Mapping[str, Any]], **chosen: Any) -> float:
+def _share(rows: Sequence[SignatureRow], **chosen: int | str) -> float:
     """Changed fraction of the blocks whose fields have the chosen values; NaN if there is none."""
-    members = [row for row in rows if all(row[name] == value for name, value in chosen.items())]
-    total = sum(row["n_weights"] for row in members)
-    return sum(row["n_changed"] for row in members) / total if total else float("nan")
+    members = [row for row in rows if all(getattr(row, name) == value for name, value in chosen.items())]
+    total = sum(row.n_weights for row in members)
+    return sum(row.n_changed for row in members) / total if total else float("nan")
 
 
 def _bars(axis: Axes, names: list[str], shares: list[float], title: str) -> None:

@@ -13,27 +13,23 @@ from equisparse.adapters.adapter import Adapter, SpinPart
 from equisparse.adapters.arithmetic import made_of
 from equisparse.interpret.changes import ChangeRow, aggregate, change_table
 from equisparse.quantities import shown_errors
+from equisparse.robustness.verdict import Check
+from equisparse.run.metrics import Metrics
 
 _TOP_PATHS = 20
 _STYLES = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 
 
-def error_table(results: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> Table:
-    """Base, base with refitted reference energies, and fine-tuned, side by side.
-
-    Parameters
-    ----------
-    results : mapping
-        ``base``, ``refit``, ``final`` -> split -> name of the error -> value or None.
-    """
+def error_table(metrics: Metrics) -> Table:
+    """Base, base with refitted reference energies, and fine-tuned, side by side."""
     table = Table(title="Errors", title_justify="left")
     for title in ("split", "error", "unit"):
         table.add_column(title)
     for title in ("base", "base, references refitted", "fine-tuned", "fine-tuned / refitted"):
         table.add_column(title, justify="right")
-    for split in results["final"]:
+    for split in metrics.splits:
         for error in shown_errors():
-            values = [results[stage][split].get(error.name) for stage in ("base", "refit", "final")]
+            values = [errors[split].get(error.name) for errors in metrics.stages.values()]
             if values[2] is not None:
                 shown = [_number(value, error.format) for value in values]
                 table.add_row(split, error.title, error.unit, *shown, _ratio(values[2], values[1]))
@@ -55,7 +51,9 @@ def worse_line(before: Mapping[str, float | None], after: Mapping[str, float | N
         for error in shown_errors()
         if error.kind == "mae" and (after.get(error.name) or 0.0) > (before.get(error.name) or math.inf)
     ]
-    return f"caution  training made worse: {', '.join(raised)}. Try half the learning rate (--lr)" if raised else None
+    return (
+        f"caution    training raised errors: {', '.join(raised)}. Try half the learning rate (--lr)" if raised else None
+    )
 
 
 def metrics_table(metrics: Mapping[str, float | None]) -> Table:
@@ -89,20 +87,14 @@ def orders_table(rows: Sequence[tuple[float, float, float, int, str]], n_orders:
     return table
 
 
-def probe_table(checks: Sequence[Mapping[str, str]]) -> Table:
-    """The verdict on robustness.
-
-    Parameters
-    ----------
-    checks : sequence of mapping
-        Fields of `equisparse.robustness.verdict.Check`.
-    """
+def probe_table(checks: Sequence[Check]) -> Table:
+    """The verdict on robustness."""
     table = Table(title="Robustness", title_justify="left")
     for title in ("test", "verdict", "finding", "limits"):
         table.add_column(title, overflow="fold")
     for check in checks:
-        level = Text(check["level"], style=_STYLES[check["level"]])
-        table.add_row(check["test"], level, Text(check["finding"]), check["limits"])
+        level = Text(check.level, style=_STYLES[check.level])
+        table.add_row(check.test, level, Text(check.finding), check.limits)
     return table
 
 

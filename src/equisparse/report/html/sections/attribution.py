@@ -1,57 +1,76 @@
 """What each part of the change does: errors without it, and with it alone."""
 
+from collections.abc import Sequence
+
 from markupsafe import Markup
 from scipy.stats import spearmanr
 
+from equisparse.interpret.attribution import AttributionRow, ErrorName, Interval
 from equisparse.report.html import elements, plots
 from equisparse.report.tables import attribution_table, group_name
-from equisparse.run.folder import Row, Run
+from equisparse.run.folder import Run
 
-_NOTE = "Differences of mean absolute errors: without it against the whole change; it alone against the base."
+_NOTE = (
+    "Differences of mean absolute errors. Without it: the error with this part set back to the base, less the error of "
+    "the whole change. It alone: the error of the base with only this part changed, less the error of the base."
+)
 _MOST = 25
 _FEWEST, _AGREE = 4, 0.7
-"""Groups needed for a rank correlation, and what counts as agreement."""
+"""Groups needed for a rank correlation, and the correlation from which the two rankings count as equal."""
+_UNITS: dict[ErrorName, str] = {"force": "meV/Angstrom", "energy": "meV/atom"}
 
 
 def attribution(run: Run) -> Markup | None:
     """Bars and a table for everything that was attributed."""
     if not run.attributions:
         return None
-    return Markup("").join(_group(by, rows) for by, rows in run.attributions.items())
+    return Markup("").join(_grouping(by, rows) for by, rows in run.attributions.items() if rows)
 
 
-def _group(by: str, rows: list[Row]) -> Markup:
+def _grouping(by: str, rows: Sequence[AttributionRow]) -> Markup:
     """One way of grouping."""
-    error = "force" if rows[0]["without_force"] is not None else "energy"
-    unit = {"force": "meV/Angstrom", "energy": "meV/atom"}[error]
-    ordered = sorted(rows, key=lambda row: -row[f"without_{error}"])
-    shown = ordered[:_MOST]
-    figure = plots.interval_bars(
-        [group_name(by, row["group"]) for row in shown],
-        *([row[f"without_{error}{limit}"] for row in shown] for limit in ("", "_low", "_high")),
-        unit=f"rise of {error} MAE ({unit})",
-    )
+    error: ErrorName = "energy" if rows[0].without_force is None else "force"
+    ordered = sorted(rows, key=lambda row: -_value(row.difference("without", error)))
+    figure = _bars(by, ordered[:_MOST], error)
     caption = (
-        f"Rise of the {error} error when the change of one {by} is set back to the base, on {rows[0]['n_frames']} "
-        f"validation frames, with 95 % intervals over frames." + (f" The {_MOST} largest." if len(rows) > _MOST else "")
+        f"Rise of the {error} error when the change of one {by} is set back to the base, on {rows[0].n_frames} "
+        "validation frames, with 95 % intervals over frames."
     )
+    if len(rows) > _MOST:
+        caption += f" The {_MOST} largest."
     numbers = elements.paragraph(_NOTE) + elements.table(*attribution_table(by, ordered))
     return (
         Markup("<h3>By {}</h3>").format(by)
-        + elements.plot(figure, caption, height=110 + 22 * len(shown))
+        + elements.plot(figure, caption, height=110 + 22 * min(len(rows), _MOST))
         + elements.paragraph(_agreement(rows, error))
         + elements.folded("All numbers", numbers)
     )
 
 
-def _agreement(rows: list[Row], error: str) -> str:
-    """Whether the two orders of the groups, by loss without and by gain alone, agree."""
+def _bars(by: str, rows: Sequence[AttributionRow], error: ErrorName) -> plots.Figure:
+    """Rises of one error, with intervals."""
+    names, rises = [], []
+    for row in rows:
+        if (rise := row.difference("without", error)) is not None:
+            names.append(group_name(by, row.group))
+            rises.append(rise)
+    return plots.interval_bars(names, rises, unit=f"rise of {error} MAE ({_UNITS[error]})")
+
+
+def _agreement(rows: Sequence[AttributionRow], error: ErrorName) -> str:
+    """Whether the loss without a group and the gain with it alone rank the groups alike."""
     if len(rows) < _FEWEST:
         return ""
-    losses, gains = ([sign * row[f"{kind}_{error}"] for row in rows] for kind, sign in (("without", 1), ("alone", -1)))
+    losses = [_value(row.difference("without", error)) for row in rows]
+    gains = [-_value(row.difference("alone", error)) for row in rows]
     rank = float(spearmanr(losses, gains).statistic)
     if rank > _AGREE:
-        verdict = "the same order: the parts act nearly independently"
+        conclusion = "rank the parts alike: the parts act nearly independently"
     else:
-        verdict = "different orders: the parts act together, and no single order of them is the right one"
-    return f"What is lost without a part and what it brings alone give {verdict} (Spearman {rank:.2f})."
+        conclusion = "rank the parts differently: the parts act together, and neither ranking is the right one alone"
+    return f"The loss without a part and the gain with it alone {conclusion} (Spearman {rank:.2f})."
+
+
+def _value(interval: Interval | None) -> float:
+    """The value; 0 where there is none."""
+    return 0.0 if interval is None else interval.value

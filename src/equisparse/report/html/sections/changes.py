@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from equisparse.interpret.signatures import SignatureRow
 from equisparse.report.html import elements, plots
 from equisparse.report.tables import change_table, number, percent
 from equisparse.report.terminal.tables import layer_name, layer_order
-from equisparse.run.folder import Row, Run
+from equisparse.run.folder import Run
 
 MEASURES = {
     "fraction": ("changed weights", "changed (%)", 100.0),
@@ -26,7 +27,7 @@ _DETAIL = Markup(
 
 def changes(run: Run) -> Markup | None:
     """Maps of all measures, details of one block, and the elements."""
-    rows = [row for row in run.signatures if row["element"] is None]
+    rows = run.block_signatures
     if not rows:
         return None
     parts = [elements.paragraph(_summary(rows))]
@@ -40,74 +41,73 @@ def changes(run: Run) -> Markup | None:
     return Markup("").join([*parts, _elements(run)])
 
 
-def column_of(row: Row) -> str:
+def column_of(row: SignatureRow) -> str:
     """Role and path, which name a column of the map."""
-    return f"{row['role'].replace('_', ' ')} {row['path']}"
+    return f"{row.role.replace('_', ' ')} {row.path}"
 
 
-def _summary(rows: list[Row]) -> str:
+def _summary(rows: list[SignatureRow]) -> str:
     """Where most of the change is, in words."""
-    total, changed = sum(row["n_weights"] for row in rows), sum(row["n_changed"] for row in rows)
+    total, changed = sum(row.n_weights for row in rows), sum(row.n_changed for row in rows)
     shares: dict[str, int] = defaultdict(int)
     for row in rows:
-        shares[column_of(row)] += row["n_changed"]
+        shares[column_of(row)] += row.n_changed
     first = sorted(shares, key=lambda name: -shares[name])[:3]
     named = ", ".join(f"{name} ({percent(shares[name] / max(changed, 1))})" for name in first)
     return f"{changed:,} of {total:,} selected weights changed. The largest parts of them are in {named}."
 
 
-def _layers(rows: list[Row]) -> list[int]:
+def _layers(rows: list[SignatureRow]) -> list[int]:
     """Layers from the embedding to the readout."""
-    return sorted({row["layer"] for row in rows}, key=layer_order)
+    return sorted({row.layer for row in rows}, key=layer_order)
 
 
-def _map(rows: list[Row], key: str, unit: str, factor: float) -> Any:
+def _map(rows: list[SignatureRow], key: str, unit: str, factor: float) -> Any:
     """Map of one measure; a cell with several blocks has their mean, weighted by their numbers of weights."""
     layers = _layers(rows)
-    columns = sorted({(row["role"], row["l"], column_of(row)) for row in rows})
+    columns = sorted({(row.role, row.l, column_of(row)) for row in rows})
     names = [column for *_, column in columns]
-    cells: dict[tuple[int, int], list[Row]] = defaultdict(list)
+    cells: dict[tuple[int, int], list[SignatureRow]] = defaultdict(list)
     for row in rows:
-        cells[layers.index(row["layer"]), names.index(column_of(row))].append(row)
+        cells[layers.index(row.layer), names.index(column_of(row))].append(row)
     values = np.full((len(layers), len(names)), np.nan)
     hover = [["" for _ in names] for _ in layers]
     for (y, x), members in cells.items():
-        known = [row for row in members if row[key] is not None]
+        known = [row for row in members if getattr(row, key) is not None]
         if known:
-            weights = [row["n_weights"] for row in known]
-            values[y, x] = factor * np.average([row[key] for row in known], weights=weights)
-        counts = f"{sum(row['n_changed'] for row in members):,} of {sum(row['n_weights'] for row in members):,} changed"
+            weights = [row.n_weights for row in known]
+            values[y, x] = factor * np.average([getattr(row, key) for row in known], weights=weights)
+        counts = f"{sum(row.n_changed for row in members):,} of {sum(row.n_weights for row in members):,} changed"
         hover[y][x] = f"{layer_name(layers[y])}: {names[x]}<br>{unit} {values[y, x]:.3g}<br>{counts}"
     return plots.heatmap(values, names, [layer_name(layer) for layer in layers], unit=unit, hover=hover)
 
 
-def _details(run: Run, rows: list[Row]) -> list[dict[str, Any]]:
+def _details(run: Run, rows: list[SignatureRow]) -> list[dict[str, Any]]:
     """Everything about every block, for the script that shows one."""
     entries: dict[int, list[list[Any]]] = defaultdict(list)
     for row in run.entries:
-        values = (float(f"{row[key]:.4g}") for key in ("base", "change"))
-        entries[row["block"]].append([str(row["position"]), *values])
+        entries[row.block].append([row.position, float(f"{row.base:.4g}"), float(f"{row.change:.4g}")])
     return [
         {
-            "layer": layer_name(row["layer"]),
+            "layer": layer_name(row.layer),
             "column": column_of(row),
-            "name": f"{row['tensor']}, {row['path']}",
+            "name": f"{row.tensor}, {row.path}",
             "numbers": _numbers(row),
-            "entries": entries[row["block"]],
-            "map": _levels(run.maps.get(row["block"])),
+            "entries": entries[row.block],
+            "map": _levels(run.maps.get(row.block)),
         }
         for row in rows
     ]
 
 
-def _numbers(row: Row) -> dict[str, str]:
+def _numbers(row: SignatureRow) -> dict[str, str]:
     """Signature of one block in words and numbers."""
     return {
-        "changed": f"{row['n_changed']:,} of {row['n_weights']:,} ({percent(row['fraction'])})",
-        "relative norm of the change": percent(row["relative_norm"]),
-        "1 - R\u00b2": number(row["one_minus_r2"]),
-        "sign balance (1: all grow, -1: all shrink)": number(row["sign_balance"]),
-        "largest change": number(row["largest"]),
+        "changed": f"{row.n_changed:,} of {row.n_weights:,} ({percent(row.fraction)})",
+        "relative norm of the change": percent(row.relative_norm),
+        "1 - R\u00b2": number(row.one_minus_r2),
+        "sign balance (1: all grow, -1: all shrink)": number(row.sign_balance),
+        "largest change": number(row.largest),
     }
 
 
@@ -118,12 +118,11 @@ def _levels(grid: Any) -> list[list[float]] | None:
 
 def _elements(run: Run) -> Markup:
     """Signatures per element of tensors that have an element axis."""
-    rows = [row for row in run.signatures if row["element"] is not None and row["n_changed"]]
+    rows = run.element_signatures
     if not rows:
         return Markup("")
-    present = {int(z) for z in run.metrics.get("reference_shifts_ev", {})}
-    changed = sum(row["n_changed"] for row in rows)
-    absent = sum(row["n_changed"] for row in rows if row["element"] not in present)
+    changed = sum(row.n_changed for row in rows)
+    absent = sum(row.n_changed for row in rows if row.element not in run.metrics.reference_shifts_ev)
     text = f"{percent(absent / changed)} of these changes are on elements that the data do not have."
     return (
         Markup("<h3>Changes that belong to one element</h3>")

@@ -1,6 +1,5 @@
 """The full configuration and the versions of everything."""
 
-import yaml
 from markupsafe import Markup
 
 from equisparse.report.html import elements
@@ -9,6 +8,6 @@ from equisparse.run.folder import Run
 
 def configuration(run: Run) -> Markup:
     """Configuration as YAML that runs again, and versions."""
-    versions = elements.table(["package", "version"], run.metrics["versions"].items())
-    text = elements.code(yaml.safe_dump(dict(run.config), sort_keys=False))
+    versions = elements.table(["package", "version"], run.metrics.versions.items())
+    text = elements.code(run.config.to_yaml())
     return elements.folded("All options (config.yaml)", text) + elements.folded("Versions", versions)

@@ -11,15 +11,15 @@ def cost(run: Run) -> Markup:
     """Counts, sizes, training time and machine."""
     metrics = run.metrics
     values = {
-        "changed weights": f"{metrics['changed_count']:,}: {percent(metrics['changed_fraction_model'])} of the "
-        f"model, {percent(metrics['changed_fraction_selected'])} of the selected tensors",
-        "stored values": f"{metrics['stored_values']:,}",
-        "adapter file": f"{metrics['adapter_bytes']:,} bytes",
-        "base checkpoint": f"{metrics['base_bytes']:,} bytes",
-        "training": f"{metrics['steps']:,} steps in {metrics['seconds']:,.0f} s",
-        "machine": metrics["versions"]["machine"],
+        "changed weights": f"{metrics.changed_count:,}: {percent(metrics.changed_fraction_model)} of the "
+        f"model, {percent(metrics.changed_fraction_selected)} of the selected tensors",
+        "stored values": f"{metrics.stored_values:,}",
+        "adapter file": f"{metrics.adapter_bytes:,} bytes",
+        "base checkpoint": f"{metrics.base_bytes:,} bytes",
+        "training": f"{metrics.steps:,} steps in {metrics.seconds:,.0f} s",
+        "machine": metrics.versions["machine"],
         "at run time": "the change runs beside the layers of the base, in this package's calculator"
-        if "not_merged" in metrics
+        if metrics.not_merged
         else "none: the merged checkpoint has the size and speed of the base",
     }
     return elements.definitions(values)

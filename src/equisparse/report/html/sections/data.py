@@ -10,14 +10,14 @@ from equisparse.run.folder import Run
 
 def data(run: Run) -> Markup | None:
     """Files, reference energies, and findings."""
-    shifts = run.metrics.get("reference_shifts_ev", {})
-    names = {"train": "training", "valid": "validation", "test": "test"}
-    files = {f"{title} files": ", ".join(run.config[key]) for key, title in names.items() if run.config.get(key)}
-    facts = files | {"elements": " ".join(chemical_symbols[int(z)] for z in shifts)}
+    shifts = run.metrics.reference_shifts_ev
+    files = {"training": run.config.train, "validation": run.config.valid, "test": run.config.test}
+    facts = {f"{title} files": ", ".join(names) for title, names in files.items() if names}
+    facts["elements"] = " ".join(chemical_symbols[z] for z in shifts)
     if split := run.predictions:
         facts[f"{run.judged} frames"] = f"{split.n_frames:,} with {len(split.numbers):,} atoms"
     facts["shift of the reference energies"] = ", ".join(
-        f"{chemical_symbols[int(z)]} {shift:+.3f} eV" for z, shift in shifts.items()
+        f"{chemical_symbols[z]} {shift:+.3f} eV" for z, shift in shifts.items()
     )
     return Markup("").join([elements.definitions(facts), _findings(run)])
 
@@ -30,11 +30,11 @@ def _findings(run: Run) -> Markup:
         return elements.paragraph("The audit found nothing to complain about.")
     rows = [
         [
-            Markup('<span class="level {0}">{0}</span>').format(found["level"]),
-            found["code"],
-            found["message"],
-            f"{found['dataset']} {format_frames(found['frames'])}" if found["frames"] else found["dataset"],
-            found["next_step"],
+            Markup('<span class="level {0}">{0}</span>').format(found.level),
+            found.code,
+            found.message,
+            f"{found.dataset} {format_frames(found.frames)}" if found.frames else found.dataset,
+            found.next_step,
         ]
         for found in run.findings
     ]

@@ -4,27 +4,28 @@ import numpy as np
 from ase.data import chemical_symbols
 from markupsafe import Markup
 
+from equisparse.interpret.functional import FunctionalRow
 from equisparse.report.html import elements, plots
 from equisparse.report.tables import percent
 from equisparse.report.terminal.tables import layer_name, layer_order
-from equisparse.run.folder import Row, Run
+from equisparse.run.folder import Run
 
 
 def functional(run: Run) -> Markup | None:
     """Map of relative changes, module by order and element."""
     if not run.functional:
         return None
-    rows = sorted(run.functional, key=lambda row: layer_order(row["layer"]))
+    rows = sorted(run.functional, key=lambda row: layer_order(row.layer))
     modules = list(dict.fromkeys(_module(row) for row in rows))
-    columns = sorted({(row["l"], row["element"] or 0, _column(row)) for row in rows})
+    columns = sorted({(row.l, row.element or 0, _column(row)) for row in rows})
     names = [column for *_, column in columns]
     values = np.full((len(modules), len(names)), np.nan)
     hover = [["" for _ in names] for _ in modules]
     for row in rows:
         y, x = modules.index(_module(row)), names.index(_column(row))
-        if row["relative_change"] is not None:
-            values[y, x] = 100 * row["relative_change"]
-        hover[y][x] = f"{modules[y]}<br>{names[x]}: {percent(row['relative_change'])}"
+        if row.relative_change is not None:
+            values[y, x] = 100 * row.relative_change
+        hover[y][x] = f"{modules[y]}<br>{names[x]}: {percent(row.relative_change)}"
     figure = plots.heatmap(values, names, modules, unit="relative change (%)", hover=hover)
     caption = (
         "Relative change of the output of each module on a few validation frames, by order l and by the element of the "
@@ -33,13 +34,13 @@ def functional(run: Run) -> Markup | None:
     return elements.plot(figure, caption, height=160 + 26 * len(modules), width=300 + 26 * len(names))
 
 
-def _module(row: Row) -> str:
+def _module(row: FunctionalRow) -> str:
     """Layer and module."""
-    name = row["tensor"].removesuffix(".weight").removesuffix(".linear")
-    return f"{layer_name(row['layer'])}: {name}"
+    name = row.tensor.removesuffix(".weight").removesuffix(".linear")
+    return f"{layer_name(row.layer)}: {name}"
 
 
-def _column(row: Row) -> str:
+def _column(row: FunctionalRow) -> str:
     """Order and element."""
-    parity = "e" if row["parity"] == 1 else "o"
-    return f"{row['l']}{parity} {chemical_symbols[row['element']] if row['element'] else 'all atoms'}"
+    parity = "e" if row.parity == 1 else "o"
+    return f"{row.l}{parity} {chemical_symbols[row.element] if row.element else 'all atoms'}"

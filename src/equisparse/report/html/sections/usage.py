@@ -27,15 +27,15 @@ _BIBTEX = """\
 
 def usage(run: Run) -> Markup:
     """Python, command line, the upstream's own tools, citation."""
-    names = {"base": run.config.get("base", "BASE"), "folder": run.name}
-    version = run.metrics["versions"]["equisparse"]
+    names = {"base": run.config.base, "folder": run.name}
+    version = run.metrics.versions["equisparse"]
     parts = [
         Markup("<h3>Adapter on its base, from Python (ASE)</h3>"),
         elements.code(_PYTHON.format(**names)),
         Markup("<h3>Command line</h3>"),
         elements.code(_SHELL.format(**names)),
     ]
-    if notes := run.metrics.get("deployment"):
+    if notes := run.metrics.deployment:
         parts += [
             Markup("<h3>Merged checkpoint: ASE and LAMMPS through the upstream's tools</h3>"),
             elements.code(notes),

@@ -94,18 +94,18 @@ def checks(run: Run, ratios: dict[str, RatioInterval]) -> Iterator[tuple[Mark, s
     """What was looked at, and what it gave."""
     seen = run.judged != "test"
     yield ("caution", _SEEN) if seen else ("good", "Judged on test frames that training never saw.")
-    if merged := run.metrics.get("merged_check"):
-        state: Mark = "good" if merged["equal"] else "bad"
-        difference = number(1e3 * merged["forces"], 2)
+    if merged := run.metrics.merged_check:
+        state: Mark = "good" if merged.equal else "bad"
+        difference = number(1e3 * merged.forces, 2)
         yield state, f"The merged checkpoint gives what the adapter gives (forces within {difference} meV/Angstrom)."
-    if reason := run.metrics.get("not_merged"):
+    if reason := run.metrics.not_merged:
         yield "caution", f"There is no merged checkpoint, and the upstream's own tools cannot run this model: {reason}."
     yield from _audit_check(run)
     yield from _overfit_check(run)
     for name, ratio in ratios.items():
         state = "good" if ratio.better > _MOST else "caution"
         yield state, f"{percent(ratio.better)} of the frames have a smaller {name} error than before."
-    if unresolved := run.metrics.get("reference_unresolved"):
+    if unresolved := run.metrics.reference_unresolved:
         yield "caution", _UNRESOLVED.format(", ".join(unresolved))
     yield from _probe_checks(run)
 
@@ -113,11 +113,12 @@ def checks(run: Run, ratios: dict[str, RatioInterval]) -> Iterator[tuple[Mark, s
 def _probe_checks(run: Run) -> Iterator[tuple[Mark, str]]:
     """What `equisparse probe` found, or that it was not run."""
     states: dict[str, Mark] = {"pass": "good", "warn": "caution", "fail": "bad"}
-    for check in run.probe.get("checks", ()):
-        yield states[check["level"]], f"{check['test'].capitalize()}: {check['finding']}."
-    if not run.probe:
+    if run.verdict is None:
         for text in _UNCHECKED:
             yield "open", text
+        return
+    for check in run.verdict.checks:
+        yield states[check.level], f"{check.test.capitalize()}: {check.finding}."
 
 
 def _audit_check(run: Run) -> Iterator[tuple[Mark, str]]:
@@ -125,7 +126,7 @@ def _audit_check(run: Run) -> Iterator[tuple[Mark, str]]:
     if run.findings is None:
         yield "open", "The audit of the data was not kept."
         return
-    levels = [finding["level"] for finding in run.findings]
+    levels = [finding.level for finding in run.findings]
     state: Mark = "bad" if "error" in levels else "caution" if "warning" in levels else "good"
     counts = (f"{levels.count(level)} {level}(s)" for level in ("error", "warning", "note"))
     yield state, f"Audit of the data: {', '.join(counts)}."
@@ -133,7 +134,7 @@ def _audit_check(run: Run) -> Iterator[tuple[Mark, str]]:
 
 def _overfit_check(run: Run) -> Iterator[tuple[Mark, str]]:
     """Error on unseen frames against the error on training frames."""
-    train, judged = (run.metrics["final"].get(name, {}).get("force_mae_mev_per_ang") for name in ("train", run.judged))
+    train, judged = (run.metrics.final.get(name, {}).get("force_mae_mev_per_ang") for name in ("train", run.judged))
     if train and judged:
         state: Mark = "good" if judged < _OVERFIT * train else "caution"
         yield state, f"The force error on {run.judged} frames is {judged / train:.2f} times that on training frames."

@@ -1,0 +1,144 @@
+"""Write everything that a fine-tune found out to the folder of its run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from equisparse.adapters.adapter import NOT_MERGEABLE, SPINS_STAY, Adapter, count_changes
+from equisparse.adapters.file import save_adapter
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.data.audit.finding import Finding
+from equisparse.data.frames import Floats, LabelledFrame
+from equisparse.data.references import ReferenceFit
+from equisparse.deploy.merge import write_merged
+from equisparse.quantities import Quantity
+from equisparse.robustness.drift import DriftSummary
+from equisparse.run.files import RunFolder
+from equisparse.run.folder import Run
+from equisparse.run.interpretation import write_interpretation
+from equisparse.run.metrics import Errors, Metrics, StageName, versions, write_metrics
+from equisparse.run.predictions import split_predictions
+from equisparse.training.fit import FitResult
+
+_COMPARED_FRAMES = 5
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything that a fine-tune found out.
+
+    Parameters
+    ----------
+    adapter : Adapter
+    frames : mapping
+        Split -> its frames; ``train``, ``valid``, and perhaps ``test``.
+    before, after : mapping
+        Split -> predictions of the base with its own reference energies, and of the fine-tuned model.
+    errors : mapping
+        ``base``, ``refit`` (base with refitted reference energies) and ``final`` -> split -> errors.
+    fitted : FitResult
+    references : ReferenceFit
+    seed : int
+    findings : sequence of Finding
+        Of the audit.
+    retention : DriftSummary
+        Drift from the base.
+    """
+
+    adapter: Adapter
+    frames: Mapping[str, Sequence[LabelledFrame]]
+    before: Mapping[str, Mapping[Quantity, Floats]]
+    after: Mapping[str, Mapping[Quantity, Floats]]
+    errors: Mapping[StageName, Mapping[str, Errors]]
+    fitted: FitResult
+    references: ReferenceFit
+    seed: int
+    findings: Sequence[Finding]
+    retention: DriftSummary
+
+
+def write_run(folder: Path, backbone: AbstractBackbone, outcome: Outcome) -> Run:
+    """Write adapter, native checkpoint if there can be one, tables, and at last the metrics.
+
+    Parameters
+    ----------
+    folder : Path
+        Exists, with ``config.yaml`` and what the training wrote.
+    backbone : AbstractBackbone
+        The untouched base; untouched again afterwards.
+    outcome : Outcome
+
+    Raises
+    ------
+    StateError
+        If the native checkpoint does not give what the adapter gives.
+    """
+    files = RunFolder(folder)
+    metrics = _measured(backbone, outcome)
+    adapter = replace(outcome.adapter, metrics=_header(metrics))
+    metrics = replace(metrics, adapter_bytes=save_adapter(adapter, files.adapter))
+    metrics = _merged(files.merged(backbone.native_suffix), backbone, adapter, outcome, metrics)
+    files.write_findings(outcome.findings)
+    for split, frames in outcome.frames.items():
+        before, after = outcome.before[split], outcome.after[split]
+        files.write_predictions(split, split_predictions(frames, before, after, adapter.shifts))
+    write_interpretation(files, adapter, backbone, outcome.frames["valid"])
+    write_metrics(files.metrics, metrics)  # from now on the run counts as finished
+    return Run(folder)
+
+
+def _measured(backbone: AbstractBackbone, outcome: Outcome) -> Metrics:
+    """Errors, counts, time and provenance; the size of the adapter is not known yet."""
+    adapter, references = outcome.adapter, outcome.references
+    changes = count_changes(adapter, backbone.model)
+    return Metrics(
+        base=outcome.errors["base"],
+        refit=outcome.errors["refit"],
+        final=outcome.errors["final"],
+        method=adapter.method,
+        changed_fraction_model=changes.of_model,
+        changed_fraction_selected=changes.of_selected,
+        changed_count=changes.count,
+        stored_values=adapter.stored_values,
+        spin_layer_values=adapter.spins.n_values if adapter.spins else 0,
+        steps=outcome.fitted.steps,
+        seconds=round(outcome.fitted.seconds, 2),
+        seed=outcome.seed,
+        versions=versions(backbone),
+        reference_shifts_ev=dict(references.shifts),
+        reference_rank=references.rank,
+        reference_unresolved=tuple(references.unresolved),
+        retention=outcome.retention,
+        adapter_bytes=0,
+        base_bytes=backbone.native_bytes,
+    )
+
+
+def _header(metrics: Metrics) -> dict[str, object]:
+    """Numbers that the header of the adapter file repeats, with six significant digits to keep it short."""
+    return {
+        "final": {split: _rounded_errors(errors) for split, errors in metrics.final.items()},
+        "changed_count": metrics.changed_count,
+        "changed_fraction_model": _rounded(metrics.changed_fraction_model),
+        "steps": metrics.steps,
+        "seed": metrics.seed,
+    }
+
+
+def _rounded_errors(errors: Errors) -> dict[str, float | None]:
+    """The same errors with six significant digits."""
+    return {name: None if value is None else _rounded(value) for name, value in errors.items()}
+
+
+def _rounded(value: float) -> float:
+    """The same number with six significant digits."""
+    return float(f"{value:.6g}")
+
+
+def _merged(path: Path, backbone: AbstractBackbone, adapter: Adapter, outcome: Outcome, metrics: Metrics) -> Metrics:
+    """Write the native checkpoint where there is one that does what the adapter does, and note the result."""
+    if adapter.spins is not None or not adapter.mergeable:
+        return replace(metrics, not_merged=SPINS_STAY if adapter.spins is not None else NOT_MERGEABLE)
+    frames = outcome.frames["valid"][:_COMPARED_FRAMES]
+    check = write_merged(backbone, adapter, path, [frame.atoms for frame in frames])
+    return replace(metrics, merged_check=check, deployment=backbone.deployment_notes(Path(path.name)))
