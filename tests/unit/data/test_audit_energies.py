@@ -53,7 +53,7 @@ def test_mixed_references_show_earlier_against_a_base(healthy: list[LabelledFram
 def test_energy_outlier(healthy: list[LabelledFrame]) -> None:
     finding = found(audit(offset(healthy, {8: 5.0})), "energy-outliers")
     assert (finding.level, finding.frames) == ("warning", (8,))
-    assert "worst is frame 8" in finding.message
+    assert "the worst is frame 8" in finding.message
 
 
 def test_force_outlier(healthy: list[LabelledFrame]) -> None:

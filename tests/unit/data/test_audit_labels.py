@@ -103,7 +103,7 @@ def test_zeros_of_lost_constraints(trajectory: list[LabelledFrame]) -> None:
     frames = [hold(frame, [0, 3], remember=False) for frame in trajectory]
     finding = found(audit(frames), "partial-zero-forces")
     assert (finding.level, finding.frames) == ("error", tuple(range(12)))
-    assert "(2, first is number 0)" in finding.message
+    assert "(2, the first has index 0)" in finding.message
 
 
 def test_zeros_by_symmetry_are_a_warning() -> None:

@@ -98,7 +98,7 @@ def test_few_frames(healthy: list[LabelledFrame]) -> None:
 
 
 def test_no_frames() -> None:
-    with pytest.raises(DataError, match="no training frames"):
+    with pytest.raises(DataError, match="There are no training frames"):
         audit([])
 
 

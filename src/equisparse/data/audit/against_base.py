@@ -26,7 +26,7 @@ _SHEAR = ("yz", "xz", "xy")
 
 
 def forces_against_base(data: FrameSet) -> Iterator[Finding]:
-    """Find forces with another sign or unit than the base, or unrelated to it."""
+    """Find forces with another sign or unit than those of the base, or unrelated to them."""
     if data.base is None:
         return
     use = [i for i in data.with_forces if _rms(data.base_forces[i]) > _WEAKEST_FORCE]
@@ -40,7 +40,7 @@ def forces_against_base(data: FrameSet) -> Iterator[Finding]:
 
 
 def energies_against_base(data: FrameSet) -> Iterator[Finding]:
-    """Energies with another unit or sign than the base, and how far their references are apart."""
+    """Find energies with another unit or sign than those of the base, and compare the reference energies."""
     if data.base is None:
         return
     predicted = data.base[ENERGY]
@@ -52,8 +52,8 @@ def energies_against_base(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "note",
             "other-references",
-            f"label and base energies differ by {shift:.4g} eV/atom (median): "
-            "other reference energies or another theory",
+            f"label and base energies differ by {shift:.4g} eV/atom (median): the data have other reference energies, "
+            "or another level of theory",
             (),
             "nothing: reference energies are refitted before training",
         )
@@ -68,7 +68,7 @@ def energies_against_base(data: FrameSet) -> Iterator[Finding]:
 
 
 def stress_against_base(data: FrameSet) -> Iterator[Finding]:
-    """Stress with another sign, unit or component order than the base: the hypothesis that explains it best."""
+    """Find stresses with another sign, unit or order of components than those of the base."""
     if data.base is None or STRESS not in data.base:
         return
     predicted = data.base[STRESS]
@@ -84,9 +84,10 @@ def stress_against_base(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "error",
             "stress-order",
-            f"the shear components fit the base when read as {_order_text(order)} instead of xx yy zz yz xz xy",
+            f"the shear components agree with the base if the order is {_order_text(order)} instead of "
+            "xx yy zz yz xz xy",
             use,
-            "set the stress order: vasp for xx yy zz xy yz zx; otherwise write 3x3 matrices",
+            "set --stress-order vasp for xx yy zz xy yz zx; for any other order, write 3x3 matrices into the file",
         )
     label[:, 3:] = label[:, 3:][:, list(order)]
     hint = explain_ratio(_slope_about_mean(base, label), STRESS_RATIOS)
@@ -96,7 +97,7 @@ def stress_against_base(data: FrameSet) -> Iterator[Finding]:
 def _compare(
     data: FrameSet, what: str, base: Floats, label: Floats, frames: list[int], unit_hint: str
 ) -> Iterator[Finding]:
-    """Sign first, then unit, then whether the two have anything to do with each other."""
+    """Check the sign, then the unit, then whether label and base are related at all."""
     pair = correlation(base.ravel(), label.ravel())
     ratio = abs(_slope_about_mean(base, label))
     seen = f"label and base {what} correlate with {pair:.2f}, size ratio {ratio:.3g}"
@@ -104,19 +105,22 @@ def _compare(
         extra = f" and {unit_hint}" if unit_hint else ""
         yield data.finding("error", f"{what}-sign", f"{seen}: opposite sign{extra}", frames, _SIGN_STEP[what])
     elif pair > _RELATED and unit_hint:
-        yield data.finding(
-            "error", f"{what}-unit", f"{seen}: {unit_hint}?", frames, f"give the unit of the {what} label"
-        )
+        yield data.finding("error", f"{what}-unit", f"{seen}: {unit_hint}?", frames, _UNIT_STEP[what])
     elif pair < _UNRELATED or not 1 / _WIDEST < ratio < _WIDEST:
         level: Level = "warning"
-        step = "check key, unit and order of atoms; a base that is poor for this material also does this"
+        step = "check key, unit and order of atoms; the base may also be poor for this material"
         yield data.finding(level, f"{what}-unlike-base", seen, frames, step)
 
 
 _SIGN_STEP = {
-    "force": "multiply by -1: gradients are not forces",
-    "energy": "multiply by -1",
-    "stress": "set the stress sign to opposite: positive stress is tension here",
+    "force": "multiply the forces by -1: forces are minus the gradient of the energy",
+    "energy": "multiply the energies by -1",
+    "stress": "set --stress-sign opposite: positive stress is tension here",
+}
+_UNIT_STEP = {
+    "force": "give the units of the forces with --energy-unit and --length-unit",
+    "energy": "give the unit of the energies with --energy-unit",
+    "stress": "give the unit of the stress with --stress-unit",
 }
 
 
@@ -129,7 +133,7 @@ def _slope_about_mean(base: Floats, label: Floats) -> float:
 
 
 def _shear_order(base: Floats, label: Floats) -> tuple[int, ...]:
-    """Columns of the label's shear that fit the base best; (0, 1, 2) unless another order is clearly better."""
+    """Columns of the label's shear that agree best with the base; (0, 1, 2) unless another order is clearly better."""
     fits = {
         order: abs(correlation(base[:, 3:].ravel(), label[:, 3:][:, list(order)].ravel()))
         for order in permutations(range(3))
@@ -140,6 +144,6 @@ def _shear_order(base: Floats, label: Floats) -> tuple[int, ...]:
 
 
 def _order_text(order: tuple[int, ...]) -> str:
-    """Order in which the file has its components: position k of the file is the component that takes it."""
+    """Order of the six components in the file."""
     names = {source: _SHEAR[target] for target, source in enumerate(order)}
     return "xx yy zz " + " ".join(names[place] for place in range(3))

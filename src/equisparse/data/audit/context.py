@@ -1,4 +1,4 @@
-"""What several checks need, computed once: compositions, energies without references, neighbours, flat arrays."""
+"""Quantities that several checks need, computed once: compositions, relative energies, neighbours, descriptors."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
@@ -17,14 +17,13 @@ _ROBUST_STEPS = 20
 
 
 class FrameSet:
-    """One list of frames under audit.
+    """List of frames under audit.
 
     Parameters
     ----------
     name : str
         ``train``, ``valid`` or ``test``.
     frames : sequence of LabelledFrame
-        The frames.
     elements : set of int or None
         Atomic numbers that the base knows; None if unknown.
     base : mapping of Quantity to array, or None
@@ -51,17 +50,17 @@ class FrameSet:
     def finding(
         self, level: Level, code: str, message: str, frames: Iterable[int] | NDArray[np.int64], next_step: str
     ) -> Finding:
-        """Build a finding about this set; frame numbers are made rising plain integers."""
+        """Build a finding about this set; frame indices are sorted and made plain integers."""
         return Finding(level, code, message, tuple(sorted({int(i) for i in frames})), next_step, self.name)
 
     @cached_property
     def n_atoms(self) -> Floats:
-        """Atoms of each frame, shape (n_frames,)."""
+        """Number of atoms of each frame, shape (n_frames,)."""
         return np.array([frame.n_atoms for frame in self.frames], dtype=np.float64)
 
     @cached_property
     def composition(self) -> tuple[Floats, tuple[int, ...]]:
-        """Counts, shape (n_frames, n_elements), and the atomic numbers of the columns."""
+        """Numbers of atoms of each element, shape (n_frames, n_elements), and the atomic numbers of the columns."""
         return composition_matrix(self.frames)
 
     @cached_property
@@ -71,17 +70,17 @@ class FrameSet:
 
     @cached_property
     def with_forces(self) -> list[int]:
-        """Numbers of the frames that have finite forces."""
+        """Indices of the frames that have finite forces."""
         return [i for i, f in enumerate(self.frames) if f.forces is not None and np.isfinite(f.forces).all()]
 
     @cached_property
     def with_stress(self) -> list[int]:
-        """Numbers of the frames that have a finite stress."""
+        """Indices of the frames that have a finite stress."""
         return [i for i, f in enumerate(self.frames) if f.stress is not None and np.isfinite(f.stress).all()]
 
     @cached_property
     def largest_force(self) -> Floats:
-        """Length of the largest force of each frame, shape (n_frames,), eV/Angstrom; NaN where there is none."""
+        """Magnitude of the largest force of each frame, shape (n_frames,), eV/Angstrom; NaN where there is none."""
         largest = np.full(len(self.frames), np.nan)
         for i in self.with_forces:
             largest[i] = np.linalg.norm(forces_of(self.frames[i]), axis=1).max(initial=0.0)
@@ -94,7 +93,7 @@ class FrameSet:
 
     @cached_property
     def nearest(self) -> list[Floats]:
-        """Distance of each atom to its nearest neighbour, Angstrom, for each frame."""
+        """Distances of the atoms of each frame to their nearest neighbours, Angstrom."""
         return [around.nearest for around in self.surroundings]
 
     @cached_property
@@ -114,41 +113,49 @@ class FrameSet:
 
     @cached_property
     def base_forces(self) -> list[Floats]:
-        """Forces of the base frame by frame, eV/Angstrom; empty without predictions."""
+        """Forces of the base for each frame, eV/Angstrom; empty without predictions."""
         if self.base is None:
             return []
         return np.split(self.base[FORCES], np.cumsum([frame.n_atoms for frame in self.frames])[:-1])
 
     @cached_property
     def bound(self) -> NDArray[np.bool_]:
-        """Frames in which every atom has a neighbour: no isolated atoms, shape (n_frames,)."""
+        """Mask of the frames in which every atom has a neighbour, shape (n_frames,)."""
         return np.array([bool(np.isfinite(nearest).all()) for nearest in self.nearest], dtype=np.bool_)
 
     @cached_property
     def energy_scatter(self) -> Floats:
-        """Energies per atom less a robust fit of one energy per element, shape (n_frames,), eV; NaN where unknown."""
+        """Energies per atom minus a robust fit of one energy per element, shape (n_frames,), eV; NaN where unknown."""
         return robust_scatter(self.composition[0], self.energies, self.bound)
 
     @cached_property
     def residual_scatter(self) -> Floats:
-        """As `energy_scatter`, of label minus base prediction; NaN everywhere without a base."""
+        """`energy_scatter` of label minus base prediction; NaN everywhere without predictions."""
         if self.base is None:
             return np.full(len(self.frames), np.nan)
         return robust_scatter(self.composition[0], self.energies - self.base[ENERGY], self.bound)
 
 
 def forces_of(frame: LabelledFrame) -> Floats:
-    """Take the forces of a frame that is known to have them."""
+    """Forces of a frame, shape (n_atoms, 3), eV/Angstrom; empty if it has none."""
     return np.empty((0, 3)) if frame.forces is None else frame.forces
 
 
 def stress_of(frame: LabelledFrame) -> Floats:
-    """Take the stress of a frame that is known to have it."""
+    """Stress of a frame that has one, shape (3, 3), eV/Angstrom^3; without meaning for other frames."""
     return np.empty((3, 3)) if frame.stress is None else frame.stress
 
 
 def robust_z(values: Floats, floor: float) -> Floats:
-    """Distance from the median in robust standard deviations (from the median deviation), at least `floor` wide."""
+    """Difference from the median, in robust standard deviations.
+
+    Parameters
+    ----------
+    values : array
+        NaN values are ignored.
+    floor : float
+        Smallest standard deviation, in the unit of `values`. It is 1.4826 times the median absolute deviation.
+    """
     finite = values[np.isfinite(values)]
     if not finite.size:
         return np.zeros_like(values)
@@ -157,14 +164,14 @@ def robust_z(values: Floats, floor: float) -> Floats:
 
 
 def robust_scatter(counts: Floats, energies: Floats, usable: NDArray[np.bool_]) -> Floats:
-    """Take one energy per element off energies per atom, fitted with least absolute deviations.
+    """Energies per atom minus one energy per element, which is fitted with least absolute deviations.
 
     Parameters
     ----------
     counts : array, shape (n_frames, n_elements)
-        Composition.
+        Numbers of atoms of each element.
     energies : array, shape (n_frames,)
-        Total, eV; NaN where unknown.
+        Total energies, eV; NaN where unknown.
     usable : array of bool, shape (n_frames,)
         Frames that take part in the fit and get a value.
 

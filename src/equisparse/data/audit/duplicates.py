@@ -1,4 +1,4 @@
-"""Checks for frames that occur twice, within a set and between sets."""
+"""Checks for frames that occur more than once, within a set and between sets."""
 
 from collections.abc import Iterator, Mapping
 
@@ -16,7 +16,7 @@ _STRESS_DIFFERS = 5e-3
 
 
 def duplicates(data: FrameSet) -> Iterator[Finding]:
-    """Frames with equal elements, cell and positions, with equal or with different labels."""
+    """Find frames with equal elements, cell and positions, and compare their labels."""
     pairs = [(group[0], other) for group in duplicate_groups(data) for other in group[1:]]
     alike = {pair for pair in pairs if same_magnetism(data.surroundings[pair[0]], data.surroundings[pair[1]])}
     clash = {pair for pair in pairs if _labels_differ(data, *pair)}
@@ -27,30 +27,30 @@ def duplicates(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "error",
             "duplicates-disagree",
-            f"{len(plain)} frames have the same structure as another one but other labels",
+            f"{len(plain)} frames have the same structure as another frame but different labels",
             plain,
-            "keep one of each; find out which calculation is converged, or which setting differs",
+            "find out which calculation is converged, or which setting differs, and keep one frame of each structure",
         )
     if spin and not data.spins:
         yield data.finding(
             "warning",
             "duplicates-differ-in-spin",
-            f"{len(spin)} frames share their structure with another one but differ in spin and in labels",
+            f"{len(spin)} frames have the same structure as another frame but different spins and labels",
             spin,
-            "a model that does not see spins cannot fit both: keep the ground states, or train with --spin",
+            "a model without spins cannot fit both: keep only the ground states, or train with --spin",
         )
     if equal:
         yield data.finding(
             "warning",
             "duplicate-frames",
-            f"{len(equal)} frames repeat an earlier one",
+            f"{len(equal)} frames are equal to an earlier frame",
             equal,
-            "leave them out: they weigh these structures twice and tell nothing new",
+            "remove them: they add no information, and count their structures twice in the loss",
         )
 
 
 def leakage(sets: Mapping[str, FrameSet]) -> Iterator[Finding]:
-    """Frames of the validation or test set that are also, or nearly, in the training set."""
+    """Find frames of the validation or test set that are, or nearly are, in the training set."""
     train = sets["train"]
     for name in ("valid", "test"):
         if name in sets:
@@ -67,21 +67,22 @@ def _leaks(train: FrameSet, other: FrameSet) -> Iterator[Finding]:
             f"{other.name}-in-train",
             f"{len(exact)} of {len(other.frames)} {other.name} frames are also training frames",
             exact,
-            f"leave them out of one of the sets: the {other.name} error says nothing with them",
+            f"remove them from one of the sets: with them, the {other.name} error is no measure of accuracy",
         )
     if close:
         yield other.finding(
             "warning",
             f"{other.name}-near-train",
-            f"{len(close)} of {len(other.frames)} {other.name} frames are near duplicates of training frames "
-            "(moved, renumbered, or a few steps on)",
+            f"{len(close)} of {len(other.frames)} {other.name} frames are near duplicates of training frames: "
+            "displaced, reordered, or from a few time steps later",
             close,
-            f"the {other.name} error will look better than it is: split by run or group (equisparse splits that way)",
+            f"the {other.name} error will be too optimistic: split by run, or let equisparse split, which keeps near "
+            "duplicates together",
         )
 
 
 def duplicate_groups(data: FrameSet) -> list[list[int]]:
-    """Numbers of the frames that share one structure, for each structure that occurs more than once."""
+    """Indices of the frames with the same structure, for each structure that occurs more than once."""
     groups = joined_groups(len(data.frames), _same_structures(data))
     return [group for group in groups if len(group) > 1]
 
@@ -94,7 +95,7 @@ def _same_structures(data: FrameSet) -> Iterator[tuple[int, NDArray[np.int64]]]:
 
 
 def _same_frame(train: FrameSet, i: int, other: FrameSet, j: int) -> bool:
-    """Whether near frames are the same atom by atom; near ones agree in their spins already."""
+    """Whether near frames, which have the same spins, are equal atom by atom."""
     return same_structure(train.frames[i], other.frames[j])
 
 

@@ -1,4 +1,4 @@
-"""Checks of the energies: mixed references, outliers, compositions, enthalpies, agreement with the forces."""
+"""Checks of the energies: mixed references, outliers, compositions, enthalpies, consistency with the forces."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -28,7 +28,7 @@ _SMALLEST_CHANGE = 2e-3
 
 
 def one_reference(data: FrameSet) -> Iterator[Finding]:
-    """Energies that fall into two groups too far apart for one method: mixed codes, settings or references."""
+    """Find energies in two groups that are too far apart for one method: mixed codes, settings or references."""
     scatter, factor = _best_scatter(data)
     usable = np.flatnonzero(np.isfinite(scatter) & ~(data.largest_force > _WILD_FORCE))
     if usable.size < 2 * _FEWEST_IN_GROUP:
@@ -45,15 +45,15 @@ def one_reference(data: FrameSet) -> Iterator[Finding]:
     yield data.finding(
         "error" if gap > _IMPOSSIBLE_GAP * factor else "warning",
         "mixed-references",
-        f"energies per atom, less one energy per element, fall into two groups {gap:.3g} eV/atom apart "
+        f"energies per atom, minus one energy per element, form two groups that are {gap:.3g} eV/atom apart "
         f"({len(sides[0])} and {len(sides[1])} frames)",
         smaller,
-        "keep to one code, one set of settings and one kind of energy (total, not cohesive or formation energy)",
+        "use one code, one set of settings and one kind of energy: total, not cohesive or formation energy",
     )
 
 
 def outliers(data: FrameSet) -> Iterator[Finding]:
-    """Single frames with energies or forces far from all others."""
+    """Find single frames with energies or forces far from all others."""
     scatter, factor = _best_scatter(data)
     far = np.flatnonzero(np.abs(robust_z(scatter, _ENERGY_FLOOR * factor)) > _ENERGY_Z)
     if far.size:
@@ -61,10 +61,10 @@ def outliers(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "warning",
             "energy-outliers",
-            f"the energy per atom of {far.size} frames is far from the others after one energy per element; "
-            f"worst is frame {worst}, off by {scatter[worst]:.3g} eV/atom",
+            f"the energy per atom, minus one energy per element, of {far.size} frames is far from that of all others; "
+            f"the worst is frame {worst}, off by {scatter[worst]:.3g} eV/atom",
             far,
-            "look at these frames: unconverged, exploded, another spin state, or a real but rare structure",
+            "look at these frames: unconverged, exploded, in another spin state, or correct but rare structures",
         )
     largest = data.largest_force
     spread = robust_z(np.log(np.maximum(largest, 1e-3)), 0.2)
@@ -73,15 +73,15 @@ def outliers(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "warning",
             "force-outliers",
-            f"the largest force of {far.size} frames is far above the others: "
+            f"the largest force of {far.size} frames is far above that of all others: "
             f"up to {np.nanmax(largest):.3g} eV/Angstrom",
             far,
-            "look at these frames; a few of them dominate a squared loss: leave them out or use a Huber loss",
+            "look at these frames, and remove those that are not physical: a few large forces can dominate the loss",
         )
 
 
 def separable_elements(data: FrameSet) -> Iterator[Finding]:
-    """Compositions from which the reference energies of some elements cannot be told apart."""
+    """Find elements whose reference energies the compositions of the frames do not determine."""
     counts, numbers = data.composition
     known = np.isfinite(data.energies)
     if data.name != "train" or not known.any():
@@ -93,15 +93,14 @@ def separable_elements(data: FrameSet) -> Iterator[Finding]:
     yield data.finding(
         "note" if rank == 1 else "warning",
         "unresolved-references",
-        f"the compositions determine {rank} of {len(numbers)} reference energies; not separable: {names}",
+        f"the compositions determine only {rank} of {len(numbers)} reference energies; undetermined: {names}",
         (),
-        "energies of other compositions are not calibrated: add frames with other ratios of these elements, "
-        "or compare only frames of equal composition",
+        "add frames with other ratios of these elements, or compare only energies of equal compositions",
     )
 
 
 def enthalpies(data: FrameSet) -> Iterator[Finding]:
-    """Signs that an energy label holds pressure times volume."""
+    """Find energy labels that may contain pressure times volume."""
     known = np.flatnonzero(np.isfinite(data.energies)).tolist()
     equal = [i for i in known if np.array_equal(_stored_enthalpy(data, i), data.energies[i])]
     pressed = [i for i in range(len(data.frames)) if i not in set(equal) and _stored_pressure(data, i)]
@@ -109,9 +108,9 @@ def enthalpies(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "error",
             "enthalpy-as-energy",
-            f"the energy of {len(equal)} frames equals their stored enthalpy: it holds pressure times volume",
+            f"the energy of {len(equal)} frames equals their stored enthalpy: it contains pressure times volume",
             equal,
-            "subtract pressure times volume, or name the key of the energy",
+            "subtract pressure times volume, or name the key of the energy with --energy-key",
         )
     if pressed:
         yield data.finding(
@@ -119,12 +118,12 @@ def enthalpies(data: FrameSet) -> Iterator[Finding]:
             "external-pressure",
             f"{len(pressed)} frames were computed under an external pressure",
             pressed,
-            "make sure that energies do not hold pressure times volume, nor the stress the applied pressure",
+            "make sure that the energies do not contain pressure times volume, nor the stress the external pressure",
         )
 
 
 def energy_matches_forces(data: FrameSet) -> Iterator[Finding]:
-    """Energy differences of near frames against the work done by their forces."""
+    """Compare energy differences between near frames with the work of their forces."""
     pairs = list(_near_frames(data))
     if len(pairs) < _FEWEST_PAIRS:
         return
@@ -146,12 +145,12 @@ def energy_matches_forces(data: FrameSet) -> Iterator[Finding]:
         f"between {clear.sum()} pairs of near frames the energy changes by {ratio:.3g} times the work of the forces "
         f"(expected 1, scatter {scatter:.2g}){_reason(ratio, data, frames) if steady else ''}",
         frames,
-        "give the units of energies and forces, or find out which of the two belongs to another calculation",
+        "give the units of energies and forces, or find out whether one of them belongs to another calculation",
     )
 
 
 def _best_scatter(data: FrameSet) -> tuple[Floats, float]:
-    """Scatter of label minus base where there is a base, and how much smaller it is expected to be; else of labels."""
+    """Scatter of label minus base if there is a base, else of labels; and the factor by which the former is smaller."""
     if data.base is not None:
         return data.residual_scatter, _BASE_SHARPENS
     return data.energy_scatter, 1.0

@@ -1,11 +1,11 @@
-"""What an audit reports, and how it reads on a terminal."""
+"""Findings of an audit, and their text for a terminal."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 Level = Literal["error", "warning", "note"]
-"""How bad a finding is: training on it fails or is wrong; look at it; good to know."""
+"""Severity of a finding. Error: training fails or gives a wrong model. Warning: look at it. Note: good to know."""
 
 _ORDER: dict[str, int] = {"error": 0, "warning": 1, "note": 2}
 _MOST_RANGES = 6
@@ -13,22 +13,22 @@ _MOST_RANGES = 6
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that an audit noticed.
+    """One observation of an audit.
 
     Parameters
     ----------
     level : {"error", "warning", "note"}
-        How bad it is.
+        Severity.
     code : str
-        Stable name of the check's outcome, such as ``duplicate-frames``.
+        Stable name of the observation, such as ``duplicate-frames``.
     message : str
-        What was seen, with numbers and units.
+        The observation, with numbers and units.
     frames : tuple of int
-        Numbers into the audited list, from 0, rising; empty if the finding is about the set.
+        Indices into the audited list, rising; empty if the finding is about the whole set.
     next_step : str
-        What to do about it.
+        Advice.
     dataset : str
-        ``train``, ``valid`` or ``test``: the list that `frames` counts in.
+        ``train``, ``valid`` or ``test``: the list that `frames` refers to.
     """
 
     level: Level
@@ -40,17 +40,17 @@ class Finding:
 
 
 def sort_findings(findings: Iterable[Finding]) -> list[Finding]:
-    """Errors, then warnings, then notes; otherwise in the given order."""
+    """Sort findings: errors, then warnings, then notes; otherwise in the given order."""
     return sorted(findings, key=lambda finding: _ORDER[finding.level])
 
 
 def has_errors(findings: Iterable[Finding]) -> bool:
-    """Tell whether any finding is an error."""
+    """Whether any finding is an error."""
     return any(finding.level == "error" for finding in findings)
 
 
 def format_findings(findings: Iterable[Finding]) -> str:
-    """Write findings as plain text for a terminal, errors first, two or three lines each.
+    """Plain text of findings for a terminal, errors first, two or three lines each.
 
     >>> print(format_findings([Finding("note", "few-frames", "only 3 frames", (0, 1, 2), "add frames")]))
     NOTE few-frames: only 3 frames
@@ -65,17 +65,17 @@ def format_findings(findings: Iterable[Finding]) -> str:
 
 
 def format_frames(frames: Sequence[int]) -> str:
-    """Frame numbers in short form: ``0-4, 9, ... (37 frames)``.
+    """Frame indices in short form: ``0-4, 9, ... (37 frames)``.
 
     >>> format_frames([0, 1, 2, 3, 4, 9])
     '0-4, 9 (6 frames)'
     """
     ranges: list[list[int]] = []
-    for number in sorted(frames):
-        if ranges and number == ranges[-1][1] + 1:
-            ranges[-1][1] = number
+    for index in sorted(frames):
+        if ranges and index == ranges[-1][1] + 1:
+            ranges[-1][1] = index
         else:
-            ranges.append([number, number])
+            ranges.append([index, index])
     texts = [str(a) if a == b else f"{a}-{b}" for a, b in ranges[:_MOST_RANGES]]
     more = ["..."] if len(ranges) > _MOST_RANGES else []
     return f"{', '.join(texts + more)} ({len(frames)} frame{'' if len(frames) == 1 else 's'})"

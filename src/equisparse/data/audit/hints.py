@@ -1,4 +1,4 @@
-"""Ratios that give away a wrong unit or sign."""
+"""Ratios between stored and expected values that reveal a wrong unit or sign."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ FORCE_RATIOS: Mapping[str, float] = {
     "forces in kcal/mol/Angstrom": 1 / _KCAL,
     "forces in meV/Angstrom": 1e3,
 }
-"""Value as read over true value in eV/Angstrom, by the unit that was really used."""
+"""Stored value divided by true value in eV/Angstrom, by the unit of the stored value."""
 
 ENERGY_RATIOS: Mapping[str, float] = {
     "energies in Ha": 1 / _HARTREE,
@@ -24,25 +24,25 @@ ENERGY_RATIOS: Mapping[str, float] = {
     "energies in kcal/mol": 1 / _KCAL,
     "energies in meV": 1e3,
 }
-"""Value as read over true value in eV."""
+"""Stored value divided by true value in eV, by the unit of the stored value."""
 
 STRESS_RATIOS: Mapping[str, float] = {
     "stress in GPa": 1 / STRESS_UNITS["GPa"],
     "stress in kbar": 1 / STRESS_UNITS["kbar"],
 }
-"""Value as read over true value in eV/Angstrom^3."""
+"""Stored value divided by true value in eV/Angstrom^3, by the unit of the stored value."""
 
 ENERGY_PER_FORCE_RATIOS: Mapping[str, float] = {
     **{name: 1 / ratio for name, ratio in FORCE_RATIOS.items()},
     **ENERGY_RATIOS,
 }
-"""Energy change as read over the one that the forces as read predict, where only one of the two has another unit."""
+"""Stored energy change divided by the one that the stored forces predict, where one of the two has another unit."""
 
 _WIDTH = np.log(1.6)
 
 
 def explain_ratio(ratio: float, ratios: Mapping[str, float]) -> str:
-    """Name of the known ratio nearest to a ratio, within a factor of 1.6 either way; empty if there is none."""
+    """Name of the known ratio nearest to `ratio`, within a factor of 1.6 in either direction; empty if none is."""
     if ratio == 0 or not np.isfinite(ratio):
         return ""
     distance = {name: abs(np.log(abs(ratio) / known)) for name, known in ratios.items()}
@@ -51,7 +51,7 @@ def explain_ratio(ratio: float, ratios: Mapping[str, float]) -> str:
 
 
 def slope(base: Floats, label: Floats) -> float:
-    """Size of `label` relative to `base`, by least squares through the origin in both directions (geometric mean)."""
+    """Signed ratio of `label` to `base`: geometric mean of both least-squares slopes through the origin."""
     product, base_square, label_square = (base * label).sum(), (base**2).sum(), (label**2).sum()
     if product == 0 or base_square == 0:
         return 0.0
@@ -59,7 +59,7 @@ def slope(base: Floats, label: Floats) -> float:
 
 
 def correlation(first: Floats, second: Floats) -> float:
-    """Pearson correlation of flat arrays; 0 where one of them is constant."""
+    """Pearson correlation of flat arrays; 0 if one of them is constant."""
     a, b = first - first.mean(), second - second.mean()
     norm = np.sqrt((a**2).sum() * (b**2).sum())
     return float((a * b).sum() / norm) if norm > 0 else 0.0

@@ -1,4 +1,4 @@
-"""Checks of the labels by themselves: missing, zero, not finite, net force, stress matrices."""
+"""Checks of the labels alone: missing, zero, not finite, net force, stress matrices."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _LOST_FRAMES = 3
 
 
 def labels_present(data: FrameSet) -> Iterator[Finding]:
-    """No label at all, or energies or forces missing in some or all frames."""
+    """Find sets without any label, and frames without energies or forces."""
     without_energy = np.flatnonzero([f.energy is None for f in data.frames])
     without_forces = np.flatnonzero([f.forces is None for f in data.frames])
     n = len(data.frames)
@@ -25,9 +25,9 @@ def labels_present(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "error",
             "no-labels",
-            f"none of {n} frames has an energy, forces or a stress; stored are: {_stored_names(data)}",
+            f"none of the {n} frames has an energy, forces or a stress; names in the file: {_stored_names(data)}",
             (),
-            "name the keys under which the labels are stored",
+            "name the keys of the labels with --energy-key, --forces-key and --stress-key",
         )
         return
     for name, missing in (("energy", without_energy), ("forces", without_forces)):
@@ -35,14 +35,14 @@ def labels_present(data: FrameSet) -> Iterator[Finding]:
             yield data.finding(
                 "warning" if missing.size == n else "note",
                 f"no-{name}",
-                f"{missing.size} of {n} frames have no {name} label; they do not enter that part of the loss",
+                f"{missing.size} of {n} frames have no {name} label; the loss ignores the {name} of these frames",
                 missing,
-                f"fine if intended; otherwise name the {name} key, or leave these frames out",
+                f"if this is not intended, name the key with --{name}-key, or remove these frames",
             )
 
 
 def labels_finite(data: FrameSet) -> Iterator[Finding]:
-    """NaN or infinite values."""
+    """Find labels that are NaN or infinite."""
     for name in ("energy", "forces", "stress"):
         values = [getattr(frame, name) for frame in data.frames]
         bad = [i for i, value in enumerate(values) if value is not None and not np.isfinite(value).all()]
@@ -52,20 +52,20 @@ def labels_finite(data: FrameSet) -> Iterator[Finding]:
                 "not-finite",
                 f"{name} is NaN or infinite in {len(bad)} frames",
                 bad,
-                "leave these frames out: the calculation failed or the file is damaged",
+                "remove these frames: the calculation failed or the file is damaged",
             )
 
 
 def labels_zero(data: FrameSet) -> Iterator[Finding]:
-    """Energies, forces or stresses that are exactly zero where that is not physical."""
+    """Find energies, forces and stresses that are exactly zero and should not be."""
     energy = np.flatnonzero(data.energies == 0)
     if energy.size:
         yield data.finding(
             "error",
             "zero-energy",
-            f"the energy is exactly 0 in {energy.size} of {len(data.frames)} frames: a placeholder, not a label",
+            f"the energy is exactly 0 in {energy.size} of {len(data.frames)} frames: probably a placeholder",
             energy,
-            "check the energy key, or leave these frames out",
+            "check the energy key, or remove these frames",
         )
     yield from _zero_forces(data)
     stressed = data.with_stress
@@ -73,23 +73,23 @@ def labels_zero(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "error",
             "zero-stress",
-            f"the stress is exactly 0 in all {len(stressed)} frames that have one: it was not computed",
+            f"the stress is exactly 0 in all {len(stressed)} frames that have one: probably it was not computed",
             stressed,
-            "leave the stress out (train on energies and forces), or name the right key",
+            "remove the stress labels, or name the right key with --stress-key",
         )
 
 
 def constrained_zeros(data: FrameSet) -> Iterator[Finding]:
-    """Exact zero forces on atoms that were held, or on the same atoms in many frames where constraints were lost."""
+    """Find forces that constraints set to zero: on constrained atoms, or on the same atoms in many frames."""
     held = [i for i in data.with_forces if _held_are_zero(data, i)]
     if held:
         yield data.finding(
             "error",
             "constrained-zero-forces",
-            f"in {len(held)} frames all constrained atoms have exactly zero force: the file stores forces after "
-            "constraints, which are not labels",
+            f"in {len(held)} frames the force on all constrained atoms is exactly 0: the constraints were applied to "
+            "the stored forces, which are therefore no labels",
             held,
-            "read the code's own output (OUTCAR, vasprun.xml), or write with get_forces(apply_constraint=False)",
+            "read the output of the code (OUTCAR, vasprun.xml), or write get_forces(apply_constraint=False)",
         )
     lost = _lost_constraints(data)
     if lost:
@@ -98,15 +98,15 @@ def constrained_zeros(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             level,
             "partial-zero-forces",
-            f"the same atoms ({len(atoms)}, first is number {atoms[0]}) have exactly zero force in {len(lost)} frames "
-            "while others move" + ("; the forces do not add up to zero" if level == "error" else ""),
+            f"the force on the same atoms ({len(atoms)}, the first has index {atoms[0]}) is exactly 0 in {len(lost)} "
+            "frames, while other atoms have forces" + ("; the sum of all forces is not 0" if level == "error" else ""),
             [i for i, _ in lost],
-            "if these atoms were fixed, read the forces again from the code's own output; symmetry can also do this",
+            "if these atoms were fixed, read the forces from the output of the code; forces can also be 0 by symmetry",
         )
 
 
 def net_force(data: FrameSet) -> Iterator[Finding]:
-    """Find forces that do not add up to zero."""
+    """Find frames whose forces do not add up to zero."""
     bad = [i for i in data.with_forces if data.frames[i].n_atoms > 1 and _has_net_force(data, i)]
     if bad:
         worst = max(bad, key=lambda i: _net_share(data, i))
@@ -114,14 +114,14 @@ def net_force(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "warning",
             "net-force",
-            f"forces do not add up to zero in {len(bad)} frames; worst is frame {worst} with {total:.3g} eV/Angstrom",
+            f"forces do not add up to 0 in {len(bad)} frames; the worst is frame {worst} with {total:.3g} eV/Angstrom",
             bad,
             "look for constrained atoms, missing atoms, an external field, or unconverged forces",
         )
 
 
 def stress_plausible(data: FrameSet) -> Iterator[Finding]:
-    """Stress matrices that are not symmetric, or so large that the unit must be another one."""
+    """Find stress matrices that are not symmetric, or so large that the unit must be wrong."""
     stresses = {i: stress_of(data.frames[i]) for i in data.with_stress}
     skew = [i for i, s in stresses.items() if np.abs(s - s.T).max() > max(1e-4, _ASYMMETRY * np.abs(s).max())]
     if skew:
@@ -130,7 +130,7 @@ def stress_plausible(data: FrameSet) -> Iterator[Finding]:
             "stress-not-symmetric",
             f"the stress matrix is not symmetric in {len(skew)} frames",
             skew,
-            "check how the nine components were written; a virial of a part of the system is no label",
+            "check how the nine components were written; the virial of a part of the system is no label",
         )
     large = [i for i, s in stresses.items() if np.abs(s).max() > _LARGEST_STRESS]
     if large:
@@ -138,10 +138,10 @@ def stress_plausible(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "error" if len(large) > len(stresses) / 2 else "warning",
             "stress-too-large",
-            f"stress up to {top:.3g} eV/Angstrom^3 ({top * 160.2:.3g} GPa) in {len(large)} of {len(stresses)} frames: "
-            "GPa or kbar taken for eV/Angstrom^3?",
+            f"the stress reaches {top:.3g} eV/Angstrom^3 ({top * 160.2:.3g} GPa) in {len(large)} of {len(stresses)} "
+            "frames: values in GPa or kbar read as eV/Angstrom^3?",
             large,
-            "give the unit of the stress: GPa or kbar",
+            "give the unit of the stress with --stress-unit",
         )
 
 
@@ -160,9 +160,9 @@ def _zero_forces(data: FrameSet) -> Iterator[Finding]:
     yield data.finding(
         "error" if all_zero else "warning",
         "zero-forces",
-        f"forces are exactly 0 on all atoms in {len(odd)} of {len(several)} frames although their surroundings differ",
+        f"the forces on all atoms are exactly 0 in {len(odd)} of {len(several)} frames, but not by symmetry",
         odd,
-        "check the forces key, or leave the forces of these frames out",
+        "check the forces key, or remove the forces of these frames",
     )
 
 
@@ -173,7 +173,7 @@ def _held_are_zero(data: FrameSet, number: int) -> bool:
 
 
 def _lost_constraints(data: FrameSet) -> list[tuple[int, tuple[int, ...]]]:
-    """Frames, and atoms with exact zeros, where at least half of the frames with that species list have them."""
+    """Frames, and their atoms without force, that also have none in at least half of the frames of the same atoms."""
     zeros: dict[bytes, list[tuple[int, tuple[int, ...]]]] = defaultdict(list)
     for i in data.with_forces:
         frame, forces = data.frames[i], forces_of(data.frames[i])

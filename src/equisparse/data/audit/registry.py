@@ -1,4 +1,4 @@
-"""The checks of an audit, in the order in which they report. A new check is one function and one line here."""
+"""Checks of an audit, in the order of their reports. A new check is one function and one line here."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -70,24 +70,24 @@ def audit(
     *,
     spins: bool = False,
 ) -> list[Finding]:
-    """Look for what goes wrong in fine-tuning before it does.
+    """Find problems in labelled frames that would spoil a fine-tune.
 
     Parameters
     ----------
     train, valid, test : sequence of LabelledFrame
-        Frames; `valid` and `test` may be left out.
+        Frames; `valid` and `test` are optional.
     elements : set of int, optional
         Atomic numbers that the base model knows.
     base : mapping of Quantity to array, optional
         Predictions of the base model for `train`: units, signs and orders are then checked against it. Energies, and
         forces of all frames one after the other; a stress only if the model predicts it, NaN for frames without one.
     spins : bool
-        Whether the model to be trained sees spins: one structure in two magnetic orders is then nothing to mend.
+        Whether the model to be trained has a spin layer: one structure in two magnetic orders is then no problem.
 
     Returns
     -------
     list of Finding
-        Errors first. Frame numbers count in the list that `Finding.dataset` names.
+        Errors first. Frame indices refer to the list that `Finding.dataset` names.
 
     Raises
     ------
@@ -95,13 +95,13 @@ def audit(
         If there are no training frames, or the predictions do not belong to them.
     """
     if not train:
-        raise DataError("there are no training frames", next_step="give a file with at least one frame")
+        raise DataError("There are no training frames.", next_step="give a file with at least one frame")
     _require_fit(train, base)
     sets = {"train": FrameSet("train", train, elements, base, spins=spins)}
     parts = (("valid", valid), ("test", test))
     sets |= {name: FrameSet(name, frames, elements, spins=spins) for name, frames in parts if frames}
-    found = [finding for data in sets.values() for check in SET_CHECKS for finding in check(data)]
-    return sort_findings([*found, *leakage(sets)])
+    findings = [finding for data in sets.values() for check in SET_CHECKS for finding in check(data)]
+    return sort_findings([*findings, *leakage(sets)])
 
 
 def _require_fit(train: Sequence[LabelledFrame], base: Mapping[Quantity, Floats] | None) -> None:
@@ -111,7 +111,7 @@ def _require_fit(train: Sequence[LabelledFrame], base: Mapping[Quantity, Floats]
     if all(len(values) == quantity.count(len(train), n_atoms) for quantity, values in base.items()):
         return
     raise DataError(
-        "the base predictions do not belong to the training frames",
+        "The base predictions do not belong to the training frames.",
         given=f"{len(base[ENERGY])} energies, {len(base[FORCES])} forces",
         expected=f"{len(train)} frames, {n_atoms} atoms, in the same order",
     )

@@ -16,7 +16,7 @@ _FLAT_VOLUME = 1e-3
 
 
 def known_elements(data: FrameSet) -> Iterator[Finding]:
-    """Elements that the base model has never seen."""
+    """Find elements that the base model does not know."""
     counts, numbers = data.composition
     if data.elements is None:
         return
@@ -29,36 +29,36 @@ def known_elements(data: FrameSet) -> Iterator[Finding]:
             "unknown-elements",
             f"the base model does not know {names}",
             np.flatnonzero(counts[:, columns].any(axis=1)),
-            "take a base model with these elements, or leave the frames out",
+            "choose a base model with these elements, or remove the frames",
         )
 
 
 def close_atoms(data: FrameSet) -> Iterator[Finding]:
-    """Atoms that nearly coincide."""
+    """Find atoms that nearly coincide."""
     smallest = np.array([nearest.min(initial=np.inf) for nearest in data.nearest])
     bad = np.flatnonzero(smallest < _TOO_CLOSE)
     if bad.size:
         yield data.finding(
             "error",
             "atoms-too-close",
-            f"atoms closer than {_TOO_CLOSE} Angstrom in {bad.size} frames; smallest distance {smallest.min():.3g} "
-            f"Angstrom in frame {smallest.argmin()}",
+            f"two atoms are closer than {_TOO_CLOSE} Angstrom in {bad.size} frames; the smallest distance is "
+            f"{smallest.min():.3g} Angstrom in frame {smallest.argmin()}",
             bad,
-            "look for positions in another unit, a wrong cell, or doubled atoms",
+            "look for positions in another unit, a wrong cell, or duplicated atoms",
         )
 
 
 def isolated_atoms(data: FrameSet) -> Iterator[Finding]:
-    """Single atoms, and atoms that have lost all neighbours."""
+    """Find single atoms, and atoms without neighbours."""
     alone = np.array([not np.isfinite(nearest).all() for nearest in data.nearest])
     single = data.n_atoms == 1
     if (alone & single).any():
         yield data.finding(
             "note",
             "single-atoms",
-            f"{(alone & single).sum()} frames hold one isolated atom",
+            f"{(alone & single).sum()} frames consist of one isolated atom",
             np.flatnonzero(alone & single),
-            "leave them out unless the base is meant to learn them: reference energies are refitted without them",
+            "remove them unless the model shall learn isolated atoms: reference energies are refitted without them",
         )
     if (alone & ~single).any():
         yield data.finding(
@@ -66,12 +66,12 @@ def isolated_atoms(data: FrameSet) -> Iterator[Finding]:
             "isolated-atoms",
             f"an atom has no neighbour within {CUTOFF:g} Angstrom in {(alone & ~single).sum()} frames",
             np.flatnonzero(alone & ~single),
-            "look for an evaporated atom, positions in another unit, or a cell that is too large",
+            "look for evaporated atoms, positions in another unit, or a cell that is too large",
         )
 
 
 def cells(data: FrameSet) -> Iterator[Finding]:
-    """Periodic frames without a cell, and stresses of frames that are not periodic."""
+    """Find periodic frames without a cell, and stresses of frames for which stress is undefined."""
     flat = [i for i, f in enumerate(data.frames) if f.pbc.all() and abs(np.linalg.det(f.cell)) < _FLAT_VOLUME]
     if flat:
         yield data.finding(
@@ -79,7 +79,7 @@ def cells(data: FrameSet) -> Iterator[Finding]:
             "no-cell",
             f"{len(flat)} frames are periodic but their cell has no volume",
             flat,
-            "write the Lattice, or set pbc to F F F",
+            'write the cell into the file (Lattice="..." in extxyz), or set pbc to F F F',
         )
     finite = [i for i in data.with_stress if i not in flat and not has_stress(data.frames[i].atoms)]
     if finite:
@@ -93,12 +93,12 @@ def cells(data: FrameSet) -> Iterator[Finding]:
 
 
 def few_frames(data: FrameSet) -> Iterator[Finding]:
-    """Note a training set so small that its validation error means little."""
+    """Find a training set that is so small that its validation error means little."""
     if data.name == "train" and len(data.frames) < _FEW_FRAMES:
         yield data.finding(
             "note",
             "few-frames",
-            f"only {len(data.frames)} training frames",
+            f"there are only {len(data.frames)} training frames",
             (),
-            "prefer a method with few trainable values, and test on independent frames",
+            "use a method with few trainable values, and test on independent frames",
         )
