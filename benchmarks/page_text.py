@@ -28,6 +28,7 @@ Names in the tables:
 | elora, elora 16 | method `elora` of rank 64 (default) and of rank 16 |
 | upstream | fine-tuning with SevenNet's own trainer and its preset (`benchmarks/upstream.py`) |
 | zero-shot | the base without fine-tuning, with refitted reference energies |
+| E, F | errors of energies and forces |
 """
 TABLE = """
 ## {title}
