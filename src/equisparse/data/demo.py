@@ -1,4 +1,4 @@
-"""The small data sets that come with the package: MgO under pressure, and TM-O-Spin with magnetic orders."""
+"""Data sets that are packaged with equisparse: MgO under pressure, and TM-O-Spin with magnetic orders."""
 
 from dataclasses import dataclass
 from importlib import resources
@@ -7,16 +7,16 @@ from pathlib import Path
 from equisparse.errors import DataError
 
 DEMOS = {"demo": "mgo", "demo-spin": "tm_o_spin"}
-"""Name in place of a file -> beginning of the packaged files' names."""
+"""Name of a packaged set -> prefix of the names of its files."""
 PARTS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)
 class DemoFiles:
-    """Paths of the packaged extxyz files.
+    """Paths of the extxyz files of a packaged set.
 
-    Their keys are ``REF_energy`` (eV) and ``REF_forces`` (eV/Angstrom); with spins ``initial_magmoms`` and
-    ``REF_magmoms`` (muB), too.
+    Their keys are ``REF_energy`` (eV) and ``REF_forces`` (eV/Angstrom), and in a set with spins ``initial_magmoms`` and
+    ``REF_magmoms`` (muB).
     """
 
     train: Path
@@ -25,7 +25,7 @@ class DemoFiles:
 
 
 def demo_files(name: str = "demo") -> DemoFiles:
-    """Find a packaged data set.
+    """Paths of a packaged data set.
 
     Parameters
     ----------
@@ -35,31 +35,31 @@ def demo_files(name: str = "demo") -> DemoFiles:
     Raises
     ------
     DataError
-        If the installation lacks a file.
+        If a file is not installed.
     """
     return DemoFiles(*(_packaged(f"{DEMOS[name]}_{part}.xyz.gz") for part in PARTS))
 
 
 def is_demo(name: str) -> bool:
-    """Whether a name stands for a packaged set or, as in ``demo:test``, for a part of one; files come first."""
+    """Whether a name is that of a packaged set, or of a part such as ``demo:test``, and of no existing file."""
     demo, _, part = name.partition(":")
     return demo in DEMOS and part in ("", *PARTS) and not Path(name).is_file()
 
 
 def demo_paths(name: str) -> list[str]:
-    """Files of a name that `is_demo` knows."""
-    demo, _, part = name.partition(":")
+    """Files of a packaged set, or of the part after a colon; the name is one for which `is_demo` is true."""
+    demo, _, chosen = name.partition(":")
     files = demo_files(demo)
-    return [str(getattr(files, each)) for each in PARTS if part in ("", each)]
+    return [str(getattr(files, part)) for part in PARTS if chosen in ("", part)]
 
 
 def _packaged(name: str) -> Path:
     path = Path(str(resources.files("equisparse").joinpath("demo", name)))
     if not path.is_file():
         raise DataError(
-            f"the packaged demo file {name} is missing",
+            f"The packaged demo file {name} is missing.",
             given=str(path),
-            cause="the package was installed without its data files, or is run from a zip archive",
+            cause="the package was installed without its data files, or runs from a zip archive",
             next_step="install it again: pip install --force-reinstall --no-deps equisparse",
         )
     return path

@@ -1,10 +1,10 @@
-"""Which frames are alike: a descriptor that does not change under rotation, translation or renumbering of atoms.
+"""Similarity of frames by a descriptor that is invariant under rotation, translation and reordering of atoms.
 
-Per atom the descriptor holds the distances to its nearest neighbours and two sums over them that tell elements
-apart. Per element and column the sorted values over atoms are kept at fixed ranks. Sorted distances move by at most
-twice the largest displacement of an atom, so that the largest difference of two descriptors, in Angstrom, says how
-far apart two frames of one composition are. Mirror images count as alike. Frames that carry spins or magnetic
-moments get further values from them, in which 0.1 Bohr magnetons count as 0.02 Angstrom; these change under rotation.
+For each atom the descriptor contains the distances to its nearest neighbours and two sums over them that distinguish
+elements. For each element and column, the sorted values over atoms are kept at fixed ranks. Sorted distances change by
+at most twice the largest displacement of an atom, so the largest difference of two descriptors, in Angstrom, measures
+how different two frames of one composition are. Mirror images are equal. Frames with spins or magnetic moments get
+further values from them, in which 0.1 muB count as 0.02 Angstrom; these values change under rotation.
 """
 
 from collections import defaultdict
@@ -20,10 +20,10 @@ from scipy.spatial import cKDTree
 from equisparse.data.frames import Floats, LabelledFrame
 
 NEAR = 0.02
-"""Frames whose descriptors differ by at most this, in Angstrom, count as near duplicates."""
+"""Largest difference of the descriptors of near duplicates, Angstrom."""
 
 CUTOFF = 6.0
-"""Atoms without a neighbour within this distance, Angstrom, count as isolated."""
+"""An atom without a neighbour within this distance, Angstrom, is isolated."""
 
 _N_NEIGHBOURS = 20
 _FIRST_HALO = 4.5
@@ -37,18 +37,18 @@ _SYSTEM_NAMES = ("charge", "total_charge", "spin", "multiplicity", "spin_multipl
 
 @dataclass(frozen=True, eq=False)
 class Surroundings:
-    """Nearest neighbours of the atoms of one frame, as far as 6 Angstrom.
+    """Descriptors of one frame, from neighbours within 6 Angstrom.
 
     Parameters
     ----------
     nearest : array, shape (n_atoms,)
-        Distance to the nearest atom or image, Angstrom; infinite if there is none within 6 Angstrom.
+        Distance of each atom to the nearest atom or image, Angstrom; infinite if there is none within 6 Angstrom.
     descriptor : array of float32, shape (n_values,)
-        Of the geometry, see the module; n_values depends on the composition only.
+        Descriptor of the geometry, see the module; its length depends on the composition only.
     magnetism : array of float32, shape (n_moment_values,)
-        Of stored spins or magnetic moments, in the scale of `descriptor`; zeros if there are none.
+        Descriptor of stored spins or magnetic moments, in the scale of `descriptor`; zeros if there are none.
     symmetric : bool
-        True if all atoms of each element have the same distances, to 1e-3 Angstrom.
+        Whether all atoms of each element have equal distances, within 1e-3 Angstrom.
     """
 
     nearest: Floats
@@ -63,24 +63,24 @@ class Surroundings:
 
 
 def surroundings(frame: LabelledFrame) -> Surroundings:
-    """Nearest neighbours and descriptor of one frame."""
+    """Neighbour distances and descriptors of one frame."""
     distances, index = _neighbours(frame, _FIRST_HALO)
     if not np.isfinite(distances).all():
         distances, index = _neighbours(frame, CUTOFF)
     fade = _fade(distances)
     columns = np.hstack([np.minimum(distances, CUTOFF), _element_sums(frame, index, fade)])
-    parts = _ranked(frame, columns)
-    spread = max(float(np.ptp(part[:, :_N_NEIGHBOURS], axis=0).max()) for part in parts)
+    ranked = _ranked(frame, columns)
+    spread = max(float(np.ptp(values[:, :_N_NEIGHBOURS], axis=0).max()) for values in ranked)
     return Surroundings(
         nearest=distances[:, 0],
-        descriptor=_flat(parts),
+        descriptor=_flat(ranked),
         magnetism=_flat(_ranked(frame, _moment_columns(frame, index, fade))),
         symmetric=spread < 1e-3,
     )
 
 
 def composition_key(frame: LabelledFrame) -> bytes:
-    """Equal for frames with the same numbers of the same elements and the same stored total charge and spin."""
+    """Key that is equal for frames with equal composition and equal stored total charge and spin."""
     info = frame.atoms.info
     system = [f"{name}={info[name]}" for name in _SYSTEM_NAMES if name in info]
     return np.sort(frame.numbers).tobytes() + ";".join(system).encode()
@@ -89,37 +89,37 @@ def composition_key(frame: LabelledFrame) -> bytes:
 def near_pairs(
     keys: Sequence[bytes], descriptors: Sequence[NDArray[np.float32]], tolerance: float = NEAR
 ) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Frames that are alike, as a leader and those near to it, enough to connect every group.
+    """Near frames, as pairs of a leader and the frames near to it; the pairs connect every group of near frames.
 
-    A frame within half the tolerance of an earlier leader does not lead itself, which keeps the cost low when a set
-    has thousands of almost equal frames.
+    A frame within half the tolerance of an earlier leader does not become a leader, which keeps the cost low for sets
+    with thousands of almost equal frames.
 
     Parameters
     ----------
     keys : sequence of bytes
         `composition_key` of each frame; only frames with equal keys are compared.
     descriptors : sequence of array
-        Of each frame.
+        Descriptor of each frame.
     tolerance : float
         Largest difference of descriptors, Angstrom.
 
     Yields
     ------
     leader : int
-        Number of a frame.
+        Index of a frame.
     near : array of int
-        Numbers of the frames near to it, without itself.
+        Indices of the frames near to it, without itself.
     """
     for members in _by_key(keys).values():
         values = np.stack([descriptors[i] for i in members])
         lookup = _Lookup(values, tolerance)
         absorbed = np.zeros(len(members), dtype=bool)
-        for place, leader in enumerate(members):
-            if absorbed[place]:
+        for row, leader in enumerate(members):
+            if absorbed[row]:
                 continue
-            near, difference = lookup.near(values[place])
+            near, difference = lookup.near(values[row])
             absorbed[near[difference <= tolerance / 2]] = True
-            others = near[near != place]
+            others = near[near != row]
             if others.size:
                 yield leader, np.asarray(members)[others]
 
@@ -131,20 +131,35 @@ def near_between(
     other_descriptors: Sequence[NDArray[np.float32]],
     tolerance: float = NEAR,
 ) -> dict[int, NDArray[np.int64]]:
-    """For each frame of the second set that has any, the numbers of the frames of the first set near to it."""
-    found = {}
-    places, others = _by_key(keys), _by_key(other_keys)
-    for key in places.keys() & others.keys():
-        lookup = _Lookup(np.stack([descriptors[i] for i in places[key]]), tolerance)
-        for number in others[key]:
-            near, _ = lookup.near(other_descriptors[number])
+    """Frames of the first set near to each frame of the second set.
+
+    Parameters
+    ----------
+    keys, other_keys : sequence of bytes
+        `composition_key` of each frame of both sets.
+    descriptors, other_descriptors : sequence of array
+        Descriptor of each frame of both sets.
+    tolerance : float
+        Largest difference of descriptors, Angstrom.
+
+    Returns
+    -------
+    dict of int to array of int
+        Index of a frame of the second set -> indices of the near frames of the first; only frames that have any.
+    """
+    near_frames = {}
+    members, other_members = _by_key(keys), _by_key(other_keys)
+    for key in members.keys() & other_members.keys():
+        lookup = _Lookup(np.stack([descriptors[i] for i in members[key]]), tolerance)
+        for index in other_members[key]:
+            near, _ = lookup.near(other_descriptors[index])
             if near.size:
-                found[number] = np.asarray(places[key])[near]
-    return dict(sorted(found.items()))
+                near_frames[index] = np.asarray(members[key])[near]
+    return dict(sorted(near_frames.items()))
 
 
 def same_structure(first: LabelledFrame, second: LabelledFrame, tolerance: float = 1e-4) -> bool:
-    """Tell whether elements, cell and positions agree atom by atom, Angstrom, up to lattice vectors."""
+    """Whether elements, cell and positions agree atom by atom within `tolerance` (Angstrom), up to lattice vectors."""
     if not np.array_equal(first.numbers, second.numbers) or not np.array_equal(first.pbc, second.pbc):
         return False
     if np.abs(first.cell - second.cell).max() > tolerance:
@@ -153,12 +168,19 @@ def same_structure(first: LabelledFrame, second: LabelledFrame, tolerance: float
 
 
 def same_magnetism(first: Surroundings, second: Surroundings, tolerance: float = NEAR) -> bool:
-    """Tell whether stored spins agree, or neither frame has any; for frames of one composition."""
+    """Whether the stored spins of two frames of one composition agree, or neither has any."""
     return bool(np.abs(first.magnetism - second.magnetism).max(initial=0.0) <= tolerance)
 
 
 def shortest(vectors: Floats, frame: LabelledFrame) -> Floats:
-    """Vectors, shape (n, 3), less whole lattice vectors of the periodic directions, rounded in lattice coordinates."""
+    """Vectors minus lattice vectors of the periodic directions, rounded in fractional coordinates.
+
+    Parameters
+    ----------
+    vectors : array, shape (n, 3), Angstrom
+    frame : LabelledFrame
+        Frame whose lattice is used.
+    """
     if not frame.pbc.any():
         return vectors
     cell = frame.atoms.cell.complete().array
@@ -188,7 +210,7 @@ def joined_groups(n_frames: int, pairs: Iterable[tuple[int, NDArray[np.int64]]])
 
 
 class _Lookup:
-    """Rows near to a row: a coarse search over a few columns, then all columns."""
+    """Search for rows near to a row: coarse over a few columns, then exact over all columns."""
 
     def __init__(self, values: NDArray[np.float32], tolerance: float) -> None:
         spread = values.std(axis=0)
@@ -198,34 +220,36 @@ class _Lookup:
         self._tolerance = tolerance
 
     def near(self, row: NDArray[np.float32]) -> tuple[NDArray[np.int64], Floats]:
-        """Numbers of the rows within the tolerance, and their largest differences."""
+        """Indices of the rows within the tolerance, and their largest differences."""
         ball = self._tree.query_ball_point(row[self._columns], self._tolerance, p=np.inf)
-        places = np.asarray(sorted(ball), dtype=np.int64)
-        difference = np.abs(self._values[places] - row).max(axis=1, initial=0.0).astype(np.float64)
+        candidates = np.asarray(sorted(ball), dtype=np.int64)
+        difference = np.abs(self._values[candidates] - row).max(axis=1, initial=0.0).astype(np.float64)
         inside = difference <= self._tolerance
-        return places[inside], difference[inside]
+        return candidates[inside], difference[inside]
 
 
 def _by_key(keys: Sequence[bytes]) -> dict[bytes, list[int]]:
+    """Indices of the frames with each key."""
     members: dict[bytes, list[int]] = defaultdict(list)
-    for number, key in enumerate(keys):
-        members[key].append(number)
+    for index, key in enumerate(keys):
+        members[key].append(index)
     return members
 
 
 def _neighbours(frame: LabelledFrame, halo: float) -> tuple[Floats, NDArray[np.int64]]:
-    """Distances, shape (n_atoms, n_neighbours), Angstrom, rising and infinite beyond `halo`, and numbers of the atoms.
+    """Distances to neighbours, rising, Angstrom, and indices of these atoms, both of shape (n_atoms, n_neighbours).
 
-    The number is 0 where there is no neighbour.
+    Where there is no neighbour within `halo`, the distance is infinite and the index 0.
     """
     points, owner = _with_images(frame, halo)
-    found = cKDTree(points).query(points[: frame.n_atoms], k=range(1, _N_NEIGHBOURS + 2), distance_upper_bound=halo)
-    distances, index = (np.asarray(part)[:, 1:] for part in found)
-    return distances, np.append(owner, 0)[index]
+    distances, rows = cKDTree(points).query(
+        points[: frame.n_atoms], k=range(1, _N_NEIGHBOURS + 2), distance_upper_bound=halo
+    )
+    return np.asarray(distances)[:, 1:], np.append(owner, 0)[np.asarray(rows)[:, 1:]]
 
 
 def _with_images(frame: LabelledFrame, halo: float) -> tuple[Floats, NDArray[np.int64]]:
-    """Atoms, wrapped into the cell, then the images within `halo` of the cell; the number of each one's atom."""
+    """Positions of the atoms, wrapped into the cell, then of images within `halo` of it; and indices of the atoms."""
     owner = np.arange(frame.n_atoms)
     periodic = frame.pbc & (np.linalg.norm(frame.cell, axis=1) > _FLAT_CELL)
     cell = frame.atoms.cell.complete().array
@@ -244,14 +268,14 @@ def _with_images(frame: LabelledFrame, halo: float) -> tuple[Floats, NDArray[np.
 
 
 def _fade(distances: Floats) -> Floats:
-    """Weight of each neighbour, 1 at the atom and smoothly 0 at the last neighbour, same shape as `distances`."""
+    """Weight of each neighbour, which falls smoothly from 1 at the atom to 0 at its last neighbour."""
     reach = np.minimum(distances[:, -1:], CUTOFF)
     ratio = np.minimum(distances, CUTOFF) / np.maximum(reach, 1e-12)
     return np.asarray(np.clip(1 - ratio**2, 0.0, None) ** 2)
 
 
 def _element_sums(frame: LabelledFrame, index: NDArray[np.int64], fade: Floats) -> Floats:
-    """Two sums over neighbours with weights that differ by element, shape (n_atoms, 2), scaled to Angstrom."""
+    """Two sums over neighbours with weights that depend on the element, shape (n_atoms, 2), scaled to Angstrom."""
     species = frame.numbers[index]
     sums = [(np.cos(rate * species) * fade).sum(axis=1) for rate in (1.0, 2.4)]
     return _ANGSTROM_PER_NEIGHBOUR * np.stack(sums, axis=1)
@@ -266,28 +290,29 @@ def _moment_columns(frame: LabelledFrame, index: NDArray[np.int64], fade: Floats
 
 
 def _moments(frame: LabelledFrame) -> Floats:
-    """Read stored spins or moments, shape (n_atoms, 3), vectors before scalars; zeros if there are none."""
-    found = [
+    """Stored spins or moments, shape (n_atoms, 3), vectors preferred to numbers; zeros if there are none."""
+    candidates = [
         np.asarray(value, dtype=np.float64).reshape(frame.n_atoms, -1)
         for name, value in frame.atoms.arrays.items()
         if any(mark in name.lower() for mark in ("spin", "mag")) and "force" not in name.lower()
         if value.dtype.kind in "fi" and value.shape[1:] in ((), (1,), (3,))
     ]
     moments = np.zeros((frame.n_atoms, 3))
-    if found:
-        best = max(found, key=lambda value: value.shape[1])
+    if candidates:
+        best = max(candidates, key=lambda value: value.shape[1])
         moments[:, -best.shape[1] :] = np.nan_to_num(best)
     return moments
 
 
 def _ranked(frame: LabelledFrame, columns: Floats) -> list[Floats]:
-    """For each element, the sorted values of each column at up to 16 ranks, with the smallest and the largest."""
-    parts = []
+    """For each element, the sorted values of each column at up to 16 ranks, including the smallest and the largest."""
+    ranked = []
     for z in np.unique(frame.numbers):
         values = np.sort(columns[frame.numbers == z], axis=0)
-        parts.append(values[np.unique(np.linspace(0, len(values) - 1, _N_RANKS).round().astype(int))])
-    return parts
+        ranked.append(values[np.unique(np.linspace(0, len(values) - 1, _N_RANKS).round().astype(int))])
+    return ranked
 
 
-def _flat(parts: Sequence[Floats]) -> NDArray[np.float32]:
-    return np.concatenate([part.ravel() for part in parts]).astype(np.float32)
+def _flat(arrays: Sequence[Floats]) -> NDArray[np.float32]:
+    """All values of some arrays in one flat array."""
+    return np.concatenate([array.ravel() for array in arrays]).astype(np.float32)

@@ -106,11 +106,6 @@ class LabelledFrame:
         """Chemical formula, such as ``Mg4O4``."""
         return str(self.atoms.symbols.get_chemical_formula())
 
-    @property
-    def where(self) -> str:
-        """File and frame index, for messages."""
-        return f"{self.source} frame {self.index}"
-
 
 def has_stress(atoms: Atoms) -> bool:
     """Whether the stress of a structure is defined: three linearly independent cell vectors, all of them periodic.

@@ -42,16 +42,17 @@ _MAGIC = ("*", "?", "[")
 def read_frames(
     pattern: str | Path | Sequence[str | Path], keys: LabelKeys | None = None, units: LabelUnits | None = None
 ) -> list[LabelledFrame]:
-    """All frames of all files, in the order given; files of a glob are sorted by name.
+    """Read all frames of some files, in the order given; files of a glob are sorted by name.
 
-    Forces are taken as the code computed them: constraints do not set them to zero. They are remembered in `fixed`.
+    Forces are taken as the code computed them: constraints do not set them to zero. Constrained atoms are recorded in
+    `LabelledFrame.fixed`.
 
     Parameters
     ----------
     pattern : str, Path or sequence of these
         Files or globs: extxyz (also ``.gz``, ``.bz2``, ``.xz``), ASE db, aselmdb and traj, VASP OUTCAR and
-        vasprun.xml, and whatever else ASE reads. `demo` and `demo-spin` are all packaged frames, `demo:train` (`valid`,
-        `test`) a part of them.
+        vasprun.xml, and any other format that ASE reads. ``demo`` and ``demo-spin`` are all frames of a packaged set,
+        ``demo:train``, ``demo:valid`` and ``demo:test`` its parts.
     keys : LabelKeys, optional
         Names of the labels; by default the usual names are tried.
     units : LabelUnits, optional
@@ -65,8 +66,8 @@ def read_frames(
     Raises
     ------
     DataError
-        If nothing matches, or a file is empty, truncated or unreadable, or a named key is in no frame, or a frame
-        has no atoms or a position that is not finite.
+        If no file matches, a file is empty, truncated or unreadable, no frame has a named key, or a frame has no atoms
+        or a position that is not finite.
     MissingPackageError
         If a format needs a package that is not installed.
     """
@@ -96,7 +97,7 @@ def label_frames(
     Raises
     ------
     DataError
-        If a named key is in no structure, or a structure has no atoms or a position that is not finite.
+        If no structure has a named key, or a structure has no atoms or a position that is not finite.
     """
     return _with_labels({source: list(images)}, keys, units)
 
@@ -117,7 +118,7 @@ def _with_labels(
 
 
 def find_files(pattern: str | Path | Sequence[str | Path]) -> list[str]:
-    """Files that one or more names or globs match, without repeats.
+    """Files that one or more names or globs match, without duplicates.
 
     Raises
     ------
@@ -126,8 +127,12 @@ def find_files(pattern: str | Path | Sequence[str | Path]) -> list[str]:
     """
     patterns = [pattern] if isinstance(pattern, str | Path) else list(pattern)
     if not patterns:
-        raise DataError("no data file given", next_step="give a file or a glob, such as 'train/*.xyz'")
-    return list(dict.fromkeys(path for one in patterns for path in _expand(str(one))))
+        raise DataError(
+            "No data file is given.",
+            expected="one or more files or globs",
+            next_step="give a file or a glob, such as 'train/*.xyz'",
+        )
+    return list(dict.fromkeys(path for text in patterns for path in _expand(str(text))))
 
 
 def _expand(pattern: str) -> list[str]:
@@ -137,22 +142,26 @@ def _expand(pattern: str) -> list[str]:
         return demo_paths(pattern)
     if Path(pattern).is_dir():
         raise DataError(
-            f"{pattern!r} is a folder",
+            "A data file is a folder.",
+            given=pattern,
             expected="a file or a glob",
             next_step=f"name the files: {pattern.rstrip('/')}/*",
         )
-    matches = glob.glob(pattern, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
-    found = sorted(path for path in matches if Path(path).is_file())
-    if not found:
+    matches = glob.glob(pattern, recursive=True)  # noqa: PTH207  Path.glob accepts no absolute pattern
+    files = sorted(path for path in matches if Path(path).is_file())
+    if not files:
         raise DataError(
-            f"no file matches {pattern!r}",
-            given=f"{pattern!r}, seen from {Path.cwd()}",
+            f"No file matches {pattern!r}.",
+            given=f"{pattern!r}, relative to {Path.cwd()}",
+            expected="an existing file, a glob, demo or demo-spin",
+            cause="a misspelt name, or another working directory",
             next_step=_nearest_file(pattern) or "check the name and the folder",
         )
-    return found
+    return files
 
 
 def _nearest_file(pattern: str) -> str:
+    """Advice about a name that matches no file: a missing folder, or a file with a similar name."""
     folder = Path(pattern).parent
     if not folder.is_dir():
         return "" if any(mark in str(folder) for mark in _MAGIC) else f"there is no folder {str(folder)!r}"
@@ -161,26 +170,28 @@ def _nearest_file(pattern: str) -> str:
 
 
 def _read_images(path: str) -> list[Atoms]:
+    """All structures of one file, with the errors of its reader as ours."""
     images: list[Atoms] = []
     if Path(path).stat().st_size == 0:
-        raise DataError(f"{path} is empty", next_step="write the file again or leave it out")
+        raise DataError(f"{path} is empty.", next_step="write the file again, or remove it from the input")
     try:
         for atoms in _images(path):
-            images.append(atoms)  # noqa: PERF402 - on failure, what was read so far tells where
+            images.append(atoms)  # noqa: PERF402  if reading fails, their number says where
     except ImportError as error:
         raise MissingPackageError(
-            f"cannot read {path}: a package is missing",
-            given=str(error),
-            next_step="pip install ase-db-backends" if path.endswith(_LMDB) else "install it with pip",
+            f"Cannot read {path}: a package is not installed.",
+            cause=str(error),
+            next_step="pip install ase-db-backends" if path.endswith(_LMDB) else "install the package with pip",
         ) from error
     except Exception as error:  # readers of ASE raise anything on a damaged file
         raise _unreadable(path, len(images), error) from error
     if not images:
-        raise DataError(f"{path} has no frames", next_step="write the file again or leave it out")
+        raise DataError(f"{path} has no frames.", next_step="write the file again, or remove it from the input")
     return images
 
 
 def _images(path: str) -> Iterator[Atoms]:
+    """Structures of one file, with the reader that its name asks for."""
     if path.endswith(_DATABASES):
         yield from _rows(path)
     elif Path(path).suffix in _OPENERS and Path(path).stem.endswith("xyz"):
@@ -196,6 +207,7 @@ def _images(path: str) -> Iterator[Atoms]:
 
 
 def _rows(path: str) -> Iterator[Atoms]:
+    """Structures of an ASE database, with all information that is stored beside them."""
     options = {"readonly": True} if path.endswith(_LMDB) else {}
     with ase.db.connect(path, serial=True, **options) as database:
         for row in database.select():
@@ -203,56 +215,60 @@ def _rows(path: str) -> Iterator[Atoms]:
 
 
 def _unpacked(path: str) -> io.StringIO:
-    """Text of a compressed file: ASE seeks in it for each frame, which takes minutes in the compressed one."""
+    """Text of a compressed file: ASE seeks in a file for each frame, which takes minutes if it is compressed."""
     with _OPENERS[Path(path).suffix](path, "rt") as file:
         return io.StringIO(file.read())
 
 
 def _require_whole_frames(lines: TextIO) -> None:
-    """Raise ValueError if a frame of an XYZ file counts more atoms than follow: ASE would look for them for ever."""
+    """Raise ValueError if a frame of an XYZ file has fewer lines than atoms, for which ASE would search for ever."""
     while count := lines.readline().strip():
-        if not count.isdigit():  # what that is, ASE says
+        if not count.isdigit():  # ASE reports such a line
             return
         n_lines = int(count) + 1
         if sum(1 for _ in islice(lines, min(n_lines, sys.maxsize))) < n_lines:
-            raise ValueError(f"a frame of {count} atoms is cut off")
+            raise ValueError(f"a frame of {count} atoms is truncated")
 
 
 def _unreadable(path: str, n_read: int, error: Exception) -> DataError:
+    """Error for a file whose reader failed after `n_read` frames."""
     reason = " ".join(str(error).split())[:200]
     return DataError(
-        f"cannot read {path}" + (f" after frame {n_read - 1}" if n_read else ""),
+        f"Cannot read {path}" + (f" after frame {n_read - 1}." if n_read else "."),
         given=f"{type(error).__name__}: {reason}" if reason else type(error).__name__,
         expected="a complete file in a format that ASE knows",
-        cause="a truncated or damaged file, or a name from which ASE cannot tell the format",
-        next_step=f"try `ase info {path}`; write the file again, or cut the broken frame out",
+        cause="a truncated or damaged file, or a file name from which ASE cannot infer the format",
+        next_step=f"try `ase info {path}`; write the file again, or remove the damaged frame",
     )
 
 
 def _labelled(
     atoms: Atoms, values: dict[str, Any], names: Mapping[str, str], units: LabelUnits, path: str, index: int
 ) -> LabelledFrame:
+    """Labelled frame of a structure and its stored values."""
     volume = float(abs(np.linalg.det(atoms.cell.array)))
-    _require_structure(atoms, f"{path} frame {index}")
+    _require_structure(atoms, f"{path}, frame {index}")
     try:
         labels, spins = read_labels(values, names, units, len(atoms), volume)
     except DataError as error:
-        raise DataError(f"{path} frame {index}: {error}") from error
+        raise DataError(f"{path}, frame {index}: {error}") from error
     return LabelledFrame(_clean_copy(atoms, names.values(), spins), labels, path, index, _fixed_atoms(atoms))
 
 
-def _require_structure(atoms: Atoms, where: str) -> None:
+def _require_structure(atoms: Atoms, location: str) -> None:
+    """Raise DataError if a frame has no atoms, or positions or a cell that are not finite."""
     if not len(atoms):
-        raise DataError(f"{where} has no atoms", next_step="cut the frame out")
+        raise DataError(f"{location}: the frame has no atoms.", next_step="remove the frame")
     if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
         raise DataError(
-            f"{where} has positions or cell vectors that are NaN or infinite",
-            cause="a simulation that exploded, or a damaged file",
-            next_step="cut the frame out",
+            f"{location}: positions or cell vectors are NaN or infinite.",
+            cause="a simulation that diverged, or a damaged file",
+            next_step="remove the frame",
         )
 
 
 def _clean_copy(atoms: Atoms, names: Iterable[str], spins: Floats | None) -> Atoms:
+    """Copy without calculator, constraints and labels, with the input spins as initial magnetic moments."""
     copy: Atoms = atoms.copy()
     copy.calc = None
     copy.set_constraint()
@@ -265,6 +281,7 @@ def _clean_copy(atoms: Atoms, names: Iterable[str], spins: Floats | None) -> Ato
 
 
 def _fixed_atoms(atoms: Atoms) -> NDArray[np.bool_]:
+    """Mask of the atoms that any constraint fixes, wholly or in some direction."""
     fixed = np.zeros(len(atoms), dtype=np.bool_)
     for constraint in atoms.constraints:
         if hasattr(constraint, "get_indices") and type(constraint).__name__.startswith("Fix"):

@@ -1,4 +1,4 @@
-"""Reference energies: the per-element shift between a base model and the labels, and what it cannot tell apart."""
+"""Reference energies: the shift per element between a base model and the labels, and which shifts are undetermined."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ _NULL_TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class ReferenceFit:
-    """Shift of the reference energies that brings a base model to the labels.
+    """Fitted shifts of the reference energies of a base model.
 
     Parameters
     ----------
     shifts : dict of int to float
-        Atomic number -> eV to add to the base's reference energy.
+        Atomic number -> shift of the base's reference energy, eV.
     rank : int
         Number of independent shifts that the compositions determine.
     n_elements : int
         Number of elements in the data.
     unresolved : tuple of str
-        Symbols of elements whose shifts the data cannot separate; they have the smallest shifts that fit.
+        Symbols of elements whose shifts the data do not determine; they have the smallest shifts that fit.
     mae_before, mae_after : float
         Mean absolute energy error of the base before and after the shift, eV per atom.
     """
@@ -43,19 +43,17 @@ class ReferenceFit:
 def composition_matrix(
     frames: Sequence[LabelledFrame], atomic_numbers: Sequence[int] | None = None
 ) -> tuple[Floats, tuple[int, ...]]:
-    """How many atoms of each element each frame has.
+    """Number of atoms of each element in each frame.
 
     Parameters
     ----------
     frames : sequence of LabelledFrame
-        Any.
     atomic_numbers : sequence of int, optional
-        Columns; by default the elements of the frames in rising order.
+        Elements of the columns; by default those of the frames, in rising order.
 
     Returns
     -------
     counts : array, shape (n_frames, n_elements)
-        Numbers of atoms.
     atomic_numbers : tuple of int
         Element of each column.
     """
@@ -68,7 +66,7 @@ def composition_matrix(
 
 
 def unresolved_elements(counts: Floats) -> tuple[int, NDArray[np.bool_]]:
-    """Rank of a composition matrix and which of its elements it cannot separate from others.
+    """Rank of a composition matrix, and the elements whose reference energies it does not determine.
 
     Parameters
     ----------
@@ -80,7 +78,7 @@ def unresolved_elements(counts: Floats) -> tuple[int, NDArray[np.bool_]]:
     rank : int
         Number of independent compositions, at most n_elements.
     unresolved : array of bool, shape (n_elements,)
-        Elements whose reference energy can change, together with others, without changing any total energy.
+        Elements whose reference energies can change, together with others, without changing any total energy.
     """
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
     _, singular, rows = np.linalg.svd(fractions, full_matrices=True)
@@ -91,20 +89,20 @@ def unresolved_elements(counts: Floats) -> tuple[int, NDArray[np.bool_]]:
 def fit_reference_shifts(
     counts: Floats, residuals: Floats, atomic_numbers: Sequence[int], weights: Floats | None = None
 ) -> ReferenceFit:
-    """Least-squares shifts of the reference energies, of least norm where the data leave a choice.
+    """Fit shifts of the reference energies by least squares, with the smallest norm where the data leave a choice.
 
-    Minimises ``sum_i (w_i (residuals_i - counts_i . shift))^2`` with ``w_i = 1 / n_atoms_i``: the error per atom.
+    Minimises ``sum_i (w_i (residuals_i - counts_i . shift))^2`` with ``w_i = 1 / n_atoms_i``, errors per atom.
 
     Parameters
     ----------
     counts : array, shape (n_frames, n_elements)
         From `composition_matrix`.
     residuals : array, shape (n_frames,)
-        Label minus base prediction, total energy, eV.
+        Label minus base prediction of the total energy, eV.
     atomic_numbers : sequence of int
         Element of each column of `counts`.
     weights : array, shape (n_frames,), optional
-        ``w_i`` above, instead of 1 / n_atoms.
+        The weights ``w_i`` above; by default ``1 / n_atoms_i``.
 
     Returns
     -------
@@ -114,7 +112,7 @@ def fit_reference_shifts(
     Raises
     ------
     DataError
-        If there are no frames, the shapes do not fit, or a residual is not finite.
+        If there are no frames, the shapes do not match, or a residual is not finite.
 
     Examples
     --------
@@ -139,9 +137,10 @@ def fit_reference_shifts(
 
 
 def _require_fit_shapes(counts: Floats, residuals: Floats, atomic_numbers: Sequence[int]) -> None:
+    """Raise DataError if shapes do not match, there are no rows, or a residual is not finite."""
     if counts.shape != (len(residuals), len(atomic_numbers)) or not len(residuals):
         raise DataError(
-            "reference energies cannot be fitted",
+            "The reference energies cannot be fitted.",
             given=f"counts {counts.shape}, {len(residuals)} residuals, {len(atomic_numbers)} elements",
             expected="one row per residual, one column per element, at least one row",
             next_step="check that frames have energy labels",
@@ -149,7 +148,7 @@ def _require_fit_shapes(counts: Floats, residuals: Floats, atomic_numbers: Seque
     bad = np.flatnonzero(~np.isfinite(residuals))
     if bad.size:
         raise DataError(
-            "an energy residual is not finite",
-            given=f"{bad.size} of {len(residuals)}, first is number {bad[0]}",
+            "The difference between an energy label and the base prediction is NaN or infinite.",
+            given=f"{bad.size} of {len(residuals)} frames, the first has index {bad[0]}",
             next_step="run `equisparse audit` to find the frames",
         )

@@ -1,4 +1,4 @@
-"""Split frames into training, validation and test sets without putting near duplicates on both sides."""
+"""Splits of frames into training, validation and test sets that keep near duplicates together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,10 +32,15 @@ FrameSplits: TypeAlias = Splits[LabelledFrame]
 
 
 def near_groups(frames: Sequence[LabelledFrame]) -> list[list[int]]:
-    """Frames that are near duplicates of each other, directly or through others; every frame is in one group.
+    """Groups of frames that are near duplicates of each other, directly or through other frames.
 
-    Consecutive frames of a molecular-dynamics run stored every few steps end up together. Frames that differ in their
-    stored spins are not near. See `equisparse.data.fingerprint` for what near means.
+    Consecutive frames of a molecular-dynamics run that was stored every few steps form one group. Frames with different
+    stored spins are not near duplicates. `equisparse.data.fingerprint` defines near.
+
+    Returns
+    -------
+    list of list of int
+        Indices of the frames; every frame is in exactly one group.
     """
     keys = [composition_key(frame) for frame in frames]
     descriptors = [surroundings(frame).whole for frame in frames]
@@ -45,30 +50,33 @@ def near_groups(frames: Sequence[LabelledFrame]) -> list[list[int]]:
 def split_frames(
     frames: Sequence[LabelledFrame], fractions: tuple[float, float, float] = (0.8, 0.1, 0.1), seed: int = 0
 ) -> Splits[int]:
-    """Random split that keeps near duplicates together; the same for the same frames and seed.
+    """Split frames at random and keep near duplicates together; reproducible by the seed.
 
     Parameters
     ----------
     frames : sequence of LabelledFrame
-        Frames to split.
     fractions : tuple of three floats
-        Shares of train, valid and test; they add up to 1, and a share may be 0. Parts differ from the shares as much
-        as the groups of near duplicates demand.
+        Fractions of train, valid and test, with a sum of 1; those of valid and test may be 0. The parts differ from
+        them as far as the groups of near duplicates require.
     seed : int
-        Of the random order.
+        Seed of the random order.
 
     Returns
     -------
     Splits of int
-        Indices into `frames`, rising. A part with a share above 0 has at least one frame.
+        Indices into `frames`, rising. A part with a fraction above 0 has at least one frame.
 
     Raises
     ------
     DataError
-        If the shares are not shares, or there are fewer independent groups of frames than parts.
+        If the fractions are invalid, or there are fewer groups of near duplicates than parts.
     """
     if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6 or fractions[0] <= 0:
-        raise DataError("fractions cannot be used", given=str(fractions), expected="three shares that add up to 1")
+        raise DataError(
+            "Invalid fractions of a split.",
+            given=str(fractions),
+            expected="three numbers from 0 to 1 with a sum of 1, the first above 0",
+        )
     groups = _shuffled(near_groups(frames), seed)
     n_parts = sum(fraction > 0 for fraction in fractions)
     if len(groups) < n_parts:
@@ -79,16 +87,15 @@ def split_frames(
 
 
 def split_off(frames: Sequence[LabelledFrame], fraction: float = 0.1, seed: int = 0) -> tuple[list[int], list[int]]:
-    """Set a share of the frames apart, near duplicates together.
+    """Split a fraction of the frames off, and keep near duplicates together.
 
     Parameters
     ----------
     frames : sequence of LabelledFrame
-        Frames to split.
     fraction : float
-        Share to set apart, above 0 and below 1.
+        Fraction to split off, above 0 and below 1.
     seed : int
-        Of the random order.
+        Seed of the random order.
 
     Returns
     -------
@@ -98,41 +105,43 @@ def split_off(frames: Sequence[LabelledFrame], fraction: float = 0.1, seed: int 
     Raises
     ------
     DataError
-        If the fraction is no share, or all frames are near duplicates of one another.
+        If the fraction is invalid, or all frames are near duplicates of one another.
     """
     if not 0 < fraction < 1:
-        raise DataError("fraction cannot be used", given=str(fraction), expected="a share above 0 and below 1")
+        raise DataError("Invalid fraction of a split.", given=str(fraction), expected="a number above 0 and below 1")
     split = split_frames(frames, (1 - fraction, fraction, 0.0), seed)
     return split.train, split.valid
 
 
 def _shuffled(groups: list[list[int]], seed: int) -> list[list[int]]:
+    """Groups in a random order."""
     order = np.random.default_rng(seed).permutation(len(groups))
     return [groups[i] for i in order]
 
 
 def _take(groups: list[list[int]], target: float, keep: int) -> tuple[list[int], list[list[int]]]:
-    """Frames of whole groups, as near to `target` frames as they come, and the groups left, at least `keep`."""
+    """Take whole groups until there are about `target` frames; return them and the other groups, at least `keep`."""
     taken: list[int] = []
     left: list[list[int]] = []
-    for place, group in enumerate(groups):
-        remaining = len(groups) - place - 1 + len(left)
+    for index, group in enumerate(groups):
+        remaining = len(groups) - index - 1 + len(left)
         fits = len(taken) + len(group) <= max(target, 1) + 0.5
         if target > 0 and fits and remaining >= keep:
             taken.extend(group)
         else:
             left.append(group)
     if target > 0 and not taken:
-        smallest = min(range(len(left)), key=lambda place: len(left[place]))
+        smallest = min(range(len(left)), key=lambda index: len(left[index]))
         taken = left.pop(smallest)
     return sorted(taken), left
 
 
 def _too_few_groups(n_frames: int, n_groups: int, n_parts: int) -> DataError:
+    """Error for frames that have too few groups of near duplicates."""
     return DataError(
-        f"{n_frames} frames cannot be split into {n_parts} independent parts",
+        f"{n_frames} frames cannot be split into {n_parts} independent parts.",
         given=f"{n_groups} group{'s' if n_groups != 1 else ''} of frames that are not near duplicates",
         expected=f"at least {n_parts}",
         cause="too few frames, or one molecular-dynamics run stored at nearly every step",
-        next_step="give validation and test files from other runs, or more widely spaced frames",
+        next_step="give validation and test files from other runs, or frames that are further apart",
     )

@@ -230,15 +230,15 @@ def test_name_with_brackets_or_at_sign_is_a_file(tmp_path: Path, healthy: list[L
 
 def test_nothing_matches(tmp_path: Path) -> None:
     (tmp_path / "train.xyz").touch()
-    with pytest.raises(DataError, match=r"no file matches(.|\n)*did you mean '.*train\.xyz'"):
+    with pytest.raises(DataError, match=r"No file matches(.|\n)*did you mean '.*train\.xyz'"):
         read_frames(tmp_path / "trian.xyz")
     with pytest.raises(DataError, match="there is no folder"):
         read_frames(tmp_path / "missing" / "train.xyz")
-    with pytest.raises(DataError, match="no file matches"):
+    with pytest.raises(DataError, match="No file matches"):
         read_frames(str(tmp_path / "*.traj"))
     with pytest.raises(DataError, match="is a folder"):
         read_frames(tmp_path)
-    with pytest.raises(DataError, match="no data file given"):
+    with pytest.raises(DataError, match="No data file is given"):
         read_frames([])
 
 
@@ -256,11 +256,11 @@ def test_truncated_text_names_file_and_frame(tmp_path: Path, healthy: list[Label
     ase.io.write(tmp_path / "a.xyz", [with_ref(frame) for frame in healthy[:3]])
     lines = (tmp_path / "a.xyz").read_text().splitlines(keepends=True)
     (tmp_path / "a.xyz").write_text("".join(lines[:-2]))
-    with pytest.raises(DataError, match=r"cannot read .*a\.xyz"):
+    with pytest.raises(DataError, match=r"Cannot read .*a\.xyz"):
         read_frames(tmp_path / "a.xyz")
     lines[13] = "Cu 1.0 broken\n"
     (tmp_path / "b.xyz").write_text("".join(lines))
-    with pytest.raises(DataError, match=r"cannot read .*b\.xyz after frame 0"):
+    with pytest.raises(DataError, match=r"Cannot read .*b\.xyz after frame 0"):
         read_frames(tmp_path / "b.xyz")
 
 
@@ -268,13 +268,13 @@ def test_truncated_archive(tmp_path: Path, healthy: list[LabelledFrame]) -> None
     ase.io.write(tmp_path / "a.xyz.gz", [with_ref(frame) for frame in healthy])
     whole = (tmp_path / "a.xyz.gz").read_bytes()
     (tmp_path / "a.xyz.gz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"cannot read .*a\.xyz\.gz"):
+    with pytest.raises(DataError, match=r"Cannot read .*a\.xyz\.gz"):
         read_frames(tmp_path / "a.xyz.gz")
 
 
 def test_unknown_format(tmp_path: Path) -> None:
     (tmp_path / "notes.abc").write_text("hello")
-    with pytest.raises(DataError, match=r"cannot read .*notes\.abc"):
+    with pytest.raises(DataError, match=r"Cannot read .*notes\.abc"):
         read_frames(tmp_path / "notes.abc")
 
 
@@ -282,7 +282,7 @@ def test_wrong_shape_names_file_and_frame(tmp_path: Path, healthy: list[Labelled
     first, second = with_ref(healthy[0]), with_ref(healthy[1])
     second.arrays["REF_forces"] = second.arrays["REF_forces"][:, 0].copy()
     ase.io.write(tmp_path / "a.xyz", [first, second])
-    with pytest.raises(DataError, match=r"a\.xyz frame 1: forces label 'REF_forces' has the wrong shape"):
+    with pytest.raises(DataError, match=r"a\.xyz, frame 1: forces label 'REF_forces' has the wrong shape"):
         read_frames(tmp_path / "a.xyz")
 
 
@@ -294,13 +294,13 @@ def test_structure_that_is_not_finite(tmp_path: Path, healthy: list[LabelledFram
     else:
         atoms.cell[0, 0] = np.inf
     ase.io.write(tmp_path / "a.traj", [with_ref(healthy[0]), atoms])
-    with pytest.raises(DataError, match=r"a\.traj frame 1 has positions or cell vectors that are NaN"):
+    with pytest.raises(DataError, match=r"a\.traj, frame 1: positions or cell vectors are NaN"):
         read_frames(tmp_path / "a.traj")
 
 
 def test_frame_without_atoms(tmp_path: Path, healthy: list[LabelledFrame]) -> None:
     ase.io.write(tmp_path / "a.traj", [with_ref(healthy[0]), Atoms()])
-    with pytest.raises(DataError, match=r"a\.traj frame 1 has no atoms"):
+    with pytest.raises(DataError, match=r"a\.traj, frame 1: the frame has no atoms"):
         read_frames(tmp_path / "a.traj")
 
 

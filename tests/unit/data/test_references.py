@@ -52,7 +52,7 @@ def test_fixed_ratio_is_named() -> None:
         (np.ones((2, 1)), np.ones(3), "cannot be fitted"),
         (np.ones((0, 1)), np.ones(0), "cannot be fitted"),
         (np.ones((2, 2)), np.ones(2), "cannot be fitted"),
-        (np.ones((2, 1)), np.array([1.0, np.nan]), "first is number 1"),
+        (np.ones((2, 1)), np.array([1.0, np.nan]), "the first has index 1"),
     ],
 )
 def test_unusable_input(counts: np.ndarray, residuals: np.ndarray, message: str) -> None:

@@ -68,13 +68,13 @@ def test_one_group_cannot_be_split(healthy: list[LabelledFrame]) -> None:
 
 @pytest.mark.parametrize("fractions", [(0.5, 0.5, 0.5), (1.2, -0.1, -0.1), (0.0, 0.5, 0.5), (0.5, 0.5)])
 def test_shares_that_are_none(healthy: list[LabelledFrame], fractions: tuple[float, float, float]) -> None:
-    with pytest.raises(DataError, match="fractions cannot be used"):
+    with pytest.raises(DataError, match="Invalid fractions"):
         split_frames(healthy, fractions)
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, 1.5])
 def test_fraction_that_is_none(healthy: list[LabelledFrame], fraction: float) -> None:
-    with pytest.raises(DataError, match="fraction cannot be used"):
+    with pytest.raises(DataError, match="Invalid fraction"):
         split_off(healthy, fraction)
 
 

@@ -61,82 +61,82 @@ def empty(folder: Path, text: str) -> Path:
     return written(folder / "a.xyz", "")
 
 
-@unreadable("cannot read|has no frames")
+@unreadable("Cannot read|has no frames")
 def only_blank_lines(folder: Path, text: str) -> Path:
     return written(folder / "a.xyz", "\n\n\n")
 
 
-@unreadable("cannot read")
+@unreadable("Cannot read")
 def truncated_in_the_last_frame(folder: Path, text: str) -> Path:
     return written(folder / "a.xyz", text[: -len(text) // 10])
 
 
-@unreadable("cannot read")
+@unreadable("Cannot read")
 def truncated_in_a_comment_line(folder: Path, text: str) -> Path:
     return written(folder / "a.xyz", text[: text.index("Properties") + 15])
 
 
-@unreadable("cannot read")
+@unreadable("Cannot read")
 def count_of_atoms_too_large(folder: Path, text: str) -> Path:
     return edited(folder, text, 10, "9")
 
 
-@unreadable("cannot read")
+@unreadable("Cannot read")
 def count_of_atoms_too_small(folder: Path, text: str) -> Path:
     return edited(folder, text, 10, "7")
 
 
-@unreadable("cannot read")
+@unreadable("Cannot read")
 def count_of_atoms_is_a_word(folder: Path, text: str) -> Path:
     return edited(folder, text, 0, "eight")
 
 
-@unreadable("cannot read")
+@unreadable("Cannot read")
 def count_of_atoms_is_negative(folder: Path, text: str) -> Path:
     return edited(folder, text, 0, "-8")
 
 
-@unreadable("cannot read")
+@unreadable("Cannot read")
 def count_of_atoms_is_enormous(folder: Path, text: str) -> Path:
     return edited(folder, text, 0, "99999999999")
 
 
-@unreadable("cannot read|no atoms")
+@unreadable("Cannot read|no atoms")
 def count_of_atoms_is_zero(folder: Path, text: str) -> Path:
     return edited(folder, text, 0, "0")
 
 
-@unreadable("cannot read")
+@unreadable("Cannot read")
 def text_that_is_not_utf8(folder: Path, text: str) -> Path:
     return written(folder / "a.xyz", text.replace("Properties", "\xe5ngstr\xf6m=1 Properties").encode("latin-1"))
 
 
-@unreadable("cannot read")
+@unreadable("Cannot read")
 def text_in_utf16(folder: Path, text: str) -> Path:
     return written(folder / "a.xyz", text.encode("utf-16"))
 
 
-@unreadable("cannot read")
+@unreadable("Cannot read")
 def binary_garbage(folder: Path, text: str) -> Path:
     return written(folder / "a.xyz", np.random.default_rng(0).bytes(5000))
 
 
-@unreadable("cannot read")
+@unreadable("Cannot read")
 def nothing_but_zero_bytes(folder: Path, text: str) -> Path:
     return written(folder / "a.xyz", bytes(5000))
 
 
-@unreadable("cannot read")
+@unreadable("Cannot read")
 def archive_that_is_cut(folder: Path, text: str) -> Path:
     return written(folder / "a.xyz.gz", gzip.compress(text.encode())[:-300])
 
 
-@unreadable("cannot read")
+@unreadable("Cannot read")
 def archive_that_is_none(folder: Path, text: str) -> Path:
     return written(folder / "a.xyz.gz", text)
 
 
-@unreadable("cannot read")
+@unreadable("Cannot read")
 def archive_with_a_flipped_byte(folder: Path, text: str) -> Path:
     packed = bytearray(gzip.compress(text.encode()))
     packed[len(packed) // 2] ^= 0xFF
@@ -149,66 +149,66 @@ def folder_in_place_of_a_file(folder: Path, text: str) -> Path:
     return folder / "a.xyz"
 
 
-@unreadable("no file matches")
+@unreadable("No file matches")
 def link_to_nowhere(folder: Path, text: str) -> Path:
     (folder / "a.xyz").symlink_to(folder / "gone.xyz")
     return folder / "a.xyz"
 
 
-@unreadable("cannot read")
+@unreadable("Cannot read")
 def trajectory_that_is_cut(folder: Path, text: str) -> Path:
     ase.io.write(folder / "whole.traj", ase.io.read(folder / "text.xyz", ":"))
     return written(folder / "a.traj", (folder / "whole.traj").read_bytes()[:200])
 
 
-@unreadable("cannot read")
+@unreadable("Cannot read")
 def trajectory_that_is_text(folder: Path, text: str) -> Path:
     return written(folder / "a.traj", text)
 
 
-@unreadable("cannot read")
+@unreadable("Cannot read")
 def database_that_is_none(folder: Path, text: str) -> Path:
     return written(folder / "a.db", text)
 
 
-@unreadable("cannot read")
+@unreadable("Cannot read")
 def database_that_is_cut(folder: Path, text: str) -> Path:
     ase.io.write(folder / "whole.db", ase.io.read(folder / "text.xyz", ":"))
     return written(folder / "a.db", (folder / "whole.db").read_bytes()[:6000])
 
 
-@unreadable("cannot read|needs a package|a package is missing")
+@unreadable("Cannot read|needs a package|a package is missing")
 def lmdb_that_is_none(folder: Path, text: str) -> Path:
     return written(folder / "a.aselmdb", text)
 
 
-@unreadable("cannot read")
+@unreadable("Cannot read")
 def json_that_is_cut(folder: Path, text: str) -> Path:
     ase.io.write(folder / "whole.json", ase.io.read(folder / "text.xyz"))
     return written(folder / "a.json", (folder / "whole.json").read_bytes()[:-100])
 
 
-@unreadable("cannot read|has no frames")
+@unreadable("Cannot read|has no frames")
 def vasprun_that_is_cut(folder: Path, text: str) -> Path:
     return written(folder / "vasprun.xml", '<?xml version="1.0"?>\n<modeling>\n <calculation>\n  <scstep>')
 
 
-@unreadable("cannot read|has no frames")
+@unreadable("Cannot read|has no frames")
 def outcar_without_a_step(folder: Path, text: str) -> Path:
     return written(folder / "OUTCAR", " vasp.6.3.0\n POTCAR:    PAW_PBE Mg 13Apr2007\n")
 
 
-@unreadable("cannot read")
+@unreadable("Cannot read")
 def element_that_does_not_exist(folder: Path, text: str) -> Path:
     return written(folder / "a.xyz", text.replace("Ag ", "Xx "))
 
 
-@unreadable("cannot read")
+@unreadable("Cannot read")
 def position_that_is_a_word(folder: Path, text: str) -> Path:
     return edited(folder, text, 3, "Cu 1.0 left 0.0 0.0 0.0 0.0")
 
 
-@unreadable("cannot read")
+@unreadable("Cannot read")
 def properties_without_sense(folder: Path, text: str) -> Path:
     return written(folder / "a.xyz", text.replace("pos:R:3", "pos:Q:three"))
 
