@@ -1,15 +1,15 @@
-"""Exceptions: each message says what was given, what was expected, the likely cause and the next step."""
+"""Exceptions, whose messages say what was given, what was expected, the likely cause and the next step."""
 
 
 class EquisparseError(Exception):
-    """Base of every error that this package raises on purpose.
+    """Base class of all errors that this package raises on purpose.
 
     Parameters
     ----------
     problem : str
-        One sentence: what is wrong.
+        One sentence that states the problem.
     given, expected, cause, next_step : str
-        The four answers a user needs; empty ones are left out of the message.
+        What was given, what was expected, the likely cause, and the next step; the message omits empty ones.
     """
 
     def __init__(
@@ -21,15 +21,15 @@ class EquisparseError(Exception):
 
 
 class InputError(EquisparseError, ValueError):
-    """A value that a user gave cannot be used."""
+    """A value that a user gave is invalid."""
 
 
 class DataError(InputError):
-    """A data file, its frames or its labels cannot be used."""
+    """A data file, its frames or its labels are invalid."""
 
 
 class SelectionError(InputError):
-    """A choice of tensors, methods or names matches nothing."""
+    """A selection of tensors, methods or names matches nothing."""
 
 
 class BackboneError(InputError):
@@ -37,7 +37,7 @@ class BackboneError(InputError):
 
 
 class AdapterError(InputError):
-    """An adapter file is damaged, too new, or not an adapter."""
+    """An adapter file is damaged, of a newer version, or not an adapter."""
 
 
 class AdapterMismatchError(AdapterError):
@@ -45,11 +45,11 @@ class AdapterMismatchError(AdapterError):
 
 
 class StateError(EquisparseError, RuntimeError):
-    """An operation does not fit the present state, such as attaching twice."""
+    """An operation is not allowed in the present state, such as attaching a method twice."""
 
 
 class WriteError(EquisparseError, RuntimeError):
-    """A result cannot be written; what was there before is whole."""
+    """A result cannot be written; an earlier file of that name is unchanged."""
 
 
 class MissingPackageError(EquisparseError, ImportError):

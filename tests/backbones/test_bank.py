@@ -40,7 +40,7 @@ def entries(backbone: AbstractBackbone, seed: int) -> Adapter:
     return Adapter("sparse", {}, layout, stored, {8: -0.5}, vars(backbone.identity), "float32", (8,))
 
 
-def shaken(backbone: AbstractBackbone, method: str) -> Adapter:
+def perturbed(backbone: AbstractBackbone, method: str) -> Adapter:
     """Random values in everything that a method trains."""
     layout = select(backbone.layout(), ("linear",))
     attachment = attach(backbone.model, make_method(method), layout)
@@ -60,7 +60,7 @@ def equal(one: Prediction, other: Prediction) -> bool:
 def test_switching_gives_what_applying_gives_and_the_base_back(backbone: AbstractBackbone, oxides: list[Atoms]) -> None:
     frames = oxides[:1]
     adapters = {"a": entries(backbone, 0), "b": entries(backbone, 1)}
-    adapters |= {method: shaken(backbone, method) for method in METHODS}
+    adapters |= {method: perturbed(backbone, method) for method in METHODS}
     untouched, applied = predict(backbone, frames), {}
     for name, adapter in adapters.items():
         with adapter.applied(backbone.model):

@@ -1,12 +1,12 @@
-"""What a fine-tune with spins needs besides: the spin layer, and the labels that it can learn from."""
+"""Setup of a fine-tune with spins: the spin layer, and the labels that it can learn from."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
+from numpy.typing import NDArray
 
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.config.finetune import FinetuneConfig
@@ -18,9 +18,9 @@ from equisparse.magnetism.options import SpinOptions
 from equisparse.quantities import MAGNETIC_FORCES, MOMENTS
 
 _NOISE = 0.1
-"""Length of a moment, muB, below which its direction means nothing."""
+"""Length of a moment, muB, below which its direction is noise."""
 _MAGNETIC = 0.25
-"""Root mean square moment, muB, from which on an element carries spins by itself and not only what others induce."""
+"""Smallest root mean square moment, muB, of an element that carries spins of its own, not only induced ones."""
 
 
 def spin_setup(
@@ -29,14 +29,27 @@ def spin_setup(
     backbone: AbstractBackbone,
     notice: Callable[[str, str], None],
 ) -> tuple[SpinModel | None, FrameSplits]:
-    """Untrained spin layer on a backbone, and the splits with the labels it learns from; nothing new without `spin`.
+    """Make an untrained spin layer for a backbone, and select the labels that it learns from.
 
-    `notice` is told about the layer: a topic and a sentence.
+    Parameters
+    ----------
+    config : FinetuneConfig
+    splits : Splits of LabelledFrame
+    backbone : AbstractBackbone
+    notice : callable
+        Receives a topic and a sentence about the layer.
+
+    Returns
+    -------
+    model : SpinModel or None
+        The backbone with the layer; None without ``config.spin``.
+    splits : Splits of LabelledFrame
+        Frames with their magnetic labels; unchanged without ``config.spin``.
 
     Raises
     ------
     BackboneError
-        If the backbone does not give its final features away.
+        If the backbone does not expose its final features.
     DataError
         If no training frame has spins.
     """
@@ -46,7 +59,7 @@ def spin_setup(
         raise DataError(
             "No training frame has spins.",
             expected="input spins as initial_magmoms, REF_spin, REF_magmoms, magmoms ...",
-            next_step="name them with --spins-key, or leave --spin out",
+            next_step="name them with --spins-key, or omit --spin",
         )
     forces = any(MAGNETIC_FORCES in frame.labels for frame in splits.train)
     chosen = config.spin_input if config.spin_input != "auto" else "given" if forces else "order"
@@ -74,37 +87,40 @@ def spin_setup(
 
 
 def spin_lengths(frames: Sequence[LabelledFrame]) -> dict[int, float]:
-    """Root mean square moment of each element that carries spins, muB, of labels or else of input spins.
+    """Atomic number -> root mean square moment, muB, of each element that carries spins.
+
+    Moments are labels or, in frames without them, input spins.
 
     Raises
     ------
     DataError
-        If there is no such element.
+        If no element carries spins.
     """
     numbers = np.concatenate([frame.numbers for frame in frames])
     squares = np.concatenate([np.square(_moments(frame)).sum(axis=1) for frame in frames])
     mean = {int(z): float(np.sqrt(squares[numbers == z].mean())) for z in np.unique(numbers)}
-    found = {z: length for z, length in mean.items() if length >= _MAGNETIC}
-    if not found:
+    lengths = {z: length for z, length in mean.items() if length >= _MAGNETIC}
+    if not lengths:
         raise DataError(
             "No element carries spins.",
             given=f"root mean square moments up to {max(mean.values()):.3g} muB",
             expected=f"at least {_MAGNETIC} muB for one element",
-            next_step="check the unit of the moments, use --spin-input given, or leave --spin out",
+            cause="moments in another unit, or a material that is not magnetic",
+            next_step="check the unit of the moments, use --spin-input given, or omit --spin",
         )
-    return found
+    return lengths
 
 
 def labelled_for(
     options: SpinOptions, frames: Sequence[LabelledFrame], *, everywhere: bool = True
 ) -> list[LabelledFrame]:
-    """Frames with the input spins and the magnetic labels that a layer can learn from.
+    """Frames with the input spins and the magnetic labels that a spin layer can learn from.
 
-    Directions of moments that have all but vanished are noise. Where directions are inputs and come from the result of
-    a calculation, such spins point along the net moment of their frame: ferromagnetic, as a calculation would start.
+    Where directions are inputs and come from the result of a calculation, the direction of a nearly vanished moment is
+    noise: such spins are set along the net moment of their frame, ferromagnetic, as a calculation would start.
 
-    Moments that repeat the input spins teach nothing where their lengths are inputs. Magnetic forces are labels where
-    the lengths of spins are inputs, and on atoms with a spin: codes write zeros for the others.
+    Moments that are equal to the input spins are no labels where the lengths of spins are inputs. Magnetic forces are
+    labels only where the lengths of spins are inputs, and only on atoms with a spin: codes write zeros for others.
 
     Parameters
     ----------
@@ -114,26 +130,27 @@ def labelled_for(
         Whether moments of atoms without an input spin are labels.
     """
     given = options.input == "given"
-    repeat = given and all(frame.moments is None or _repeats(frame) for frame in frames)
-    found = []
+    redundant = given and all(frame.moments is None or _equals_spins(frame) for frame in frames)
+    labelled = []
     for frame in frames:
-        if not given and _repeats(frame):
+        if not given and _equals_spins(frame):
             frame = replace(frame, atoms=_with_order(frame, options))
-        spins = spins_of(frame.atoms)
-        there = spins.any(axis=1) if given else np.isin(frame.numbers, list(options.scales)) & spins.any(axis=1)
-        moments = None if repeat else _kept(frame.moments, there | everywhere)
-        forces = _kept(frame.labels.get(MAGNETIC_FORCES), there) if given else None
-        found.append(frame.with_labels({MOMENTS: moments, MAGNETIC_FORCES: forces}))
-    return found
+        has_spin = spins_of(frame.atoms).any(axis=1)
+        if not given:
+            has_spin &= np.isin(frame.numbers, list(options.scales))
+        moments = None if redundant else _masked(frame.moments, has_spin | everywhere)
+        forces = _masked(frame.labels.get(MAGNETIC_FORCES), has_spin) if given else None
+        labelled.append(frame.with_labels({MOMENTS: moments, MAGNETIC_FORCES: forces}))
+    return labelled
 
 
 def _moments(frame: LabelledFrame) -> Floats:
-    """Moments of a frame, shape (n_atoms, 3), or its input spins where it has none."""
+    """Moments of a frame, shape (n_atoms, 3), muB, or its input spins if it has none."""
     return spins_of(frame.atoms) if frame.moments is None else frame.moments
 
 
 def _with_order(frame: LabelledFrame, options: SpinOptions) -> Atoms:
-    """Copy in which all atoms of elements with spins have a direction."""
+    """Copy in which the spins of all atoms of magnetic elements have a direction."""
     spins = spins_of(frame.atoms)
     net = spins.sum(axis=0)
     along = net / np.linalg.norm(net) if np.linalg.norm(net) > _NOISE else np.array([0.0, 0.0, 1.0])
@@ -144,11 +161,11 @@ def _with_order(frame: LabelledFrame, options: SpinOptions) -> Atoms:
     return copy
 
 
-def _repeats(frame: LabelledFrame) -> bool:
-    """Whether the moments are the input spins."""
+def _equals_spins(frame: LabelledFrame) -> bool:
+    """Whether the moments are equal to the input spins."""
     return frame.moments is not None and np.allclose(frame.moments, spins_of(frame.atoms), atol=1e-6)
 
 
-def _kept(label: Floats | None, atoms: Any) -> Floats | None:
-    """A label with NaN on all other atoms."""
+def _masked(label: Floats | None, atoms: NDArray[np.bool_]) -> Floats | None:
+    """Label with NaN on all atoms outside of a mask."""
     return None if label is None else np.where(atoms[:, None], label, np.nan)

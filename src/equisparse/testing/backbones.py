@@ -268,7 +268,7 @@ def check_native(backbone: AbstractBackbone, path: Path, frames: Sequence[Atoms]
     shifts : mapping of int to float
         Atomic number -> eV; equal for elements that share a reference energy.
     """
-    with shaken(backbone):
+    with perturbed(backbone):
         before = predict(backbone, frames)
         backbone.save_native(path, shifts)
         after = predict(backbone, frames)
@@ -291,7 +291,7 @@ def check_reload(backbone: AbstractBackbone, path: Path, frames: Sequence[Atoms]
     check_calculator(again, backbone.upstream_calculator(path), frames)
 
 
-def shaken(backbone: AbstractBackbone, width: float = 0.1) -> AbstractContextManager[None]:
+def perturbed(backbone: AbstractBackbone, width: float = 0.1) -> AbstractContextManager[None]:
     """Within the block every tensor of the layout is changed at random; afterwards it is as before.
 
     Parameters
@@ -313,7 +313,7 @@ def shaken(backbone: AbstractBackbone, width: float = 0.1) -> AbstractContextMan
 def check_symmetry_of_changes(backbone: AbstractBackbone, atoms: Atoms, *, improper: bool = True) -> None:
     """Whatever values the tensors of the layout take, the symmetries stay; arguments as in `check_rotation`."""
     before = predict(backbone, [atoms])[ENERGY]
-    with shaken(backbone):
+    with perturbed(backbone):
         assert not torch.equal(predict(backbone, [atoms])[ENERGY], before), "nothing changed: an empty check"
         check_rotation(backbone, atoms, improper=improper)
         check_translation(backbone, atoms)

@@ -178,7 +178,7 @@ def claims(path: Path, **tensor: object) -> None:
         ({"blocks": [["0e->0e", [26, 1]], ["0e->0e", [1, 1]]]}, "do not tile"),
         ({"blocks": [["0e->0e", [13, 1]], ["0e->0e", [13, 1], 0, [1, 1]]]}, "do not tile"),
         ({"blocks": [["0e->0e", [26, 1], 1, [1, 1]]]}, "do not tile"),
-        ({"blocks": [["0e->0e", [26.0, 1]]]}, "a shape, stride or size"),
+        ({"blocks": [["0e->0e", [26.0, 1]]]}, "invalid shape, stride or size"),
         ({"role": "nonsense"}, "do not tile"),
     ],
     ids=["larger-than-memory", "hole", "too-many", "overlap", "outside", "float", "role"],

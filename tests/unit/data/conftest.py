@@ -22,7 +22,7 @@ def label(atoms: Atoms, index: int = 0) -> LabelledFrame:
     return LabelledFrame(atoms, {}, "made.xyz", index).with_labels({ENERGY: energy, FORCES: forces, STRESS: stress})
 
 
-def shaken(seed: int, size: float = 0.08) -> Atoms:
+def perturbed(seed: int, size: float = 0.08) -> Atoms:
     """Make a strained, displaced Cu-Ag cell of 8 atoms with 1 to 4 Ag atoms."""
     rng = np.random.default_rng(seed)
     atoms = bulk("Cu", "fcc", 3.75, cubic=True).repeat((2, 1, 1))
@@ -42,14 +42,14 @@ def make() -> Callable[..., LabelledFrame]:
 @pytest.fixture(scope="session")
 def healthy() -> list[LabelledFrame]:
     """Twenty-four independent frames in which nothing is wrong."""
-    return [label(shaken(seed), seed) for seed in range(24)]
+    return [label(perturbed(seed), seed) for seed in range(24)]
 
 
 @pytest.fixture(scope="session")
 def trajectory() -> list[LabelledFrame]:
     """Twelve frames, each a small step from the one before."""
     rng = np.random.default_rng(7)
-    atoms = shaken(3)
+    atoms = perturbed(3)
     frames = []
     for index in range(12):
         atoms.positions += rng.normal(0, 0.04, (8, 3))
