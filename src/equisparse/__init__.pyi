@@ -42,6 +42,9 @@ from equisparse.methods.scale import Scale as Scale
 from equisparse.methods.scratch import Scratch as Scratch
 from equisparse.methods.select import select as select
 from equisparse.methods.sparse import Sparse as Sparse
+from equisparse.quantities import Quantity as Quantity
+from equisparse.quantities import ShownError as ShownError
+from equisparse.quantities import register_quantity as register_quantity
 from equisparse.run.folder import Run as Run
 from equisparse.run.folder import read_run as read_run
 from equisparse.tasks.attribute import attribute as attribute
