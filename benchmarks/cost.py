@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from equisparse.adapters.adapter import adapter_of
 from equisparse.adapters.attach import attach
-from equisparse.adapters.owners import owner_of
+from equisparse.adapters.parameters import parameter_owner
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.registry import load_backbone
 from equisparse.data.read import read_frames
@@ -40,7 +40,7 @@ from equisparse.inputs.splits import small_pieces
 from equisparse.methods.base import Controller
 from equisparse.methods.registry import make_method
 from equisparse.methods.select import select
-from equisparse.methods.threshold import soft_threshold
+from equisparse.methods.soft_threshold import soft_threshold
 from equisparse.quantities import FORCES
 from equisparse.run.metrics import versions
 from equisparse.training.loss import Loss
@@ -135,7 +135,7 @@ def wrap_two_pass(backbone: AbstractBackbone) -> list[nn.Parameter]:
     backbone.model.requires_grad_(False)
     trainable: list[nn.Parameter] = []
     for name in names:
-        owner, leaf = owner_of(backbone.model, name)
+        owner, leaf = parameter_owner(backbone.model, name)
         wrapper = TwoPassLinear(getattr(owner, leaf)).to(backbone.device)
         setattr(owner, leaf, wrapper)
         trainable += [wrapper.delta, wrapper.tau]

@@ -28,7 +28,7 @@ from equisparse.backbones.registry import load_backbone
 from equisparse.data.read import read_frames
 from equisparse.deploy.calculator import adapted_calculator
 from equisparse.deploy.ensemble_calculator import EnsembleCalculator
-from equisparse.methods.entries import pack
+from equisparse.formats.entries import Entries, pack
 from equisparse.methods.select import select
 from equisparse.methods.sparse import Sparse
 from equisparse.run.metrics import versions
@@ -47,7 +47,7 @@ def random_entries(backbone: AbstractBackbone, changed: float, seed: int) -> Ada
         chosen = torch.rand(shape, generator=generator) < share
         stored[name] = pack(chosen * 1e-3 * torch.randn(shape, generator=generator))
     dtype = str(backbone.dtype).removeprefix("torch.")
-    return Adapter("sparse", {}, layout, stored, {}, vars(backbone.identity), dtype, (1,), backbone.modality)
+    return Adapter(Entries(), layout, stored, {}, vars(backbone.identity), dtype, (1,), backbone.modality)
 
 
 def make_switches(arguments: argparse.Namespace) -> dict[str, Callable[[], None]]:

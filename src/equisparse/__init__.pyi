@@ -3,7 +3,7 @@
 from equisparse.adapters.adapter import Adapter as Adapter
 from equisparse.adapters.attach import attach as attach
 from equisparse.adapters.bank import AdapterBank as AdapterBank
-from equisparse.adapters.ensemble import Ensemble as Ensemble
+from equisparse.adapters.ensemble_file import Ensemble as Ensemble
 from equisparse.adapters.file import load_adapter as load_adapter
 from equisparse.adapters.file import save_adapter as save_adapter
 from equisparse.backbones.base import AbstractBackbone as AbstractBackbone

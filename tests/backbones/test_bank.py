@@ -16,7 +16,7 @@ from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.prediction import Prediction
 from equisparse.backbones.registry import load_backbone
 from equisparse.errors import AdapterMismatchError, StateError
-from equisparse.methods.entries import pack
+from equisparse.formats.entries import pack
 from equisparse.methods.registry import make_method
 from equisparse.methods.select import select
 from equisparse.quantities import ENERGY, FORCES

@@ -18,7 +18,7 @@ from ase.calculators.emt import EMT
 from sevenn.util import pretrained_name_to_path
 
 import equisparse
-from equisparse.adapters.ensemble import ENSEMBLE, Scales, read_ensemble
+from equisparse.adapters.ensemble_file import ENSEMBLE, Scales, read_ensemble
 from equisparse.adapters.file import load_adapter, save_adapter
 from equisparse.cli import main
 from equisparse.config.read import read_config

@@ -5,7 +5,7 @@ import torch
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.blocks import Layout, column_blocks, matrix_blocks
-from equisparse.methods.entries import pack
+from equisparse.formats.entries import pack
 
 
 @pytest.fixture

@@ -12,12 +12,10 @@ from equisparse.adapters.attach import Attachment, merged_weights, write, writte
 from equisparse.adapters.gates import gated, place_gates, restored_gates
 from equisparse.blocks import Layout
 from equisparse.errors import AdapterMismatchError, StateError
-from equisparse.methods.base import AbstractGate, AbstractGateMethod, Stored, holds_values
-from equisparse.methods.registry import METHODS, make_method
+from equisparse.formats.base import AbstractFormat, AbstractGateFormat, Stored, holds_values
 
 NOT_MERGEABLE = "the method changes outputs of layers and no weights: no checkpoint of the upstream can hold that"
 """Why some adapters cannot be merged."""
-
 
 SPINS_STAY = (
     "no checkpoint of the upstream can hold the spin layer: magnetic energies, moments and magnetic forces stay in the "
@@ -48,15 +46,29 @@ class SpinPart:
 
 
 @dataclass(frozen=True)
-class Adapter:
-    """A change of one base model.
+class TrainedBy:
+    """Method of a training, for information: nothing that is done with an adapter depends on it.
 
     Parameters
     ----------
     method : str
-        Name in the method registry.
+        Its name.
     options : mapping
-        Options of the method.
+        Its options, plain values.
+    """
+
+    method: str
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A change of one base model: stored tensors, and the format by which they are applied.
+
+    Parameters
+    ----------
+    format : AbstractFormat
+        How the change is stored.
     layout : Layout
         The touched tensors; counted against all parameters of the base.
     stored : mapping of str to mapping of str to Tensor
@@ -75,10 +87,11 @@ class Adapter:
         Errors and counts of the training run, plain values.
     spins : SpinPart or None
         The spin layer that was trained beside the change.
+    trained_by : TrainedBy or None
+        The method that trained the change; None for a sum of adapters.
     """
 
-    method: str
-    options: Mapping[str, Any]
+    format: AbstractFormat
     layout: Layout
     stored: Mapping[str, Mapping[str, Tensor]]
     shifts: Mapping[int, float]
@@ -88,6 +101,12 @@ class Adapter:
     modality: str | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
     spins: SpinPart | None = None
+    trained_by: TrainedBy | None = None
+
+    @property
+    def label(self) -> str:
+        """Name of the method that trained the change; of the format, where it was not trained."""
+        return self.format.name if self.trained_by is None else self.trained_by.method
 
     @property
     def stored_values(self) -> int:
@@ -97,14 +116,14 @@ class Adapter:
     @property
     def mergeable(self) -> bool:
         """Whether the adapted model is the base with other weights."""
-        return METHODS[self.method].mergeable
+        return self.format.mergeable
 
     def check_mergeable(self) -> None:
         """Raise StateError unless the adapted model is the base with other weights."""
         if not self.mergeable:
             raise StateError(
                 "This adapter cannot be merged into a checkpoint.",
-                given=f"an adapter of the method {self.method}",
+                given=f"an adapter of the method {self.label}",
                 expected="a method that changes weights",
                 cause=NOT_MERGEABLE,
                 next_step="use the adapter file on its base: `equisparse.calculator` or `equisparse evaluate`",
@@ -112,7 +131,7 @@ class Adapter:
 
     def weights(self, model: nn.Module) -> dict[str, Tensor]:
         """Changed weights by tensor name, from the untouched base `model`; none if the method changes outputs."""
-        return merged_weights(model, make_method(self.method, self.options), self.layout, self.stored)
+        return merged_weights(model, self.format, self.layout, self.stored)
 
     def merge_into(self, model: nn.Module) -> None:
         """Write the changed weights into the untouched base `model`, in place.
@@ -147,10 +166,11 @@ class Adapter:
         with written(model, self.weights(model)), gated(model, self.gates(model)):
             yield
 
-    def gates(self, model: nn.Module) -> dict[str, AbstractGate]:
-        """Gates by tensor name, not placed yet, for the base `model`; none if the method changes weights."""
-        method = make_method(self.method, self.options)
-        return restored_gates(model, method, self.stored) if isinstance(method, AbstractGateMethod) else {}
+    def gates(self, model: nn.Module) -> dict[str, nn.Module]:
+        """Gates by tensor name, not placed yet, for the base `model`; none if weights change."""
+        if not isinstance(self.format, AbstractGateFormat):
+            return {}
+        return restored_gates(model, self.format, self.stored)
 
     def check_base(self, identity: Mapping[str, str]) -> None:
         """Raise AdapterMismatchError unless `identity` is the base that this adapter was made for."""
@@ -216,8 +236,7 @@ def adapter_of(
 ) -> Adapter:
     """Adapter of what is attached now; nothing is detached."""
     return Adapter(
-        method=attachment.method.name,
-        options=attachment.method.options(),
+        format=attachment.method.format,
         layout=attachment.layout,
         stored=nonempty(attachment.stored()),
         shifts=dict(shifts),
@@ -225,4 +244,5 @@ def adapter_of(
         dtype=str(dtype).removeprefix("torch."),
         elements=elements,
         modality=modality,
+        trained_by=TrainedBy(attachment.method.name, attachment.method.options()),
     )

@@ -2,8 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import cast
-
 import torch
 from torch import Tensor
 
@@ -11,14 +9,12 @@ from equisparse.adapters.adapter import Adapter
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.blocks import Block, Layout
 from equisparse.errors import AdapterMismatchError, InputError
-from equisparse.methods import entries
-from equisparse.methods.base import AbstractWeightMethod, Stored
-from equisparse.methods.full import Full
-from equisparse.methods.registry import make_method
-from equisparse.methods.sparse import Sparse
+from equisparse.formats.base import AbstractFormat, AbstractWeightFormat, Stored, stored_bytes
+from equisparse.formats.dense import Dense
+from equisparse.formats.entries import Entries, pack
 
 COMBINED = "combined"
-"""Entry of an adapter's metrics that says of what it was made."""
+"""Entry of an adapter's metrics that lists the terms of a sum."""
 
 
 def combine(
@@ -34,19 +30,19 @@ def combine(
     float64 and rounded once to the precision of the adapters. An element that an adapter has no shift for counts as
     zero there, which is what that adapter does.
 
-    The result stores entries as the method `sparse` does, or whole tensors as `full` does where that is smaller. It was
-    not trained, so it has no options; ``metrics["combined"]`` says of what it was made.
+    The result has the format `entries`, or `dense` where that is smaller. It was not trained by a method;
+    ``metrics["combined"]`` lists its terms.
 
     Parameters
     ----------
     adapters : sequence of Adapter
         One or more, of one base, modality and precision, that change weights.
     weights : sequence of float
-        One coefficient c_i an adapter.
+        One coefficient c_i per adapter.
     names : sequence of str, optional
-        What the adapters are called in ``metrics["combined"]``; their methods by default.
+        Names of the adapters in ``metrics["combined"]``; their methods by default.
     backbone : AbstractBackbone, optional
-        The untouched base; needed only where a method multiplies weights (`scale`).
+        The untouched base; needed only where an adapter multiplies weights (`scale`).
 
     Raises
     ------
@@ -68,11 +64,10 @@ def combine(
     changes = {name: change.to(dtype) for name, change in sums.items() if change is not None}
     if not all(bool(change.isfinite().all()) for change in changes.values()):
         raise InputError("The combined change is too large to be stored.", given=f"weights {list(weights)}")
-    method, stored = _stored({name: change for name, change in changes.items() if bool(change.any())})
-    terms = zip(names or [adapter.method for adapter in adapters], weights, adapters, strict=True)
+    smallest, stored = _stored({name: change for name, change in changes.items() if bool(change.any())})
+    terms = zip(names or [adapter.label for adapter in adapters], weights, adapters, strict=True)
     return Adapter(
-        method=method,
-        options={},
+        format=smallest,
         layout=layout,
         stored=stored,
         shifts=_shifts(adapters, weights),
@@ -87,11 +82,11 @@ def combine(
 def _origin(name: str, weight: float, adapter: Adapter) -> dict[str, object]:
     """Plain values that say what one term of a sum was."""
     seed = {"seed": adapter.metrics["seed"]} if "seed" in adapter.metrics else {}
-    return {"name": name, "weight": float(weight), "method": adapter.method} | seed
+    return {"name": name, "weight": float(weight), "method": adapter.label} | seed
 
 
-def made_of(adapter: Adapter) -> str | None:
-    """What a sum of adapters was made of, in words, such as ``+0.5 * a +0.5 * b``; None for an adapter that is none."""
+def describe_combination(adapter: Adapter) -> str | None:
+    """Terms of a sum of adapters in words, such as ``+0.5 * a +0.5 * b``; None for an adapter that is no sum."""
     if COMBINED not in adapter.metrics:
         return None
     try:
@@ -148,28 +143,29 @@ def _sum(
 
 def _change(adapter: Adapter, name: str, backbone: AbstractBackbone | None) -> Tensor:
     """What an adapter adds to one tensor, float64, of the tensor's shape."""
-    method = cast(AbstractWeightMethod, make_method(adapter.method, adapter.options))
-    if method.additive:
+    stored_format = adapter.format
+    assert isinstance(stored_format, AbstractWeightFormat)  # noqa: S101  checked before
+    if stored_format.additive:
         base = torch.zeros(adapter.layout.tensor_shapes[name], dtype=torch.float64)
     elif backbone is None:
         raise InputError(
-            f"The method {adapter.method} multiplies weights: what it adds depends on the base.",
+            f"The method {adapter.label} multiplies weights: what it adds depends on the base.",
             given="no base model",
             expected=str(adapter.base["source"]),
             next_step=f"give the base with --base {adapter.base['source']}",
         )
     else:
         base = backbone.model.get_parameter(name).detach().double().cpu()
-    return method.apply(base, adapter.stored[name], adapter.layout.of(name)) - base
+    return stored_format.apply(base, adapter.stored[name], adapter.layout.of(name)) - base
 
 
-def _stored(changes: dict[str, Tensor]) -> tuple[str, dict[str, Stored]]:
-    """Name of the method that stores the changes in fewer bytes, and what it stores."""
-    packed = {name: entries.pack(change) for name, change in changes.items()}
-    sparse = sum(part.numel() * part.element_size() for parts in packed.values() for part in parts.values())
-    if sparse <= sum(change.numel() * change.element_size() for change in changes.values()):
-        return Sparse.name, packed
-    return Full.name, {name: {"change": change} for name, change in changes.items()}
+def _stored(changes: dict[str, Tensor]) -> tuple[AbstractFormat, dict[str, Stored]]:
+    """The changes in the format that takes fewer bytes."""
+    packed = {name: pack(change) for name, change in changes.items()}
+    dense: dict[str, Stored] = {name: {"change": change} for name, change in changes.items()}
+    if sum(map(stored_bytes, packed.values())) <= sum(map(stored_bytes, dense.values())):
+        return Entries(), packed
+    return Dense(), dense
 
 
 def _shifts(adapters: Sequence[Adapter], weights: Sequence[float]) -> dict[int, float]:

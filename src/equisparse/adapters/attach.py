@@ -11,9 +11,10 @@ from torch.nn.utils import parametrize
 from torch.utils.hooks import RemovableHandle
 
 from equisparse.adapters.gates import build_gates, place_gates, remove_gates
-from equisparse.adapters.owners import owner_of
+from equisparse.adapters.parameters import parameter_owner
 from equisparse.blocks import GATE, Layout
 from equisparse.errors import AdapterMismatchError, StateError
+from equisparse.formats.base import AbstractFormat, AbstractWeightFormat, Stored
 from equisparse.methods.base import (
     AbstractChange,
     AbstractDelta,
@@ -21,7 +22,6 @@ from equisparse.methods.base import (
     AbstractMethod,
     AbstractWeightMethod,
     Controller,
-    Stored,
 )
 
 
@@ -46,7 +46,7 @@ class Attachment:
     def weights(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Base weight and present weight of every tensor that a delta changes, the latter with its graph."""
         for name, delta in self._weight_deltas().items():
-            owner, leaf = owner_of(self.model, name)
+            owner, leaf = parameter_owner(self.model, name)
             base: Tensor = owner.parametrizations[leaf].original  # type: ignore[index,union-attr]
             yield base, delta(base)
 
@@ -59,25 +59,20 @@ class Attachment:
         """What the method does between training steps."""
         return self.method.controller(self.deltas, self.layout)
 
-    def detach(self) -> dict[str, Stored]:
+    def detach(self) -> None:
         """Take the method off: the base is back bit for bit, with its classes, order of names and `requires_grad`.
 
-        Returns
-        -------
-        dict
-            What `stored` gave just before.
+        What was trained is lost unless `stored`, or `equisparse.adapters.adapter.adapter_of`, was called before.
         """
-        stored = self.stored()
         touched = self._weight_deltas()
         for name in touched:
-            owner, leaf = owner_of(self.model, name)
+            owner, leaf = parameter_owner(self.model, name)
             parametrize.remove_parametrizations(owner, leaf, leave_parametrized=False)
         _restore_order(self.model, self._trainable_before, touched)
         remove_gates(self.model, self.deltas.keys() - touched, self._hooks)
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(self._trainable_before[name])
         self.deltas = {}
-        return stored
 
     def _weight_deltas(self) -> dict[str, AbstractDelta]:
         """The deltas that change weights."""
@@ -127,7 +122,7 @@ def _place_deltas(
     """Put a delta at its start on every tensor of `layout`."""
     deltas: dict[str, AbstractDelta] = {}
     for name in layout.tensors:
-        owner, leaf = owner_of(model, name)
+        owner, leaf = parameter_owner(model, name)
         weight = owner.get_parameter(leaf)
         deltas[name] = method.build(weight.detach(), layout.of(name), generator).to(weight.device)
         parametrize.register_parametrization(owner, leaf, deltas[name])
@@ -136,7 +131,7 @@ def _place_deltas(
 
 
 def merged_weights(
-    model: nn.Module, method: AbstractMethod, layout: Layout, stored: Mapping[str, Mapping[str, Tensor]]
+    model: nn.Module, stored_format: AbstractFormat, layout: Layout, stored: Mapping[str, Mapping[str, Tensor]]
 ) -> dict[str, Tensor]:
     """Changed weights by tensor name, from an untouched base `model` and stored tensors; none if outputs change.
 
@@ -145,7 +140,7 @@ def merged_weights(
     AdapterMismatchError
         If the model lacks a tensor of the layout, or has it in another shape.
     """
-    if not isinstance(method, AbstractWeightMethod):
+    if not isinstance(stored_format, AbstractWeightFormat):
         return {}
     weights = dict(model.named_parameters())
     for name, shape in layout.tensor_shapes.items():
@@ -156,7 +151,10 @@ def merged_weights(
                 expected=f"{name} of shape {shape}",
                 cause="an adapter of another base model",
             )
-    return {name: method.apply(weights[name].detach(), parts, layout.of(name)) for name, parts in stored.items()}
+    changed: dict[str, Tensor] = {}
+    for name, parts in stored.items():
+        changed[name] = stored_format.apply(weights[name].detach(), parts, layout.of(name))
+    return changed
 
 
 @contextmanager
@@ -182,7 +180,7 @@ def _restore_order(model: nn.Module, names: Iterable[str], touched: Iterable[str
     owners = {name.rpartition(".")[0] for name in touched}
     for name in names:
         if name.rpartition(".")[0] in owners:
-            owner, leaf = owner_of(model, name)
+            owner, leaf = parameter_owner(model, name)
             parameter = owner.get_parameter(leaf)
             delattr(owner, leaf)
             owner.register_parameter(leaf, parameter)

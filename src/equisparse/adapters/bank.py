@@ -11,12 +11,11 @@ from torch.utils.hooks import RemovableHandle
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.adapters.gates import place_gates, remove_gates
-from equisparse.adapters.owners import owner_of
+from equisparse.adapters.parameters import parameter_owner
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.identity import fingerprint
 from equisparse.blocks import GATE
 from equisparse.errors import InputError, StateError
-from equisparse.methods.base import AbstractGate
 
 _INTEGERS = {4: torch.int32, 8: torch.int64}
 _UNKNOWN = -1
@@ -44,7 +43,7 @@ class _Prepared:
 
     adapter: Adapter
     entries: Mapping[str, _Entries]
-    gates: Mapping[str, AbstractGate]
+    gates: Mapping[str, nn.Module]
 
 
 @dataclass
@@ -249,7 +248,7 @@ class AdapterBank:
 
 def _watch(model: nn.Module, name: str) -> _Watched:
     """Parameter of a model by name, to be watched from now on."""
-    owner, leaf = owner_of(model, name)
+    owner, leaf = parameter_owner(model, name)
     parameter = owner.get_parameter(leaf)
     return _Watched(owner, leaf, parameter, parameter.detach().view(-1), parameter._version)
 

@@ -1,9 +1,8 @@
-"""Adapter files: safetensors with a versioned JSON header. Reading needs no backbone and never runs code.
+"""Adapter files: safetensors with a versioned JSON header. Reading needs no backbone, no method, and never runs code.
 
 Layout (see docs/file-format.md): tensors ``<parameter>/<part>``, for example ``<parameter>/index`` and
-``<parameter>/value``; ``reference_energy/atomic_number`` and ``reference_energy/shift`` (eV); in version 2,
-``spin_layer/<name>``; and one metadata entry ``equisparse`` with everything else as JSON. Adapters without a spin layer
-are written as version 1.
+``<parameter>/value``; ``reference_energy/atomic_number`` and ``reference_energy/shift`` (eV); ``spin_layer/<name>``; and
+one metadata entry ``equisparse`` with everything else as JSON.
 """
 
 import json
@@ -16,16 +15,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from equisparse.adapters.adapter import Adapter, SpinPart
+from equisparse.adapters.adapter import Adapter, SpinPart, TrainedBy
+from equisparse.adapters.earlier_versions import upgraded
 from equisparse.blocks import MOST_WEIGHTS, Layout
 from equisparse.errors import AdapterError
 from equisparse.files import replacing
-from equisparse.methods.registry import METHODS, make_method
+from equisparse.formats.registry import FORMATS, make_format
 
 ADAPTER = "adapter.safetensors"
 """Name of the adapter in the folder of a run."""
-FORMAT_VERSION = 2
-"""Newest version that this package knows; older ones are read, newer ones refused."""
+FORMAT_VERSION = 3
+"""Version that this package writes; older ones are read, newer ones refused."""
 SPIN_VERSION = 2
 """First version that can hold a spin layer."""
 
@@ -91,10 +91,12 @@ def load_adapter(path: str | Path) -> Adapter:
 def _header(adapter: Adapter) -> dict[str, Any]:
     """Everything of an adapter that is no tensor."""
     spins = {} if adapter.spins is None else {_SPINS: dict(adapter.spins.options)}
+    trained = adapter.trained_by
     return spins | {
-        "version": 1 if adapter.spins is None else SPIN_VERSION,
-        "method": adapter.method,
-        "options": dict(adapter.options),
+        "version": FORMAT_VERSION,
+        "format": adapter.format.name,
+        "format_options": adapter.format.options(),
+        "trained_by": None if trained is None else {"method": trained.method, "options": dict(trained.options)},
         "base": dict(adapter.base),
         "dtype": adapter.dtype,
         "elements": list(adapter.elements),
@@ -121,7 +123,7 @@ def _tensors(adapter: Adapter) -> dict[str, Tensor]:
 
 
 def _parse_header(text: str, path: Path) -> dict[str, Any]:
-    """JSON header of a readable version."""
+    """JSON header of a readable version, as one of the present version."""
     if not text or len(text) > _LARGEST_HEADER:
         raise AdapterError(
             "This safetensors file is not an equisparse adapter.", given=str(path), cause="a file of another program"
@@ -137,11 +139,12 @@ def _parse_header(text: str, path: Path) -> dict[str, Any]:
         )
     if version < 1:
         raise ValueError("there is no such version")
-    if header["method"] not in METHODS:
+    header = upgraded(header)
+    if header["format"] not in FORMATS:
         raise AdapterError(
-            "The adapter uses a method that is not known here.",
-            given=f"{header['method']!r:.80}",
-            expected=", ".join(METHODS),
+            "The adapter has a format that is not known here.",
+            given=f"{header['format']!r:.80}",
+            expected=", ".join(FORMATS),
         )
     return header
 
@@ -149,7 +152,7 @@ def _parse_header(text: str, path: Path) -> dict[str, Any]:
 def _assemble(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Adapter:
     """Adapter of a header and the file's tensors; every entry is checked, and every tensor against the layout."""
     layout = Layout.from_dict(header["layout"])
-    method = make_method(header["method"], header["options"])
+    stored_format = make_format(header["format"], header["format_options"])
     stored: dict[str, dict[str, Tensor]] = {}
     references: dict[str, Tensor] = {}
     spins: dict[str, Tensor] = {}
@@ -160,10 +163,9 @@ def _assemble(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Adapt
     for name, parts in stored.items():
         if name not in layout.tensor_shapes:
             raise ValueError(f"{name!r:.80} is not in the layout")
-        method.check_stored(parts, layout.tensor_shapes[name], layout.of(name))
+        stored_format.check(parts, layout.tensor_shapes[name], layout.of(name))
     return Adapter(
-        method=method.name,
-        options=dict(header["options"]),
+        format=stored_format,
         layout=layout,
         stored=stored,
         shifts=_shifts(references),
@@ -173,11 +175,29 @@ def _assemble(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Adapt
         modality=None if header["modality"] is None else _text(header["modality"]),
         metrics=dict(header["metrics"]),
         spins=_spin_part(header, spins),
+        trained_by=None if header["trained_by"] is None else _trained_by(header["trained_by"]),
     )
 
 
+def _trained_by(values: Mapping[str, Any]) -> TrainedBy:
+    """Name and options of a method, which need not be known here: they are shown and not used."""
+    options = values["options"]
+    if not isinstance(options, dict) or not _is_plain(options):
+        raise ValueError("options of a method that are none")
+    return TrainedBy(_text(values["method"]), options)
+
+
+def _is_plain(value: object) -> bool:
+    """Whether JSON values hold no text that would do more to a terminal than be shown."""
+    if isinstance(value, dict):
+        return all(_is_plain(key) and _is_plain(part) for key, part in value.items())
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return not isinstance(value, str) or value.isprintable()
+
+
 def _spin_part(header: Mapping[str, Any], tensors: dict[str, Tensor]) -> SpinPart | None:
-    """The spin layer of a file; None if there is none. Whether the tensors fit the options is for the layer to say."""
+    """The spin layer of a file; None if there is none. The layer itself checks whether the tensors fit the options."""
     if header["version"] < SPIN_VERSION or _SPINS not in header:
         if tensors or _SPINS in header:
             raise ValueError("a spin layer in a file that has none")

@@ -7,10 +7,11 @@ from typing import Any, cast
 from torch import Generator, Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from equisparse.adapters.owners import owner_of
+from equisparse.adapters.parameters import parameter_owner
 from equisparse.blocks import GATE, Layout
 from equisparse.errors import AdapterError, SelectionError, StateError
-from equisparse.methods.base import AbstractGate, AbstractGateMethod, Channels, Irreps
+from equisparse.formats.base import AbstractGateFormat, Channels, Irreps
+from equisparse.methods.base import AbstractGate, AbstractGateMethod
 
 
 def build_gates(
@@ -26,7 +27,7 @@ def build_gates(
     gates: dict[str, AbstractGate] = {}
     seen: set[nn.Module] = set()
     for name in layout.tensors:
-        module = owner_of(model, name)[0]
+        module = parameter_owner(model, name)[0]
         irreps = _irreps(module)
         if irreps and module not in seen and (gate := method.build(*irreps, generator)):
             seen.add(module)
@@ -42,19 +43,19 @@ def build_gates(
 
 
 def restored_gates(
-    model: nn.Module, method: AbstractGateMethod, stored: Mapping[str, Mapping[str, Tensor]]
-) -> dict[str, AbstractGate]:
-    """Gates by tensor name, from what they stored.
+    model: nn.Module, stored_format: AbstractGateFormat, stored: Mapping[str, Mapping[str, Tensor]]
+) -> dict[str, nn.Module]:
+    """Gates by tensor name, from their stored parts.
 
     Raises
     ------
     AdapterError
         If a stored gate does not fit its module.
     """
-    return {name: _restored(model, method, name, parts) for name, parts in stored.items()}
+    return {name: _restored(model, stored_format, name, parts) for name, parts in stored.items()}
 
 
-def place_gates(model: nn.Module, gates: Mapping[str, AbstractGate]) -> list[RemovableHandle]:
+def place_gates(model: nn.Module, gates: Mapping[str, nn.Module]) -> list[RemovableHandle]:
     """Put each gate on the module that owns its tensor; gives what `remove_gates` needs.
 
     Raises
@@ -62,11 +63,11 @@ def place_gates(model: nn.Module, gates: Mapping[str, AbstractGate]) -> list[Rem
     StateError
         If a module has a gate already.
     """
-    if any(hasattr(owner_of(model, name)[0], GATE) for name in gates):
+    if any(hasattr(parameter_owner(model, name)[0], GATE) for name in gates):
         raise StateError("This model has gates already.", next_step="load the base model again")
     handles = []
     for name, gate in gates.items():
-        module = owner_of(model, name)[0]
+        module = parameter_owner(model, name)[0]
         module.add_module(GATE, gate)
         handles.append(module.register_forward_hook(_through_gate))
     return handles
@@ -77,11 +78,11 @@ def remove_gates(model: nn.Module, names: Iterable[str], handles: Iterable[Remov
     for handle in handles:
         handle.remove()
     for name in names:
-        delattr(owner_of(model, name)[0], GATE)
+        delattr(parameter_owner(model, name)[0], GATE)
 
 
 @contextmanager
-def gated(model: nn.Module, gates: Mapping[str, AbstractGate]) -> Iterator[None]:
+def gated(model: nn.Module, gates: Mapping[str, nn.Module]) -> Iterator[None]:
     """Within the block the gates act on `model`; afterwards nothing of them is left."""
     handles = place_gates(model, gates)
     try:
@@ -96,18 +97,22 @@ def _through_gate(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) ->
     return changed
 
 
-def _restored(model: nn.Module, method: AbstractGateMethod, name: str, parts: Mapping[str, Tensor]) -> AbstractGate:
+def _restored(
+    model: nn.Module, stored_format: AbstractGateFormat, name: str, parts: Mapping[str, Tensor]
+) -> nn.Module:
     """Gate of the module that owns one tensor, with the stored parameters."""
-    irreps = _irreps(owner_of(model, name)[0])
-    gate = method.build(*irreps, Generator()) if irreps else None
-    shapes = {part: value.shape for part, value in parts.items()}
-    if gate is None or shapes != {part: value.shape for part, value in gate.named_parameters()}:
+    irreps = _irreps(parameter_owner(model, name)[0])
+    try:
+        if irreps is None:
+            raise ValueError("the module does not take and give rows of irreps")
+        gate = stored_format.restore(parts, *irreps)
+    except ValueError as error:
+        shapes = ", ".join(f"{part} {tuple(value.shape)}" for part, value in parts.items())
         raise AdapterError(
             "A stored gate does not fit its module.",
-            given=f"{name}: " + ", ".join(f"{part} {tuple(shape)}" for part, shape in shapes.items()),
-            cause="a damaged file, or another version of the upstream package",
-        )
-    gate.load_state_dict(dict(parts))
+            given=f"{name}: {shapes}",
+            cause=f"{error}; a damaged file, or another version of the upstream package",
+        ) from error
     return gate.to(model.get_parameter(name)).requires_grad_(False)
 
 

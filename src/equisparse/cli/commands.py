@@ -164,13 +164,13 @@ def _merge(options: Namespace, console: Console) -> int:
 
 
 def _combine(options: Namespace, console: Console) -> int:
-    from equisparse.adapters.arithmetic import made_of
+    from equisparse.adapters.arithmetic import describe_combination
     from equisparse.tasks.combine import combine
 
     base = _base_options(options)
     combined = combine(options.adapters, options.weights, base=options.base, out=options.out, **base)
     size = f"{Path(options.out).stat().st_size:,} bytes, {combined.stored_values:,} stored values ({combined.method})"
-    text = f"written: {options.out} = {made_of(combined)}\n{size}"
+    text = f"written: {options.out} = {describe_combination(combined)}\n{size}"
     console.print(text, markup=False, highlight=False, soft_wrap=True)
     return 0
 

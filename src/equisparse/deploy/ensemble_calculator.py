@@ -8,7 +8,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
 from equisparse.adapters.bank import AdapterBank
-from equisparse.adapters.ensemble import Ensemble, Scales
+from equisparse.adapters.ensemble_file import Ensemble, Scales
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.deploy.calculator import results
 

@@ -10,8 +10,7 @@ from torch import Tensor
 from equisparse.adapters.adapter import NOT_MERGEABLE, Adapter
 from equisparse.blocks import Block
 from equisparse.errors import InputError
-from equisparse.methods.base import AbstractMethod, AbstractWeightMethod
-from equisparse.methods.registry import make_method
+from equisparse.formats.base import AbstractWeightFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +26,8 @@ class ChangeRow:
     fraction : float
         ``n_changed / n_weights``.
     rms_change, largest : float
-        Root mean square over all weights of the block, and largest magnitude. For an additive method (`sparse`) of
-        the stored values, in the unit of the weights; for a multiplicative one (`scale`) of the relative change.
+        Root mean square over all weights of the block, and largest magnitude. For an additive format of
+        the stored values, in the unit of the weights; for a multiplicative one (`scales`) of the relative change.
     """
 
     tensor: str
@@ -55,9 +54,8 @@ def change_table(adapter: Adapter) -> list[ChangeRow]:
 
 def block_changes(adapter: Adapter) -> Iterator[tuple[Block, Tensor | None]]:
     """Each block of the layout with its change, float64 of the block's shape; None if nothing is stored for it."""
-    method = make_method(adapter.method, adapter.options)
     for tensor in adapter.layout.tensors:
-        change = _change(adapter, method, tensor)
+        change = _change(adapter, tensor)
         for block in adapter.layout.of(tensor):
             yield block, None if change is None else block.view(change)
 
@@ -67,7 +65,7 @@ def check_changes_weights(adapter: Adapter) -> None:
     if not adapter.mergeable:
         raise InputError(
             "This adapter changes no weights.",
-            given=f"an adapter of the method {adapter.method}",
+            given=f"an adapter of the method {adapter.label}",
             expected="a method that changes weights",
             cause=NOT_MERGEABLE,
             next_step="look at how far the outputs of the layers move, in the report of its run",
@@ -88,17 +86,17 @@ def aggregate(rows: Iterable[ChangeRow], by: Sequence[str] = ("layer",)) -> list
     return [dict(zip(by, key, strict=True)) | _sums(groups[key]) for key in sorted(groups)]
 
 
-def _change(adapter: Adapter, method: AbstractMethod, tensor: str) -> Tensor | None:
+def _change(adapter: Adapter, tensor: str) -> Tensor | None:
     """Change of every weight of a tensor, float64; None if nothing is stored for it, or no weight changes.
 
     A weight of zero shows what is added, exactly; a weight of one shows what multiplies.
     """
-    if tensor not in adapter.stored or not isinstance(method, AbstractWeightMethod):
+    if tensor not in adapter.stored or not isinstance(adapter.format, AbstractWeightFormat):
         return None
     zero = torch.zeros(adapter.layout.tensor_shapes[tensor], dtype=torch.float64)
     stored, blocks = adapter.stored[tensor], adapter.layout.of(tensor)
-    added = method.apply(zero, stored, blocks)
-    return torch.where(added != 0, added, method.apply(zero + 1, stored, blocks) - 1)
+    added = adapter.format.apply(zero, stored, blocks)
+    return torch.where(added != 0, added, adapter.format.apply(zero + 1, stored, blocks) - 1)
 
 
 def _row(block: Block, change: Tensor | None) -> ChangeRow:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,9 +11,8 @@ from torch import Tensor
 from equisparse.adapters.adapter import Adapter
 from equisparse.blocks import Block
 from equisparse.errors import InputError
+from equisparse.formats.base import AbstractWeightFormat
 from equisparse.interpret.changes import block_changes, check_changes_weights
-from equisparse.methods.base import AbstractWeightMethod
-from equisparse.methods.registry import METHODS
 
 _SUMS = ("n_weights", "n_first", "n_second", "n_both", "product", "square_first", "square_second", "square_difference")
 """Fields of a `DifferenceRow` that add up over blocks."""
@@ -33,7 +32,7 @@ class DifferenceRow:
         Weights that the first, the second and both change.
     product, square_first, square_second, square_difference : float
         Sums over the block of products and squares of the changes, and of the squares of their difference. For
-        additive methods in the unit of the weights; for a multiplicative one (`scale`) of the relative change.
+        additive formats in the unit of the weights; for a multiplicative one (`scales`) of the relative change.
     """
 
     tensor: str
@@ -146,11 +145,15 @@ def _require_comparable(first: Adapter, second: Adapter) -> None:
     for adapter in (first, second):
         check_changes_weights(adapter)
     second.check_fits(first.base, first.modality, second.dtype)
-    kinds = [cast(type[AbstractWeightMethod], METHODS[adapter.method]).additive for adapter in (first, second)]
-    if kinds[0] != kinds[1]:
+    if _is_additive(first) != _is_additive(second):
         raise InputError(
             "One adapter multiplies weights and the other adds to them: they differ by more than a number.",
-            given=f"adapters of the methods {first.method} and {second.method}",
+            given=f"adapters of the methods {first.label} and {second.label}",
             expected="two that add, or two that multiply",
             next_step="turn the multiplying one into entries first: equisparse combine FILE --weights 1 --base BASE",
         )
+
+
+def _is_additive(adapter: Adapter) -> bool:
+    """Whether an adapter adds to weights, rather than to multiply them."""
+    return isinstance(adapter.format, AbstractWeightFormat) and adapter.format.additive

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from equisparse.adapters.adapter import Adapter
-from equisparse.adapters.owners import owner_of
+from equisparse.adapters.parameters import parameter_owner
 from equisparse.blocks import Block
 
 
@@ -62,7 +62,7 @@ def functional_table(
         predict()
     rows = []
     for tensor in adapter.layout.tensors:
-        module, block = owner_of(model, tensor)[0], adapter.layout.of(tensor)[0]
+        module, block = parameter_owner(model, tensor)[0], adapter.layout.of(tensor)[0]
         if tensor in before and len(before[tensor]) == len(numbers):
             rows += list(_rows(block, module, before[tensor], after[tensor], numbers))
     return rows
@@ -80,7 +80,7 @@ def recorded(adapter: Adapter, model: nn.Module) -> Iterator[dict[str, Tensor]]:
 
         return hook
 
-    owners = {tensor: owner_of(model, tensor)[0] for tensor in adapter.layout.tensors}
+    owners = {tensor: parameter_owner(model, tensor)[0] for tensor in adapter.layout.tensors}
     handles = [
         module.register_forward_hook(keep(tensor)) for tensor, module in owners.items() if hasattr(module, "irreps_out")
     ]

@@ -1,50 +1,20 @@
-"""What a method is: a rule how a model may change, and the few values that store the change.
+"""What a method is: a rule how a model may change while it is trained, and the format of what it stores.
 
 Most methods change weights: an `AbstractWeightMethod` builds an `AbstractDelta` for every tensor. An
-`AbstractGateMethod` leaves the weights alone and changes what modules give, with an `AbstractGate` for every module.
+`AbstractGateMethod` leaves the weights alone and changes the outputs of modules, with an `AbstractGate` for every module.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
-import torch
 from torch import Generator, Tensor, nn
 
 from equisparse.blocks import Block, Layout
 from equisparse.errors import InputError
+from equisparse.formats.base import AbstractFormat, AbstractGateFormat, AbstractWeightFormat, Irreps, Options, Stored
 from equisparse.methods.matrices import Matrices
-
-Stored = dict[str, Tensor]
-"""Named tensors that describe the change at one weight tensor; what an adapter file holds."""
-
-
-def holds_values(part: Tensor) -> bool:
-    """Whether a stored part is counted as values: numbers of full, half or one byte's precision; not indices, ranks."""
-    return part.is_floating_point() or part.dtype == torch.int8
-
-
-class Channels(NamedTuple):
-    """Neighbouring channels of one irrep in a row of features: ``multiplicity * (2 l + 1)`` columns."""
-
-    multiplicity: int
-    l: int  # noqa: E741  the name that Block uses
-    parity: int
-
-    @property
-    def invariant(self) -> bool:
-        """Whether rotations and inversion leave them as they are."""
-        return self.l == 0 and self.parity == 1
-
-    @property
-    def width(self) -> int:
-        """Number of columns."""
-        return self.multiplicity * (2 * self.l + 1)
-
-
-Irreps = tuple[Channels, ...]
-"""All channels of a row of features, from left to right."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +50,7 @@ class AbstractChange(nn.Module, ABC):
 
     @abstractmethod
     def stored(self) -> Stored:
-        """The change as few plain tensors, detached, from which its method makes the same change again."""
+        """The change as few plain tensors on the CPU, detached: the parts of the method's format."""
 
     @abstractmethod
     def groups(self) -> list[ParameterGroup]:
@@ -96,7 +66,7 @@ class AbstractDelta(AbstractChange):
 
 
 class AbstractGate(AbstractChange):
-    """The change of the output of one module, used as a forward hook; all its parameters are stored."""
+    """The change of the output of one module, used as a forward hook."""
 
     @abstractmethod
     def forward(self, features: Tensor, output: Tensor) -> Tensor:
@@ -104,9 +74,6 @@ class AbstractGate(AbstractChange):
 
         It has to commute with rotations and inversion, whatever the parameters are.
         """
-
-    def stored(self) -> Stored:
-        return {name: parameter.detach().cpu().clone() for name, parameter in self.named_parameters()}
 
 
 class Controller:
@@ -116,13 +83,13 @@ class Controller:
     """
 
     def before_step(self, step: int, total: int) -> None:
-        """Called with gradients in place, before the optimiser's step number `step` (from 0) of `total`."""
+        """Called with gradients in place, before the optimiser's step `step` (from 0) of `total`."""
 
     def after_step(self, step: int, total: int) -> None:
         """Called after the optimiser's step."""
 
     def lr_factor(self, step: int, total: int) -> float:
-        """What multiplies the annealed learning rate at a step."""
+        """Factor of the annealed learning rate at a step."""
         return 1.0
 
     def ready(self, step: int, total: int) -> bool:
@@ -134,16 +101,23 @@ class Controller:
 class AbstractMethod(ABC):
     """A rule how a model may change; its fields are its options, all plain values.
 
-    A method knows layouts. It never knows a backbone, a data set or a trainer.
+    A method knows layouts and names the format of what it stores. It never knows a backbone, a data set or a trainer.
+
+    Raises
+    ------
+    InputError
+        By the constructor, if an option is out of range.
     """
 
     name: ClassVar[str]
-    mergeable: ClassVar[bool]
-    """Whether the changed model is the base with other weights, so that an upstream's checkpoint can hold it."""
-    parts: ClassVar[tuple[str, ...]]
-    """Names of what `AbstractChange.stored` gives."""
+    """Name in configurations and in the registry."""
     keeps_base: ClassVar[bool] = True
     """Whether the change starts at the base or near to it, so that there is something to stay close to."""
+
+    @property
+    @abstractmethod
+    def format(self) -> AbstractFormat:
+        """How the changes that this method trains are stored."""
 
     @property
     def learning_rate(self) -> float:
@@ -155,20 +129,18 @@ class AbstractMethod(ABC):
         """Tensors that are selected if the user names none; see `equisparse.methods.select.select`."""
         return ("all", "!radial")
 
-    def check_stored(self, stored: Mapping[str, Tensor], shape: tuple[int, ...], blocks: tuple[Block, ...]) -> None:
-        """Raise ValueError unless the parts stored for a weight of `shape` can be this method's."""
-        if set(stored) != set(self.parts):
-            raise ValueError(f"stored are {', '.join(stored)}, not {', '.join(self.parts)}")
-        for part, values in stored.items():
-            if values.is_floating_point() and not bool(values.isfinite().all()):
-                raise ValueError(f"{part} has values that are not finite")
-
     def controller(self, deltas: Mapping[str, AbstractChange], layout: Layout) -> Controller:
         """What happens between steps; nothing by default."""
         return Controller()
 
     def resolve(self, layout: Layout) -> "AbstractMethod":
-        """The same method with every target that depends on the layout turned into numbers; checks them too."""
+        """The same method with every target that depends on the layout turned into numbers; checks them too.
+
+        Raises
+        ------
+        InputError
+            If a target cannot be met on this layout.
+        """
         return self
 
     def fit_into(self, value_bytes: int, layout: Layout) -> "AbstractMethod":
@@ -185,7 +157,7 @@ class AbstractMethod(ABC):
             next_step="leave --method out: the best method per byte is taken",
         )
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> Options:
         """Options as plain values, for headers and configurations."""
         return asdict(self)
 
@@ -193,9 +165,10 @@ class AbstractMethod(ABC):
 class AbstractWeightMethod(AbstractMethod):
     """A method that changes weights."""
 
-    mergeable: ClassVar[bool] = True
-    additive: ClassVar[bool] = True
-    """Whether what is added to a weight does not depend on the weight."""
+    @property
+    @abstractmethod
+    def format(self) -> AbstractWeightFormat:
+        """How the changes that this method trains are stored."""
 
     @abstractmethod
     def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:
@@ -211,25 +184,14 @@ class AbstractWeightMethod(AbstractMethod):
             Source of every random number.
         """
 
-    @abstractmethod
-    def apply(self, weight: Tensor, stored: Mapping[str, Tensor], blocks: tuple[Block, ...]) -> Tensor:
-        """Changed weight from the base weight and the stored tensors; a new tensor of the same shape and dtype."""
-
-    @abstractmethod
-    def part_shapes(self, shape: tuple[int, ...], blocks: tuple[Block, ...]) -> Mapping[str, tuple[int, ...]]:
-        """Shapes of the stored parts of a weight of `shape`; without the parts whose size is free."""
-
-    def check_stored(self, stored: Mapping[str, Tensor], shape: tuple[int, ...], blocks: tuple[Block, ...]) -> None:
-        super().check_stored(stored, shape, blocks)
-        for part, expected in self.part_shapes(shape, blocks).items():
-            if tuple(stored[part].shape) != expected or not stored[part].is_floating_point():
-                raise ValueError(f"{part} has the shape {tuple(stored[part].shape)}, not {expected}")
-
 
 class AbstractGateMethod(AbstractMethod):
     """A method that changes outputs and no weights: it cannot be merged, and runs where its gates run."""
 
-    mergeable: ClassVar[bool] = False
+    @property
+    @abstractmethod
+    def format(self) -> AbstractGateFormat:
+        """How the gates that this method trains are stored."""
 
     @abstractmethod
     def build(self, inputs: Irreps, outputs: Irreps, generator: Generator) -> AbstractGate | None:
@@ -242,3 +204,8 @@ class AbstractGateMethod(AbstractMethod):
         generator : Generator
             Source of every random number.
         """
+
+
+def plain_copies(tensors: Mapping[str, Tensor]) -> Stored:
+    """Detached copies on the CPU."""
+    return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}

@@ -1,16 +1,17 @@
 """Method `elora`: a change of low rank per path, the equivariant form of LoRA; a peer of the sparse methods."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, final
 
 from torch import Generator, Tensor
 
 from equisparse.blocks import Block
 from equisparse.errors import InputError
-from equisparse.methods.base import AbstractDelta, AbstractWeightMethod, ParameterGroup, Stored
-from equisparse.methods.parametrization import Product, factor_shapes, order_of_entries, product
+from equisparse.formats.base import Stored
+from equisparse.formats.factors import Factors
+from equisparse.methods.base import AbstractDelta, AbstractWeightMethod, ParameterGroup, plain_copies
+from equisparse.methods.parametrization import Product
 
 
 class LowRankDelta(AbstractDelta):
@@ -41,12 +42,13 @@ class LowRankDelta(AbstractDelta):
         return weight + change
 
     def stored(self) -> Stored:
-        return {name: factor.detach().cpu().clone() for name, factor in self.product.named_parameters()}
+        return plain_copies(dict(self.product.named_parameters()))
 
     def groups(self) -> list[ParameterGroup]:
         return [self.product.group()]
 
 
+@final
 @dataclass(frozen=True)
 class ELoRA(AbstractWeightMethod):
     """Low-rank adaptation of every path by itself, so that irreps are never mixed (Wang et al., ELoRA, ICML 2025).
@@ -63,7 +65,6 @@ class ELoRA(AbstractWeightMethod):
     """
 
     name: ClassVar[str] = "elora"
-    parts: ClassVar[tuple[str, ...]] = ("down", "up")
 
     rank: int = 64
     alpha: float | None = None
@@ -73,23 +74,17 @@ class ELoRA(AbstractWeightMethod):
             raise InputError("The rank has to be positive, and alpha a number.", given=f"{self.rank}, {self.alpha}")
 
     @property
+    def format(self) -> Factors:
+        return Factors(self.rank, self._factor)
+
+    @property
     def learning_rate(self) -> float:
         return 2e-2
 
     def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:
         return LowRankDelta(weight, blocks, rank=self.rank, factor=self._factor, generator=generator)
 
-    def part_shapes(self, shape: tuple[int, ...], blocks: tuple[Block, ...]) -> Mapping[str, tuple[int, ...]]:
-        downs, ups = zip(*(factor_shapes(block, self.rank) for block in blocks), strict=True)
-        return {"down": (sum(map(math.prod, downs)),), "up": (sum(map(math.prod, ups)),)}
-
-    def apply(self, weight: Tensor, stored: Mapping[str, Tensor], blocks: tuple[Block, ...]) -> Tensor:
-        down, up = (stored[part].to(weight) for part in self.parts)
-        shapes = [factor_shapes(block, self.rank) for block in blocks]
-        order = order_of_entries(blocks).to(weight.device)
-        return weight.detach() + self._factor * product(down, up, shapes, order).view_as(weight)
-
     @property
     def _factor(self) -> float:
-        """What multiplies the product of the factors."""
+        """Factor of the product."""
         return 1.0 if self.alpha is None else self.alpha / self.rank

@@ -1,28 +1,21 @@
 """Method `lowrank`: for every path as many components as it is worth, within a stated size (ours)."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, cast
+from typing import ClassVar, cast, final
 
 import torch
 from torch import Generator, Tensor, nn
 
 from equisparse.blocks import Block, Layout
 from equisparse.errors import InputError
-from equisparse.methods.base import (
-    AbstractChange,
-    AbstractDelta,
-    AbstractWeightMethod,
-    Controller,
-    ParameterGroup,
-    Stored,
-)
+from equisparse.formats.base import Stored
+from equisparse.formats.products import factor_shapes, factors, order_of_entries, product, shapes_by_factor
+from equisparse.formats.quantised import RANK_BYTES, Quantised, component_bytes, quantise
+from equisparse.methods.base import AbstractChange, AbstractDelta, AbstractWeightMethod, Controller, ParameterGroup
 from equisparse.methods.matrices import consecutive_matrices
-from equisparse.methods.parametrization import Shapes, factor_shapes, factors, order_of_entries, product
 from equisparse.methods.pruned import AbstractPrunable, GradualPruning
-
-_LEVELS = 127
 
 
 class ComponentsDelta(AbstractPrunable):
@@ -58,21 +51,28 @@ class ComponentsDelta(AbstractPrunable):
         self.up = nn.Parameter(torch.cat([up.reshape(-1) for up in ups]).to(weight))
 
     def forward(self, weight: Tensor) -> Tensor:
-        kept = torch.cat([m.expand(down).reshape(-1) for m, (down, _) in zip(self._masks(), self._shapes, strict=True)])
-        return weight + product(self.down * kept, self.up, self._shapes, self.order).view_as(weight)
+        kept = [mask.expand(down).reshape(-1) for mask, (down, _) in zip(self._masks(), self._shapes, strict=True)]
+        return weight + product(self.down * torch.cat(kept), self.up, self._shapes, self.order).view_as(weight)
 
     def stored(self) -> Stored:
-        pairs = zip(self._masks(), factors(self.down.detach(), self.up.detach(), self._shapes), strict=True)
-        kept = [(whole_numbers(a.T[m > 0]), whole_numbers(b[m > 0])) for m, (a, b) in pairs]
+        ranks, downs, ups, sizes = [], [], [], []
+        matrices = factors(self.down.detach(), self.up.detach(), self._shapes)
+        for mask, (a, b) in zip(self._masks(), matrices, strict=True):
+            columns, column_sizes = quantise(a.T[mask > 0])
+            rows, row_sizes = quantise(b[mask > 0])
+            ranks.append(len(rows))
+            downs.append(columns.T.reshape(-1))
+            ups.append(rows.reshape(-1))
+            sizes.append(column_sizes * row_sizes)
         return {
-            "ranks": torch.tensor([len(up) for _, (up, _) in kept], dtype=torch.int16),
-            "down": torch.cat([down.T.reshape(-1) for (down, _), _ in kept]).cpu(),
-            "up": torch.cat([up.reshape(-1) for _, (up, _) in kept]).cpu(),
-            "size": torch.cat([a * b for (_, a), (_, b) in kept]).to("cpu", torch.float32),
+            "ranks": torch.tensor(ranks, dtype=torch.int16),
+            "down": torch.cat(downs).cpu(),
+            "up": torch.cat(ups).cpu(),
+            "size": torch.cat(sizes).to("cpu", torch.float32),
         }
 
     def groups(self) -> list[ParameterGroup]:
-        downs, ups = zip(*self._shapes, strict=True)
+        downs, ups = shapes_by_factor(self._shapes)
         matrices = {self.down: consecutive_matrices(downs), self.up: consecutive_matrices(ups)}
         return [ParameterGroup("factors", (self.down, self.up), matrices=matrices)]
 
@@ -80,7 +80,7 @@ class ComponentsDelta(AbstractPrunable):
         return self.squared_gradient * self.mask
 
     @torch.no_grad()
-    def observe_gradient(self, memory: float) -> None:
+    def update_statistics(self, memory: float) -> None:
         if self.up.grad is not None:
             terms = factors(self.down, self.up * self.up.grad, self._shapes)
             self.squared_gradient.lerp_(torch.cat([by_entry.sum(1) for _, by_entry in terms]).square(), 1 - memory)
@@ -90,6 +90,7 @@ class ComponentsDelta(AbstractPrunable):
         return torch.split(self.mask, [r for _, (r, _) in self._shapes])
 
 
+@final
 @dataclass(frozen=True)
 class LowRank(AbstractWeightMethod):
     """``W' = W + A B`` for every block, with ranks that share a size so that the loss loses least.
@@ -111,7 +112,6 @@ class LowRank(AbstractWeightMethod):
     """
 
     name: ClassVar[str] = "lowrank"
-    parts: ClassVar[tuple[str, ...]] = ("ranks", "down", "up", "size")
 
     value_bytes: int | None = None
     rank: int = 64
@@ -128,11 +128,15 @@ class LowRank(AbstractWeightMethod):
             )
 
     @property
+    def format(self) -> Quantised:
+        return Quantised()
+
+    @property
     def learning_rate(self) -> float:
         return 2e-2
 
     def fit_into(self, value_bytes: int, layout: Layout) -> "LowRank":
-        ranks = 2 * len(list(layout))
+        ranks = RANK_BYTES * len(layout.blocks)
         least = min(component_bytes(factor_shapes(block, 1)) for block in layout)
         if value_bytes - ranks < least:
             raise InputError(
@@ -157,45 +161,3 @@ class LowRank(AbstractWeightMethod):
             interval=self.prune_interval,
             dense_lr=1.0,
         )
-
-    def part_shapes(self, shape: tuple[int, ...], blocks: tuple[Block, ...]) -> Mapping[str, tuple[int, ...]]:
-        return {}
-
-    def check_stored(self, stored: Mapping[str, Tensor], shape: tuple[int, ...], blocks: tuple[Block, ...]) -> None:
-        super().check_stored(stored, shape, blocks)
-        ranks, largest = stored["ranks"], [factor_shapes(block, block.numel)[1][0] for block in blocks]
-        if ranks.dtype != torch.int16 or ranks.shape != (len(blocks),):
-            raise ValueError(f"ranks have the shape {tuple(ranks.shape)}, not {(len(blocks),)}")
-        if not all(0 <= rank <= most for rank, most in zip(ranks.tolist(), largest, strict=True)):
-            raise ValueError("ranks that the blocks do not have")
-        sizes = zip(*([math.prod(part) for part in each] for each in stored_shapes(blocks, ranks)), strict=True)
-        numbers = [*map(sum, sizes), int(ranks.sum())]
-        for part, number in zip(("down", "up", "size"), numbers, strict=True):
-            is_value = stored[part].is_floating_point() if part == "size" else stored[part].dtype == torch.int8
-            if stored[part].shape != (number,) or not is_value:
-                raise ValueError(f"{part} has the shape {tuple(stored[part].shape)}, not {(number,)}")
-
-    def apply(self, weight: Tensor, stored: Mapping[str, Tensor], blocks: tuple[Block, ...]) -> Tensor:
-        down, up, size = (stored[part].to(weight) for part in ("down", "up", "size"))
-        shapes, order = stored_shapes(blocks, stored["ranks"]), order_of_entries(blocks).to(weight.device)
-        sizes = torch.split(size, [rank for _, (rank, _) in shapes])
-        scaled = [(each.expand(shape)).reshape(-1) for each, (shape, _) in zip(sizes, shapes, strict=True)]
-        return weight.detach() + product(down * torch.cat(scaled), up, shapes, order).view_as(weight)
-
-
-def component_bytes(shapes: Shapes) -> int:
-    """Stored bytes of one component of a block whose factors have these shapes: a byte a value, and its size."""
-    (inputs, _), (_, columns) = shapes
-    return inputs + columns + 4
-
-
-def stored_shapes(blocks: Sequence[Block], ranks: Tensor) -> list[Shapes]:
-    """Shapes of the stored factors of every block."""
-    whole = (factor_shapes(block, 1) for block in blocks)
-    return [((inputs, r), (r, columns)) for ((inputs, _), (_, columns)), r in zip(whole, ranks.tolist(), strict=True)]
-
-
-def whole_numbers(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows as whole numbers from -127 to 127, int8, and what each row has to be multiplied by."""
-    size = rows.abs().amax(1) / _LEVELS
-    return (rows / torch.where(size > 0, size, 1.0)[:, None]).round().to(torch.int8), size

@@ -1,6 +1,5 @@
 """Where matrices that mix channels lie in a flattened parameter; some optimisers treat them as matrices."""
 
-import itertools
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -27,23 +26,32 @@ class Matrices(NamedTuple):
 
 def matrices_of_blocks(blocks: Sequence[Block]) -> tuple[Matrices, ...]:
     """Matrices of the blocks of a tensor, one per element where there is such an axis; none unless all mix channels."""
-    found = tuple(_matrices(block) for block in blocks if block.role in MIXING_ROLES and len(block.shape) in (2, 3))
-    return found if len(found) == len(blocks) and all(min(each.size[1:]) > 1 for each in found) else ()
+    matrices: list[Matrices] = []
+    for block in blocks:
+        if block.role not in MIXING_ROLES or len(block.shape) not in (2, 3):
+            return ()
+        matrices.append(_matrices(block))
+        if min(matrices[-1].size[1:]) <= 1:
+            return ()
+    return tuple(matrices)
 
 
 def consecutive_matrices(shapes: Iterable[tuple[int, int]]) -> tuple[Matrices, ...]:
     """Matrices of these shapes, each stored row by row right after the one before."""
-    shapes = tuple(shapes)
-    offsets = itertools.accumulate((rows * columns for rows, columns in shapes), initial=0)
-    return tuple(
-        Matrices(offset, (1, rows, columns), (0, columns, 1))
-        for offset, (rows, columns) in zip(offsets, shapes, strict=False)
-    )
+    matrices: list[Matrices] = []
+    offset = 0
+    for rows, columns in shapes:
+        matrices.append(Matrices(offset, (1, rows, columns), (0, columns, 1)))
+        offset += rows * columns
+    return tuple(matrices)
 
 
 def _matrices(block: Block) -> Matrices:
     """Matrices of a block of two axes, or of three with the elements in the middle."""
-    *between, columns = zip(block.shape[1:], block.steps[1:], strict=True)
-    (count, step), rows = (between or [(1, 0)])[0], (block.shape[0], block.steps[0])
-    size, stride = zip((count, step), rows, columns, strict=True)
-    return Matrices(block.offset, size, stride)
+    if len(block.shape) == 2:
+        rows, columns = block.shape
+        row_step, column_step = block.steps
+        return Matrices(block.offset, (1, rows, columns), (0, row_step, column_step))
+    rows, elements, columns = block.shape
+    row_step, element_step, column_step = block.steps
+    return Matrices(block.offset, (elements, rows, columns), (element_step, row_step, column_step))

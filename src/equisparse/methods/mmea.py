@@ -1,25 +1,20 @@
 """Method `mmea`: magnitudes of output channels modulated by the invariant inputs; a peer of the sparse methods."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, final
 
 import torch
-import torch.nn.functional as F
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from equisparse.errors import InputError
-from equisparse.methods.base import AbstractGate, AbstractGateMethod, Irreps, ParameterGroup
+from equisparse.formats.base import Irreps, Stored
+from equisparse.formats.gates import Gates, MagnitudeGate, gate_sizes
+from equisparse.methods.base import AbstractGate, AbstractGateMethod, ParameterGroup, plain_copies
 from equisparse.methods.matrices import consecutive_matrices
 
-GATES = ("exp", "residual")
-"""How a modulation s becomes a factor: ``exp(s)`` or ``1 + s``."""
 
-
-class MagnitudeGate(AbstractGate):
-    """``s = silu(x0 A + a) B + b`` from the invariant inputs x0: added to invariant outputs, a factor of all others.
-
-    A factor is one number a channel, the same for its 2l + 1 components. It starts as the identity, with B = b = 0.
+class MagnitudeChange(AbstractGate):
+    """A `MagnitudeGate` that starts as the identity, with B = b = 0.
 
     Parameters
     ----------
@@ -27,48 +22,35 @@ class MagnitudeGate(AbstractGate):
         Of the module; at least one input is invariant.
     rank : int
         Width of the bottleneck.
-    residual : bool
-        Whether the factor is ``1 + s`` rather than ``exp(s)``.
     generator : Generator
         For A.
     """
 
-    def __init__(self, inputs: Irreps, outputs: Irreps, *, rank: int, residual: bool, generator: Generator) -> None:
+    def __init__(self, inputs: Irreps, outputs: Irreps, *, rank: int, generator: Generator) -> None:
         super().__init__()
-        self._inputs, self._outputs, self._residual = inputs, outputs, residual
-        scalars = sum(channels.multiplicity for channels in inputs if channels.invariant)
-        modulated = sum(channels.multiplicity for channels in outputs)
-        self.down = nn.Parameter(torch.randn(scalars, rank, generator=generator, dtype=torch.float64) / scalars**0.5)
-        self.down_bias = nn.Parameter(torch.zeros(rank, dtype=torch.float64))
-        self.up = nn.Parameter(torch.zeros(rank, modulated, dtype=torch.float64))
-        self.up_bias = nn.Parameter(torch.zeros(modulated, dtype=torch.float64))
+        scalars, channels = gate_sizes(inputs, outputs)
+        start = {
+            "down": torch.randn(scalars, rank, generator=generator, dtype=torch.float64) / scalars**0.5,
+            "down_bias": torch.zeros(rank, dtype=torch.float64),
+            "up": torch.zeros(rank, channels, dtype=torch.float64),
+            "up_bias": torch.zeros(channels, dtype=torch.float64),
+        }
+        self.gate = MagnitudeGate(inputs, outputs, start, residual=False)
 
     def forward(self, features: Tensor, output: Tensor) -> Tensor:
-        hidden = F.silu(self._invariant(features) @ self.down + self.down_bias)
-        return torch.cat(list(self._modulated(hidden @ self.up + self.up_bias, output)), -1)
+        changed: Tensor = self.gate(features, output)
+        return changed
+
+    def stored(self) -> Stored:
+        return plain_copies(dict(self.gate.named_parameters()))
 
     def groups(self) -> list[ParameterGroup]:
-        matrices = {factor: consecutive_matrices([(len(factor), factor.shape[1])]) for factor in (self.down, self.up)}
+        factors = (self.gate.down, self.gate.up)
+        matrices = {factor: consecutive_matrices([(len(factor), factor.shape[1])]) for factor in factors}
         return [ParameterGroup("gates", tuple(self.parameters()), matrices=matrices)]
 
-    def _invariant(self, features: Tensor) -> Tensor:
-        """Invariant inputs, shape (..., scalars)."""
-        parts = features.split([channels.width for channels in self._inputs], -1)
-        return torch.cat([part for part, channels in zip(parts, self._inputs, strict=True) if channels.invariant], -1)
 
-    def _modulated(self, modulation: Tensor, output: Tensor) -> Iterator[Tensor]:
-        """Parts of the output, one an irrep, each with its part of the modulation, shape (..., channels)."""
-        modulations = modulation.split([channels.multiplicity for channels in self._outputs], -1)
-        parts = output.split([channels.width for channels in self._outputs], -1)
-        for channels, part, s in zip(self._outputs, parts, modulations, strict=True):
-            if channels.invariant:
-                yield part + s
-            else:
-                factor = 1 + s if self._residual else s.exp()
-                components = part.unflatten(-1, (channels.multiplicity, 2 * channels.l + 1))
-                yield (components * factor.unsqueeze(-1)).flatten(-2)
-
-
+@final
 @dataclass(frozen=True)
 class MMEA(AbstractGateMethod):
     """Magnitude-modulated equivariant adapter of every Linear that has invariant inputs (Jin et al., arXiv 2511.06696).
@@ -81,23 +63,21 @@ class MMEA(AbstractGateMethod):
     ----------
     rank : int
         Width of the bottleneck.
-    gate : str
-        One of `GATES`.
     """
 
     name: ClassVar[str] = "mmea"
-    parts: ClassVar[tuple[str, ...]] = ("down", "down_bias", "up", "up_bias")
 
     rank: int = 16
-    gate: str = "exp"
 
     def __post_init__(self) -> None:
-        if self.rank < 1 or self.gate not in GATES:
+        if self.rank < 1:
             raise InputError(
-                "An option of the method mmea is out of range.",
-                given=f"rank={self.rank}, gate={self.gate}",
-                expected=f"a positive rank, and a gate of {' or '.join(GATES)}",
+                "An option of the method mmea is out of range.", given=f"rank={self.rank}", expected="a positive rank"
             )
+
+    @property
+    def format(self) -> Gates:
+        return Gates()
 
     @property
     def learning_rate(self) -> float:
@@ -106,4 +86,4 @@ class MMEA(AbstractGateMethod):
     def build(self, inputs: Irreps, outputs: Irreps, generator: Generator) -> AbstractGate | None:
         if not any(channels.invariant for channels in inputs):
             return None
-        return MagnitudeGate(inputs, outputs, rank=self.rank, residual=self.gate == "residual", generator=generator)
+        return MagnitudeChange(inputs, outputs, rank=self.rank, generator=generator)

@@ -5,14 +5,14 @@ faster. Gradient descent on factors therefore prefers changes of low rank (Gunas
 worth as much as the choice of a method where frames are few (docs/benchmarks.md).
 """
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Generator, Tensor, nn
 
 from equisparse.blocks import Block
+from equisparse.formats.products import factor_shapes, factors, order_of_entries, product, shapes_by_factor, tiled
 from equisparse.methods.base import ParameterGroup
 from equisparse.methods.matrices import consecutive_matrices, matrices_of_blocks
 
@@ -89,12 +89,11 @@ class Product(AbstractParametrization):
         super().__init__()
         self._shape, self._shapes = weight.shape, [factor_shapes(block, rank) for block in blocks]
         self.register_buffer("order", order_of_entries(blocks), persistent=False)
-        downs, ups = zip(*self._shapes, strict=True)
-        spreads = [inputs**-0.5 for inputs, _ in downs], [width * (inputs / r) ** 0.5 for inputs, r in downs]
-        self.down, self.up = (
-            nn.Parameter(_normal(sizes, widths, generator).to(weight))
-            for sizes, widths in zip((downs, ups), spreads, strict=True)
-        )
+        # all A are drawn before all B: the order fixes which numbers a seed gives
+        downs = [_normal(shape, shape[0] ** -0.5, generator) for shape, _ in self._shapes]
+        ups = [_normal(up, width * (inputs / r) ** 0.5, generator) for (inputs, r), up in self._shapes]
+        self.down = nn.Parameter(torch.cat(downs).to(weight))
+        self.up = nn.Parameter(torch.cat(ups).to(weight))
 
     def forward(self) -> Tensor:
         return product(self.down, self.up, self._shapes, self.order).view(self._shape)
@@ -103,57 +102,23 @@ class Product(AbstractParametrization):
         if self.down.grad is None or self.up.grad is None:
             return torch.zeros(self._shape, dtype=torch.bool, device=self.down.device)
         gradients = factors(self.down.grad, self.up.grad, self._shapes)
-        return _tiled((a.any(1)[:, None] & b.any(0) for a, b in gradients), self.order).view(self._shape)
+        return tiled([a.any(1)[:, None] & b.any(0) for a, b in gradients], self.order).view(self._shape)
 
     def group(self) -> ParameterGroup:
-        downs, ups = zip(*self._shapes, strict=True)
+        downs, ups = shapes_by_factor(self._shapes)
         matrices = {self.down: consecutive_matrices(downs), self.up: consecutive_matrices(ups)}
         return ParameterGroup("factors", (self.down, self.up), matrices=matrices)
 
 
-Shapes = tuple[tuple[int, int], tuple[int, int]]
-"""Of the two factors of one block."""
+def make_parametrization(
+    weight: Tensor, blocks: Sequence[Block], *, rank: int | None, width: float, generator: Generator
+) -> AbstractParametrization:
+    """`Product` of a rank, or `EntryByEntry` if the rank is None."""
+    if rank is None:
+        return EntryByEntry(weight, blocks, width=width, generator=generator)
+    return Product(weight, blocks, rank=rank, width=width, generator=generator)
 
 
-def factor_shapes(block: Block, rank: int) -> Shapes:
-    """Shapes (mul_in, r) and (r, columns) of the factors of a block, with r no larger than the block.
-
-    A block with an element axis is taken as (mul_in, elements * mul_out).
-    """
-    inputs, columns = block.shape[0], block.numel // block.shape[0]
-    r = min(rank, inputs, columns)
-    return (inputs, r), (r, columns)
-
-
-def order_of_entries(blocks: Sequence[Block]) -> Tensor:
-    """Where each entry of a flattened tensor stands among the entries of its blocks, one block after the other."""
-    return torch.cat([block.indices().reshape(-1) for block in blocks]).argsort()
-
-
-def product(down: Tensor, up: Tensor, shapes: Sequence[Shapes], order: Tensor) -> Tensor:
-    """Flattened tensor from the flattened factors of all its blocks."""
-    return _tiled((a @ b for a, b in factors(down, up, shapes)), order)
-
-
-def factors(down: Tensor, up: Tensor, shapes: Sequence[Shapes]) -> Iterable[tuple[Tensor, Tensor]]:
-    """The two matrices of every block."""
-    return zip(*(_matrices(*each) for each in zip((down, up), zip(*shapes, strict=True), strict=True)), strict=True)
-
-
-def _matrices(flat: Tensor, shapes: Sequence[tuple[int, int]]) -> list[Tensor]:
-    """Matrices that are stored one after the other."""
-    parts = flat.split([math.prod(shape) for shape in shapes])
-    return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
-
-
-def _tiled(matrices: Iterable[Tensor], order: Tensor) -> Tensor:
-    """Flattened tensor of the entries of its blocks."""
-    return torch.cat([matrix.reshape(-1) for matrix in matrices])[order]
-
-
-def _normal(shapes: Iterable[tuple[int, int]], widths: Iterable[float], generator: Generator) -> Tensor:
-    """Random matrices of given shapes and standard deviations, one after the other, float64."""
-    parts = zip(shapes, widths, strict=True)
-    return torch.cat(
-        [torch.randn(shape, generator=generator, dtype=torch.float64).reshape(-1) * width for shape, width in parts]
-    )
+def _normal(shape: tuple[int, int], width: float, generator: Generator) -> Tensor:
+    """Flattened random matrix of a shape and a standard deviation, float64."""
+    return torch.randn(shape, generator=generator, dtype=torch.float64).reshape(-1) * width

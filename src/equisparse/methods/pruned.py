@@ -12,8 +12,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, distributed
 
-from equisparse.methods import entries
-from equisparse.methods.base import AbstractDelta, Controller, ParameterGroup, Stored
+from equisparse.formats.base import Stored
+from equisparse.formats.entries import pack
+from equisparse.methods.base import AbstractDelta, Controller, ParameterGroup
 from equisparse.methods.parametrization import AbstractParametrization
 
 
@@ -39,11 +40,11 @@ class AbstractPrunable(AbstractDelta):
         """Estimated loss increase of taking a part out, shape of the mask."""
 
     @abstractmethod
-    def observe_gradient(self, memory: float) -> None:
-        """Take the present gradients into the running mean squares."""
+    def update_statistics(self, memory: float) -> None:
+        """Update the running mean squares with the present gradients."""
 
-    def forget_gradient(self) -> None:
-        """Drop gradients that came in after the last look at them, such as those of what holds a model at its base."""
+    def discard_gradients(self) -> None:
+        """Discard gradients gathered since `update_statistics`, such as those of a penalty outside of the loss."""
 
     def restrict(self, mask: Tensor) -> None:
         """Take out the parts where `mask` is zero; flat, or of the shape of the mask."""
@@ -90,7 +91,7 @@ class PrunedDelta(AbstractPrunable):
         return weight + self.change()
 
     def stored(self) -> Stored:
-        return entries.pack(self.change(), self._storage)
+        return pack(self.change(), self._storage)
 
     def groups(self) -> list[ParameterGroup]:
         return [self.raw.group()]
@@ -99,10 +100,10 @@ class PrunedDelta(AbstractPrunable):
     def saliency(self) -> Tensor:
         return self.change() ** 2 * self.squared_gradient
 
-    def observe_gradient(self, memory: float) -> None:
+    def update_statistics(self, memory: float) -> None:
         self.squared_gradient.lerp_(mean_over_processes(self.gradient).square(), 1 - memory)
 
-    def forget_gradient(self) -> None:
+    def discard_gradients(self) -> None:
         self.gradient.zero_()
 
 
@@ -154,11 +155,11 @@ class GradualPruning(Controller):
 
     def before_step(self, step: int, total: int) -> None:
         for delta in self._deltas:
-            delta.observe_gradient(self._memory)
+            delta.update_statistics(self._memory)
 
     def after_step(self, step: int, total: int) -> None:
         for delta in self._deltas:
-            delta.forget_gradient()
+            delta.discard_gradients()
         first, last = self._span(total)
         if first <= step <= last and ((step - first) % self._interval == 0 or step == last):
             self._select(self._capacity_at(step, total))

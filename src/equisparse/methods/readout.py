@@ -1,13 +1,14 @@
 """Method `readout`: only the last layers change, the features stay; the cheapest of the usual fine-tunes."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, final
 
-from equisparse.methods.full import Full
+from equisparse.methods.dense import AbstractDenseMethod
 
 
+@final
 @dataclass(frozen=True)
-class Readout(Full):
+class Readout(AbstractDenseMethod):
     """``W' = W + dW`` in the tensors that turn features into energies."""
 
     name: ClassVar[str] = "readout"

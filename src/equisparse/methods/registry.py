@@ -1,71 +1,143 @@
-"""Name -> method. Adding a method is one file beside this one and one line here."""
+"""Name -> method: those of this package, those that a user registers, and those that installed packages offer.
+
+Adding a method to this package is one file beside this one and one line here. A package of somebody else offers one with
+an entry point of the group ``equisparse.methods``, whose name is the method's; it is imported when the name is asked for.
+"""
 
 from collections.abc import Mapping
-from typing import Any, get_args, get_type_hints
+from importlib import metadata
+from inspect import isabstract
+from typing import TypeVar, get_type_hints
 
-from equisparse.blocks import Layout
 from equisparse.errors import InputError
+from equisparse.formats.registry import is_of_type
 from equisparse.methods.base import AbstractMethod
 from equisparse.methods.elora import ELoRA
 from equisparse.methods.full import Full
 from equisparse.methods.lowrank import LowRank
 from equisparse.methods.mmea import MMEA
 from equisparse.methods.readout import Readout
-from equisparse.methods.scale import Scale, half_precision_bytes
+from equisparse.methods.scale import Scale
 from equisparse.methods.scratch import Scratch
+from equisparse.methods.soft_threshold import SoftThreshold
 from equisparse.methods.sparse import Sparse
 
+ENTRY_POINTS = "equisparse.methods"
+"""Group of entry points by which other packages offer methods."""
+
 METHODS: dict[str, type[AbstractMethod]] = {
-    method.name: method for method in (Sparse, Scale, LowRank, Full, ELoRA, MMEA, Readout, Scratch)
+    method.name: method for method in (SoftThreshold, Sparse, Scale, LowRank, Full, ELoRA, MMEA, Readout, Scratch)
 }
+"""Methods of this package, and those that were registered."""
+
+_Method = TypeVar("_Method", bound=type[AbstractMethod])
 
 
-def method_for_size(value_bytes: int, layout: Layout) -> str:
-    """Name of the method that fits best into a size, as measured (docs/benchmarks.md).
+def register_method(kind: _Method) -> _Method:
+    """Make a method known by its name, to `equisparse.finetune`, configurations and `make_method`; usable as a decorator.
 
-    Components of low rank beat as many bytes of scales and of single entries. They need room for some in every path:
-    below that of the scales of all channels, single entries are taken.
+    The laws in `equisparse.testing.methods` show whether a method keeps what every method promises.
 
     Parameters
     ----------
-    value_bytes : int
-        Bytes for stored values.
-    layout : Layout
-        Selected tensors.
+    kind : class
+        A frozen dataclass derived from `AbstractWeightMethod` or `AbstractGateMethod`, with a ``name``.
+
+    Raises
+    ------
+    InputError
+        If it is no such class, or the name belongs to another method.
     """
-    return LowRank.name if value_bytes >= half_precision_bytes(layout) else Sparse.name
+    if not (isinstance(kind, type) and issubclass(kind, AbstractMethod)) or isabstract(kind):
+        raise InputError(
+            "Only a class of a method can be registered.",
+            given=repr(kind),
+            expected="a class derived from AbstractWeightMethod or AbstractGateMethod, with all its abstract methods",
+        )
+    name = getattr(kind, "name", None)
+    if not isinstance(name, str) or not name.isidentifier():
+        raise InputError("A method needs a name.", given=repr(name), expected="a class variable such as name = 'mine'")
+    if METHODS.get(name, kind) is not kind:
+        raise InputError(
+            "There is a method of this name already.",
+            given=f"{name} of {kind.__module__}",
+            expected=f"another name than {', '.join(METHODS)}",
+        )
+    METHODS[name] = kind
+    return kind
 
 
-def make_method(name: str, options: Mapping[str, Any] | None = None) -> AbstractMethod:
+def method_names() -> tuple[str, ...]:
+    """Names of all methods: of this package, registered, and of installed packages, which are not imported."""
+    offered = metadata.entry_points(group=ENTRY_POINTS).names
+    return (*METHODS, *sorted(offered - METHODS.keys()))
+
+
+def method_class(name: str) -> type[AbstractMethod]:
+    """Class of the method of a name.
+
+    Raises
+    ------
+    InputError
+        If there is no such method, or the package that offers it cannot be imported.
+    """
+    if name not in METHODS:
+        found = metadata.entry_points(group=ENTRY_POINTS, name=name)
+        if not found:
+            raise InputError("There is no such method.", given=name, expected=", ".join(method_names()))
+        _load(next(iter(found)))
+    return METHODS[name]
+
+
+def make_method(name: str, options: Mapping[str, object] | None = None) -> AbstractMethod:
     """Method by name, with options.
 
     Raises
     ------
     InputError
-        If there is no such method or option.
+        If there is no such method or option, or an option has no such value.
     """
-    if name not in METHODS:
-        raise InputError("There is no such method.", given=name, expected=", ".join(METHODS))
-    kind = METHODS[name]
+    kind, options = method_class(name), options or {}
     known = set(kind.__dataclass_fields__)
-    if unknown := set(options or {}) - known:
+    if unknown := set(options) - known:
         raise InputError(
             f"The method {name} has no such option.",
             given=", ".join(sorted(unknown)),
             expected=", ".join(sorted(known)) or "no options",
         )
     hints = get_type_hints(kind)
-    for option, value in (options or {}).items():
-        if not _is_of(value, hints[option]):
+    for option, value in options.items():
+        if not is_of_type(value, hints[option]):
             raise InputError(
                 f"The option {option} of the method {name} has no such value.",
                 given=repr(value),
                 expected=str(getattr(hints[option], "__name__", hints[option])),
             )
-    return kind(**(options or {}))
+    return kind(**options)
 
 
-def _is_of(value: Any, hint: Any) -> bool:
-    """Whether a value has the type of a hint, such as ``float | None``; a whole number may stand for a float."""
-    kinds = get_args(hint) or (hint,)
-    return isinstance(value, (*kinds, int) if float in kinds else kinds)
+def _load(entry: metadata.EntryPoint) -> None:
+    """Import and register the method of an entry point.
+
+    Raises
+    ------
+    InputError
+        If that fails, or it is no method of that name.
+    """
+    package = entry.dist.name if entry.dist else entry.module
+    try:
+        kind = entry.load()
+    except Exception as error:  # noqa: BLE001  a foreign package can fail in any way
+        raise InputError(
+            f"The method {entry.name} of the package {package} cannot be imported.",
+            given=entry.value,
+            cause=f"{type(error).__name__}: {error}",
+            next_step=f"mend or uninstall {package}",
+        ) from error
+    if getattr(kind, "name", None) != entry.name:
+        raise InputError(
+            f"The package {package} offers the method {entry.name}, but its class has another name.",
+            given=f"{entry.value} with the name {getattr(kind, 'name', None)!r}",
+            expected=f"a method of the name {entry.name}",
+        )
+    register_method(kind)

@@ -1,15 +1,16 @@
 """Method `scale`: every channel of every path is amplified or damped; two vectors per block are stored."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, final
 
 import torch
 from torch import Generator, Tensor, nn
 
 from equisparse.blocks import Block, Layout
 from equisparse.errors import InputError
-from equisparse.methods.base import AbstractDelta, AbstractWeightMethod, ParameterGroup, Stored
+from equisparse.formats.base import Stored
+from equisparse.formats.scales import Scales, half_precision_bytes, scale_indices, scaled
+from equisparse.methods.base import AbstractDelta, AbstractWeightMethod, ParameterGroup
 
 
 class ScaleDelta(AbstractDelta):
@@ -48,6 +49,7 @@ class ScaleDelta(AbstractDelta):
         return [ParameterGroup("scale", (self.input_scale, self.output_scale))]
 
 
+@final
 @dataclass(frozen=True)
 class Scale(AbstractWeightMethod):
     """``W' = diag(1 + a) W diag(1 + b)`` for every block W of shape (mul_in, mul_out).
@@ -63,10 +65,12 @@ class Scale(AbstractWeightMethod):
     """
 
     name: ClassVar[str] = "scale"
-    parts: ClassVar[tuple[str, ...]] = ("input_scale", "output_scale")
-    additive: ClassVar[bool] = False
 
     half_precision: bool = False
+
+    @property
+    def format(self) -> Scales:
+        return Scales()
 
     @property
     def learning_rate(self) -> float:
@@ -84,38 +88,3 @@ class Scale(AbstractWeightMethod):
                 next_step="raise --budget, select fewer tensors with --targets, or use --method sparse",
             )
         return replace(self, half_precision=True)
-
-    def part_shapes(self, shape: tuple[int, ...], blocks: tuple[Block, ...]) -> Mapping[str, tuple[int, ...]]:
-        inputs = sum(block.shape[0] for block in blocks)
-        outputs = sum(block.numel // block.shape[0] for block in blocks)
-        return {"input_scale": (inputs,), "output_scale": (outputs,)}
-
-    def apply(self, weight: Tensor, stored: Mapping[str, Tensor], blocks: tuple[Block, ...]) -> Tensor:
-        rows, columns = (index.to(weight.device) for index in scale_indices(weight, blocks))
-        a, b = (stored[part].to(weight) for part in ("input_scale", "output_scale"))
-        return scaled(weight.detach(), a, b, rows, columns)
-
-
-def half_precision_bytes(layout: Layout) -> int:
-    """Bytes of the scales of all blocks of a layout as float16."""
-    return 2 * sum(block.shape[0] + block.numel // block.shape[0] for block in layout)
-
-
-def scaled(weight: Tensor, a: Tensor, b: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """``(1 + a[rows]) * weight * (1 + b[columns])``; `rows` and `columns` have the shape of `weight`."""
-    left, right = ((1 + scale).gather(0, index.reshape(-1)) for scale, index in ((a, rows), (b, columns)))
-    return left.view_as(weight) * weight * right.view_as(weight)
-
-
-def scale_indices(weight: Tensor, blocks: tuple[Block, ...]) -> tuple[Tensor, Tensor]:
-    """For each entry of `weight`, which input scale and which output scale multiply it; int64, shape of `weight`."""
-    rows = torch.empty(weight.numel(), dtype=torch.int64)
-    columns = torch.empty(weight.numel(), dtype=torch.int64)
-    first_row = first_column = 0
-    for block in blocks:
-        inputs, outputs = block.shape[0], block.numel // block.shape[0]
-        place = block.indices().reshape(inputs, outputs)
-        rows[place] = (first_row + torch.arange(inputs)).unsqueeze(1).expand(inputs, outputs)
-        columns[place] = (first_column + torch.arange(outputs)).expand(inputs, outputs)
-        first_row, first_column = first_row + inputs, first_column + outputs
-    return rows.reshape(weight.shape), columns.reshape(weight.shape)

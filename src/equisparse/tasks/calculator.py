@@ -8,7 +8,7 @@ from ase.calculators.calculator import Calculator
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.adapters.bank import AdapterBank
-from equisparse.adapters.ensemble import Ensemble, read_ensemble
+from equisparse.adapters.ensemble_file import Ensemble, read_ensemble
 from equisparse.deploy.calculator import BankCalculator, adapted_calculator
 from equisparse.deploy.ensemble_calculator import ensemble_calculator
 from equisparse.errors import InputError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equisparse.adapters.ensemble import Ensemble, Scales, read_ensemble, write_ensemble
+from equisparse.adapters.ensemble_file import Ensemble, Scales, read_ensemble, write_ensemble
 from equisparse.adapters.file import load_adapter
 from equisparse.config.finetune import EnsembleConfig, FinetuneConfig
 from equisparse.deploy.calculator import check_adapter
@@ -36,7 +36,7 @@ RELIABILITY = "reliability.png"
 FITTED_ON = "valid"
 """Split that the scales are fitted on: it chose the best epoch, but no member was trained on it."""
 _CALIBRATED = (ENERGY, FORCES, STRESS)
-"""Quantities whose spread is calibrated: those that `equisparse.adapters.ensemble.Scales` has a scale of."""
+"""Quantities whose spread is calibrated: those that `equisparse.adapters.ensemble_file.Scales` has a scale of."""
 
 
 @dataclass(frozen=True)

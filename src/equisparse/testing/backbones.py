@@ -20,7 +20,7 @@ from equisparse.adapters.attach import written
 from equisparse.backbones.base import AbstractBackbone, Predictor
 from equisparse.backbones.prediction import Prediction
 from equisparse.interpret.signatures import element_parts, largest_entries, signature_table
-from equisparse.methods.entries import pack
+from equisparse.formats.entries import Entries, pack
 from equisparse.quantities import ENERGY, FORCES, STRESS
 from equisparse.testing.tolerances import ENERGY_TOLERANCE, FINITE_DIFFERENCE, FORCE_TOLERANCE, STRESS_TOLERANCE
 
@@ -109,7 +109,7 @@ def check_planted_changes(backbone: AbstractBackbone) -> int:
             for place in sorted({0, block.numel // 2, block.numel - 1}):
                 change = torch.zeros(layout.size_of(tensor))
                 change[block.indices().reshape(-1)[place]] = 0.25
-                adapter = Adapter("sparse", {}, own, {tensor: pack(change)}, {}, {}, "float32", ())
+                adapter = Adapter(Entries(), own, {tensor: pack(change)}, {}, {}, "float32", ())
                 rows = signature_table(adapter, backbone.model)
                 assert [row.n_changed for row in rows] == [int(other == number) for other in range(len(own.blocks))]
                 (entry,) = largest_entries(adapter, backbone.model)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from equisparse.adapters.owners import owner_of
+from equisparse.adapters.parameters import parameter_owner
 from equisparse.blocks import Block, Layout
 
 _BATCH = 3
@@ -72,7 +72,7 @@ class PathNetwork(nn.Module):
 
     def weight(self, name: str) -> Tensor:
         """Present weight of a tensor, changed by whatever is attached."""
-        owner, leaf = owner_of(self, name)
+        owner, leaf = parameter_owner(self, name)
         found: Tensor = getattr(owner, leaf)
         return found
 
@@ -90,7 +90,7 @@ class PathNetwork(nn.Module):
 
     def _outputs(self, tensor: str, features: Sequence[Tensor], places: Sequence[int]) -> list[Tensor]:
         """Outputs of the blocks of one tensor, which stand at some places of the layout."""
-        module = owner_of(self, tensor)[0]
+        module = parameter_owner(self, tensor)[0]
         if isinstance(module, PathModule):
             return _components(module(torch.cat([x.flatten(1) for x in features], -1)), module.irreps_out)
         weight, blocks = self.weight(tensor), self._layout.blocks

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from equisparse.adapters.attach import Attachment
-from equisparse.adapters.owners import owner_of
+from equisparse.adapters.parameters import parameter_owner
 from equisparse.blocks import Layout
 
 MOST_ROWS = 2000
@@ -37,7 +37,7 @@ def layer_rows(model: nn.Module, layout: Layout, predict: Callable[[], object], 
     seed : int
         Of the choice of rows, where there are more than `MOST_ROWS`.
     """
-    owners = {owner_of(model, tensor)[0]: tensor for tensor in layout.tensors}
+    owners = {parameter_owner(model, tensor)[0]: tensor for tensor in layout.tensors}
     seen: dict[str, list[tuple[Tensor, Tensor]]] = {}
 
     def keep(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
@@ -76,7 +76,7 @@ class Anchor:
         self._weight, self._seed = weight, seed
         sizes = {tensor: layer.outputs.square().mean() for tensor, layer in rows.items()}
         self._layers = [
-            (owner_of(attachment.model, tensor)[0], layer, sizes[tensor])
+            (parameter_owner(attachment.model, tensor)[0], layer, sizes[tensor])
             for tensor, layer in rows.items()
             if sizes[tensor] > 0
         ]

@@ -8,7 +8,7 @@ from ase import Atoms
 from equisparse.adapters.adapter import Adapter
 from equisparse.interpret.functional import functional_table
 from equisparse.interpret.signatures import signature_table
-from equisparse.methods.entries import pack
+from equisparse.formats.entries import pack
 from equisparse.testing import backbones as laws
 
 pytestmark = pytest.mark.filterwarnings("ignore:No tensor product accelerator")

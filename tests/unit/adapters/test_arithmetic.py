@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equisparse.adapters.adapter import Adapter
-from equisparse.adapters.arithmetic import COMBINED, combine, made_of
+from equisparse.adapters.arithmetic import COMBINED, combine, describe_combination
 from equisparse.adapters.file import load_adapter, save_adapter
 from equisparse.blocks import Layout, matrix_blocks
 from equisparse.errors import AdapterMismatchError, InputError, StateError
-from equisparse.methods.entries import pack
+from equisparse.formats.entries import pack
 from equisparse.testing.adapters import IDENTITY, path_backbone, random_adapter
 from equisparse.testing.layouts import DTYPES, SEEDS, layouts
 from equisparse.testing.networks import PathNetwork
@@ -117,8 +117,8 @@ def test_what_it_says_of_itself_survives_the_file(tmp_path: Path) -> None:
     ids=["control characters", "no weight", "a number", "overflow"],
 )
 def test_what_a_file_says_of_its_terms_is_not_believed(told: Any, expected: str) -> None:
-    assert made_of(replace(sparse(LAYOUT, 1), metrics={COMBINED: told})) == expected
-    assert made_of(sparse(LAYOUT, 1)) is None
+    assert describe_combination(replace(sparse(LAYOUT, 1), metrics={COMBINED: told})) == expected
+    assert describe_combination(sparse(LAYOUT, 1)) is None
 
 
 def test_dense_sums_are_stored_whole_and_sparse_ones_as_entries() -> None:

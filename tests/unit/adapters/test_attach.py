@@ -7,7 +7,7 @@ import torch
 
 from equisparse.adapters.attach import attach, is_attached, merged_weights, write, written
 from equisparse.adapters.gates import place_gates, restored_gates
-from equisparse.adapters.owners import owner_of
+from equisparse.adapters.parameters import parameter_owner
 from equisparse.blocks import Layout, column_blocks, matrix_blocks
 from equisparse.errors import AdapterError, InputError, SelectionError, StateError
 from equisparse.methods.mmea import MMEA
@@ -136,5 +136,5 @@ def test_merged_weights_of_nothing_stored_are_none(model):
 
 
 def test_owner_of_a_parameter_of_the_model_itself(model):
-    assert owner_of(model, "frozen") == (model, "frozen")
-    assert owner_of(model, "first.mix.weight") == (model.get_submodule("first.mix"), "weight")
+    assert parameter_owner(model, "frozen") == (model, "frozen")
+    assert parameter_owner(model, "first.mix.weight") == (model.get_submodule("first.mix"), "weight")

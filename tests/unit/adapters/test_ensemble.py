@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from equisparse.adapters.adapter import Adapter
-from equisparse.adapters.ensemble import ENSEMBLE, Ensemble, Scales, read_ensemble, write_ensemble
+from equisparse.adapters.ensemble_file import ENSEMBLE, Ensemble, Scales, read_ensemble, write_ensemble
 from equisparse.adapters.file import ADAPTER, save_adapter
 from equisparse.errors import AdapterError, AdapterMismatchError
 

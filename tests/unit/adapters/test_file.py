@@ -19,7 +19,7 @@ from equisparse.cli import main
 from equisparse.errors import AdapterError, AdapterMismatchError, StateError
 from equisparse.magnetism.layer import SpinLayer
 from equisparse.magnetism.options import SpinOptions
-from equisparse.methods.entries import pack
+from equisparse.formats.entries import pack
 from equisparse.testing.methods import PathNetwork
 
 BASE = {"backbone": "sevennet", "source": "7net-0", "sha256": "ab" * 32, "version": "0.13.0"}

@@ -12,7 +12,7 @@ from equisparse.adapters.file import save_adapter
 from equisparse.cli import main
 from equisparse.errors import AdapterMismatchError, InputError
 from equisparse.interpret.difference import difference_table, differences
-from equisparse.methods.entries import pack
+from equisparse.formats.entries import pack
 from equisparse.testing.adapters import path_backbone, random_adapter
 
 

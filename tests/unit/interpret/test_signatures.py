@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from equisparse.adapters.adapter import Adapter
 from equisparse.blocks import Block, Layout, matrix_blocks
 from equisparse.interpret.signatures import largest_entries, pooled_maps, signature_table
-from equisparse.methods.entries import pack
+from equisparse.formats.entries import pack
 from equisparse.testing.layouts import SEEDS, layouts
 from equisparse.testing.networks import PathNetwork
 

@@ -10,7 +10,7 @@ from equisparse.blocks import Layout, matrix_blocks
 from equisparse.errors import InputError
 from equisparse.interpret.bootstrap import resampled_interval
 from equisparse.interpret.stability import stability_table
-from equisparse.methods.entries import pack
+from equisparse.formats.entries import pack
 
 LAYOUT = Layout(
     matrix_blocks("mix.weight", [(f"{n}e->{n}e", n, 1, (30, 30)) for n in range(6)], "linear", 0),

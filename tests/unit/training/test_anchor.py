@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from equisparse.adapters.attach import Attachment, attach
-from equisparse.adapters.owners import owner_of
+from equisparse.adapters.parameters import parameter_owner
 from equisparse.blocks import Layout, matrix_blocks
 from equisparse.methods.base import AbstractMethod
 from equisparse.methods.elora import ELoRA
@@ -55,7 +55,7 @@ def rows_of(attachment: Attachment, n: int = 200) -> dict[str, LayerRows]:
 
     def predict() -> None:
         for name, width in widths.items():
-            owner_of(network, name)[0](torch.randn(n, width, generator=generator, dtype=torch.float64))
+            parameter_owner(network, name)[0](torch.randn(n, width, generator=generator, dtype=torch.float64))
 
     return layer_rows(network, LAYOUT, predict)
 
@@ -68,7 +68,7 @@ def test_rows_are_what_layers_take_and_give() -> None:
         "out.weight": ((7, 2), (7, 1)),
     }
     for name, layer in rows.items():
-        torch.testing.assert_close(owner_of(network, name)[0](layer.inputs), layer.outputs)
+        torch.testing.assert_close(parameter_owner(network, name)[0](layer.inputs), layer.outputs)
 
 
 def test_many_rows_are_thinned_out() -> None:

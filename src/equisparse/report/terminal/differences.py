@@ -39,7 +39,7 @@ def _legend(names: Sequence[str], first: Adapter, second: Adapter) -> Table:
     """Which is A and which is B."""
     table = Table(show_header=False, box=None)
     for letter, name, adapter in zip("AB", names, (first, second), strict=True):
-        table.add_row(letter, Text(name), Text(f"{adapter.method}, {adapter.stored_values:,} stored values"))
+        table.add_row(letter, Text(name), Text(f"{adapter.label}, {adapter.stored_values:,} stored values"))
     table.add_row("base", Text(first.base["source"]), Text(first.modality or ""))
     return table
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from equisparse.adapters.adapter import Adapter, SpinPart
-from equisparse.adapters.arithmetic import made_of
+from equisparse.adapters.arithmetic import describe_combination
 from equisparse.interpret.changes import ChangeRow, aggregate, change_table
 from equisparse.quantities import shown_errors
 from equisparse.robustness.verdict import Check
@@ -157,10 +157,10 @@ def _spin_line(spins: SpinPart) -> str:
 
 def _made(adapter: Adapter) -> dict[str, str]:
     """How an adapter came about: by a method with its options, or as a sum of others."""
-    if (terms := made_of(adapter)) is not None:
-        return {"sum of adapters": terms, "stored as": adapter.method}
-    options = ", ".join(f"{key}={value}" for key, value in adapter.options.items() if value is not None)
-    return {"method": f"{adapter.method} ({options})" if options else adapter.method}
+    if adapter.trained_by is None:
+        return {"sum of adapters": describe_combination(adapter) or "unknown", "stored as": adapter.format.name}
+    options = ", ".join(f"{key}={value}" for key, value in adapter.trained_by.options.items() if value is not None)
+    return {"method": f"{adapter.label} ({options})" if options else adapter.label, "stored as": adapter.format.name}
 
 
 def _changes(title: str, rows: list[dict[str, Any]], by: tuple[str, ...]) -> Table:

@@ -1,0 +1,134 @@
+"""What a format is: how the change of one tensor, or of the output of one module, is stored and applied again.
+
+A format knows nothing of the method that trained the change: an adapter file names its format, and whoever reads it needs
+no method.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from equisparse.blocks import Block
+
+Stored = dict[str, Tensor]
+"""Part name -> tensor: the stored change of one weight tensor, or of one module."""
+
+Options = dict[str, object]
+"""Option name -> plain value."""
+
+
+def holds_values(part: Tensor) -> bool:
+    """Whether a stored part is counted as values: numbers of full, half or one byte's precision; not indices, ranks."""
+    return part.is_floating_point() or part.dtype == torch.int8
+
+
+def stored_bytes(stored: Mapping[str, Tensor]) -> int:
+    """Bytes of all parts together."""
+    return sum(part.numel() * part.element_size() for part in stored.values())
+
+
+class Channels(NamedTuple):
+    """Neighbouring channels of one irrep in a row of features: ``multiplicity * (2 l + 1)`` columns."""
+
+    multiplicity: int
+    l: int  # noqa: E741  the name that Block uses
+    parity: int
+
+    @property
+    def invariant(self) -> bool:
+        """Whether rotations and inversion leave them as they are."""
+        return self.l == 0 and self.parity == 1
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return self.multiplicity * (2 * self.l + 1)
+
+
+Irreps = tuple[Channels, ...]
+"""All channels of a row of features, from left to right."""
+
+
+@dataclass(frozen=True)
+class AbstractFormat(ABC):
+    """Rule how a change is stored; its fields are its options, plain values that a file's header holds.
+
+    Raises
+    ------
+    ValueError
+        By the constructor, if an option has no meaning.
+    """
+
+    name: ClassVar[str]
+    """Name in adapter files."""
+    parts: ClassVar[tuple[str, ...]]
+    """Names of the stored tensors, in the order in which they are written."""
+    mergeable: ClassVar[bool]
+    """Whether the changed model is the base with other weights, so that an upstream's checkpoint can hold it."""
+
+    def options(self) -> Options:
+        """Options as plain values, for the header of a file."""
+        return asdict(self)
+
+    def check_parts(self, stored: Mapping[str, Tensor]) -> None:
+        """Raise ValueError unless the parts have this format's names and finite values."""
+        if set(stored) != set(self.parts):
+            raise ValueError(f"stored are {', '.join(stored)}, not {', '.join(self.parts)}")
+        for part, values in stored.items():
+            if values.is_floating_point() and not bool(values.isfinite().all()):
+                raise ValueError(f"{part} has values that are not finite")
+
+    @abstractmethod
+    def check(self, stored: Mapping[str, Tensor], shape: tuple[int, ...], blocks: tuple[Block, ...]) -> None:
+        """Raise ValueError unless `stored` is a change, in this format, of a tensor of `shape` tiled by `blocks`."""
+
+
+class AbstractWeightFormat(AbstractFormat):
+    """Format of a change of weights."""
+
+    mergeable: ClassVar[bool] = True
+    additive: ClassVar[bool] = True
+    """Whether what is added to a weight does not depend on the weight."""
+
+    @abstractmethod
+    def apply(self, weight: Tensor, stored: Mapping[str, Tensor], blocks: tuple[Block, ...]) -> Tensor:
+        """Changed weight from the base weight and the stored parts; a new tensor of the same shape, dtype and device.
+
+        Parameters
+        ----------
+        weight : Tensor
+            Base weight, any shape; never modified.
+        stored : mapping of str to Tensor
+            Parts that passed `check`.
+        blocks : tuple of Block
+            Tile the flattened weight.
+        """
+
+
+class AbstractGateFormat(AbstractFormat):
+    """Format of a change of the outputs of modules; no weight changes, so it cannot be merged."""
+
+    mergeable: ClassVar[bool] = False
+
+    @abstractmethod
+    def restore(self, stored: Mapping[str, Tensor], inputs: Irreps, outputs: Irreps) -> nn.Module:
+        """Module ``gate(features, output) -> output`` with the stored parameters.
+
+        Raises
+        ------
+        ValueError
+            If the parts do not fit a module with these irreps.
+        """
+
+
+def check_shape(name: str, part: Tensor, shape: tuple[int, ...], dtype: torch.dtype | None = None) -> None:
+    """Raise ValueError unless a part has a shape, and is of `dtype`, or of any floating-point type if that is None."""
+    right_type = part.is_floating_point() if dtype is None else part.dtype == dtype
+    if tuple(part.shape) != shape or not right_type:
+        raise ValueError(f"{name} has the shape {tuple(part.shape)} and type {part.dtype}, not the shape {shape}")
+
+

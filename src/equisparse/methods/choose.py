@@ -1,0 +1,168 @@
+"""Which method, with which options and on which tensors, a request asks for."""
+
+from collections.abc import Mapping, Sequence
+
+from equisparse.blocks import Layout
+from equisparse.errors import InputError
+from equisparse.formats.scales import half_precision_bytes
+from equisparse.formats.sizes import value_bytes
+from equisparse.methods.base import AbstractMethod
+from equisparse.methods.lowrank import LowRank
+from equisparse.methods.registry import make_method, method_class
+from equisparse.methods.select import select
+from equisparse.methods.soft_threshold import SoftThreshold
+from equisparse.methods.sparse import Sparse
+
+_SOFT_THRESHOLD_ONLY = ("regime", "start_width", "start_threshold", "tau_lr")
+_SPARSE_ONLY = ("changed", "value_bytes", "prune_start", "prune_end", "prune_interval", "dense_lr")
+_REMOVED: dict[str, tuple[tuple[str, ...], str, str]] = {
+    "tau_per": (("sparse", "soft_threshold"), "tensor", "there is one threshold per tensor"),
+    "gate": (("mmea",), "exp", "channels are multiplied by exp(s)"),
+}
+"""Removed option -> methods that had it, the value that is now the rule, and the rule in words."""
+
+
+def choose_method(
+    method: AbstractMethod | str | None,
+    layout: Layout,
+    *,
+    changed: float | None = None,
+    budget: int | None = None,
+    targets: Sequence[str] | None = None,
+    options: Mapping[str, object] | None = None,
+    regime: str | None = None,
+) -> tuple[AbstractMethod, Layout]:
+    """Choose a method for a request, and the tensors that it may change.
+
+    Without a method, a fraction or a size, `SoftThreshold` is taken; with a fraction, `Sparse`; with a size, the method
+    that fits best into it. The name ``sparse`` without a fraction or a size stands for ``soft_threshold``, as in
+    configurations of earlier releases.
+
+    Parameters
+    ----------
+    method : AbstractMethod, str or None
+        A method with its options, or a name.
+    layout : Layout
+        All tensors of the base model.
+    changed : float, optional
+        Changed entries as a fraction of all parameters of the base.
+    budget : int, optional
+        Largest size of the adapter file, bytes.
+    targets : sequence of str, optional
+        See `equisparse.methods.select.select`; by default the method's own.
+    options : mapping, optional
+        Options by name, for a method given by name or chosen here.
+    regime : {"L", "H"}, optional
+        Option of ``soft_threshold``; ignored where another method is chosen.
+
+    Returns
+    -------
+    tuple of AbstractMethod and Layout
+        The method, resolved, and the selected tensors.
+
+    Raises
+    ------
+    InputError
+        If parts of the request contradict one another or cannot be met.
+    """
+    if changed is not None and budget is not None:
+        raise InputError("--changed and --budget are mutually exclusive.", given=f"{changed} and {budget} bytes")
+    if isinstance(method, AbstractMethod):
+        _check_only_method(changed, options)
+        return _complete(method, budget, targets, layout)
+    name = _name(method, changed, budget, targets, options or {}, layout)
+    asked = method or Sparse.name
+    kept = _current_options(name, options or {}, asked)
+    if changed is not None:
+        kept = {"changed": changed} | kept
+    if name == SoftThreshold.name and regime is not None:
+        kept = {"regime": regime} | kept
+    return _complete(make_method(name, kept), budget, targets, layout)
+
+
+def method_for_size(value_bytes: int, layout: Layout) -> str:
+    """Name of the method that fits best into a size, as measured (docs/benchmarks.md).
+
+    Components of low rank beat as many bytes of scales and of single entries. They need room for some in every path:
+    below that of the scales of all channels, single entries are taken.
+
+    Parameters
+    ----------
+    value_bytes : int
+        Bytes for stored values.
+    layout : Layout
+        Selected tensors.
+    """
+    return LowRank.name if value_bytes >= half_precision_bytes(layout) else Sparse.name
+
+
+def _complete(
+    method: AbstractMethod, budget: int | None, targets: Sequence[str] | None, layout: Layout
+) -> tuple[AbstractMethod, Layout]:
+    """The method fitted into the budget and resolved, and the selected tensors."""
+    if budget is None:
+        selected = select(layout, targets or method.default_targets)
+        return method.resolve(selected), selected
+    selected = select(layout, targets or Sparse().default_targets)
+    room = value_bytes(budget, selected, method.format.parts)
+    return method.fit_into(room, selected).resolve(selected), selected
+
+
+def _name(
+    name: str | None,
+    changed: float | None,
+    budget: int | None,
+    targets: Sequence[str] | None,
+    options: Mapping[str, object],
+    layout: Layout,
+) -> str:
+    """Name of the method that is meant."""
+    if budget is not None and name is None:
+        selected = select(layout, targets or Sparse().default_targets)
+        return method_for_size(value_bytes(budget, selected, Sparse().format.parts), selected)
+    if changed is not None:
+        if name not in (None, Sparse.name):
+            raise InputError(
+                f"The method {name} cannot be given a changed fraction.",
+                given=f"--changed {changed} --method {name}",
+                next_step="use --method sparse, or leave --changed out",
+            )
+        return Sparse.name
+    targeted = budget is not None or any(options.get(target) is not None for target in ("changed", "value_bytes"))
+    if name in (None, Sparse.name):
+        return Sparse.name if targeted else SoftThreshold.name
+    return name
+
+
+def _current_options(name: str, options: Mapping[str, object], asked: str) -> dict[str, object]:
+    """Options of the method `name`, asked for as `asked`, without those that changed nothing in earlier releases.
+
+    Raises
+    ------
+    InputError
+        If an option asks for what was removed.
+    """
+    method_class(name)  # an unknown name is said first
+    ignored: tuple[str, ...] = ()
+    if asked == Sparse.name:  # which was both methods, with the options of both
+        ignored = {Sparse.name: _SOFT_THRESHOLD_ONLY, SoftThreshold.name: _SPARSE_ONLY}.get(name, ())
+    kept = {option: value for option, value in options.items() if option not in ignored}
+    for option, (methods, value, rule) in _REMOVED.items():
+        if option in kept and name in methods and kept.pop(option) != value:
+            raise InputError(
+                f"The option {option} of the method {name} was removed.",
+                given=f"{option}={options[option]}",
+                expected=f"no such option: {rule}",
+                next_step=f"take {option} out of method_options",
+            )
+    return kept
+
+
+def _check_only_method(changed: float | None, options: Mapping[str, object] | None) -> None:
+    """Raise InputError if a method with its options is given together with more options."""
+    if changed is not None or options:
+        raise InputError(
+            "A method that is an object has its options already.",
+            given=f"changed={changed}" if changed is not None else ", ".join(options or {}),
+            next_step="give the options to the method, such as Sparse(changed=0.03)",
+        )
