@@ -28,7 +28,8 @@ from equisparse.data.read import read_frames
 from equisparse.inference.dataset import FrameDataset
 from equisparse.inference.errors import errors_of
 from equisparse.inference.predict import evaluate
-from equisparse.inputs.splits import choose_method, read_splits, small_pieces
+from equisparse.inputs.method import configured_method
+from equisparse.inputs.splits import read_splits, small_pieces
 from equisparse.methods.base import AbstractMethod
 from equisparse.run.metrics import versions
 from equisparse.tasks.stages import fit_references, train_adapter
@@ -123,7 +124,7 @@ def train(arguments: argparse.Namespace, folder: Path) -> Trained:
     frames = FrameDataset(backbone, splits.train, {})
     shifts = fit_references(backbone, splits, evaluate(backbone, frames)).shifts
     datasets = {"train": frames.with_shifts(shifts), "valid": FrameDataset(backbone, splits.valid, shifts)}
-    method, layout = choose_method(config, backbone.layout())
+    method, layout = configured_method(config, backbone.layout())
     options = config.training.resolved(len(frames), method.learning_rate)
     trained = train_adapter(backbone, method, layout, datasets, options, folder)
     return Trained(backbone, method, options, shifts, splits.test[:: arguments.test_stride], *trained)

@@ -168,7 +168,7 @@ def make_inference(merged: bool, arguments: argparse.Namespace) -> Callable[[], 
     """A function that evaluates one batch with the base, or with a merged adapter."""
     backbone = load_backbone(arguments.base, device=arguments.device, dtype=arguments.dtype)
     if merged:
-        method = make_method("sparse")
+        method = make_method("soft_threshold")
         attachment = attach(backbone.model, method, select(backbone.layout(), method.default_targets))
         adapter = adapter_of(attachment, base=asdict(backbone.identity), dtype=backbone.dtype, shifts={}, elements=())
         attachment.detach()

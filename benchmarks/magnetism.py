@@ -139,7 +139,7 @@ def make_step(path: Path, kind: str) -> Callable[[], None]:
     frames = read_frames(path, LabelKeys(magnetic=True))
     backbone = load_backbone("7net-0")
     assert backbone.accelerate(small_pieces(frames))
-    method = make_method("sparse")
+    method = make_method("soft_threshold")
     attachment = attach(backbone.model, method, select(backbone.layout(), method.default_targets))
     trainable = [parameter for delta in attachment.deltas.values() for parameter in delta.parameters()]
     model: Predictor = backbone

@@ -25,7 +25,7 @@ from optuna.trial import TrialState
 from sets import digest_of
 
 from equisparse.backbones.registry import load_backbone
-from equisparse.inputs.splits import choose_method
+from equisparse.inputs.method import configured_method
 
 STUDIES = Path(__file__).parent / "results" / "studies.journal"
 FIRST_FACTORS = (1.0, 2.0)
@@ -116,7 +116,7 @@ def option_values(wish: str) -> tuple[str, list[Any]]:
 def default_lr(arguments: argparse.Namespace, folder: Path) -> float:
     """Learning rate of the method that the arguments choose."""
     config = config_of(arguments, folder, 1)
-    method, _ = choose_method(config, load_backbone(config.base, device="cpu").layout())
+    method, _ = configured_method(config, load_backbone(config.base, device="cpu").layout())
     return method.learning_rate
 
 

@@ -37,7 +37,8 @@ from equisparse.data.frames import LabelledFrame
 from equisparse.inference.dataset import FrameDataset, reference_energy
 from equisparse.inference.errors import errors_of
 from equisparse.inference.predict import evaluate
-from equisparse.inputs.splits import choose_method, read_splits, small_pieces
+from equisparse.inputs.method import configured_method
+from equisparse.inputs.splits import read_splits, small_pieces
 from equisparse.run.metrics import versions
 from equisparse.tasks.stages import fit_references, train_adapter
 from equisparse.units import matrix_to_voigt
@@ -101,7 +102,7 @@ def time_row(arguments: argparse.Namespace, rounds: int) -> dict[str, Any]:
             config = FinetuneConfig(train=[], batch_size=arguments.batch_size, epochs=4, out=name)
             backbone.accelerate(small_pieces(splits["train"]))
             datasets = {part: FrameDataset(backbone, splits[part], shifts) for part in ("train", "valid")}
-            method, layout = choose_method(config, backbone.layout())
+            method, layout = configured_method(config, backbone.layout())
             options = config.training.resolved(len(splits["train"]), method.learning_rate)
             _, fitted = train_adapter(backbone, method, layout, datasets, options, folder)
             seconds = [row["seconds"] for row in fitted.curve]

@@ -38,9 +38,11 @@ from equisparse.methods.lowrank import LowRank as LowRank
 from equisparse.methods.mmea import MMEA as MMEA
 from equisparse.methods.readout import Readout as Readout
 from equisparse.methods.registry import make_method as make_method
+from equisparse.methods.registry import register_method as register_method
 from equisparse.methods.scale import Scale as Scale
 from equisparse.methods.scratch import Scratch as Scratch
 from equisparse.methods.select import select as select
+from equisparse.methods.soft_threshold import SoftThreshold as SoftThreshold
 from equisparse.methods.sparse import Sparse as Sparse
 from equisparse.quantities import Quantity as Quantity
 from equisparse.quantities import ShownError as ShownError

@@ -16,7 +16,7 @@ from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.prediction import Prediction
 from equisparse.backbones.registry import load_backbone
 from equisparse.errors import AdapterMismatchError, StateError
-from equisparse.formats.entries import pack
+from equisparse.formats.entries import Entries, pack
 from equisparse.methods.registry import make_method
 from equisparse.methods.select import select
 from equisparse.quantities import ENERGY, FORCES
@@ -37,7 +37,7 @@ def entries(backbone: AbstractBackbone, seed: int) -> Adapter:
     for name, shape in layout.tensor_shapes.items():
         change = 0.02 * torch.randn(shape, generator=generator)
         stored[name] = pack(change * (torch.rand(shape, generator=generator) < 0.01))
-    return Adapter("sparse", {}, layout, stored, {8: -0.5}, vars(backbone.identity), "float32", (8,))
+    return Adapter(Entries(), layout, stored, {8: -0.5}, vars(backbone.identity), "float32", (8,))
 
 
 def perturbed(backbone: AbstractBackbone, method: str) -> Adapter:

@@ -18,7 +18,7 @@ from equisparse.magnetism.layer import SpinLayer
 from equisparse.magnetism.model import SpinModel, new_layer, spins_of
 from equisparse.magnetism.options import SpinOptions
 from equisparse.magnetism.width import SHARE
-from equisparse.methods.sparse import Sparse
+from equisparse.methods.soft_threshold import SoftThreshold
 from equisparse.quantities import MAGNETIC_FORCES
 from equisparse.testing import backbones as backbone_laws
 from equisparse.testing import magnetism as laws
@@ -186,7 +186,7 @@ class TestModel:
         after = predict(SpinModel(fast, layer), frames)
         for quantity, value in before.items():
             torch.testing.assert_close(after[quantity], value, rtol=1e-7, atol=1e-9, msg=quantity.name)
-        attachment = attach(fast.model, Sparse(), fast.layout())
+        attachment = attach(fast.model, SoftThreshold(), fast.layout())
         try:
             laws.check_no_spins(SpinModel(fast, layer), frames)
             laws.check_time_reversal(SpinModel(fast, layer), frames[0])

@@ -36,8 +36,8 @@ from equisparse.report.terminal.tables import inspect_tables
 from equisparse.testing.methods import PathNetwork
 
 MEMORY = 2**30
-METHODS = {
-    "sparse": {},
+METHODS: dict[str, dict[str, Any]] = {
+    "soft_threshold": {},
     "scale": {"half_precision": True},
     "elora": {"rank": 2},
     "lowrank": {"rank": 2},
@@ -45,6 +45,8 @@ METHODS = {
 }
 SPINS = "spins"
 """The kind of file that carries a spin layer."""
+OLD_NAMES = {"soft_threshold": "sparse", SPINS: "sparse"}
+"""Kind of file -> name of its method in versions 1 and 2, where it was another."""
 LAYOUT = Layout(
     (
         *matrix_blocks("mix.weight", [("0e->0e", 0, 1, (3, 4)), ("1o->1o", 1, -1, (2, 2))], "linear", 0),
@@ -74,7 +76,23 @@ STRANGE: tuple[Any, ...] = (
         float("inf"),
         -0.0,
     ),
-    *("", "0", "sparse", "full", "elora", "\ud800", "\x1b[2J", "[/red]", "../../../etc/passwd", "\u202e", "a" * 3000),
+    *(
+        "",
+        "0",
+        "sparse",
+        "full",
+        "elora",
+        "entries",
+        "dense",
+        "factors",
+        "gates",
+        "\ud800",
+        "\x1b[2J",
+        "[/red]",
+        "../../../etc/passwd",
+        "\u202e",
+        "a" * 3000,
+    ),
     *(
         "__import__('os').system('touch pwned')",
         "c\nos\nsystem\n(S'x'\ntR.",
@@ -92,9 +110,9 @@ _watching = False
 
 
 def valid_file(method: str) -> bytes:
-    """Adapter file of a method on the layout, with changes that are not zero."""
+    """Adapter file of a method on the layout, in the newest version, with changes that are not zero."""
     model = PathNetwork(LAYOUT, torch.float32, seed=0)
-    name = "sparse" if method == SPINS else method
+    name = "soft_threshold" if method == SPINS else method
     attachment = attach(model, make_method(name, METHODS[name]), LAYOUT, seed=1)
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
@@ -109,6 +127,17 @@ def valid_file(method: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         save_adapter(adapter, Path(folder, "a"))
         return Path(folder, "a").read_bytes()
+
+
+def of_version_2(contents: bytes, method: str) -> bytes:
+    """The same file as version 2 wrote it, with a method in place of a format."""
+    directory, start = parts(contents)
+    header = json.loads(directory["__metadata__"]["equisparse"])
+    kept = {key: value for key, value in header.items() if key not in ("format", "format_options", "trained_by")}
+    options = {"rank": 2} if method == "elora" else {}
+    named = {"version": 2, "method": OLD_NAMES.get(method, method), "options": options}
+    directory["__metadata__"]["equisparse"] = json.dumps(kept | named)
+    return assembled(directory, contents[start:])
 
 
 def mutated(contents: bytes, random: Random) -> bytes:
@@ -301,6 +330,7 @@ def accepted(path: Path, model: PathNetwork) -> bool:
 def fuzz(count: int, report: Callable[[str], object] = print) -> None:
     """Try `count` inputs; raises what must not happen, with the smallest input that makes it happen."""
     files = {method: valid_file(method) for method in (*METHODS, SPINS)}
+    files |= {f"{method}, version 2": of_version_2(contents, method) for method, contents in files.items()}
     model = PathNetwork(LAYOUT, torch.float32, seed=0)
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     seen = {"inputs": 0, "accepted": 0}

@@ -18,16 +18,15 @@ Variant = tuple[str, Callable[[Layout], dict[str, Any]], float]
 
 
 def _published(**options: str | None) -> Variant:
-    return "sparse", lambda layout: {"rank": None} | options, 0.006  # 6 standard deviations of dW
+    return "soft_threshold", lambda layout: {"rank": None} | options, 0.006  # 6 standard deviations of dW
 
 
 # name of the variant -> method, options for a layout, largest change of a weight at the start
 VARIANTS: dict[str, Variant] = {
-    "sparse-L": _published(regime="L"),
-    "sparse-H": _published(regime="H"),
-    "sparse-per-path": _published(tau_per="path"),
-    "sparse-product": ("sparse", lambda layout: {}, 0.04),  # products of normal numbers have long tails
-    "sparse-product-of-low-rank": ("sparse", lambda layout: {"rank": 2}, 0.04),
+    "soft-threshold-L": _published(regime="L"),
+    "soft-threshold-H": _published(regime="H"),
+    "soft-threshold-product": ("soft_threshold", lambda layout: {}, 0.04),  # products of normal numbers have long tails
+    "soft-threshold-product-of-low-rank": ("soft_threshold", lambda layout: {"rank": 2}, 0.04),
     "sparse-one-entry": ("sparse", lambda layout: {"changed": 1 / layout.total_parameters}, 0.0),
     "sparse-half-late": (
         "sparse",
@@ -49,7 +48,11 @@ VARIANTS: dict[str, Variant] = {
     "scratch": ("scratch", lambda layout: {}, 12.0),  # 6 standard deviations of fresh weights, and the base's own
     "elora": ("elora", lambda layout: {"rank": 2}, 0.0),
     "mmea": ("mmea", lambda layout: {"rank": 3}, 0.0),
-    "mmea-residual": ("mmea", lambda layout: {"rank": 1, "gate": "residual"}, 0.0),
+    "sparse-entry-by-entry": (
+        "sparse",
+        lambda layout: {"changed": 1 / layout.total_parameters, "rank": None},
+        0.0,
+    ),
     "elora-alpha": ("elora", lambda layout: {"rank": 16, "alpha": 4.0}, 0.0),
 }
 
@@ -73,7 +76,7 @@ def test_every_method_has_a_variant():
 
 def layouts_for(variant: str) -> st.SearchStrategy[Layout]:
     """Layouts that a method can act on: gates need modules that take and give rows of irreps."""
-    return layouts() if METHODS[VARIANTS[variant][0]].mergeable else linear_layouts()
+    return layouts() if make_method(VARIANTS[variant][0]).format.mergeable else linear_layouts()
 
 
 @pytest.mark.parametrize("law", METHOD_LAWS, ids=lambda law: law.__name__)

@@ -1,9 +1,9 @@
 """Write small adapter files with the present code, which later releases have to read bit for bit.
 
-Run ``python tests/regression/write_adapters.py`` once for every new version of the file, before it is released. It writes
-``adapters/version-N/*.safetensors`` and ``adapters/version-N/expected.json``: digests of the tensors of each file and of
-the weights that it gives. A folder that is there is never overwritten. Values are rounded to multiples of 1/64, so that
-all sums and products are exact on every machine.
+Run ``python tests/regression/write_adapters.py`` once for every new version of the file, before it is released. It
+writes ``adapters/version-N/*.safetensors`` and, with digests of the tensors of each file and of the weights that it
+gives, ``adapters/version-N/expected.json``. A folder that is there is never overwritten. Values are rounded to
+multiples of 1/64, so that all sums and products are exact on every machine.
 """
 
 import json
@@ -28,7 +28,7 @@ from equisparse.testing.stored_files import ADAPTER_LAYOUT, describe, exact_netw
 FOLDER = Path(__file__).parent / "adapters"
 STEPS = 12
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
-    "soft_threshold": ("sparse", {"regime": "H"}),
+    "soft_threshold": ("soft_threshold", {"regime": "H"}),
     "sparse": ("sparse", {"changed": 0.1}),
     "sparse_bytes": ("sparse", {"value_bytes": 120}),
     "scale": ("scale", {}),
@@ -37,7 +37,6 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "full": ("full", {}),
     "elora": ("elora", {"rank": 2, "alpha": 4.0}),
     "mmea": ("mmea", {"rank": 2}),
-    "mmea_residual": ("mmea", {"rank": 2, "gate": "residual"}),
     "readout": ("readout", {}),
     "scratch": ("scratch", {}),
 }

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from equisparse.adapters.adapter import Adapter
+from equisparse.adapters.adapter import Adapter, TrainedBy
 from equisparse.blocks import Layout, column_blocks, matrix_blocks
-from equisparse.formats.entries import pack
+from equisparse.formats.entries import Entries, pack
 
 
 @pytest.fixture
@@ -24,4 +24,5 @@ def planted() -> Adapter:
     radial[0, 5], radial[9, 9] = 0.25, -0.125
     base = {"backbone": "sevennet", "source": "7net-0", "sha256": "ab" * 32, "version": "0.13.0"}
     stored = {"mix.weight": pack(mix), "radial.weight": pack(radial)}
-    return Adapter("sparse", {"regime": "L"}, layout, stored, {12: -2.5}, base, "float32", (12,))
+    trained = TrainedBy("soft_threshold", {"regime": "L"})
+    return Adapter(Entries(), layout, stored, {12: -2.5}, base, "float32", (12,), trained_by=trained)

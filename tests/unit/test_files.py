@@ -22,6 +22,7 @@ from equisparse.adapters.adapter import Adapter
 from equisparse.adapters.file import save_adapter
 from equisparse.blocks import Layout, matrix_blocks
 from equisparse.errors import WriteError
+from equisparse.formats.dense import Dense
 from equisparse.files import replacing, write_rows, write_text
 from equisparse.report.paper import figures
 from equisparse.training.checkpoints import WholeCheckpoints
@@ -33,7 +34,7 @@ def arrays(path):
 def adapter(path):
     layout = Layout(matrix_blocks("w", [("0e->0e", 0, 1, (200, 200))], "linear", 0), {"w": (40_000,)}, 40_000)
     base = dict.fromkeys(("backbone", "source", "sha256", "version"), "x")
-    save_adapter(Adapter("full", {}, layout, {"w": {"change": torch.ones(40_000)}}, {}, base, "float32", (8,)), path)
+    save_adapter(Adapter(Dense(), layout, {"w": {"change": torch.ones(40_000)}}, {}, base, "float32", (8,)), path)
 
 def figure(path):
     image = Figure(figsize=(8, 8))

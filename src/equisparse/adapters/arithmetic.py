@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 

@@ -12,11 +12,6 @@ FIRST_WITH_FORMAT = 3
 _Options = Mapping[str, Any]
 
 
-def _no_options(options: _Options) -> dict[str, Any]:
-    """No options, whatever the method had."""
-    return {}
-
-
 def _of_elora(options: _Options) -> dict[str, Any]:
     """Rank, and alpha over rank; their defaults where they are left out."""
     rank, alpha = options.get("rank", 64), options.get("alpha")
@@ -28,17 +23,17 @@ def _of_mmea(options: _Options) -> dict[str, Any]:
     return {"modulation": options.get("gate", "exp")}
 
 
-_FORMATS: dict[str, tuple[str, Callable[[_Options], dict[str, Any]]]] = {
-    "sparse": ("entries", _no_options),
-    "scale": ("scales", _no_options),
-    "lowrank": ("quantised", _no_options),
-    "full": ("dense", _no_options),
-    "readout": ("dense", _no_options),
-    "scratch": ("dense", _no_options),
+_FORMATS: dict[str, tuple[str, Callable[[_Options], dict[str, Any]] | None]] = {
+    "sparse": ("entries", None),
+    "scale": ("scales", None),
+    "lowrank": ("quantised", None),
+    "full": ("dense", None),
+    "readout": ("dense", None),
+    "scratch": ("dense", None),
     "elora": ("factors", _of_elora),
     "mmea": ("gates", _of_mmea),
 }
-"""Method of versions 1 and 2 -> its format, and the format's options from those of the method."""
+"""Method of versions 1 and 2 -> its format, and how the format's options follow from those of the method."""
 
 
 def upgraded(header: dict[str, Any]) -> dict[str, Any]:
@@ -58,6 +53,7 @@ def upgraded(header: dict[str, Any]) -> dict[str, Any]:
             given=f"{method!r:.80}",
             expected=", ".join(_FORMATS),
         )
-    name, format_options = _FORMATS[method]
+    name, translate = _FORMATS[method]
+    format_options = translate(options) if translate else {}
     trained = None if COMBINED in header["metrics"] else {"method": method, "options": options}
-    return header | {"format": name, "format_options": format_options(options), "trained_by": trained}
+    return header | {"format": name, "format_options": format_options, "trained_by": trained}

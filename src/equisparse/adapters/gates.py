@@ -97,9 +97,7 @@ def _through_gate(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) ->
     return changed
 
 
-def _restored(
-    model: nn.Module, stored_format: AbstractGateFormat, name: str, parts: Mapping[str, Tensor]
-) -> nn.Module:
+def _restored(model: nn.Module, stored_format: AbstractGateFormat, name: str, parts: Mapping[str, Tensor]) -> nn.Module:
     """Gate of the module that owns one tensor, with the stored parameters."""
     irreps = _irreps(parameter_owner(model, name)[0])
     try:

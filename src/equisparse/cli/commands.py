@@ -169,7 +169,9 @@ def _combine(options: Namespace, console: Console) -> int:
 
     base = _base_options(options)
     combined = combine(options.adapters, options.weights, base=options.base, out=options.out, **base)
-    size = f"{Path(options.out).stat().st_size:,} bytes, {combined.stored_values:,} stored values ({combined.method})"
+    size = (
+        f"{Path(options.out).stat().st_size:,} bytes, {combined.stored_values:,} stored values ({combined.format.name})"
+    )
     text = f"written: {options.out} = {describe_combination(combined)}\n{size}"
     console.print(text, markup=False, highlight=False, soft_wrap=True)
     return 0

@@ -1,7 +1,7 @@
 """What a format is: how the change of one tensor, or of the output of one module, is stored and applied again.
 
-A format knows nothing of the method that trained the change: an adapter file names its format, and whoever reads it needs
-no method.
+A format knows nothing of the method that trained the change: an adapter file names its format, and to read it no method
+is needed.
 """
 
 from abc import ABC, abstractmethod
@@ -130,5 +130,3 @@ def check_shape(name: str, part: Tensor, shape: tuple[int, ...], dtype: torch.dt
     right_type = part.is_floating_point() if dtype is None else part.dtype == dtype
     if tuple(part.shape) != shape or not right_type:
         raise ValueError(f"{name} has the shape {tuple(part.shape)} and type {part.dtype}, not the shape {shape}")
-
-

@@ -1,4 +1,4 @@
-"""Products ``A B`` of two matrices for every block of a tensor, with all A, and all B, flattened into one tensor each."""
+"""Products ``A B`` of two matrices for every block of a tensor; all A form one flat tensor, and all B another."""
 
 import math
 from collections.abc import Iterable, Sequence

@@ -30,8 +30,8 @@ RANK_BYTES = 2
 class Quantised(AbstractWeightFormat):
     """``W' = W + sum_k size_k a_k b_k^T`` for every block.
 
-    ``ranks`` (int16) holds the number of components of every block, ``down`` and ``up`` (int8) the columns a and the rows
-    b, as matrices (mul_in, rank) and (rank, columns), block after block, and ``size`` one number per component.
+    ``ranks`` (int16) holds the number of components of every block, ``down`` and ``up`` (int8) the columns a and the
+    rows b, as matrices (mul_in, rank) and (rank, columns), block after block, and ``size`` one number per component.
     """
 
     name: ClassVar[str] = "quantised"

@@ -24,6 +24,6 @@ def loaded_adapter(adapter: AdapterLike) -> Adapter:
 def adapter_name(adapter: AdapterLike) -> str:
     """Name of an adapter in tables: its file, with the folder of its run where all runs use the same file name."""
     if isinstance(adapter, Adapter):
-        return adapter.method
+        return adapter.label
     path = Path(adapter)
     return f"{path.resolve().parent.name}/{path.name}" if path.name == ADAPTER else path.name

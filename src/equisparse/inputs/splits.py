@@ -1,33 +1,20 @@
-"""What a fine-tune starts from: its frames in three splits, and the method that was asked for."""
+"""Frames of a fine-tune: three splits, and structures on which to preserve the base."""
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
 from ase import Atoms
 
 from equisparse.backbones.base import AbstractBackbone, check_elements
-from equisparse.blocks import Layout
 from equisparse.config.finetune import FinetuneConfig
-from equisparse.config.size import parse_size
 from equisparse.data.demo import DEMOS, PARTS, is_demo
 from equisparse.data.frames import LabelledFrame, unlabelled
 from equisparse.data.read import read_frames
 from equisparse.data.split import FrameSplits, split_off
 from equisparse.errors import InputError
-from equisparse.methods.base import AbstractMethod
-from equisparse.methods.registry import make_method, method_for_size
-from equisparse.methods.select import select
-from equisparse.methods.sparse import Sparse
 from equisparse.robustness.structures import probe_structures
 
 PROBE = "probe"
 """Name in place of a file: the probe structures to learn from, which are made on the spot."""
-
-_FILE_OVERHEAD = 1400
-"""Bytes kept free for what a header says besides the layout: base, options, metrics, reference energies."""
-_ENTRY_OVERHEAD = len('"/":{"dtype":"I32","shape":[123456],"data_offsets":[1234567,1234567]},')
-"""Bytes of the file's directory for one stored tensor, without its name."""
 
 
 def read_splits(config: FinetuneConfig) -> FrameSplits:
@@ -88,64 +75,6 @@ def _unlike(structures: Sequence[Atoms], frames: Sequence[LabelledFrame]) -> lis
 def small_pieces(frames: Sequence[LabelledFrame], count: int = 2, atoms: int = 16) -> list[Atoms]:
     """The first atoms of the smallest frames, for checks of a model that take little time and memory."""
     return [frame.atoms[:atoms] for frame in sorted(frames, key=lambda frame: frame.n_atoms)[:count]]
-
-
-def choose_method(config: FinetuneConfig, layout: Layout) -> tuple[AbstractMethod, Layout]:
-    """The method that a configuration asks for, and the layout of the tensors it may touch.
-
-    Raises
-    ------
-    InputError
-        If the wishes contradict one another or cannot be met.
-    """
-    options = dict(config.method_options or {})
-    if config.budget is not None:
-        return _fitted(parse_size(config.budget), config, options, layout)
-    name = config.method or Sparse.name
-    if config.changed is not None and name != Sparse.name:
-        raise InputError(
-            f"The method {name} cannot be given a changed fraction.",
-            given=f"--changed {config.changed} --method {name}",
-            next_step="use --method sparse, or leave --changed out",
-        )
-    if name == Sparse.name:
-        options = {"regime": config.regime, "changed": config.changed, **options}
-    method = make_method(name, options)
-    selected = select(layout, config.targets or method.default_targets)
-    return method.resolve(selected), selected
-
-
-def _fitted(
-    file_bytes: int, config: FinetuneConfig, options: dict[str, Any], layout: Layout
-) -> tuple[AbstractMethod, Layout]:
-    """The method asked for, or the best one, set up for a file of a stated size."""
-    targets = config.targets or Sparse().default_targets
-    selected = select(layout, targets)
-    room = value_bytes(file_bytes, selected, Sparse.parts)
-    method = make_method(config.method or method_for_size(room, selected), options)
-    room = value_bytes(file_bytes, selected, method.parts)
-    return method.fit_into(room, selected).resolve(selected), selected
-
-
-def value_bytes(file_bytes: int, layout: Layout, parts: Sequence[str]) -> int:
-    """Bytes left for values in an adapter file of `file_bytes` with the named parts of every tensor of `layout`.
-
-    Raises
-    ------
-    InputError
-        If nothing is left.
-    """
-    header = json.dumps(json.dumps(layout.to_dict(), separators=(",", ":")))  # quoted: JSON within safetensors' JSON
-    directory = sum(len(name) + len(part) + _ENTRY_OVERHEAD for name in layout.tensors for part in parts)
-    left = file_bytes - len(header) - directory - _FILE_OVERHEAD
-    if left <= 0:
-        raise InputError(
-            "The adapter cannot be that small.",
-            given=f"{file_bytes} bytes",
-            expected=f"more than {file_bytes - left} bytes: what the names of the tensors take",
-            next_step="raise --budget, or select fewer tensors with --targets",
-        )
-    return left
 
 
 def _read(files: Sequence[str], config: FinetuneConfig) -> list[LabelledFrame]:

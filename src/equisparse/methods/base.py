@@ -1,7 +1,7 @@
 """What a method is: a rule how a model may change while it is trained, and the format of what it stores.
 
 Most methods change weights: an `AbstractWeightMethod` builds an `AbstractDelta` for every tensor. An
-`AbstractGateMethod` leaves the weights alone and changes the outputs of modules, with an `AbstractGate` for every module.
+`AbstractGateMethod` leaves the weights alone and changes the outputs of modules, with an `AbstractGate` for each.
 """
 
 from abc import ABC, abstractmethod

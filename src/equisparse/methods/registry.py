@@ -1,7 +1,10 @@
 """Name -> method: those of this package, those that a user registers, and those that installed packages offer.
 
-Adding a method to this package is one file beside this one and one line here. A package of somebody else offers one with
-an entry point of the group ``equisparse.methods``, whose name is the method's; it is imported when the name is asked for.
+Adding a method to this package is one file beside this one and one line here. Another package offers one with an entry
+point of the group ``equisparse.methods``, which has the method's name and is imported when that name is asked for::
+
+    [project.entry-points."equisparse.methods"]
+    mine = "my_package.method:Mine"
 """
 
 from collections.abc import Mapping
@@ -34,7 +37,7 @@ _Method = TypeVar("_Method", bound=type[AbstractMethod])
 
 
 def register_method(kind: _Method) -> _Method:
-    """Make a method known by its name, to `equisparse.finetune`, configurations and `make_method`; usable as a decorator.
+    """Make a method known by its name, to `equisparse.finetune` and configurations; usable as a decorator.
 
     The laws in `equisparse.testing.methods` show whether a method keeps what every method promises.
 
@@ -127,7 +130,7 @@ def _load(entry: metadata.EntryPoint) -> None:
     package = entry.dist.name if entry.dist else entry.module
     try:
         kind = entry.load()
-    except Exception as error:  # noqa: BLE001  a foreign package can fail in any way
+    except Exception as error:
         raise InputError(
             f"The method {entry.name} of the package {package} cannot be imported.",
             given=entry.value,

@@ -18,8 +18,9 @@ from equisparse.inference.dataset import FrameDataset
 from equisparse.inference.predict import evaluate
 from equisparse.inputs.base import Base, configured_base
 from equisparse.inputs.frames import Frames
+from equisparse.inputs.method import configured_method
 from equisparse.inputs.spins import spin_setup
-from equisparse.inputs.splits import choose_method, read_kept, read_splits, small_pieces
+from equisparse.inputs.splits import read_kept, read_splits, small_pieces
 from equisparse.magnetism.model import SpinModel
 from equisparse.methods.base import AbstractMethod
 from equisparse.report.html.document import write_report
@@ -218,7 +219,7 @@ def _set_up(config: FinetuneConfig, base: AbstractBackbone | None, folder: Path,
         base.check_untouched()
     if config.resume:
         check_resumable(folder, backbone)
-    method, layout = choose_method(config, backbone.layout())
+    method, layout = configured_method(config, backbone.layout())
     options = config.training.resolved(len(splits.train), method.learning_rate)
     sizes = {name: len(frames) for name, frames in splits.items()}
     listener.planned(Plan(config.base, backbone, sizes, method, options))

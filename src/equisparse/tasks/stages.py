@@ -125,7 +125,7 @@ def train_adapter(
     backbone : AbstractBackbone
         The base is untouched afterwards, also after an error.
     method, layout
-        From `equisparse.inputs.splits.choose_method`.
+        From `equisparse.methods.choose.choose_method`.
     datasets : mapping of str to FrameDataset
         ``train`` and ``valid``, both with the shifts of the reference energies, which the adapter gets.
     options : TrainingOptions

@@ -19,8 +19,8 @@ from equisparse.adapters.adapter import Adapter
 from equisparse.adapters.attach import written
 from equisparse.backbones.base import AbstractBackbone, Predictor
 from equisparse.backbones.prediction import Prediction
-from equisparse.interpret.signatures import element_parts, largest_entries, signature_table
 from equisparse.formats.entries import Entries, pack
+from equisparse.interpret.signatures import element_parts, largest_entries, signature_table
 from equisparse.quantities import ENERGY, FORCES, STRESS
 from equisparse.testing.tolerances import ENERGY_TOLERANCE, FINITE_DIFFERENCE, FORCE_TOLERANCE, STRESS_TOLERANCE
 

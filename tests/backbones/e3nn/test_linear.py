@@ -9,6 +9,7 @@ from equisparse.blocks import Layout, matrix_blocks
 from equisparse.methods.base import AbstractMethod
 from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
+from equisparse.methods.soft_threshold import SoftThreshold
 from equisparse.methods.sparse import Sparse
 
 IRREPS_IN, IRREPS_OUT = o3.Irreps("3x0e+2x0o+4x1o+2x1e+3x2e"), o3.Irreps("2x0e+5x1o+1x1e+2x2e+1x0o")
@@ -32,7 +33,7 @@ def test_blocks_are_the_views_of_e3nn():
         assert torch.equal(block.view(linear.weight), view), f"path {number}"
 
 
-METHODS = [Sparse(), Sparse(changed=0.2), Sparse(tau_per="path"), Scale(), MMEA(), MMEA(gate="residual")]
+METHODS = [SoftThreshold(), Sparse(changed=0.2), Scale(), MMEA()]
 
 
 @pytest.mark.parametrize("method", METHODS, ids=repr)

@@ -6,7 +6,7 @@ import torch
 from equisparse.backbones import process
 from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
-from equisparse.methods.sparse import Sparse
+from equisparse.methods.soft_threshold import SoftThreshold
 from equisparse.testing import attached
 from equisparse.testing import backbones as laws
 from equisparse.testing import magnetism as spin_laws
@@ -101,6 +101,6 @@ class TestEveryModel:
         assert list(again.state_dict()) == list(base.state_dict())
         assert all(torch.equal(value, again.state_dict()[key]) for key, value in base.state_dict().items())
 
-    @pytest.mark.parametrize("method", [Sparse(), Scale()], ids=repr)
+    @pytest.mark.parametrize("method", [SoftThreshold(), Scale()], ids=repr)
     def test_merged_equals_attached_bitwise(self, backbone, oxides, tmp_path, method):
         attached.check_merged_is_attached(backbone, method, tmp_path / "merged.model", oxides)

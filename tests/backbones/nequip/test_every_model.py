@@ -7,7 +7,7 @@ pytest.importorskip("nequip", reason="the extra nequip is not installed")
 
 from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
-from equisparse.methods.sparse import Sparse
+from equisparse.methods.soft_threshold import SoftThreshold
 from equisparse.testing import attached
 from equisparse.testing import backbones as laws
 from equisparse.testing import magnetism as spin_laws
@@ -68,6 +68,6 @@ class TestEveryModel:
         laws.check_native(backbone, path, oxides, dict.fromkeys(shifts, 0.5) if shared else shifts)
         laws.check_reload(backbone, path, oxides)
 
-    @pytest.mark.parametrize("method", [Sparse(), Scale()], ids=repr)
+    @pytest.mark.parametrize("method", [SoftThreshold(), Scale()], ids=repr)
     def test_merged_equals_attached_bitwise(self, backbone, oxides, tmp_path, method):
         attached.check_merged_is_attached(backbone, method, tmp_path / "merged.ckpt", oxides)

@@ -28,7 +28,7 @@ from equisparse.magnetism.model import SpinModel, new_layer
 from equisparse.methods.full import Full
 from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
-from equisparse.methods.sparse import Sparse
+from equisparse.methods.soft_threshold import SoftThreshold
 from equisparse.quantities import ENERGY, FORCES
 from equisparse.testing import attached, magnetism
 from equisparse.testing import backbones as laws
@@ -268,7 +268,7 @@ class TestOwnModels:
         laws.check_reload(single, path, oxides)
 
 
-@pytest.mark.parametrize("method", [Sparse(), Scale()], ids=repr)
+@pytest.mark.parametrize("method", [SoftThreshold(), Scale()], ids=repr)
 def test_merged_equals_attached_bitwise(own_model, load, oxides, tmp_path, method):
     attached.check_merged_is_attached(load(str(own_model)), method, tmp_path / "merged.pth", oxides)
 

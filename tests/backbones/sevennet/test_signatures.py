@@ -6,9 +6,9 @@ import torch
 from ase import Atoms
 
 from equisparse.adapters.adapter import Adapter
+from equisparse.formats.entries import Entries, pack
 from equisparse.interpret.functional import functional_table
 from equisparse.interpret.signatures import signature_table
-from equisparse.formats.entries import pack
 from equisparse.testing import backbones as laws
 
 pytestmark = pytest.mark.filterwarnings("ignore:No tensor product accelerator")
@@ -27,7 +27,7 @@ def test_a_change_of_an_embedding_is_found_at_its_element(load) -> None:
     change = torch.zeros(block.shape)
     slot = int(backbone.model.type_map[8])
     change[slot, 5] = 1.0
-    adapter = Adapter("sparse", {}, layout, {name: pack(change.reshape(-1))}, {}, {}, "float32", (8,))
+    adapter = Adapter(Entries(), layout, {name: pack(change.reshape(-1))}, {}, {}, "float32", (8,))
     rows = [row for row in signature_table(adapter, backbone.model, backbone.element_order) if row.element]
     assert len(rows) == len(backbone.elements)
     assert {row.element: row.n_changed for row in rows if row.n_changed} == {8: 1}
@@ -40,7 +40,7 @@ def test_outputs_move_where_weights_do_and_after(load, oxides: list[Atoms]) -> N
     block = next(block for block in layout.of(name) if block.l == 1)
     change = torch.zeros(layout.size_of(name))
     change[block.indices().reshape(-1)] = 0.05
-    adapter = Adapter("sparse", {}, layout, {name: pack(change)}, {}, {}, "float32", ())
+    adapter = Adapter(Entries(), layout, {name: pack(change)}, {}, {}, "float32", ())
     graphs = [backbone.graph(atoms) for atoms in oxides]
     numbers = np.concatenate([atoms.numbers for atoms in oxides])
     rows = functional_table(adapter, backbone.model, numbers, lambda: backbone.predict(backbone.collate(graphs)))

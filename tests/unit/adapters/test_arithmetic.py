@@ -9,12 +9,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equisparse.adapters.adapter import Adapter
+from equisparse.adapters.adapter import Adapter, TrainedBy
 from equisparse.adapters.arithmetic import COMBINED, combine, describe_combination
 from equisparse.adapters.file import load_adapter, save_adapter
 from equisparse.blocks import Layout, matrix_blocks
 from equisparse.errors import AdapterMismatchError, InputError, StateError
-from equisparse.formats.entries import pack
+from equisparse.formats.dense import Dense
+from equisparse.formats.entries import Entries, pack
 from equisparse.testing.adapters import IDENTITY, path_backbone, random_adapter
 from equisparse.testing.layouts import DTYPES, SEEDS, layouts
 from equisparse.testing.networks import PathNetwork
@@ -44,7 +45,15 @@ def sparse(
         change = torch.randn(shape, generator=generator, dtype=dtype)
         stored[name] = pack(change * (torch.rand(shape, generator=generator) < fraction))
     values = {"shifts": {8: -0.5 * seed}, "elements": (8,)} | more
-    return Adapter("sparse", {}, layout, stored, base=BASE, dtype=str(dtype).removeprefix("torch."), **values)
+    return Adapter(
+        Entries(),
+        layout,
+        stored,
+        base=BASE,
+        dtype=str(dtype).removeprefix("torch."),
+        trained_by=TrainedBy("sparse"),
+        **values,
+    )
 
 
 def base_model(layout: Layout, dtype: torch.dtype) -> PathNetwork:
@@ -102,7 +111,7 @@ def test_what_it_says_of_itself_survives_the_file(tmp_path: Path) -> None:
         {"name": "a.safetensors", "weight": 0.5, "method": "sparse", "seed": 3},
         {"name": "b.safetensors", "weight": 0.25, "method": "sparse"},
     ]
-    assert (loaded.method, loaded.options, loaded.elements) == ("sparse", {}, (1, 8))
+    assert (loaded.format, loaded.trained_by, loaded.elements) == (Entries(), None, (1, 8))
     assert loaded.shifts == {8: -0.25, 1: 1.0}
 
 
@@ -123,8 +132,8 @@ def test_what_a_file_says_of_its_terms_is_not_believed(told: Any, expected: str)
 
 def test_dense_sums_are_stored_whole_and_sparse_ones_as_entries() -> None:
     few, many = sparse(LAYOUT, 1, fraction=0.2), sparse(LAYOUT, 2, fraction=1.0)
-    assert combine([few, few], [1, 1]).method == "sparse"
-    assert combine([few, many], [1, 1]).method == "full"
+    assert combine([few, few], [1, 1]).format == Entries()
+    assert combine([few, many], [1, 1]).format == Dense()
 
 
 def test_adapters_of_different_tensors_are_united() -> None:

@@ -10,8 +10,11 @@ from equisparse.adapters.gates import place_gates, restored_gates
 from equisparse.adapters.parameters import parameter_owner
 from equisparse.blocks import Layout, column_blocks, matrix_blocks
 from equisparse.errors import AdapterError, InputError, SelectionError, StateError
+from equisparse.formats.gates import Gates
+from equisparse.formats.scales import Scales
 from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
+from equisparse.methods.soft_threshold import SoftThreshold
 from equisparse.methods.sparse import Sparse
 from equisparse.testing.networks import PathNetwork
 
@@ -74,7 +77,7 @@ def test_a_copy_of_a_gated_model_uses_its_own_gates(model):
     attachment = attach(model, MMEA(), LAYOUT)
     twin = copy.deepcopy(model)
     with torch.no_grad():
-        attachment.deltas["first.mix.weight"].get_parameter("up_bias").add_(1.0)
+        attachment.deltas["first.mix.weight"].get_parameter("gate.up_bias").add_(1.0)
     before = twin(twin.features)
     attachment.detach()
     assert all(map(torch.equal, twin(twin.features), before))
@@ -87,17 +90,21 @@ def test_gates_on_gates_are_refused(model):
         place_gates(model, gates)
 
 
-@pytest.mark.parametrize("rank", [2, 4])
-def test_stored_gates_that_do_not_fit_are_refused(model, rank):
-    stored = attach(model, MMEA(rank=3), LAYOUT).detach()
-    with pytest.raises(AdapterError, match=r"first.mix.weight: down \(3, 3\)"):
-        restored_gates(model, MMEA(rank=rank), stored)
+@pytest.mark.parametrize("part", ["down", "down_bias", "up", "up_bias"])
+def test_stored_gates_that_do_not_fit_are_refused(model, part):
+    attachment = attach(model, MMEA(rank=3), LAYOUT)
+    stored = attachment.stored()
+    attachment.detach()
+    parts = stored["first.mix.weight"]
+    parts[part] = parts[part][:-1]
+    with pytest.raises(AdapterError, match=r"first.mix.weight: down \([23], 3\)"):
+        restored_gates(model, Gates(), stored)
 
 
 def test_detach_can_be_followed_by_another_attach(model):
     before = model.weights()
     attach(model, Scale(), LAYOUT).detach()
-    attach(model, Sparse(), LAYOUT).detach()
+    attach(model, SoftThreshold(), LAYOUT).detach()
     assert all(torch.equal(weight, before[name]) for name, weight in model.weights().items())
 
 
@@ -132,7 +139,7 @@ def test_write_changes_in_place(model):
 
 
 def test_merged_weights_of_nothing_stored_are_none(model):
-    assert merged_weights(model, Scale(), LAYOUT, {}) == {}
+    assert merged_weights(model, Scales(), LAYOUT, {}) == {}
 
 
 def test_owner_of_a_parameter_of_the_model_itself(model):

@@ -12,14 +12,14 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from equisparse.adapters.adapter import Adapter, SpinPart
+from equisparse.adapters.adapter import Adapter, SpinPart, TrainedBy
 from equisparse.adapters.file import FORMAT_VERSION, load_adapter, save_adapter
 from equisparse.blocks import Layout, matrix_blocks
 from equisparse.cli import main
 from equisparse.errors import AdapterError, AdapterMismatchError, StateError
+from equisparse.formats.entries import Entries, pack
 from equisparse.magnetism.layer import SpinLayer
 from equisparse.magnetism.options import SpinOptions
-from equisparse.formats.entries import pack
 from equisparse.testing.methods import PathNetwork
 
 BASE = {"backbone": "sevennet", "source": "7net-0", "sha256": "ab" * 32, "version": "0.13.0"}
@@ -33,8 +33,9 @@ def make_adapter() -> Adapter:
     generator = torch.Generator().manual_seed(1)
     change = torch.randn(300, 300, generator=generator) * (torch.rand(300, 300, generator=generator) < 0.01)
     stored = {"a.weight": pack(torch.tensor([0.0] * 25 + [0.5])), "b.weight": pack(change)}
-    options = {"regime": "L", "changed": None}
-    return Adapter("sparse", options, layout, stored, {8: -1.25, 12: 3.5}, BASE, "float32", (8, 12), None, {"x": 1})
+    trained = TrainedBy("mine", {"regime": "L", "changed": None})
+    shifts = {8: -1.25, 12: 3.5}
+    return Adapter(Entries(), layout, stored, shifts, BASE, "float32", (8, 12), None, {"x": 1}, trained_by=trained)
 
 
 def test_round_trip_is_exact(tmp_path: Path) -> None:
@@ -43,9 +44,9 @@ def test_round_trip_is_exact(tmp_path: Path) -> None:
     loaded = load_adapter(tmp_path / "a.safetensors")
     assert size == (tmp_path / "a.safetensors").stat().st_size
     assert loaded.layout == adapter.layout
-    assert (loaded.method, loaded.options, loaded.shifts, loaded.base) == (
-        "sparse",
-        adapter.options,
+    assert (loaded.format, loaded.trained_by, loaded.shifts, loaded.base) == (
+        Entries(),
+        adapter.trained_by,
         adapter.shifts,
         BASE,
     )
@@ -78,7 +79,8 @@ def with_header(path: Path, change: dict[str, object]) -> None:
     [
         ({"version": FORMAT_VERSION + 1}, "newer equisparse"),
         ({"version": "1"}, "newer equisparse"),
-        ({"method": "nonsense"}, "not known here"),
+        ({"format": "nonsense"}, "not known here"),
+        ({"version": 2, "method": "nonsense", "options": {}}, "not known here"),
         ({"layout": {"total_parameters": 5, "tensors": {}}}, "not in the layout"),
         ({"layout": 3}, "damaged"),
         ({"elements": ["Mg"]}, "damaged"),
@@ -198,10 +200,27 @@ def test_a_layout_that_no_model_has_is_refused(tmp_path: Path, tensor: dict[str,
         {"dtype": "float8"},
         {"modality": "\x1b[2J"},
         {"base": BASE | {"source": 7}},
-        {"options": {"regime": 1}},
-        {"method": "scale", "options": {}},
+        {"format_options": {"regime": 1}},
+        {"format": "scales"},
+        {"trained_by": {"method": "\x1b[2J", "options": {}}},
+        {"trained_by": {"method": "mine", "options": {"a": ["\x1b[2J"]}}},
+        {"trained_by": {"method": "mine", "options": [1]}},
+        {"trained_by": "mine"},
     ],
-    ids=["true", "version-0", "element-119", "dtype", "terminal-code", "number-as-name", "option", "other-method"],
+    ids=[
+        "true",
+        "version-0",
+        "element-119",
+        "dtype",
+        "terminal-code",
+        "number-as-name",
+        "option",
+        "other-format",
+        "method-code",
+        "option-code",
+        "option-list",
+        "method-text",
+    ],
 )
 def test_values_without_meaning_are_refused(tmp_path: Path, change: dict[str, object]) -> None:
     save_adapter(make_adapter(), tmp_path / "a.safetensors")
@@ -230,11 +249,10 @@ def with_spins() -> Adapter:
     return replace(make_adapter(), spins=SpinPart(layer.options.to_dict(), layer.stored()))
 
 
-def test_a_spin_layer_is_kept_in_version_2(tmp_path: Path) -> None:
+def test_a_spin_layer_is_kept(tmp_path: Path) -> None:
     path, adapter = tmp_path / "a.safetensors", with_spins()
     save_adapter(adapter, path)
     loaded = load_adapter(path)
-    assert b'\\"version\\":2' in path.read_bytes()
     assert loaded.spins is not None
     assert adapter.spins is not None
     assert loaded.spins.options == adapter.spins.options
@@ -243,15 +261,15 @@ def test_a_spin_layer_is_kept_in_version_2(tmp_path: Path) -> None:
     assert loaded.stored_values == make_adapter().stored_values
 
 
-def test_without_a_spin_layer_the_file_is_of_version_1(tmp_path: Path) -> None:
+def test_files_are_written_in_the_newest_version(tmp_path: Path) -> None:
     save_adapter(make_adapter(), tmp_path / "a.safetensors")
-    assert b'\\"version\\":1' in (tmp_path / "a.safetensors").read_bytes()
+    assert b'\\"version\\":3' in (tmp_path / "a.safetensors").read_bytes()
 
 
 def test_a_spin_layer_claimed_by_version_1_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     save_adapter(with_spins(), path)
-    with_header(path, {"version": 1})
+    with_header(path, {"version": 1, "method": "sparse", "options": {}})
     with pytest.raises(AdapterError, match="damaged"):
         load_adapter(path)
 

@@ -11,8 +11,8 @@ from equisparse.adapters.adapter import Adapter
 from equisparse.adapters.file import save_adapter
 from equisparse.cli import main
 from equisparse.errors import AdapterMismatchError, InputError
-from equisparse.interpret.difference import difference_table, differences
 from equisparse.formats.entries import pack
+from equisparse.interpret.difference import difference_table, differences
 from equisparse.testing.adapters import path_backbone, random_adapter
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.blocks import Block, Layout, matrix_blocks
+from equisparse.formats.entries import Entries, pack
 from equisparse.interpret.signatures import largest_entries, pooled_maps, signature_table
-from equisparse.formats.entries import pack
 from equisparse.testing.layouts import SEEDS, layouts
 from equisparse.testing.networks import PathNetwork
 
@@ -21,7 +21,7 @@ def adapter_with(layout: Layout, block: Block, place: int, value: float) -> Adap
     """Adapter that changes one entry, given by its place in the flattened block."""
     change = torch.zeros(layout.size_of(block.tensor))
     change[block.indices().reshape(-1)[place]] = value
-    return Adapter("sparse", {"regime": "L"}, layout, {block.tensor: pack(change)}, {}, BASE, "float32", (1,))
+    return Adapter(Entries(), layout, {block.tensor: pack(change)}, {}, BASE, "float32", (1,))
 
 
 @given(layouts(), SEEDS, st.data())
@@ -46,7 +46,7 @@ def planted(weight: list[list[float]], change: list[list[float]]) -> tuple[Adapt
     layout = Layout(matrix_blocks("embed.weight", [("0e->0e", 0, 1, shape)], "embedding", -1), {"embed.weight": shape})
     model = PathNetwork(layout, torch.float32, 0)
     model.get_parameter("embed.weight").data.copy_(torch.tensor(weight))
-    return Adapter("sparse", {}, layout, {"embed.weight": pack(torch.tensor(change))}, {}, BASE, "float32", (1,)), model
+    return Adapter(Entries(), layout, {"embed.weight": pack(torch.tensor(change))}, {}, BASE, "float32", (1,)), model
 
 
 def test_numbers_by_hand() -> None:

@@ -8,9 +8,9 @@ import torch
 from equisparse.adapters.adapter import Adapter
 from equisparse.blocks import Layout, matrix_blocks
 from equisparse.errors import InputError
+from equisparse.formats.entries import Entries, pack
 from equisparse.interpret.bootstrap import resampled_interval
 from equisparse.interpret.stability import stability_table
-from equisparse.formats.entries import pack
 
 LAYOUT = Layout(
     matrix_blocks("mix.weight", [(f"{n}e->{n}e", n, 1, (30, 30)) for n in range(6)], "linear", 0),
@@ -26,7 +26,7 @@ def random_adapter(seed: int, *, growing: bool) -> Adapter:
     change = torch.where(torch.rand(6, 900, generator=generator) < 0.1, 1.0, 0.0)
     if growing:
         change *= torch.arange(1, 7)[:, None]
-    return Adapter("sparse", {}, LAYOUT, {"mix.weight": pack(change.reshape(-1))}, {}, BASE, "float32", (1,))
+    return Adapter(Entries(), LAYOUT, {"mix.weight": pack(change.reshape(-1))}, {}, BASE, "float32", (1,))
 
 
 def test_a_change_agrees_with_itself() -> None:

@@ -1,12 +1,17 @@
-"""Which method a configuration gets, and which wishes are refused."""
+"""Which method a request gets, and which requests are refused."""
 
 import pytest
 
 from equisparse.blocks import Layout, matrix_blocks
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.errors import InputError
-from equisparse.inputs.splits import choose_method
+from equisparse.inputs.method import configured_method
+from equisparse.methods.choose import choose_method
+from equisparse.methods.elora import ELoRA
 from equisparse.methods.lowrank import LowRank
+from equisparse.methods.mmea import MMEA
+from equisparse.methods.scale import Scale
+from equisparse.methods.soft_threshold import SoftThreshold
 from equisparse.methods.sparse import Sparse
 
 LAYOUT = Layout(
@@ -20,21 +25,60 @@ LAYOUT = Layout(
 
 
 def chosen(**wishes: object) -> tuple[object, tuple[str, ...]]:
-    method, layout = choose_method(FinetuneConfig(train=["x.xyz"], **wishes), LAYOUT)  # type: ignore[arg-type]
+    method, layout = configured_method(FinetuneConfig(train=["x.xyz"], **wishes), LAYOUT)  # type: ignore[arg-type]
     return method, layout.tensors
 
 
-def test_the_default_is_the_published_method_without_radial_networks() -> None:
-    assert chosen() == (Sparse(regime="L"), ("mix.weight",))
+@pytest.mark.parametrize("method", [None, "sparse", "soft_threshold"])
+def test_the_default_is_the_published_method_without_radial_networks(method: str | None) -> None:
+    assert chosen(method=method) == (SoftThreshold(regime="L"), ("mix.weight",))
+
+
+@pytest.mark.parametrize("method", [None, "sparse", "soft_threshold"])
+def test_the_regime_and_options_are_passed_on(method: str | None) -> None:
+    options = {"rank": None, "tau_lr": 0.1}
+    expected = SoftThreshold(regime="H", rank=None, tau_lr=0.1)
+    assert chosen(method=method, regime="H", method_options=options)[0] == expected
 
 
 def test_a_fraction_and_targets_are_passed_on() -> None:
     assert chosen(changed=0.01, targets=["all"]) == (Sparse(changed=0.01), ("mix.weight", "radial.weight"))
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"changed": 0.02}, Sparse(changed=0.02)),
+        ({"value_bytes": 1000, "changed": None}, Sparse(value_bytes=1000)),
+        ({"changed": 0.02, "regime": "L", "tau_per": "tensor", "tau_lr": 0.01}, Sparse(changed=0.02)),
+        ({"changed": None, "tau_per": "tensor", "prune_end": 0.75}, SoftThreshold()),
+    ],
+)
+def test_options_of_both_methods_under_the_old_name(options: dict[str, object], expected: object) -> None:
+    assert chosen(method="sparse", method_options=options)[0] == expected
+
+
 @pytest.mark.parametrize(("budget", "kind"), [("3KB", Sparse), ("5KB", LowRank), ("30KB", LowRank)])
 def test_the_best_method_for_a_size(budget: str, kind: type) -> None:
     assert isinstance(chosen(budget=budget)[0], kind)
+
+
+def test_entries_are_fitted_into_a_size() -> None:
+    method = chosen(budget="30KB", method="sparse", method_options={"rank": 8})[0]
+    assert isinstance(method, Sparse)
+    assert method.rank == 8
+    assert 27_000 < (method.value_bytes or 0) < 30_000
+
+
+def test_a_method_can_be_given_as_an_object() -> None:
+    assert choose_method(ELoRA(rank=16), LAYOUT, targets=["all"]) == (ELoRA(rank=16), LAYOUT)
+    assert isinstance(choose_method(Scale(), LAYOUT, budget=9000)[0], Scale)
+    with pytest.raises(InputError, match="has its options already"):
+        choose_method(Sparse(changed=0.1), LAYOUT, changed=0.2)
+
+
+def test_a_gate_of_the_present_kind_is_dropped() -> None:
+    assert choose_method("mmea", LAYOUT, options={"rank": 4, "gate": "exp"})[0] == MMEA(rank=4)
 
 
 @pytest.mark.parametrize(
@@ -43,11 +87,15 @@ def test_the_best_method_for_a_size(budget: str, kind: type) -> None:
         ({"changed": 0.1, "budget": "40KB"}, "mutually exclusive"),
         ({"changed": 0.1, "method": "scale"}, "cannot be given a changed fraction"),
         ({"budget": "40KB", "method": "full"}, "cannot be fitted into a size"),
+        ({"budget": "40KB", "method": "soft_threshold"}, "cannot be fitted into a size"),
         ({"budget": "3KB", "method": "scale"}, "do not fit into the size"),
         ({"budget": "1KB"}, "cannot be that small"),
         ({"changed": 0.95}, "out of reach"),
         ({"method": "nonsense"}, "no such method"),
         ({"method_options": {"speed": 3}}, "no such option"),
+        ({"method": "soft_threshold", "method_options": {"prune_end": 0.5}}, "no such option"),
+        ({"method_options": {"tau_per": "path"}}, "tau_per of the method soft_threshold was removed"),
+        ({"method": "mmea", "method_options": {"gate": "residual"}}, "gate of the method mmea was removed"),
         ({"targets": ["readout"]}, "matches no tensor"),
     ],
 )

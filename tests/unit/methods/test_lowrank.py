@@ -6,7 +6,7 @@ import torch
 from equisparse.adapters.attach import attach
 from equisparse.blocks import Layout, matrix_blocks
 from equisparse.errors import InputError
-from equisparse.methods.lowrank import LowRank, whole_numbers
+from equisparse.methods.lowrank import LowRank
 from equisparse.testing.methods import train
 from equisparse.testing.networks import PathNetwork
 
@@ -57,15 +57,6 @@ def test_rows_that_the_data_do_not_reach_stay_at_the_base():
     assert rows.tolist() == [True, True, False, True, True, True, True, True]
 
 
-def test_whole_numbers_are_within_half_a_step():
-    rows = torch.randn(5, 40, generator=torch.Generator().manual_seed(0)) * torch.tensor(
-        [[1e-9], [1e-3], [1], [1e4], [0]]
-    )
-    numbers, size = whole_numbers(rows)
-    assert numbers.abs().amax(1).tolist() == [127] * 4 + [0]
-    assert bool(((numbers * size[:, None] - rows).abs() <= 0.501 * size[:, None]).all())
-
-
 @pytest.mark.parametrize("options", [{"rank": 0}, {"prune_interval": 0}, {"prune_start": 0.8}])
 def test_an_option_out_of_range_is_refused(options):
     with pytest.raises(InputError, match="out of range"):
@@ -75,23 +66,3 @@ def test_an_option_out_of_range_is_refused(options):
 def test_a_size_below_one_component_is_refused():
     with pytest.raises(InputError, match="No component"):
         LowRank().fit_into(RANKS_BYTES + (6 + 6 + 4) - 1, LAYOUT)
-
-
-@pytest.mark.parametrize(
-    ("part", "values"),
-    [
-        ("ranks", torch.tensor([1, 7], dtype=torch.int16)),
-        ("ranks", torch.tensor([-1, 1], dtype=torch.int16)),
-        ("ranks", torch.tensor([1.0, 1.0])),
-        ("ranks", torch.tensor([1], dtype=torch.int16)),
-        ("down", torch.zeros(3, dtype=torch.int8)),
-        ("up", torch.zeros(28, dtype=torch.int16)),
-        ("size", torch.zeros(4, dtype=torch.int8)),
-        ("size", torch.zeros(3)),
-    ],
-)
-def test_stored_parts_that_do_not_fit_are_refused(part, values):
-    method = LowRank(rank=2)
-    stored = trained(method, steps=1).stored()["mix.weight"] | {part: values}
-    with pytest.raises(ValueError, match=r"ranks|down|up|size"):
-        method.check_stored(stored, (100,), tuple(BLOCKS))

@@ -61,34 +61,20 @@ def test_a_target_out_of_reach_is_refused(options):
         Sparse(**options).resolve(LAYOUT)
 
 
-@pytest.mark.parametrize("options", [{"regime": "M"}, {"tau_per": "channel"}])
-def test_an_unknown_choice_is_refused(options):
-    with pytest.raises(InputError, match="has no such value"):
-        Sparse(**options)
-
-
 @pytest.mark.parametrize(
     "options",
-    [{"start_threshold": 0.0}, {"prune_interval": 0}, {"prune_start": 0.7, "prune_end": 0.5}, {"prune_end": 1.5}],
+    [{"prune_interval": 0}, {"prune_start": 0.7, "prune_end": 0.5}, {"prune_end": 1.5}, {"dense_lr": 0.0}],
 )
 def test_an_option_out_of_range_is_refused(options):
     with pytest.raises(InputError, match="out of range"):
         Sparse(**options)
 
 
-def test_entries_without_a_gradient_go_back_to_the_base():
-    attachment = attach(PathNetwork(LAYOUT, torch.float32, seed=0), Sparse(rank=None), LAYOUT)
-    watch, delta = attachment.controller(), attachment.deltas["mix.weight"]
-    delta.get_parameter("raw.entries").grad = torch.zeros(100).index_fill(0, torch.tensor([3, 50]), 1.0)
-    watch.before_step(0, 1)
-    assert set(delta.stored()["index"].tolist()) <= {3, 50}
+def test_a_target_is_needed():
+    with pytest.raises(InputError, match="needs a number of entries or a size"):
+        Sparse().resolve(LAYOUT)
 
 
-def test_rows_and_columns_of_a_product_without_a_gradient_go_back_to_the_base():
-    attachment = attach(PathNetwork(LAYOUT, torch.float32, seed=0), Sparse(rank=2), LAYOUT)
-    watch, delta = attachment.controller(), attachment.deltas["mix.weight"]
-    down, up = (delta.get_parameter(f"raw.{name}") for name in ("down", "up"))
-    down.grad = torch.zeros_like(down).index_fill(0, torch.tensor([2, 3]), 1.0)  # second row of the first block
-    up.grad = torch.zeros_like(up).index_fill(0, torch.tensor([5]), 1.0)  # its sixth column
-    watch.before_step(0, 1)
-    assert set(delta.stored()["index"].tolist()) <= {8 + 5}
+def test_two_targets_are_refused():
+    with pytest.raises(InputError, match="mutually exclusive"):
+        Sparse(changed=0.1, value_bytes=100)

@@ -13,6 +13,7 @@ from equisparse.methods.full import Full
 from equisparse.methods.lowrank import LowRank
 from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
+from equisparse.methods.soft_threshold import SoftThreshold
 from equisparse.methods.sparse import Sparse
 from equisparse.testing.methods import PathNetwork
 from equisparse.training.anchor import MOST_ROWS, Anchor, LayerRows, layer_rows
@@ -101,7 +102,7 @@ def test_layers_that_gave_zero_do_not_count() -> None:
     assert Anchor(attachment, rows | {"out.weight": silent}, 1.0).penalty(0) == alone.penalty(0)
 
 
-METHODS = [Full(), ELoRA(rank=1), Sparse(), Sparse(changed=0.5), LowRank(rank=2), Scale(), MMEA()]
+METHODS = [Full(), ELoRA(rank=1), SoftThreshold(), Sparse(changed=0.5), LowRank(rank=2), Scale(), MMEA()]
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
