@@ -103,6 +103,7 @@ STRANGE: tuple[Any, ...] = (
         "F8_E5M2",
         "BOOL",
     ),
+    *("entries", "dense", "factors", "quantised", "scales", "gates"),
     *([], {}, [[]], [1] * 50, [0], [-1], [2**31, 2**31], [0, 2**62], ["1o->1o", [1, 1]], {"a": {}}, [[None]], [1.5]),
 )
 FORBIDDEN = ("os.system", "subprocess.Popen", "pickle.find_class", "socket.connect", "exec", "compile")

@@ -1,8 +1,8 @@
 """Adapter files: safetensors with a versioned JSON header. Reading needs no backbone and no method, and runs no code.
 
 Layout (see docs/file-format.md): tensors ``<parameter>/<part>``, for example ``<parameter>/index`` and
-``<parameter>/value``; ``reference_energy/atomic_number`` and ``reference_energy/shift`` (eV); ``spin_layer/<name>``; and
-one metadata entry ``equisparse`` with everything else as JSON.
+``<parameter>/value``; ``reference_energy/atomic_number`` and ``reference_energy/shift`` (eV); ``spin_layer/<name>``;
+and one metadata entry ``equisparse`` with everything else as JSON.
 """
 
 import json
