@@ -95,7 +95,7 @@ def _measured(backbone: AbstractBackbone, outcome: Outcome) -> Metrics:
         base=outcome.errors["base"],
         refit=outcome.errors["refit"],
         final=outcome.errors["final"],
-        method=adapter.method,
+        method=adapter.label,
         changed_fraction_model=changes.of_model,
         changed_fraction_selected=changes.of_selected,
         changed_count=changes.count,
