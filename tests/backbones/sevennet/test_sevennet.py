@@ -196,7 +196,7 @@ class TestSymmetriesAndDerivatives:
     def test_symmetry_of_changes(self, backbone, oxides):
         laws.check_symmetry_of_changes(backbone, oxides[0], improper=False)
 
-    @pytest.mark.parametrize("method", [MMEA(), MMEA(rank=4, gate="residual")], ids=repr)
+    @pytest.mark.parametrize("method", [MMEA(), MMEA(rank=4)], ids=repr)
     def test_gates(self, backbone, oxides, method):
         attached.check_gates(backbone, method, oxides[0], improper=False)
 
