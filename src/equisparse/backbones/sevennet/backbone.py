@@ -1,5 +1,6 @@
 """SevenNet, through its own package: loader, graphs, model, calculator and checkpoint format are upstream's."""
 
+import copy
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -170,6 +171,15 @@ class SevenNetBackbone(AbstractBackbone):
         )
         return "\n".join(lines)
 
+    def _in_double_precision(self) -> "SevenNetBackbone":
+        """Copy of this backbone in float64. Building the model takes four times as long as copying it."""
+        double = copy.copy(self)
+        double.dtype = torch.float64
+        double.model = copy.deepcopy(self.model).to(torch.float64)
+        if self.dtype is not torch.float64:
+            _cast_one_hot(double.model, torch.float64)
+        return double
+
     def _shifted(self, shift: Tensor, shifts: Mapping[int, float]) -> Tensor:
         """Reference energies plus `shifts`, summed in float64; those of the chosen modality if each has its own."""
         moved, slots = shift.to(torch.float64), self.reference_slots
@@ -182,10 +192,12 @@ class SevenNetBackbone(AbstractBackbone):
 
     def _resolved_references(self, state: Mapping[str, Tensor]) -> dict[str, Any]:
         """The `shift` and `scale` entries of SevenNet's configuration that belong to a state."""
-        model = self._checkpoint.build_model()
-        model.load_state_dict(state)
+        rescale, prefix = copy.deepcopy(self.model.get_submodule("rescale_atomic_energy")), "rescale_atomic_energy."
+        rescale.load_state_dict(
+            {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+        )
         shift, scale = get_resolved_shift_scale(
-            model.rescale_atomic_energy, model.type_map, model.modal_map if self.modality else None
+            rescale, self.model.type_map, self.model.modal_map if self.modality else None
         )
         return {keys.SHIFT: shift, keys.SCALE: scale}
 
