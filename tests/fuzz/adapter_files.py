@@ -32,7 +32,7 @@ from equisparse.errors import EquisparseError
 from equisparse.magnetism.layer import SpinLayer
 from equisparse.magnetism.options import SpinOptions
 from equisparse.methods.registry import make_method
-from equisparse.report.terminal.tables import inspect_tables
+from equisparse.report.terminal.inspect import inspect_tables
 from equisparse.testing.methods import PathNetwork
 
 MEMORY = 2**30

@@ -58,13 +58,14 @@ def _audit(options: Namespace, console: Console) -> int:
 
 
 def _evaluate(options: Namespace, console: Console) -> int:
-    from equisparse.report.terminal.tables import metrics_table
+    from equisparse.report.tables import metrics_table
+    from equisparse.report.terminal.render import rich_table
     from equisparse.tasks.evaluate import evaluate
 
     keys, units = _labels(options)
     base = _base_options(options)
     metrics = evaluate(options.data, options.base, options.adapter, keys=keys, units=units, **base)
-    console.print(metrics_table(metrics))
+    console.print(rich_table(metrics_table(metrics)))
     if options.json:
         write_text(Path(options.json), json.dumps(metrics, indent=2) + "\n")
     return 0
@@ -72,7 +73,7 @@ def _evaluate(options: Namespace, console: Console) -> int:
 
 def _inspect(options: Namespace, console: Console) -> int:
     from equisparse.adapters.file import load_adapter
-    from equisparse.report.terminal.tables import inspect_tables
+    from equisparse.report.terminal.inspect import inspect_tables
 
     for part in inspect_tables(load_adapter(options.adapter), Path(options.adapter).stat().st_size):
         console.print(part)
@@ -100,7 +101,8 @@ def _attribute(options: Namespace, console: Console) -> int:
 
 def _probe(options: Namespace, console: Console) -> int:
     from equisparse.cli.listener import TerminalListener
-    from equisparse.report.terminal.tables import probe_table
+    from equisparse.report.tables import probe_table
+    from equisparse.report.terminal.render import rich_table
     from equisparse.tasks.probe import probe
 
     result = probe(
@@ -114,7 +116,7 @@ def _probe(options: Namespace, console: Console) -> int:
         device=options.device,
         listener=TerminalListener(console),
     )
-    console.print(probe_table(result.checks))
+    console.print(rich_table(probe_table(result.checks)))
     lines = f"verdict  {result.level}\nresults  {result.folder}\nreport   {result.folder.parent / 'report.html'}"
     console.print(lines, highlight=False, soft_wrap=True)
     return _FAILED if result.level == "fail" else 0
@@ -137,7 +139,8 @@ def _export(options: Namespace, console: Console) -> int:
 
 
 def _orders(options: Namespace, console: Console) -> int:
-    from equisparse.report.terminal.tables import orders_table
+    from equisparse.report.tables import orders_table
+    from equisparse.report.terminal.render import rich_table
     from equisparse.tasks.orders import orders
 
     base, cell = _base_options(options), options.supercell
@@ -146,7 +149,7 @@ def _orders(options: Namespace, console: Console) -> int:
         (order.energy, float(order.moments.sum()), float(abs(order.moments).max()), order.count, order.signs)
         for order in ranked[: options.top]
     ]
-    console.print(orders_table(rows, len(ranked)))
+    console.print(rich_table(orders_table(rows, len(ranked))))
     if options.out:
         console.print(f"written: {options.out}", markup=False, highlight=False, soft_wrap=True)
     return 0

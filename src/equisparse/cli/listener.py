@@ -6,8 +6,9 @@ from rich.console import Console
 
 from equisparse.cli.progress import TerminalProgress
 from equisparse.data.audit.finding import Finding, format_findings
+from equisparse.report.tables import error_table
 from equisparse.report.terminal.closing import closing_lines
-from equisparse.report.terminal.tables import error_table
+from equisparse.report.terminal.render import rich_table
 from equisparse.run.folder import Run
 from equisparse.tasks.ensemble import FITTED_ON, RELIABILITY, EnsembleRun, shown_unit
 from equisparse.tasks.listener import Listener, Plan
@@ -49,7 +50,7 @@ class TerminalListener(TerminalProgress, Listener):
 
     def finished(self, run: Run) -> None:
         """Print the errors, the size of the change, and where the results are."""
-        self.console.print(error_table(run.metrics))
+        self.console.print(rich_table(error_table(run.metrics)))
         self._print("\n".join(closing_lines(run)))
 
     def _print(self, text: str) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,6 +42,26 @@ class ChangeRow:
     largest: float
 
 
+@dataclass(frozen=True, slots=True)
+class ChangeTotals:
+    """Change of several blocks together.
+
+    Parameters
+    ----------
+    key : tuple of str or int
+        What the blocks have in common.
+    n_weights, n_changed, fraction, rms_change, largest
+        As in `ChangeRow`, over all blocks.
+    """
+
+    key: tuple[str | int, ...]
+    n_weights: int
+    n_changed: int
+    fraction: float
+    rms_change: float
+    largest: float
+
+
 def change_table(adapter: Adapter) -> list[ChangeRow]:
     """One row per block of the layout, in its order; tensors without stored values count as unchanged.
 
@@ -72,18 +91,12 @@ def check_changes_weights(adapter: Adapter) -> None:
         )
 
 
-def aggregate(rows: Iterable[ChangeRow], by: Sequence[str] = ("layer",)) -> list[dict[str, Any]]:
-    """Rows with equal fields `by` taken together, sorted by them.
-
-    Returns
-    -------
-    list of dict
-        The fields `by`, then n_weights, n_changed, fraction, rms_change and largest, as in `ChangeRow`.
-    """
-    groups: dict[tuple[Any, ...], list[ChangeRow]] = {}
+def aggregate(rows: Iterable[ChangeRow], by: Sequence[str] = ("layer",)) -> list[ChangeTotals]:
+    """Add up rows with equal fields `by`, sorted by these fields."""
+    groups: dict[tuple[str | int, ...], list[ChangeRow]] = {}
     for row in rows:
         groups.setdefault(tuple(getattr(row, name) for name in by), []).append(row)
-    return [dict(zip(by, key, strict=True)) | _sums(groups[key]) for key in sorted(groups)]
+    return [_totals(key, groups[key]) for key in sorted(groups)]
 
 
 def _change(adapter: Adapter, tensor: str) -> Tensor | None:
@@ -118,14 +131,9 @@ def _row(block: Block, change: Tensor | None) -> ChangeRow:
     )
 
 
-def _sums(rows: list[ChangeRow]) -> dict[str, Any]:
+def _totals(key: tuple[str | int, ...], rows: list[ChangeRow]) -> ChangeTotals:
     """Counts, fraction, rms and largest change of several blocks together."""
     weights, changed = sum(row.n_weights for row in rows), sum(row.n_changed for row in rows)
     squares = sum(row.rms_change**2 * row.n_weights for row in rows)
-    return {
-        "n_weights": weights,
-        "n_changed": changed,
-        "fraction": changed / weights,
-        "rms_change": (squares / weights) ** 0.5,
-        "largest": max(row.largest for row in rows),
-    }
+    largest = max(row.largest for row in rows)
+    return ChangeTotals(key, weights, changed, changed / weights, (squares / weights) ** 0.5, largest)

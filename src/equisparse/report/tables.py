@@ -1,59 +1,29 @@
-"""Tables of a run as text: what its page shows, and what `equisparse export` writes as CSV and LaTeX."""
+"""Contents of the tables of runs, checks and adapters, for all media."""
 
-import csv
-import io
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
 
 from ase.data import chemical_symbols
 
-from equisparse.interpret.attribution import AttributionRow, Interval
+from equisparse.interpret.attribution import AttributionRow
+from equisparse.interpret.changes import ChangeTotals
 from equisparse.interpret.signatures import SignatureRow
 from equisparse.quantities import shown_errors
+from equisparse.report.layers import group_name, layer_name, layer_sort_key
 from equisparse.report.statistics import GroupErrors, errors_by_element, errors_by_type
-from equisparse.report.terminal.tables import layer_name, layer_order
+from equisparse.report.table import Cell, Level, Number, Percent, Table
+from equisparse.robustness.drift import DriftRow, DriftSummary
+from equisparse.robustness.dynamics import DynamicsRow
+from equisparse.robustness.scans import ScanRow
+from equisparse.robustness.verdict import Check
 from equisparse.run.folder import Run
+from equisparse.run.metrics import Metrics
 
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "\u00b2": r"\textsuperscript{2}",
-    ">": r"\textgreater{}",
-    "<": r"\textless{}",
-}
-
-
-class Table(NamedTuple):
-    """A table of text.
-
-    Parameters
-    ----------
-    header : sequence of str
-        Titles of the columns.
-    rows : sequence of sequence of str
-    """
-
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-    def csv(self) -> str:
-        """Comma-separated, quoted where that is needed."""
-        text = io.StringIO(newline="")
-        csv.writer(text, lineterminator="\n").writerows([self.header, *self.rows])
-        return text.getvalue()
-
-    def latex(self) -> str:
-        """A ``tabular`` with the rules of the package booktabs."""
-        lines = [" & ".join(map(_escaped, row)) + r" \\" for row in [self.header, *self.rows]]
-        begin = rf"\begin{{tabular}}{{{'l' * len(self.header)}}}"
-        return "\n".join([begin, r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule", r"\end{tabular}", ""])
+_STAGE_TITLES = ("base", "base, references refitted", "fine-tuned", "fine-tuned / refitted")
 
 
 def run_tables(run: Run) -> Iterator[tuple[str, Table]]:
     """Name and content of every table that a run has data for."""
-    yield "errors", error_table(run)
+    yield "errors", error_table(run.metrics)
     if split := run.predictions:
         yield "errors_by_element", group_table(errors_by_element(split), "element", "atoms")
         if groups := errors_by_type(split):
@@ -62,103 +32,184 @@ def run_tables(run: Run) -> Iterator[tuple[str, Table]]:
         yield "changes", change_table(run.block_signatures)
     if rows := run.element_signatures:
         yield "changes_by_element", change_table(rows)
-    for by, groups_of in run.attributions.items():
-        yield f"attribution_{by}", attribution_table(by, groups_of)
+    for by, attributed in run.attributions.items():
+        yield f"attribution_{by}", attribution_table(by, attributed)
 
 
-def error_table(run: Run) -> Table:
+def error_table(metrics: Metrics) -> Table:
     """Errors of the base, of the base with refitted reference energies, and after fine-tuning, on every split."""
-    header = ["split", "error", "unit", "base", "base, references refitted", "fine-tuned", "fine-tuned / refitted"]
-    rows = []
-    for split in run.splits:
+    rows: list[list[Cell]] = []
+    for split in metrics.splits:
         for error in shown_errors():
-            values = [errors[split].get(error.name) for errors in run.metrics.stages.values()]
-            if values[2] is not None:
-                ratio = values[2] / values[1] if values[1] else None
-                rows.append([split, error.title, error.unit, *(number(value, 4) for value in values), number(ratio, 2)])
-    return Table(header, rows)
+            base, refit, final = (errors[split].get(error.name) for errors in metrics.stages.values())
+            if final is not None:
+                ratio = final / refit if refit else None
+                values = [Number(value, error.format) for value in (base, refit, final)]
+                rows.append([split, error.title, error.unit, *values, Number(ratio, "{:.2f}")])
+    return Table(["split", "error", "unit", *_STAGE_TITLES], rows, "Errors", grouped=True)
+
+
+def metrics_table(errors: Mapping[str, float | None]) -> Table:
+    """Errors of one model on one data set; `errors` maps the name of an error to its value or None."""
+    rows: list[list[Cell]] = [
+        [error.title, Number(errors[error.name], error.format), error.unit]
+        for error in shown_errors()
+        if errors.get(error.name) is not None
+    ]
+    return Table(["error", "value", "unit"], rows, "Errors")
 
 
 def group_table(groups: Sequence[GroupErrors], title: str, counted: str) -> Table:
     """Errors per group before and after; energies only where groups have them."""
     header = [title, counted, "force MAE before (meV/Angstrom)", "after"]
-    rows = [[g.name, f"{g.count:,}", number(g.force_before), number(g.force_after)] for g in groups]
+    rows: list[list[Cell]] = [[g.name, g.count, Number(g.force_before), Number(g.force_after)] for g in groups]
     if any(group.energy_after is not None for group in groups):
         header += ["energy MAE before (meV/atom)", "after"]
-        for row, g in zip(rows, groups, strict=True):
-            row += [number(g.energy_before), number(g.energy_after)]
+        for row, group in zip(rows, groups, strict=True):
+            row += [Number(group.energy_before), Number(group.energy_after)]
     return Table(header, rows)
 
 
-def change_table(rows: Sequence[SignatureRow]) -> Table:
-    """Signatures, from the embedding to the readout."""
+def change_table(signatures: Sequence[SignatureRow]) -> Table:
+    """Change of each block, or of each element's part of a block, from the embedding to the readout."""
     header = ["layer", "role", "path", "changed", "of", "fraction", "relative norm", "1 - R\u00b2", "sign balance"]
-    lines = []
-    elements = any(row.element is not None for row in rows)
-    for row in sorted(rows, key=lambda row: layer_order(row.layer)):
-        place = [layer_name(row.layer), row.role.replace("_", " "), row.path]
-        counts = [f"{row.n_changed:,}", f"{row.n_weights:,}", percent(row.fraction)]
-        sizes = [percent(row.relative_norm), number(row.one_minus_r2), number(row.sign_balance)]
-        first = [chemical_symbols[row.element or 0]] if elements else []
-        lines.append([*first, *place, *counts, *sizes])
-    return Table(["element", *header] if elements else header, lines)
+    elements = any(signature.element is not None for signature in signatures)
+    rows: list[list[Cell]] = []
+    for signature in sorted(signatures, key=lambda signature: layer_sort_key(signature.layer)):
+        first: list[Cell] = [chemical_symbols[signature.element or 0]] if elements else []
+        rows.append(
+            [
+                *first,
+                layer_name(signature.layer),
+                signature.role.replace("_", " "),
+                signature.path,
+                signature.n_changed,
+                signature.n_weights,
+                Percent(signature.fraction),
+                Percent(signature.relative_norm),
+                Number(signature.one_minus_r2),
+                Number(signature.sign_balance),
+            ]
+        )
+    return Table(["element", *header] if elements else header, rows)
 
 
-def attribution_table(by: str, rows: Sequence[AttributionRow]) -> Table:
+def attribution_table(by: str, groups: Sequence[AttributionRow]) -> Table:
     """Differences of errors without each group and with it alone."""
     units = {"force": "meV/Angstrom", "energy": "meV/atom"}
     header = [by, "changed weights"]
     header += [f"{error} {kind} ({unit})" for error, unit in units.items() for kind in ("without it", "it alone")]
-    lines = [
-        [group_name(by, row.group), f"{row.n_changed:,}", *(_interval(value) for value in _differences(row))]
-        for row in rows
-    ]
-    return Table(header, lines)
+    rows: list[list[Cell]] = []
+    for group in groups:
+        force = [group.difference("without", "force"), group.difference("alone", "force")]
+        energy = [group.difference("without", "energy"), group.difference("alone", "energy")]
+        rows.append([group_name(by, group.group), group.n_changed, *force, *energy])
+    return Table(header, rows)
 
 
-def group_name(by: str, group: str | int) -> str:
-    """A group of an attribution as people say it."""
-    return layer_name(int(group)) if by == "layer" else str(group)
+def probe_table(checks: Sequence[Check]) -> Table:
+    """Checks of robustness with their verdicts."""
+    rows: list[list[Cell]] = [[check.test, Level(check.level), check.finding, check.limits] for check in checks]
+    return Table(["test", "verdict", "finding", "limits"], rows, "Robustness")
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    """A number with so many significant digits, or a dash.
+def orders_table(orders: Sequence[tuple[float, float, float, int, str]], n_orders: int) -> Table:
+    """Magnetic orders, the lowest first.
 
-    >>> number(1234.5678), number(0.012345), number(None)
-    ('1,230', '0.0123', '-')
+    Parameters
+    ----------
+    orders : sequence of (energy, net, largest, count, signs)
+        Energy above the lowest (eV/atom), net and largest moment (muB), equivalent sign patterns, and the signs.
+    n_orders : int
+        Number of all orders, of which `orders` are the first.
     """
-    if value is None:
-        return "-"
-    text = f"{value:.{digits}g}"
-    return f"{float(text):,.0f}" if abs(value) >= 10**digits or "e+" in text else text
-
-
-def percent(value: float | None) -> str:
-    """A fraction in percent, or a dash.
-
-    >>> percent(0.0301)
-    '3.01 %'
-    """
-    return "-" if value is None else f"{number(100 * value)} %"
-
-
-def _differences(row: AttributionRow) -> list[Interval | None]:
-    """Differences of errors in the order of the columns."""
-    return [
-        row.difference("without", "force"),
-        row.difference("alone", "force"),
-        row.difference("without", "energy"),
-        row.difference("alone", "energy"),
+    shown = f"the lowest {len(orders)} of {n_orders}" if n_orders > len(orders) else f"all {n_orders}"
+    rows: list[list[Cell]] = [
+        [rank, Number(1e3 * energy, "{:.2f}"), Number(net, "{:.2f}"), Number(largest, "{:.2f}"), count, signs]
+        for rank, (energy, net, largest, count, signs) in enumerate(orders, 1)
     ]
+    header = ["rank", "meV/atom", "net moment (muB)", "largest (muB)", "equivalent", "signs"]
+    return Table(header, rows, f"Magnetic orders, {shown}")
 
 
-def _interval(interval: Interval | None) -> str:
-    """Such as ``1.2 (0.9 to 1.5)``."""
-    if interval is None:
-        return "-"
-    return f"{number(interval.value)} ({number(interval.low)} to {number(interval.high)})"
+def totals_table(title: str, totals: Sequence[ChangeTotals], by: Sequence[str]) -> Table:
+    """Changes of groups of blocks; `by` names what each group has in common."""
+    rows: list[list[Cell]] = []
+    for total in totals:
+        names = [group_name(*pair) for pair in zip(by, total.key, strict=True)]
+        sizes: list[Cell] = [
+            Percent(total.fraction, "{:.2%}"),
+            Number(total.rms_change, "{:.2e}"),
+            Number(total.largest, "{:.3f}"),
+        ]
+        rows.append([*names, total.n_weights, total.n_changed, *sizes])
+    return Table([*by, "weights", "changed", "fraction", "rms change", "largest"], rows, title)
 
 
-def _escaped(text: str) -> str:
-    """Text that LaTeX prints as it is."""
-    return "".join(_LATEX.get(sign, sign) for sign in str(text))
+def drift_table(groups: Sequence[DriftSummary]) -> Table:
+    """Median and 90th percentile of the drift of groups of probe structures."""
+    header = ["structures", "number"]
+    for quantity in ("energy (meV/atom)", "force (meV/Angstrom)", "stress (GPa)"):
+        header += [f"{quantity}, median", "90th percentile"]
+    rows: list[list[Cell]] = [
+        [
+            group.group,
+            group.n_structures,
+            Number(group.energy_mev_per_atom_median),
+            Number(group.energy_mev_per_atom_p90),
+            Number(group.force_mev_per_ang_median),
+            Number(group.force_mev_per_ang_p90),
+            Number(group.stress_gpa_median),
+            Number(group.stress_gpa_p90),
+        ]
+        for group in groups
+    ]
+    return Table(header, rows)
+
+
+def structure_table(structures: Sequence[DriftRow]) -> Table:
+    """Drift of single probe structures."""
+    header = ["structure", "kind", "energy (meV/atom)", "force (meV/Angstrom)", "stress (GPa)"]
+    rows: list[list[Cell]] = [
+        [row.name, row.kind, Number(row.energy_mev_per_atom), Number(row.force_mev_per_ang), Number(row.stress_gpa)]
+        for row in structures
+    ]
+    return Table(header, rows)
+
+
+def scan_table(scans: Sequence[ScanRow]) -> Table:
+    """Falls and wells of scans of the base and of the fine-tuned model."""
+    header = ["scan", "fall, base", "fall, fine-tuned", "well, base", "well, fine-tuned", "hole", "below the well"]
+    rows: list[list[Cell]] = [
+        [
+            scan.name,
+            Number(scan.fall_base),
+            Number(scan.fall_adapted),
+            Number(scan.well_base),
+            Number(scan.well_adapted),
+            "yes" if scan.hole else "no",
+            "yes" if scan.collapse else "no",
+        ]
+        for scan in scans
+    ]
+    return Table(header, rows)
+
+
+def dynamics_table(runs: Sequence[DynamicsRow]) -> Table:
+    """Runs of molecular dynamics."""
+    header = ["start", "ensemble", "time (ps)", "failure", "highest T (K)", "mean T (K)"]
+    header += ["NVE drift (meV/atom/ps)", "distance of pair distances from the data (0 to 1)"]
+    rows: list[list[Cell]] = [
+        [
+            row.name,
+            row.ensemble,
+            Number(row.picoseconds),
+            row.failure or "none",
+            Number(row.hottest),
+            Number(row.mean_temperature),
+            Number(row.drift_mev_per_atom_ps),
+            Number(row.rdf_distance),
+        ]
+        for row in runs
+    ]
+    return Table(header, rows)

@@ -34,6 +34,6 @@ def test_tables_count_what_a_real_base_counts(planted: Adapter) -> None:
 
 
 def test_sums_keep_weights_and_changes(planted: Adapter) -> None:
-    by_role = {row["role"]: row for row in aggregate(change_table(planted), ("role",))}
-    assert (by_role["linear"]["n_weights"], by_role["linear"]["n_changed"]) == (100, 1)
-    assert by_role["readout"]["fraction"] == 2 / 100
+    by_role = {total.key[0]: total for total in aggregate(change_table(planted), ("role",))}
+    assert (by_role["linear"].n_weights, by_role["linear"].n_changed) == (100, 1)
+    assert by_role["readout"].fraction == 2 / 100

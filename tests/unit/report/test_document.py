@@ -117,7 +117,7 @@ def test_runs_side_by_side(make_run, predictions, tmp_path: Path) -> None:
     folders = [make_run("one"), make_run("two", predictions(12, 4, gain=0.9))]
     stability = StabilityRow("one", "two", 0.9, 0.3, 0.25, 0.04, 0.05)
     text = visible(write_comparison(opened(*folders), tmp_path / "compare.html", [stability]).read_text())
-    for shown in ("one and two", "0.25", "All options are the same", "<strong>12</strong>"):
+    for shown in ("one and two", "0.25", "All options are the same", "<strong>12.0</strong>"):
         assert shown in text
 
 

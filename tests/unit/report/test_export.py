@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from equisparse.cli import main
-from equisparse.report.tables import Table
+from equisparse.report.paper.tables import latex_text
+from equisparse.report.table import Table
 
 
 def test_one_command_writes_all_figures_and_tables(make_run, tmp_path: Path) -> None:
@@ -24,7 +25,7 @@ def test_one_command_writes_all_figures_and_tables(make_run, tmp_path: Path) -> 
 
 
 def test_latex_prints_what_it_is_given() -> None:
-    text = Table(["path", "share"], [["1o->1o", "3.5 %"], ["a_b", "x & y"]]).latex()
+    text = latex_text(Table(["path", "share"], [["1o->1o", "3.5 %"], ["a_b", "x & y"]]))
     assert text.splitlines()[4:6] == [r"1o-\textgreater{}1o & 3.5 \% \\", r"a\_b & x \& y \\"]
     assert text.splitlines()[0] == r"\begin{tabular}{ll}"
 

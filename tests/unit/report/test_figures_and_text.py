@@ -13,7 +13,10 @@ from equisparse.interpret.signatures import SignatureRow
 from equisparse.quantities import ENERGY, shown_errors
 from equisparse.report.paper import figures
 from equisparse.report.parity import parity_points
-from equisparse.report.terminal.tables import error_table, inspect_tables, metrics_table, worse_line
+from equisparse.report.tables import error_table, metrics_table
+from equisparse.report.terminal.closing import worse_line
+from equisparse.report.terminal.inspect import inspect_tables
+from equisparse.report.terminal.render import rich_table
 from equisparse.run.curve import Epoch
 from equisparse.run.predictions import SplitPredictions
 
@@ -91,11 +94,11 @@ def test_change_map_shows_shares() -> None:
 def test_error_table_has_all_stages_and_the_ratio(made_metrics) -> None:
     stages = {"base": errors(800.0), "refit": errors(40.0), "final": errors(10.0)}
     metrics = replace(made_metrics("test"), **{name: {"train": value, "test": value} for name, value in stages.items()})
-    text = text_of(error_table(metrics))
+    text = text_of(rich_table(error_table(metrics)))
     for shown in ("800.00", "40.00", "10.00", "0.25", "train", "test"):
         assert shown in text
     assert "GPa" not in text
-    assert "meV/Angstrom" in text_of(metrics_table(errors(1.0)))
+    assert "meV/Angstrom" in text_of(rich_table(metrics_table(errors(1.0))))
 
 
 def test_errors_that_training_raised_are_told() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
+from equisparse.report.terminal.tables import metrics_table
 from torch import Tensor, nn
 
 from equisparse.adapters.attach import attach
@@ -27,7 +28,6 @@ from equisparse.quantities import ENERGY, FORCES, STRESS, Quantity, ShownError, 
 from equisparse.report.html.plots import learning_curves
 from equisparse.report.paper import figures
 from equisparse.report.parity import parity_points
-from equisparse.report.terminal.tables import metrics_table
 from equisparse.run.curve import read_curve
 from equisparse.run.predictions import load_predictions, save_predictions, split_predictions
 from equisparse.training.fit import fit

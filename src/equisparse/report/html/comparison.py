@@ -13,13 +13,12 @@ from equisparse.quantities import ENERGY, shown_errors
 from equisparse.report.html import elements, plots
 from equisparse.report.html.sections.learning import learning_plots
 from equisparse.report.html.sections.verdict import error_ratios, judgement
+from equisparse.report.layers import layer_name, layer_sort_key
 from equisparse.report.statistics import GroupErrors, errors_by_element, errors_by_type
-from equisparse.report.tables import number, percent
-from equisparse.report.terminal.tables import layer_name, layer_order
+from equisparse.report.table import Cell, Number, Percent, Table
 from equisparse.run.folder import Run
 
-_STABILITY = ("spearman", "spearman_null", "jaccard", "jaccard_expected", "jaccard_null")
-_OTHER_FRAMES = "These runs were not judged on the same frames: their errors do not say which of them is better."
+_OTHER_FRAMES = "These runs were not judged on the same frames, so their errors cannot be compared."
 
 
 @dataclass(frozen=True)
@@ -59,28 +58,28 @@ def named(runs: Iterable[Run]) -> dict[str, Run]:
 
 
 def overview(compared: Comparison) -> Markup:
-    """One row a run: what it is, what it gained, what it costs; and its verdict."""
+    """Method, size, cost and verdict of each run."""
     header = ["run", "method", "changed", "adapter (bytes)", "training (s)", "verdict"]
-    rows = []
+    rows: list[list[Cell]] = []
     for name, run in compared.runs.items():
-        metrics = run.metrics
-        costs = [f"{metrics.adapter_bytes:,}", f"{metrics.seconds:,.0f}"]
-        verdict = judgement(error_ratios(run))[1]
-        rows.append([name, run.metrics.method, percent(metrics.changed_fraction_model), *costs, verdict])
-    return elements.table(header, rows)
+        metrics, verdict = run.metrics, judgement(error_ratios(run))[1]
+        changed, seconds = Percent(metrics.changed_fraction_model), Number(metrics.seconds, "{:,.0f}")
+        rows.append([name, metrics.method, changed, metrics.adapter_bytes, seconds, verdict])
+    return elements.table(Table(header, rows))
 
 
 def errors(compared: Comparison) -> Markup:
     """Errors of all runs on each split; the smallest in bold."""
     splits = list(dict.fromkeys(split for run in compared.runs.values() for split in run.splits))
-    rows = []
+    rows: list[list[Cell]] = []
     for split in splits:
         for error in shown_errors():
             values = [run.metrics.final.get(split, {}).get(error.name) for run in compared.runs.values()]
             known = [value for value in values if value is not None]
             if known:
-                rows.append([split, error.title, error.unit, *(_marked(value, min(known)) for value in values)])
-    table = elements.table(["split", "error after fine-tuning", "unit", *compared.runs], rows)
+                cells = [Number(value, error.format, best=value == min(known)) for value in values]
+                rows.append([split, error.title, error.unit, *cells])
+    table = elements.table(Table(["split", "error after fine-tuning", "unit", *compared.runs], rows))
     return table if _same_frames(compared) else elements.paragraph(_OTHER_FRAMES) + table
 
 
@@ -105,7 +104,7 @@ def layers(compared: Comparison) -> Markup | None:
     found = {name: _layer_shares(run) for name, run in compared.runs.items() if run.signatures}
     if not found:
         return None
-    names = sorted({layer for shares in found.values() for layer in shares}, key=layer_order)
+    names = sorted({layer for shares in found.values() for layer in shares}, key=layer_sort_key)
     series = {name: [shares.get(layer) for layer in names] for name, shares in found.items()}
     figure = plots.grouped_bars([layer_name(layer) for layer in names], series, unit="changed (%)")
     return elements.plot(figure, "Changed weights per layer, in percent of the layer's selected weights.", height=320)
@@ -115,17 +114,25 @@ def stability(compared: Comparison) -> Markup | None:
     """Whether the runs change the same weights, each number beside what chance gives."""
     if not compared.stability:
         return None
-    header = ["runs", "Spearman of shares", "by chance", "Jaccard of supports", "mean by chance", "by chance"]
-    rows = [
-        [f"{row.first} and {row.second}", *(number(getattr(row, key)) for key in _STABILITY)]
-        for row in compared.stability
+    header = [
+        "runs",
+        "rank correlation of the blocks' shares",
+        "97.5 % quantile by chance",
+        "Jaccard index of the changed weights",
+        "mean by chance",
+        "97.5 % quantile by chance",
     ]
+    rows: list[list[Cell]] = []
+    for pair in compared.stability:
+        shares = [Number(pair.spearman), Number(pair.spearman_null)]
+        supports = [Number(pair.jaccard), Number(pair.jaccard_expected), Number(pair.jaccard_null)]
+        rows.append([f"{pair.first} and {pair.second}", *shares, *supports])
     text = (
-        "Spearman: rank correlation of the blocks' shares of the squared change; by chance: 97.5 % quantile with the "
-        "blocks shuffled. Jaccard: weights changed in both over weights changed in either; by chance: mean and 97.5 % "
-        "quantile with as many weights drawn at random within each block."
+        "The rank correlation (Spearman) compares the blocks' shares of the squared change; by chance: with the blocks "
+        "shuffled. The Jaccard index is the number of weights changed in both runs over the number changed in either; "
+        "by chance: with as many weights drawn at random within each block."
     )
-    return elements.table(header, rows) + elements.paragraph(text)
+    return elements.table(Table(header, rows)) + elements.paragraph(text)
 
 
 def options(compared: Comparison) -> Markup:
@@ -135,7 +142,8 @@ def options(compared: Comparison) -> Markup:
     differing = [key for key in keys if len({str(config.get(key)) for config in configs}) > 1]
     if not differing:
         return elements.paragraph("All options are the same.")
-    return elements.table(["option", *compared.runs], [[key, *(str(c.get(key)) for c in configs)] for key in differing])
+    rows = [[key, *(str(config.get(key)) for config in configs)] for key in differing]
+    return elements.table(Table(["option", *compared.runs], rows))
 
 
 COMPARISONS: tuple[tuple[str, str, Callable[[Comparison], Markup | None]], ...] = (
@@ -154,12 +162,6 @@ def _same_frames(compared: Comparison) -> bool:
     """Whether all runs were judged on the same labels, as far as they kept their predictions."""
     splits = [run.predictions for run in compared.runs.values() if run.predictions]
     return all(np.array_equal(split.labels[ENERGY], splits[0].labels[ENERGY], equal_nan=True) for split in splits)
-
-
-def _marked(value: float | None, best: float) -> str | Markup:
-    """A number, in bold if it is the best."""
-    text = number(value, 4)
-    return Markup("<strong>{}</strong>").format(text) if value == best else text
 
 
 def _group_bars(found: Mapping[str, Sequence[GroupErrors]]) -> go.Figure:

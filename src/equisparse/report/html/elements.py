@@ -1,14 +1,13 @@
 """Pieces of HTML: tables, plots and paragraphs, with everything escaped that came from a user."""
 
 import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import plotly.graph_objects as go
 from markupsafe import Markup, escape
 
-_NUMBER = re.compile(r"-$|[-+]?[\d.,]+(e[-+]?\d+)?( %| \(.*\))?$")
+from equisparse.report.table import Cell, Level, Number, Table, show
 
 _LONG = 40
 """Characters of a cell's text from which its column keeps a readable width."""
@@ -42,17 +41,25 @@ def plot(figure: go.Figure, caption: str, *, height: int = 380, width: int = 0, 
     ).format(hook, height, width, caption, json_data(figure.to_json(validate=False)))
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> Markup:
+def table(content: Table) -> Markup:
     """A table; columns of numbers are set to the right."""
-    cells = [[escape(value) for value in row] for row in rows]
-    kinds = [all(map(_is_number, column)) for column in zip(*cells, strict=True)] or [False] * len(header)
-    head = _cells("th", header, kinds)
-    body = Markup("").join(Markup("<tr>{}</tr>").format(_cells("td", row, kinds)) for row in cells)
-    title = Markup("<caption>{}</caption>").format(caption) if caption else ""
+    numeric = content.numeric()
+    head = _cells("th", content.header, numeric)
+    lines = [Markup("<tr>{}</tr>").format(_cells("td", map(_cell, row), numeric)) for row in content.rows]
+    title = Markup("<caption>{}</caption>").format(content.title) if content.title else ""
     return Markup(
         '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>{}<thead><tr>{}</tr></thead>'
         "<tbody>{}</tbody></table></div>"
-    ).format(title, head, body)
+    ).format(title, head, Markup("").join(lines))
+
+
+def _cell(cell: Cell) -> Markup:
+    """One cell, coloured if it is a level, bold if it is the best; text that is HTML already stays so."""
+    if isinstance(cell, Level):
+        return Markup('<span class="level {0}">{0}</span>').format(cell)
+    if isinstance(cell, Number) and cell.best:
+        return Markup("<strong>{}</strong>").format(show(cell))
+    return escape(cell if isinstance(cell, Markup) else show(cell))
 
 
 def paragraph(text: str) -> Markup:
@@ -81,15 +88,10 @@ def definitions(values: Mapping[str, object]) -> Markup:
     return Markup("<dl>{}</dl>").format(Markup("").join(pairs))
 
 
-def _cells(tag: str, values: Sequence[object], numbers: Iterable[bool]) -> Markup:
+def _cells(tag: str, values: Iterable[str], numbers: Iterable[bool]) -> Markup:
     """Cells of one row."""
     cell = Markup('<{0} class="{1}">{2}</{0}>')
     return Markup("").join(
         cell.format(tag, "number" if right else "long" if len(escape(value).striptags()) > _LONG else "text", value)
         for value, right in zip(values, numbers, strict=True)
     )
-
-
-def _is_number(cell: Markup) -> bool:
-    """Whether a cell is a number, with or without unit or interval, or the dash for none."""
-    return bool(_NUMBER.match(cell.striptags()))

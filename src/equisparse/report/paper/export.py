@@ -6,10 +6,12 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from equisparse.files import make_folder, write_text
+from equisparse.report.layers import group_name
 from equisparse.report.paper import figures
+from equisparse.report.paper.tables import csv_text, latex_text
 from equisparse.report.parity import parity_points
 from equisparse.report.statistics import errors_by_element
-from equisparse.report.tables import group_name, run_tables
+from equisparse.report.tables import run_tables
 from equisparse.run.folder import Run
 
 
@@ -42,7 +44,7 @@ def write_tables(run: Run, folder: Path) -> list[Path]:
     make_folder(folder)
     written = []
     for name, table in run_tables(run):
-        for ending, text in (("csv", table.csv()), ("tex", table.latex())):
+        for ending, text in (("csv", csv_text(table)), ("tex", latex_text(table))):
             written.append(folder / f"{name}.{ending}")
             write_text(written[-1], text)
     return written

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from equisparse.files import replacing
 from equisparse.interpret.signatures import SignatureRow
 from equisparse.quantities import Quantity, all_quantities
+from equisparse.report.layers import layer_name, layer_sort_key
 from equisparse.report.parity import ParityPoints
-from equisparse.report.terminal.tables import layer_name, layer_order
 from equisparse.run.curve import Epoch
 
 Floats = NDArray[np.float64]
@@ -85,7 +85,7 @@ def change_map(rows: Sequence[SignatureRow]) -> Figure:
     rows : sequence of SignatureRow
         One per block.
     """
-    layers = sorted({row.layer for row in rows}, key=layer_order)
+    layers = sorted({row.layer for row in rows}, key=layer_sort_key)
     kinds = sorted({(row.role, row.l) for row in rows})
     figure = Figure(figsize=(11, 0.42 * len(layers) + 2.6), layout="constrained")
     grid, per_layer, per_degree = figure.subplots(1, 3, width_ratios=(3, 1, 1))

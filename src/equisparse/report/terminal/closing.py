@@ -3,9 +3,10 @@
 import math
 from collections.abc import Iterator
 
-from equisparse.report.terminal.tables import worse_line
+from equisparse.quantities import shown_errors
 from equisparse.robustness.drift import drift_line
 from equisparse.run.folder import Run
+from equisparse.run.metrics import Errors
 
 _DIVERGED = (
     "caution    training diverged: the loss is NaN. The best epoch before is kept. Try half the learning rate (--lr)"
@@ -36,3 +37,21 @@ def closing_lines(run: Run) -> Iterator[str]:
     yield f"report     {run.files.report}"
     if metrics.deployment:
         yield metrics.deployment.replace("merged.", f"{run.folder}/merged.")
+
+
+def worse_line(before: Errors, after: Errors) -> str | None:
+    """Advice about the errors that training raised on one split; None if there are none.
+
+    Parameters
+    ----------
+    before, after : errors
+        Of the base with refitted reference energies and of the result.
+    """
+    raised = []
+    for error in shown_errors():
+        old, new = before.get(error.name), after.get(error.name)
+        if error.kind == "mae" and old is not None and new is not None and new > old:
+            raised.append(f"{error.title} {error.format.format(old)} -> {error.format.format(new)} {error.unit}")
+    if not raised:
+        return None
+    return f"caution    training raised errors: {', '.join(raised)}. Try half the learning rate (--lr)"

@@ -3,14 +3,16 @@
 from collections.abc import Iterator, Sequence
 
 from ase.data import chemical_symbols
+from rich import table as rich
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.interpret.difference import Difference, DifferenceRow, difference_table, differences
 from equisparse.interpret.stability import StabilityRow, stability_table
-from equisparse.report.terminal.tables import layer_name, layer_order
+from equisparse.report.layers import layer_name, layer_sort_key
+from equisparse.report.table import Cell, Number, Table
+from equisparse.report.terminal.render import rich_table
 
 _TOP_PATHS = 20
 
@@ -26,7 +28,7 @@ def difference_tables(names: Sequence[str], first: Adapter, second: Adapter) -> 
     rows = difference_table(first, second)
     yield _legend(names, first, second)
     yield _table("All weights", [((), whole) for _, whole in differences(rows)], ())
-    layers = sorted(differences(rows, ("layer",)), key=lambda group: layer_order(group[0][0]))
+    layers = sorted(differences(rows, ("layer",)), key=lambda group: layer_sort_key(group[0][0]))
     yield _table("Per layer", layers, ("layer",))
     yield _paths(rows)
     if first.layout == second.layout and any(row.n_first and row.n_second for row in rows):
@@ -35,16 +37,16 @@ def difference_tables(names: Sequence[str], first: Adapter, second: Adapter) -> 
         yield _shifts(first, second)
 
 
-def _legend(names: Sequence[str], first: Adapter, second: Adapter) -> Table:
+def _legend(names: Sequence[str], first: Adapter, second: Adapter) -> rich.Table:
     """Which is A and which is B."""
-    table = Table(show_header=False, box=None)
+    table = rich.Table(show_header=False, box=None)
     for letter, name, adapter in zip("AB", names, (first, second), strict=True):
         table.add_row(letter, Text(name), Text(f"{adapter.label}, {adapter.stored_values:,} stored values"))
     table.add_row("base", Text(first.base["source"]), Text(first.modality or ""))
     return table
 
 
-def _paths(rows: Sequence[DifferenceRow]) -> Table:
+def _paths(rows: Sequence[DifferenceRow]) -> rich.Table:
     """The paths that differ most."""
     by = ("layer", "role", "path")
     changed = [group for group in differences(rows, by) if group[1].n_first or group[1].n_second]
@@ -52,20 +54,17 @@ def _paths(rows: Sequence[DifferenceRow]) -> Table:
     return _table(f"The {len(most)} paths that differ most", most, by)
 
 
-def _table(title: str, groups: Sequence[tuple[tuple[object, ...], Difference]], by: Sequence[str]) -> Table:
+def _table(title: str, groups: Sequence[tuple[tuple[object, ...], Difference]], by: Sequence[str]) -> rich.Table:
     """Differences of groups of blocks."""
-    table = Table(title=title, title_justify="left")
-    for name in by:
-        table.add_column(name)
-    for name in ("only A", "only B", "both", "Jaccard", "cosine", "|A|", "|B|", "|A - B|"):
-        table.add_column(name, justify="right")
+    rows: list[list[Cell]] = []
     for key, group in groups:
         names = [layer_name(value) if isinstance(value, int) else str(value) for value in key]
-        only = (group.n_first - group.n_both, group.n_second - group.n_both, group.n_both)
-        shares = (_number(group.jaccard, ".3f"), _number(group.cosine, "+.3f"))
-        norms = (f"{norm:.3g}" for norm in (group.norm_first, group.norm_second, group.norm_difference))
-        table.add_row(*map(Text, names), *(f"{count:,}" for count in only), *shares, *norms)
-    return table
+        only = [group.n_first - group.n_both, group.n_second - group.n_both, group.n_both]
+        shares = [Number(_known(group.jaccard), "{:.3f}"), Number(_known(group.cosine), "{:+.3f}")]
+        norms = [Number(norm, "{:.3g}") for norm in (group.norm_first, group.norm_second, group.norm_difference)]
+        rows.append([*names, *only, *shares, *norms])
+    header = [*by, "only A", "only B", "both", "Jaccard", "cosine", "|A|", "|B|", "|A - B|"]
+    return rich_table(Table(header, rows, title))
 
 
 def _chance(row: StabilityRow) -> Text:
@@ -77,18 +76,15 @@ def _chance(row: StabilityRow) -> Text:
     )
 
 
-def _shifts(first: Adapter, second: Adapter) -> Table:
+def _shifts(first: Adapter, second: Adapter) -> rich.Table:
     """Shifts of the reference energies side by side; zero where an adapter has none."""
-    table = Table(title="Reference energies (eV)", title_justify="left")
-    table.add_column("element")
-    for name in ("A", "B", "A - B"):
-        table.add_column(name, justify="right")
+    rows: list[list[Cell]] = []
     for z in sorted({*first.shifts, *second.shifts}):
-        one, two = (adapter.shifts.get(z, 0.0) for adapter in (first, second))
-        table.add_row(chemical_symbols[z], *(f"{value:+.4f}" for value in (one, two, one - two)))
-    return table
+        one, two = first.shifts.get(z, 0.0), second.shifts.get(z, 0.0)
+        rows.append([chemical_symbols[z], *(Number(value, "{:+.4f}") for value in (one, two, one - two))])
+    return rich_table(Table(["element", "A", "B", "A - B"], rows, "Reference energies (eV)"))
 
 
-def _number(value: float, text: str) -> str:
-    """Formatted; a dash for what has no value."""
-    return "-" if value != value else format(value, text)
+def _known(value: float) -> float | None:
+    """None for NaN, which stands for what has no value."""
+    return None if value != value else value

@@ -1,11 +1,13 @@
 """Errors on every split, parity plots of the judged one, errors per element and per configuration type."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from markupsafe import Markup
 
 from equisparse.report.html import elements, plots
+from equisparse.report.html.sections.structures import frame_origin
 from equisparse.report.paper.figures import AFTER, BEFORE
 from equisparse.report.parity import parity_points
 from equisparse.report.statistics import GroupErrors, errors_by_element, errors_by_type
@@ -19,7 +21,7 @@ _WORST, _RANDOM = 400, 1600
 
 def accuracy(run: Run) -> Markup:
     """Error table, parity plots, errors per group."""
-    parts = [elements.table(*error_table(run))]
+    parts = [elements.table(replace(error_table(run.metrics), title=""))]
     if split := run.predictions:
         parts.append(Markup('<div class="pair">{}</div>').format(Markup("").join(_parity(split, run.judged))))
         parts += _groups(errors_by_element(split), "element", "atoms")
@@ -33,7 +35,7 @@ def _parity(split: SplitPredictions, name: str) -> Iterator[Markup]:
         errors = [abs(predicted - points.reference) for predicted in (points.before, points.after)]
         shown = points.at(_chosen(np.maximum(*errors)))
         frames, quantity = shown.frames(split), points.quantity
-        labels = [_frame_label(split, frame) for frame in frames]
+        labels = [frame_origin(split, frame) for frame in frames]
         hover = ["<br>".join(filter(None, pair)) for pair in zip(labels, shown.names(split), strict=True)]
         figure = plots.parity(
             shown.reference, shown.before, shown.after, unit=quantity.plot_unit, hover=hover, frames=frames
@@ -57,7 +59,7 @@ def _groups(groups: list[GroupErrors], title: str, counted: str) -> Iterator[Mar
             [g.name for g in forces], series, unit="force MAE (meV/Angstrom)", colors=(BEFORE, AFTER)
         )
         yield elements.plot(figure, f"Mean absolute force error per {title}, before and after.", height=320)
-    yield elements.table(*group_table(groups, title, counted))
+    yield elements.table(group_table(groups, title, counted))
 
 
 def _chosen(errors: Floats) -> Integers:
@@ -75,9 +77,3 @@ def _sampling(shown: int, total: int, what: str) -> str:
         f"{shown:,} of {total:,} {what}: the {_WORST} worst and a random part of the rest. " if shown < total else ""
     )
     return f"{sample}A click on a point shows its frame below, if it is among the worst."
-
-
-def _frame_label(split: SplitPredictions, frame: int) -> str:
-    """Such as ``frame 3 (compressed), Mg4O4 is frame 3 of test.xyz``."""
-    kind = f" ({split.config_type[frame]})" if split.config_type[frame] else ""
-    return f"frame {frame}{kind}, number {split.index[frame]} of {split.source[frame]}"

@@ -7,7 +7,8 @@ from scipy.stats import spearmanr
 
 from equisparse.interpret.attribution import AttributionRow, ErrorName, Interval
 from equisparse.report.html import elements, plots
-from equisparse.report.tables import attribution_table, group_name
+from equisparse.report.layers import group_name
+from equisparse.report.tables import attribution_table
 from equisparse.run.folder import Run
 
 _NOTE = (
@@ -38,7 +39,7 @@ def _grouping(by: str, rows: Sequence[AttributionRow]) -> Markup:
     )
     if len(rows) > _MOST:
         caption += f" The {_MOST} largest."
-    numbers = elements.paragraph(_NOTE) + elements.table(*attribution_table(by, ordered))
+    numbers = elements.paragraph(_NOTE) + elements.table(attribution_table(by, ordered))
     return (
         Markup("<h3>By {}</h3>").format(by)
         + elements.plot(figure, caption, height=110 + 22 * min(len(rows), _MOST))

@@ -8,8 +8,9 @@ from markupsafe import Markup
 
 from equisparse.interpret.signatures import SignatureRow
 from equisparse.report.html import elements, plots
-from equisparse.report.tables import change_table, number, percent
-from equisparse.report.terminal.tables import layer_name, layer_order
+from equisparse.report.layers import layer_name, layer_sort_key
+from equisparse.report.table import number, percent
+from equisparse.report.tables import change_table
 from equisparse.run.folder import Run
 
 MEASURES = {
@@ -59,7 +60,7 @@ def _summary(rows: list[SignatureRow]) -> str:
 
 def _layers(rows: list[SignatureRow]) -> list[int]:
     """Layers from the embedding to the readout."""
-    return sorted({row.layer for row in rows}, key=layer_order)
+    return sorted({row.layer for row in rows}, key=layer_sort_key)
 
 
 def _map(rows: list[SignatureRow], key: str, unit: str, factor: float) -> Any:
@@ -127,5 +128,5 @@ def _elements(run: Run) -> Markup:
     return (
         Markup("<h3>Changes that belong to one element</h3>")
         + elements.paragraph(text)
-        + elements.table(*change_table(rows))
+        + elements.table(change_table(rows))
     )

@@ -3,11 +3,12 @@
 from markupsafe import Markup
 
 from equisparse.report.html import elements
+from equisparse.report.table import Table
 from equisparse.run.folder import Run
 
 
 def configuration(run: Run) -> Markup:
     """Configuration as YAML that runs again, and versions."""
-    versions = elements.table(["package", "version"], run.metrics.versions.items())
+    versions = elements.table(Table(["package", "version"], list(run.metrics.versions.items())))
     text = elements.code(run.config.to_yaml())
     return elements.folded("All options (config.yaml)", text) + elements.folded("Versions", versions)

@@ -3,7 +3,7 @@
 from markupsafe import Markup
 
 from equisparse.report.html import elements
-from equisparse.report.tables import percent
+from equisparse.report.table import percent
 from equisparse.run.folder import Run
 
 

@@ -5,6 +5,7 @@ from markupsafe import Markup
 
 from equisparse.data.audit.finding import format_frames
 from equisparse.report.html import elements
+from equisparse.report.table import Cell, Level, Table
 from equisparse.run.folder import Run
 
 
@@ -27,15 +28,9 @@ def _findings(run: Run) -> Markup:
     if run.findings is None:
         return Markup("")
     if not run.findings:
-        return elements.paragraph("The audit found nothing to complain about.")
-    rows = [
-        [
-            Markup('<span class="level {0}">{0}</span>').format(found.level),
-            found.code,
-            found.message,
-            f"{found.dataset} {format_frames(found.frames)}" if found.frames else found.dataset,
-            found.next_step,
-        ]
-        for found in run.findings
-    ]
-    return elements.table(["level", "finding", "what was seen", "where", "what to do"], rows, "Findings of the audit")
+        return elements.paragraph("The audit found nothing.")
+    rows: list[list[Cell]] = []
+    for finding in run.findings:
+        where = f"{finding.dataset} {format_frames(finding.frames)}" if finding.frames else finding.dataset
+        rows.append([Level(finding.level), finding.code, finding.message, where, finding.next_step])
+    return elements.table(Table(["level", "finding", "observation", "where", "advice"], rows, "Findings of the audit"))

@@ -6,8 +6,8 @@ from markupsafe import Markup
 
 from equisparse.interpret.functional import FunctionalRow
 from equisparse.report.html import elements, plots
-from equisparse.report.tables import percent
-from equisparse.report.terminal.tables import layer_name, layer_order
+from equisparse.report.layers import layer_name, layer_sort_key
+from equisparse.report.table import percent
 from equisparse.run.folder import Run
 
 
@@ -15,7 +15,7 @@ def functional(run: Run) -> Markup | None:
     """Map of relative changes, module by order and element."""
     if not run.functional:
         return None
-    rows = sorted(run.functional, key=lambda row: layer_order(row.layer))
+    rows = sorted(run.functional, key=lambda row: layer_sort_key(row.layer))
     modules = list(dict.fromkeys(_module(row) for row in rows))
     columns = sorted({(row.l, row.element or 0, _column(row)) for row in rows})
     names = [column for *_, column in columns]

@@ -1,18 +1,21 @@
-"""What the model forgot and where it breaks, if `equisparse probe` was run."""
+"""Retention, short range and dynamics of the model, if `equisparse probe` was run."""
+
+from dataclasses import replace
 
 from markupsafe import Markup
 
 from equisparse.report.html import elements, plots
-from equisparse.report.tables import number
-from equisparse.robustness.drift import DriftRow, DriftSummary
+from equisparse.report.tables import drift_table, dynamics_table, probe_table, scan_table, structure_table
 from equisparse.robustness.scans import ScanRow
 from equisparse.run.folder import Run
 
 _WORST = 4
 """Dimer pairs shown as curves."""
+_STRUCTURES = 15
+"""Structures in the table of the largest drifts."""
 _NOTE = (
-    "Reference is the base itself: structures are probes, not targets. Energies are compared without the shifted "
-    "reference energies. In the table: medians, and 90th percentiles in brackets."
+    "Drift is the difference between the fine-tuned model and the base on structures outside of the data. Energies are "
+    "compared without the shifts of the reference energies."
 )
 
 
@@ -20,10 +23,9 @@ def robustness(run: Run) -> Markup | None:
     """Verdict table, drift per element, dimer curves and the numbers behind."""
     if run.verdict is None:
         return None
-    checks = [[check.test, check.level, check.finding, check.limits] for check in run.verdict.checks]
     parts = [
-        elements.paragraph(f"Verdict of equisparse probe: {run.verdict.level}."),
-        elements.table(["test", "verdict", "finding", "limits"], checks),
+        elements.paragraph(f"Verdict of `equisparse probe`: {run.verdict.level}."),
+        elements.table(replace(probe_table(run.verdict.checks), title="")),
         _drift(run),
         _dimers(run),
         _dynamics(run),
@@ -44,30 +46,12 @@ def _drift(run: Run) -> Markup:
         Markup("<h3>Retention</h3>")
         + elements.plot(figure, caption, width=8 * len(names))
         + elements.paragraph(_NOTE)
-        + elements.table(*_groups(run.files.probe.groups.read()))
-        + elements.folded("The worst structures", elements.table(*_worst(run.files.probe.drift.read()[:15])))
+        + elements.table(drift_table(run.files.probe.groups.read()))
+        + elements.folded(
+            "The structures with the largest drift",
+            elements.table(structure_table(run.files.probe.drift.read()[:_STRUCTURES])),
+        )
     )
-
-
-def _groups(rows: list[DriftSummary]) -> tuple[list[str], list[list[str]]]:
-    """Medians and 90th percentiles of the groups."""
-    header = ["structures", "number", "energy (meV/atom)", "force (meV/Angstrom)", "stress (GPa)"]
-    names = ("energy_mev_per_atom", "force_mev_per_ang", "stress_gpa")
-    return header, [
-        [
-            row.group,
-            str(row.n_structures),
-            *(f"{number(getattr(row, f'{name}_median'))} ({number(getattr(row, f'{name}_p90'))})" for name in names),
-        ]
-        for row in rows
-    ]
-
-
-def _worst(rows: list[DriftRow]) -> tuple[list[str], list[list[str]]]:
-    """Structures with the largest force drift."""
-    header = ["structure", "kind", "energy (meV/atom)", "force (meV/Angstrom)", "stress (GPa)"]
-    columns = ("energy_mev_per_atom", "force_mev_per_ang", "stress_gpa")
-    return header, [[row.name, row.kind, *(number(getattr(row, column)) for column in columns)] for row in rows]
 
 
 def _dimers(run: Run) -> Markup:
@@ -83,9 +67,11 @@ def _dimers(run: Run) -> Markup:
         for row in worst
         if (points := [point for point in curves if point.name == row.name])
     )
-    header = ["scan", "fall, base", "fall, fine-tuned", "well, base", "well, fine-tuned", "hole", "below the well"]
-    table = elements.table(header, [_scan(row) for row in [*rows, *run.files.probe.scans("compression").read()]])
-    note = "A fall is the largest drop of the energy on the way in from the well: eV; eV/atom under compression."
+    table = elements.table(scan_table([*rows, *run.files.probe.scans("compression").read()]))
+    note = (
+        "A fall is the largest drop of the energy on the way inwards from the well, in eV for dimers and in eV/atom "
+        "for compressed structures. A well is as deep as the energy lies below that of the first point."
+    )
     return Markup("<h3>Short range</h3>") + shown + elements.paragraph(note) + elements.folded("All scans", table)
 
 
@@ -95,28 +81,6 @@ def _difference(row: ScanRow) -> float:
     return float(1e3 * fall + abs(row.well_adapted - row.well_base))
 
 
-def _scan(row: ScanRow) -> list[str]:
-    """One line of the table of scans."""
-    names = ("fall_base", "fall_adapted", "well_base", "well_adapted")
-    marks = ["yes" if mark else "no" for mark in (row.hole, row.collapse)]
-    return [row.name, *(number(getattr(row, name)) for name in names), *marks]
-
-
 def _dynamics(run: Run) -> Markup:
     """Runs of molecular dynamics."""
-    header = [
-        "start",
-        "ensemble",
-        "ps",
-        "failure",
-        "hottest (K)",
-        "mean (K)",
-        "NVE drift (meV/atom/ps)",
-        "pair distances",
-    ]
-    names = ("picoseconds", "hottest", "mean_temperature", "drift_mev_per_atom_ps", "rdf_distance")
-    rows = []
-    for row in run.files.probe.dynamics.read():
-        ps, hottest, mean, slope, rdf = (number(getattr(row, name)) for name in names)
-        rows.append([row.name, row.ensemble, ps, row.failure or "none", hottest, mean, slope, rdf])
-    return Markup("<h3>Dynamics</h3>") + elements.table(header, rows)
+    return Markup("<h3>Dynamics</h3>") + elements.table(dynamics_table(run.files.probe.dynamics.read()))

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from equisparse.quantities import FORCES
 from equisparse.report.html import elements
 from equisparse.report.statistics import energy_errors, frame_force_errors, worst_frames
-from equisparse.report.tables import number
+from equisparse.report.table import Cell, Number, Table
 from equisparse.run.folder import Run
 from equisparse.run.predictions import Floats, SplitPredictions
 
@@ -31,18 +31,23 @@ def structures(run: Run) -> Markup | None:
         "energy error before (meV/atom)",
         "after",
     ]
-    rows = [
+    rows: list[list[Cell]] = [
         [
             Markup('<button type="button" data-frame="{0}">{0}</button>').format(frame),
-            _origin(split, frame),
-            str(split.n_atoms[frame]),
-            *(number(_finite(errors[frame])) for errors in (*forces, *energies)),
+            frame_origin(split, frame),
+            int(split.n_atoms[frame]),
+            *(Number(_finite(errors[frame])) for errors in (*forces, *energies)),
         ]
         for frame in frames
     ]
     data = {"frames": {str(frame): _structure(split, frame) for frame in frames}, "elements": _elements(split, frames)}
     text = f"The {len(frames)} {run.judged} frames with the largest errors after fine-tuning. Choose one to see it."
-    parts = [elements.paragraph(text), elements.table(header, rows), _VIEWER, elements.json_data(data, "structures")]
+    parts = [
+        elements.paragraph(text),
+        elements.table(Table(header, rows)),
+        _VIEWER,
+        elements.json_data(data, "structures"),
+    ]
     return Markup("").join(parts)
 
 
@@ -61,7 +66,7 @@ def _structure(split: SplitPredictions, frame: int) -> dict[str, Any]:
     atoms = split.atoms_of(frame)
     reference = split.labels[FORCES][atoms]
     return {
-        "label": f"Frame {frame}: {_origin(split, frame)}",
+        "label": frame_origin(split, frame),
         "numbers": split.numbers[atoms].tolist(),
         "positions": _plain(split.positions[atoms], 3),
         "cell": _plain(split.cell[frame], 3),
@@ -71,10 +76,10 @@ def _structure(split: SplitPredictions, frame: int) -> dict[str, Any]:
     }
 
 
-def _origin(split: SplitPredictions, frame: int) -> str:
-    """Where a frame comes from, such as ``number 3 of test.xyz, compressed``."""
+def frame_origin(split: SplitPredictions, frame: int) -> str:
+    """File and index of a frame, such as ``test.xyz, frame 3 (compressed)``."""
     kind = split.config_type[frame]
-    return f"number {split.index[frame]} of {split.source[frame]}" + (f", {kind}" if kind else "")
+    return f"{split.source[frame]}, frame {split.index[frame]}" + (f" ({kind})" if kind else "")
 
 
 def _elements(split: SplitPredictions, frames: list[int]) -> dict[str, Any]:

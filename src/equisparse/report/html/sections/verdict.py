@@ -17,7 +17,7 @@ from equisparse.report.statistics import (
     ratio_interval,
     stress_errors,
 )
-from equisparse.report.tables import number, percent
+from equisparse.report.table import number, percent
 from equisparse.run.folder import Run
 
 Mark = Literal["good", "caution", "bad", "open"]
