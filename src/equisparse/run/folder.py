@@ -5,13 +5,16 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from ase.calculators.calculator import Calculator
 from numpy.typing import NDArray
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.adapters.file import load_adapter
+from equisparse.backbones.registry import load_backbone
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.config.read import read_config
 from equisparse.data.audit.finding import Finding
+from equisparse.deploy.calculator import adapted_calculator
 from equisparse.errors import InputError
 from equisparse.interpret.attribution import AttributionRow
 from equisparse.interpret.functional import FunctionalRow
@@ -61,6 +64,25 @@ class Run:
             If the file is missing or damaged.
         """
         return load_adapter(self.files.adapter)
+
+    def calculator(self, *, device: str = "auto") -> Calculator:
+        """ASE calculator of the fine-tuned model; the base is loaded again.
+
+        Raises
+        ------
+        EquisparseError
+            If the base cannot be loaded, or is not the one that the run was made with.
+        """
+        config = self.config
+        backbone = load_backbone(
+            config.base,
+            backbone=config.backbone,
+            device=device,
+            dtype=config.dtype,
+            modality=config.modality,
+            sha256=config.sha256,
+        )
+        return adapted_calculator(backbone, self.adapter)
 
     @cached_property
     def config(self) -> FinetuneConfig:
