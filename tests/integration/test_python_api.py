@@ -100,7 +100,7 @@ def test_the_audit_knows_frames_in_memory_and_packaged_ones(backbone: equisparse
     for frame in frames:
         frame.arrays["REF_forces"] *= -1
     findings = equisparse.audit(frames, backbone)
-    assert any(finding.level == "error" and finding.code == "forces-sign" for finding in findings)
+    assert any(finding.level == "error" and finding.code == "force-sign" for finding in findings)
     assert not [finding for finding in equisparse.audit("demo:test", backbone) if finding.level == "error"]
 
 

@@ -37,11 +37,11 @@ run = equisparse.finetune(
     listener=Epochs(),
 )
 folder: Path = run.folder
-adapter = equisparse.load_adapter(run.folder / "adapter.safetensors")
+adapter = run.adapter
 report_errors(equisparse.evaluate(frames, backbone, adapter))
 
 atoms = frames[0].atoms
-calculator = equisparse.calculator("7net-0", adapter, device="cpu")
+calculator = run.calculator(device="cpu")
 merged = equisparse.merge("7net-0", adapter, "merged.pth")
 print(merged.path, merged.check.equal)
 

@@ -17,9 +17,8 @@ from equisparse.methods.registry import METHODS
 FRAMES = "frames"
 """Folder of frames that were given in memory, in the folder of a run."""
 
-_LABEL_FIELDS = tuple(
-    field.name for field in fields(FinetuneConfig) if field.name.endswith(("_key", "_unit", "_sign", "_order"))
-)
+_LABEL_ENDINGS = ("_key", "_unit", "_sign", "_order")
+_LABEL_FIELDS = tuple(field.name for field in fields(FinetuneConfig) if field.name.endswith(_LABEL_ENDINGS))
 
 Parts: TypeAlias = Mapping[str, Frames | None]
 """Field of a configuration -> frames as a user gives them."""

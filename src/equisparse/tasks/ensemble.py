@@ -25,13 +25,11 @@ from equisparse.run.predictions import SplitPredictions, load_predictions
 from equisparse.tasks.arguments import configuration, store_frames
 from equisparse.tasks.finetune import finetune_config, prepare_folder
 from equisparse.tasks.listener import Listener
+from equisparse.tasks.options import FinetuneOptions, shows_options
 from equisparse.training.fit import environment_rank
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-    from equisparse.tasks.options import FinetuneOptions
-
 RELIABILITY = "reliability.png"
 FITTED_ON = "valid"
 """Split that the scales are fitted on: it chose the best epoch, but no member was trained on it."""
@@ -67,6 +65,7 @@ class EnsembleRun:
         return read_ensemble(self.folder)
 
 
+@shows_options
 def ensemble(
     train: Frames,
     *,

@@ -31,6 +31,7 @@ from equisparse.run.folder import Run
 from equisparse.run.write import Outcome, write_run
 from equisparse.tasks.arguments import configuration, store_frames
 from equisparse.tasks.listener import Listener, Plan
+from equisparse.tasks.options import FinetuneOptions, shows_options
 from equisparse.tasks.stages import Stage, check_frames, evaluate_all, fit_references, judged, train_adapter
 from equisparse.training.anchor import LayerRows, layer_rows
 from equisparse.training.fit import FitResult, check_resumable, environment_rank
@@ -40,9 +41,8 @@ from equisparse.training.replay import Replay, replay_of
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from equisparse.tasks.options import FinetuneOptions
 
-
+@shows_options
 def finetune(
     train: Frames,
     *,

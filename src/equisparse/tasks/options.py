@@ -1,6 +1,14 @@
 """Options of a fine-tune as keyword arguments, with their types, for editors and type checkers."""
 
-from typing import Literal, TypedDict
+from collections.abc import Callable
+from inspect import Parameter, signature
+from typing import Literal, ParamSpec, TypedDict, TypeVar, get_type_hints
+
+from equisparse.config.finetune import FinetuneConfig
+from equisparse.options import options_of
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 class FinetuneOptions(TypedDict, total=False):
@@ -28,12 +36,12 @@ class FinetuneOptions(TypedDict, total=False):
     # base model
     backbone: str | None
     device: str
-    dtype: str
+    dtype: Literal["float32", "float64"]
     modality: str | None
     sha256: str | None
     fast: bool
     # what changes
-    regime: str
+    regime: Literal["L", "H"]
     changed: float | None
     budget: str | None
     targets: list[str] | None
@@ -42,7 +50,7 @@ class FinetuneOptions(TypedDict, total=False):
     epochs: int | None
     batch_size: int
     lr: float | None
-    optimizer: str
+    optimizer: Literal["adamw", "muon", "schedulefree"]
     warmup_steps: int
     gradient_clip: float
     energy_weight: float | None
@@ -56,7 +64,7 @@ class FinetuneOptions(TypedDict, total=False):
     seed: int
     devices: int
     num_nodes: int
-    logger: str
+    logger: Literal["none", "tensorboard", "wandb"]
     # staying close to the base
     anchor: float
     replay_weight: float
@@ -72,3 +80,26 @@ class FinetuneOptions(TypedDict, total=False):
     spin_cutoff: float | None
     spin_lr: float
     moments_on: Literal["all", "magnetic"]
+
+
+def shows_options(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Let `help`, IPython and Jupyter show the options of a function by name, with their types and defaults.
+
+    Parameters
+    ----------
+    function : callable
+        With ``**options: Unpack[FinetuneOptions]``, which such programs do not take apart.
+    """
+    hints = get_type_hints(FinetuneOptions)
+    described = {name: option for name, option in options_of(FinetuneConfig).items() if name in hints}
+    options = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=option.default, annotation=hints[name])
+        for name, option in described.items()
+    ]
+    shown = signature(function)
+    named = [parameter for parameter in shown.parameters.values() if parameter.kind is not Parameter.VAR_KEYWORD]
+    function.__signature__ = shown.replace(parameters=[*named, *options])  # type: ignore[attr-defined]
+    sentences = [f"    {name}\n        {field.option.sentence}." for name, field in described.items()]
+    heading = "    Other Parameters\n    ----------------\n"
+    function.__doc__ = f"{function.__doc__}\n{heading}" + "\n".join(sentences) + "\n    "
+    return function

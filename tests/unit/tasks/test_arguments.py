@@ -1,5 +1,7 @@
 """Arguments of a fine-tune become a configuration that files alone can serve again."""
 
+from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -14,6 +16,8 @@ from equisparse.errors import InputError
 from equisparse.methods.base import AbstractMethod
 from equisparse.methods.lowrank import LowRank
 from equisparse.tasks.arguments import configuration, store_frames
+from equisparse.tasks.ensemble import ensemble
+from equisparse.tasks.finetune import finetune
 from equisparse.tasks.options import FinetuneOptions
 
 ARGUMENTS = {"train", "valid", "test", "replay", "base", "method", "out"}
@@ -36,8 +40,15 @@ def structure(energy: float) -> Atoms:
 
 def test_keyword_arguments_are_the_fields_of_the_configuration() -> None:
     fields, options = get_type_hints(FinetuneConfig), get_type_hints(FinetuneOptions)
-    assert set(options) == set(fields) - ARGUMENTS
-    assert {name for name in options if options[name] != fields[name]} <= {"method_options"}
+    assert options == {name: hint for name, hint in fields.items() if name not in ARGUMENTS}
+
+
+@pytest.mark.parametrize("function", [finetune, ensemble])
+def test_help_shows_every_option_with_its_default(function: Callable[..., Any]) -> None:
+    shown = signature(function).parameters
+    assert set(get_type_hints(FinetuneOptions)) <= set(shown)
+    assert shown["force_weight"].default == FinetuneConfig.force_weight
+    assert not [parameter for parameter in shown.values() if parameter.kind is parameter.VAR_KEYWORD]
 
 
 def test_files_stay_files() -> None:
