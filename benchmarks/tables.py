@@ -109,13 +109,12 @@ def crystals() -> Iterator[Cell]:
 
 
 def ablation() -> Iterator[Cell]:
-    """Which tensors change, one threshold per tensor or per path, the decay of tau, the optimiser."""
+    """Which tensors change, the decay of tau, the optimiser."""
     for label, options in {
         "default": "",
         "channel mixing alone": "--targets linear self_connection readout",
         "embedding alone": "--targets embedding",
         "all tensors": "--targets all",
-        "one tau per path": """--options '{"tau_per": "path"}'""",
         "ten times the lr of tau": """--options '{"tau_lr": 0.1}'""",
         "regime H": "--regime H",
         "AdamW": "--optimizer adamw --lr 0.01",

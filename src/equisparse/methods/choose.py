@@ -8,18 +8,13 @@ from equisparse.formats.scales import half_precision_bytes
 from equisparse.formats.sizes import value_bytes
 from equisparse.methods.base import AbstractMethod
 from equisparse.methods.lowrank import LowRank
-from equisparse.methods.registry import make_method, method_class
+from equisparse.methods.registry import make_method
 from equisparse.methods.select import select
 from equisparse.methods.soft_threshold import SoftThreshold
 from equisparse.methods.sparse import Sparse
 
 _SOFT_THRESHOLD_ONLY = ("regime", "start_width", "start_threshold", "tau_lr")
 _SPARSE_ONLY = ("changed", "value_bytes", "prune_start", "prune_end", "prune_interval", "dense_lr")
-_REMOVED: dict[str, tuple[tuple[str, ...], str, str]] = {
-    "tau_per": (("sparse", "soft_threshold"), "tensor", "there is one threshold per tensor"),
-    "gate": (("mmea",), "exp", "channels are multiplied by exp(s)"),
-}
-"""Removed option -> methods that had it, the value that is now the rule, and the rule in words."""
 
 
 def choose_method(
@@ -71,8 +66,7 @@ def choose_method(
         _check_only_method(changed, options)
         return _complete(method, budget, targets, layout)
     name = _name(method, changed, budget, targets, options or {}, layout)
-    asked = method or Sparse.name
-    kept = _current_options(name, options or {}, asked)
+    kept = _own_options(name, options or {}, method or Sparse.name)
     if changed is not None:
         kept = {"changed": changed} | kept
     if name == SoftThreshold.name and regime is not None:
@@ -134,28 +128,12 @@ def _name(
     return name
 
 
-def _current_options(name: str, options: Mapping[str, object], asked: str) -> dict[str, object]:
-    """Options of the method `name`, asked for as `asked`, without those that changed nothing in earlier releases.
-
-    Raises
-    ------
-    InputError
-        If an option asks for what was removed.
-    """
-    method_class(name)  # an unknown name is said first
+def _own_options(name: str, options: Mapping[str, object], asked: str) -> dict[str, object]:
+    """Options of the method `name`; those of its twin are left out where `sparse`, once both methods, was asked for."""
     ignored: tuple[str, ...] = ()
-    if asked == Sparse.name:  # which was both methods, with the options of both
+    if asked == Sparse.name:
         ignored = {Sparse.name: _SOFT_THRESHOLD_ONLY, SoftThreshold.name: _SPARSE_ONLY}.get(name, ())
-    kept = {option: value for option, value in options.items() if option not in ignored}
-    for option, (methods, value, rule) in _REMOVED.items():
-        if option in kept and name in methods and kept.pop(option) != value:
-            raise InputError(
-                f"The option {option} of the method {name} was removed.",
-                given=f"{option}={options[option]}",
-                expected=f"no such option: {rule}",
-                next_step=f"take {option} out of method_options",
-            )
-    return kept
+    return {option: value for option, value in options.items() if option not in ignored}
 
 
 def _check_only_method(changed: float | None, options: Mapping[str, object] | None) -> None:

@@ -9,7 +9,6 @@ from equisparse.inputs.method import configured_method
 from equisparse.methods.choose import choose_method
 from equisparse.methods.elora import ELoRA
 from equisparse.methods.lowrank import LowRank
-from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
 from equisparse.methods.soft_threshold import SoftThreshold
 from equisparse.methods.sparse import Sparse
@@ -50,8 +49,8 @@ def test_a_fraction_and_targets_are_passed_on() -> None:
     [
         ({"changed": 0.02}, Sparse(changed=0.02)),
         ({"value_bytes": 1000, "changed": None}, Sparse(value_bytes=1000)),
-        ({"changed": 0.02, "regime": "L", "tau_per": "tensor", "tau_lr": 0.01}, Sparse(changed=0.02)),
-        ({"changed": None, "tau_per": "tensor", "prune_end": 0.75}, SoftThreshold()),
+        ({"changed": 0.02, "regime": "L", "tau_lr": 0.01}, Sparse(changed=0.02)),
+        ({"changed": None, "prune_end": 0.75}, SoftThreshold()),
     ],
 )
 def test_options_of_both_methods_under_the_old_name(options: dict[str, object], expected: object) -> None:
@@ -70,15 +69,17 @@ def test_entries_are_fitted_into_a_size() -> None:
     assert 27_000 < (method.value_bytes or 0) < 30_000
 
 
+def test_options_reach_the_method_that_is_chosen_for_a_size() -> None:
+    method = chosen(budget="30KB", method_options={"prune_interval": 5, "rank": 8})[0]
+    assert isinstance(method, LowRank)
+    assert (method.prune_interval, method.rank) == (5, 8)
+
+
 def test_a_method_can_be_given_as_an_object() -> None:
     assert choose_method(ELoRA(rank=16), LAYOUT, targets=["all"]) == (ELoRA(rank=16), LAYOUT)
     assert isinstance(choose_method(Scale(), LAYOUT, budget=9000)[0], Scale)
     with pytest.raises(InputError, match="has its options already"):
         choose_method(Sparse(changed=0.1), LAYOUT, changed=0.2)
-
-
-def test_a_gate_of_the_present_kind_is_dropped() -> None:
-    assert choose_method("mmea", LAYOUT, options={"rank": 4, "gate": "exp"})[0] == MMEA(rank=4)
 
 
 @pytest.mark.parametrize(
@@ -94,8 +95,7 @@ def test_a_gate_of_the_present_kind_is_dropped() -> None:
         ({"method": "nonsense"}, "no such method"),
         ({"method_options": {"speed": 3}}, "no such option"),
         ({"method": "soft_threshold", "method_options": {"prune_end": 0.5}}, "no such option"),
-        ({"method_options": {"tau_per": "path"}}, "tau_per of the method soft_threshold was removed"),
-        ({"method": "mmea", "method_options": {"gate": "residual"}}, "gate of the method mmea was removed"),
+        ({"method_options": {"tau_per": "path"}}, "no such option"),
         ({"targets": ["readout"]}, "matches no tensor"),
     ],
 )
