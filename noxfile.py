@@ -15,8 +15,8 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_external_run = True
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
-PYTEST = ("pytest", "-n", "2", "--dist", "worksteal")
-"""On two cores; a worker that has run out of tests takes over tests of the other one."""
+PYTEST = ("pytest", "-n", "2", "--dist", "loadgroup")
+"""On two cores; tests that share something costly stay on one of them (tests/conftest.py), all others are spread."""
 
 
 def wheel_folders() -> str:

@@ -1,7 +1,9 @@
 """Settings of all tests: one thread, reproducible Hypothesis runs, and no tests of a backbone that is missing."""
 
 from importlib.util import find_spec
+from pathlib import Path
 
+import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
@@ -11,3 +13,23 @@ settings.register_profile(
     "equisparse", deadline=None, derandomize=True, max_examples=25, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("equisparse")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share what is costly to set up on one worker: see `shared_by`. All others spread."""
+    for item in items:
+        if (group := shared_by(item)) is not None:
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def shared_by(item: pytest.Item) -> str | None:
+    """File of a test that uses a fixture of its module; folder of a test of one backbone, whose models are shared."""
+    tests = Path(__file__).parent
+    if not any(item.path.is_relative_to(tests / folder) for folder in ("backbones", "integration")):
+        return None
+    path = item.path.relative_to(tests)
+    definitions = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009 - it has no public name
+    if any(known[-1].scope == "module" for known in definitions.values()):
+        return str(path)
+    return str(path.parent) if len(path.parts) > 2 else None

@@ -29,7 +29,7 @@ from equisparse.training.task import FinetuneTask
 pytestmark = pytest.mark.filterwarnings("ignore:No tensor product accelerator")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Small train, valid and test files of real DFT frames."""
     folder = tmp_path_factory.mktemp("frames")
