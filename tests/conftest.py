@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-collect_ignore = [] if find_spec("sevenn") else ["backbones", "integration"]
+collect_ignore = ["typing"] if find_spec("sevenn") else ["typing", "backbones", "integration"]
 torch.set_num_threads(1)
 settings.register_profile(
     "equisparse", deadline=None, derandomize=True, max_examples=25, suppress_health_check=[HealthCheck.too_slow]

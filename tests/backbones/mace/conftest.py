@@ -1,7 +1,7 @@
 """Small models of MACE, built from upstream's classes.
 
 Upstream is imported where it is used: these fixtures are read where it is missing too. The modules of tests import it
-before, as `process.importing` allows.
+before, as `upstream.quiet_import` allows.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from equisparse.backbones import process
+from equisparse.backbones import upstream
 
 NUMBERS = [8, 12, 13]
 HEADS = ["PBE", "R2SCAN"]
@@ -43,7 +43,7 @@ def build() -> Callable[..., None]:
         count = len(heads or [1])
         first, later = (modules.interaction_classes[kind] for kind in INTERACTIONS[interactions])
         scales = {"atomic_inter_scale": [1.2] * count, "atomic_inter_shift": [0.1] * count}
-        with process.default_dtype(dtype), torch.random.fork_rng():
+        with upstream.default_dtype(dtype), torch.random.fork_rng():
             torch.manual_seed(0)
             model = cls(
                 r_max=4.0,

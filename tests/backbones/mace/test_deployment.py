@@ -12,14 +12,14 @@ import pytest
 import torch
 
 import equisparse
-from equisparse.backbones import process
+from equisparse.backbones import upstream
 from equisparse.backbones.registry import load_backbone
 from equisparse.cli import main
 from equisparse.data.demo import demo_files
 from equisparse.errors import BackboneError
 
 pytestmark = pytest.mark.filterwarnings("ignore:The TorchScript type system:UserWarning")
-with process.importing():
+with upstream.quiet_import():
     pytest.importorskip("mace.modules", reason="the extra mace is not installed", exc_type=ImportError)
     from mace.calculators import MACECalculator
 
@@ -133,7 +133,7 @@ class TestFromTrainingToDeployment:
         run("mace.cli.create_lammps_model", merged, "--format=mliap")
         assert Path(f"{merged}-mliap_lammps.pt").exists()
         calculators = []
-        with process.default_dtype(torch.float32):  # the converter sets it
+        with upstream.default_dtype(torch.float32):  # the converter sets it
             for fast in (False, True):
                 model = torch.load(merged, weights_only=False)
                 options = {"device": "cpu", "default_dtype": "float32", "enable_cueq": fast}

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from equisparse.backbones import process
+from equisparse.backbones import upstream
 from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
 from equisparse.methods.soft_threshold import SoftThreshold
@@ -12,7 +12,7 @@ from equisparse.testing import backbones as laws
 from equisparse.testing import magnetism as spin_laws
 
 pytestmark = pytest.mark.filterwarnings("ignore:The TorchScript type system:UserWarning")
-with process.importing():
+with upstream.quiet_import():
     pytest.importorskip("mace.modules", reason="the extra mace is not installed", exc_type=ImportError)
     from e3nn import o3
     from mace import modules

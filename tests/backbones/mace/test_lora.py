@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from equisparse.adapters.attach import attach
-from equisparse.backbones import process
+from equisparse.backbones import upstream
 from equisparse.backbones.registry import load_backbone
 from equisparse.methods.elora import ELoRA
 from equisparse.quantities import ENERGY, FORCES
 from equisparse.testing import backbones as laws
 
 pytestmark = pytest.mark.filterwarnings("ignore:The TorchScript type system:UserWarning")
-with process.importing():
+with upstream.quiet_import():
     pytest.importorskip("mace.modules", reason="the extra mace is not installed", exc_type=ImportError)
     from mace.modules import lora
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from equisparse.backbones import process
+from equisparse.backbones import upstream
 from equisparse.backbones.registry import load_backbone
 from equisparse.errors import BackboneError
 
 pytestmark = pytest.mark.filterwarnings("ignore:The TorchScript type system:UserWarning")
-with process.importing():
+with upstream.quiet_import():
     pytest.importorskip("mace.modules", reason="the extra mace is not installed", exc_type=ImportError)
 
 

@@ -6,13 +6,13 @@ from urllib.error import URLError
 import pytest
 import torch
 
-from equisparse.backbones import process
+from equisparse.backbones import upstream
 from equisparse.backbones.registry import guess, load_backbone
 from equisparse.errors import BackboneError
 from equisparse.testing import backbones as laws
 
 pytestmark = pytest.mark.filterwarnings("ignore:The TorchScript type system:UserWarning")
-with process.importing():
+with upstream.quiet_import():
     pytest.importorskip("mace.modules", reason="the extra mace is not installed", exc_type=ImportError)
 
     from equisparse.backbones.mace import files as mace_files
