@@ -1,1 +1,1 @@
-"""Interpretation: which weights an adapter changes, as plain tables."""
+"""Interpretation of adapters: which weights they change, and what the changes do, as tables."""

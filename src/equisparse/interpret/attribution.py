@@ -1,4 +1,4 @@
-"""Causal attribution: what each part of a change does to the errors, by taking it away and by keeping it alone."""
+"""Causal attribution: effect of each group of changed weights on the errors, by removing it and by keeping only it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,12 +29,12 @@ GROUPINGS: Mapping[str, Callable[[Block], str | int]] = {
 }
 """Ways to group blocks, by name."""
 ELEMENT = "element"
-"""The way to group parts of blocks by the element they belong to."""
+"""Grouping by element, which divides blocks with an element axis."""
 
 
 @dataclass(frozen=True, eq=False)
 class FrameErrors:
-    """Absolute errors of one model, frame by frame; NaN without a label.
+    """Absolute errors of one model for each frame; NaN without a label.
 
     Parameters
     ----------
@@ -64,19 +64,19 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AttributionRow:
-    """What one group of changed weights does.
+    """Effect of one group of changed weights on the errors.
 
     Parameters
     ----------
     group : str or int
         A layer, a degree l, a role, a role with its path, a block, or an element.
     n_changed, n_frames : int
-        Changed weights of the group; frames that the errors are taken on.
+        Number of changed weights in the group, and of the frames on which errors are measured.
     without_force, without_energy : float or None
-        Error of the model with this group set back to the base, less the error with the whole change, meV/Angstrom
+        Error of the adapted model with this group reset to the base, minus the error of the adapted model, meV/Angstrom
         and meV/atom: positive if the group helps.
     alone_force, alone_energy : float or None
-        Error of the base with only this group changed, less the error of the base: negative if the group helps.
+        Error of the base with only this group changed, minus the error of the base: negative if the group helps.
     *_low, *_high : float or None
         95 % interval over resampled frames.
     """
@@ -110,21 +110,21 @@ def group_blocks(layout: Layout, by: str, elements: Sequence[int] | None = None)
     ----------
     layout : Layout
     by : str
-        One of `GROUPINGS`, or ``element``: then the groups are the parts of blocks with an element axis.
+        One of `GROUPINGS`, or ``element`` for the parts of blocks with an element axis.
     elements : sequence of int, optional
         Atomic numbers in the order of element axes.
 
     Raises
     ------
     InputError
-        If `by` has no meaning, or there is no element axis.
+        If there is no such grouping, or no element axis.
     """
     check_grouping(by)
     groups: dict[str | int, list[Block]] = {}
     if by == ELEMENT:
         for block in layout:
-            for number, part in element_parts(block, elements):
-                groups.setdefault(chemical_symbols[number], []).append(part)
+            for element, part in element_parts(block, elements):
+                groups.setdefault(chemical_symbols[element], []).append(part)
         if not groups:
             raise InputError(
                 "The changed tensors have no element axis.", given="--by element", next_step="use --by path"
@@ -136,30 +136,32 @@ def group_blocks(layout: Layout, by: str, elements: Sequence[int] | None = None)
 
 
 def check_grouping(by: str) -> None:
-    """Raise InputError if `by` is no way to group changes."""
+    """Raise InputError if `by` is not the name of a grouping."""
     if by not in (*GROUPINGS, ELEMENT):
-        raise InputError("Changes cannot be grouped like this.", given=by, expected=", ".join((*GROUPINGS, ELEMENT)))
+        raise InputError("There is no such grouping.", given=by, expected=", ".join((*GROUPINGS, ELEMENT)))
 
 
 def attribute(
     adapter: Adapter, model: nn.Module, groups: Mapping[str | int, Sequence[Block]], errors: Callable[[], FrameErrors]
 ) -> list[AttributionRow]:
-    """Errors without each group of the change, and with it alone: two evaluations a group, and two more.
+    """Measure errors without each group of the change, and with only that group.
+
+    It takes two evaluations per group, and two more.
 
     Parameters
     ----------
     adapter : Adapter
     model : Module
-        The untouched base; it is so again afterwards, bit for bit.
+        The untouched base; untouched again afterwards, bit for bit.
     groups : mapping
         From `group_blocks`.
     errors : callable
-        Errors of the present weights of `model`.
+        Function that returns the errors of the present weights of `model`.
 
     Returns
     -------
     list of AttributionRow
-        One a group that has changed weights, in the order of the groups.
+        One per group that has changed weights, in the order of the groups.
 
     Raises
     ------
@@ -185,7 +187,7 @@ def attribute(
 
 
 def exchanged(weights: Mapping[str, Tensor], other: Mapping[str, Tensor], blocks: Sequence[Block]) -> dict[str, Tensor]:
-    """Copies of `weights` with the values of `other` in some blocks."""
+    """Copies of `weights` that have the values of `other` in some blocks."""
     result = {name: weight.clone() for name, weight in weights.items()}
     for block in blocks:
         block.view(result[block.tensor]).copy_(block.view(other[block.tensor]))
@@ -193,7 +195,7 @@ def exchanged(weights: Mapping[str, Tensor], other: Mapping[str, Tensor], blocks
 
 
 def _count(base: Mapping[str, Tensor], changed: Mapping[str, Tensor], blocks: Sequence[Block]) -> int:
-    """Changed weights of some blocks."""
+    """Number of changed weights in some blocks."""
     views = ((block.view(base[block.tensor]), block.view(changed[block.tensor])) for block in blocks)
     return sum(int(torch.count_nonzero(before != after)) for before, after in views)
 
@@ -204,7 +206,7 @@ def _row(
     without: tuple[FrameErrors, FrameErrors],
     alone: tuple[FrameErrors, FrameErrors],
 ) -> AttributionRow:
-    """Differences of two pairs of errors."""
+    """Row of a group from the pairs of errors whose differences it contains."""
     values: list[float | None] = []
     for first, second in (without, alone):
         values += _difference(first.force - second.force, first.n_atoms)
@@ -213,7 +215,7 @@ def _row(
 
 
 def _difference(differences: Floats, weights: NDArray[np.int64]) -> tuple[float | None, float | None, float | None]:
-    """Weighted mean over frames with its interval; None without labels."""
+    """Weighted mean over frames, with its interval; None without labels."""
     known = np.isfinite(differences)
     if not known.any():
         return None, None, None

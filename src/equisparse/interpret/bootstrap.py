@@ -1,4 +1,4 @@
-"""Intervals by resampling frames: no assumption about how errors are distributed."""
+"""Confidence intervals by resampling frames, without assumptions about the distribution of errors."""
 
 from collections.abc import Callable
 
@@ -19,11 +19,11 @@ def resampled_interval(
     Parameters
     ----------
     rows : array, shape (n, k)
-        One row a frame.
+        One row per frame.
     statistic : callable
-        From sums over frames, shape (..., k), to values, shape (...).
+        Function from sums over frames, shape (..., k), to values, shape (...).
     seed : int
-        Of the resampling.
+        Seed of the resampling.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Is the spread of an ensemble the size of its error? One factor makes it so on average; numbers say how well it fits.
+"""Calibration of the spread of an ensemble: a factor that makes it as large as the error, and the quality of the fit.
 
 Errors and spreads are arrays of one shape, of one quantity in one unit, such as force components; NaN where there is no
 label.
@@ -21,12 +21,12 @@ _LEVELS = np.linspace(0.01, 0.99, 99)
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """How well scaled spreads say how large errors are.
+    """Agreement between scaled spreads and errors.
 
     Parameters
     ----------
     n : int
-        Values with a label.
+        Number of values with a label.
     rmse : float
         Root mean square of the errors.
     spread : float
@@ -34,7 +34,7 @@ class Reliability:
     spearman : float
         Rank correlation of the spreads with the magnitudes of the errors.
     within_one, within_two : float
-        Part of the errors within one and two scaled spreads; 0.683 and 0.954 for normal errors of exactly that width.
+        Fraction of the errors within one and two scaled spreads; 0.683 and 0.954 for normal errors of that width.
     miscalibration : float
         Area between observed and expected coverage of central normal intervals over all levels, 0 to 0.5 (Kuleshov,
         Fenner and Ermon, ICML 2018, arXiv 1807.00263; Tran et al., 2020, doi 10.1088/2632-2153/ab7e1a).
@@ -54,31 +54,31 @@ class Reliability:
 
 
 def spread_scale(errors: Floats, spreads: Floats) -> float:
-    """Factor ``sqrt(sum e^2 / sum s^2)``, which makes the root mean square of the spreads that of the errors.
+    """Factor ``sqrt(sum e^2 / sum s^2)``, which makes the root mean square of the spreads equal to that of the errors.
 
-    It is the condition of Levi et al. (arXiv 1905.11659) for all values in one bin, and unbiased for any number of
-    members, as the sample variance is. The likelihood of normal errors would instead ask for ``sqrt(mean (e/s)^2)``;
-    with few members s itself is uncertain, and that mean is too large by (M - 1) / (M - 3) for M members, without bound
-    for three (Imbalzano et al., J. Chem. Phys. 154, 074102, 2021).
+    It satisfies the condition of Levi et al. (arXiv 1905.11659) for all values in one bin, and is unbiased for any
+    number of members, as the sample variance is. Maximum likelihood of normal errors would give
+    ``sqrt(mean (e/s)^2)`` instead. With few members s itself is uncertain, and that mean is too large by
+    (M - 1) / (M - 3) for M members, without bound for three (Imbalzano et al., J. Chem. Phys. 154, 074102, 2021).
 
     Raises
     ------
     InputError
-        If there is no label, or no spread.
+        If there is no label, or all spreads are zero.
     """
     errors, spreads = labelled(errors, spreads)
     if not len(errors) or not spreads.any():
         raise InputError(
             "The spread of this ensemble cannot be calibrated.",
-            given=f"{len(errors)} labels" if not len(errors) else "members that all say the same",
-            expected="labels, and members that differ",
-            next_step="give validation frames with labels, and let each member have its own seed",
+            given=f"{len(errors)} labels" if not len(errors) else "members with equal predictions",
+            expected="labels, and members whose predictions differ",
+            next_step="give validation frames with labels, and each member its own seed",
         )
     return float(np.sqrt(np.square(errors).sum() / np.square(spreads).sum()))
 
 
 def judge(errors: Floats, spreads: Floats) -> Reliability:
-    """How well spreads, already scaled, fit the errors."""
+    """Measure how well spreads, which are already scaled, agree with the errors."""
     errors, spreads = labelled(errors, spreads)
     ratios = np.abs(errors) / np.maximum(spreads, np.finfo(float).tiny)
     observed = (ratios[:, None] <= norm.ppf(0.5 + _LEVELS / 2)).mean(0)
@@ -98,15 +98,15 @@ def judge(errors: Floats, spreads: Floats) -> Reliability:
 
 
 def bins(errors: Floats, spreads: Floats) -> list[tuple[float, float]]:
-    """Root mean square spread and error of bins of equal count, sorted by spread; at most ten, of ten values each."""
+    """Root mean square spread and error of up to ten bins of equal count (at least ten values), sorted by spread."""
     errors, spreads = labelled(errors, spreads)
     order = np.argsort(spreads, kind="stable")
-    parts = np.array_split(order, max(1, min(_BINS, len(order) // _LEAST_IN_BIN)))
-    return [(_rms(spreads[part]), _rms(errors[part])) for part in parts]
+    members = np.array_split(order, max(1, min(_BINS, len(order) // _LEAST_IN_BIN)))
+    return [(_rms(spreads[indices]), _rms(errors[indices])) for indices in members]
 
 
 def labelled(errors: Floats, spreads: Floats) -> tuple[Floats, Floats]:
-    """The values that have a label, flattened."""
+    """Errors and spreads of the values that have a label, flattened."""
     known = np.isfinite(errors)
     return errors[known], spreads[known]
 

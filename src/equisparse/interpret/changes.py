@@ -1,4 +1,4 @@
-"""Which weights an adapter changes, block by block, from the adapter alone: no base model, no backbone."""
+"""Changed weights of an adapter, block by block, from the adapter alone: no base model is needed."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class ChangeRow:
     tensor, layer, role, path, l, parity
         As in `equisparse.blocks.Block`.
     n_weights, n_changed : int
-        Weights of the block, and those that the adapter changes.
+        Number of weights of the block, and of those that the adapter changes.
     fraction : float
         ``n_changed / n_weights``.
     rms_change, largest : float
@@ -63,16 +63,16 @@ class ChangeTotals:
 
 
 def change_table(adapter: Adapter) -> list[ChangeRow]:
-    """One row per block of the layout, in its order; tensors without stored values count as unchanged.
+    """One row per block of the layout, in its order; tensors without stored values are unchanged.
 
-    A stored change too small to alter the rounded weight of a real base still counts here;
-    `equisparse.adapters.adapter.count_changes` counts on the base itself.
+    A stored change that is too small to alter the rounded weight of a base counts here, but not in
+    `equisparse.adapters.adapter.count_changes`, which counts on the base itself.
     """
     return [_row(block, change) for block, change in block_changes(adapter)]
 
 
 def block_changes(adapter: Adapter) -> Iterator[tuple[Block, Tensor | None]]:
-    """Each block of the layout with its change, float64 of the block's shape; None if nothing is stored for it."""
+    """Each block of the layout with its change, float64, of its shape; None if nothing is stored for it."""
     for tensor in adapter.layout.tensors:
         change = _change(adapter, tensor)
         for block in adapter.layout.of(tensor):
@@ -80,14 +80,20 @@ def block_changes(adapter: Adapter) -> Iterator[tuple[Block, Tensor | None]]:
 
 
 def check_changes_weights(adapter: Adapter) -> None:
-    """Raise InputError if the method of an adapter changes no weights, so that there are none to look at."""
+    """Check that the method of an adapter changes weights.
+
+    Raises
+    ------
+    InputError
+        If it does not.
+    """
     if not adapter.mergeable:
         raise InputError(
             "This adapter changes no weights.",
             given=f"an adapter of the method {adapter.label}",
             expected="a method that changes weights",
             cause=NOT_MERGEABLE,
-            next_step="look at how far the outputs of the layers move, in the report of its run",
+            next_step="see the changes of the layers' outputs in the report of its run",
         )
 
 
@@ -102,7 +108,7 @@ def aggregate(rows: Iterable[ChangeRow], by: Sequence[str] = ("layer",)) -> list
 def _change(adapter: Adapter, tensor: str) -> Tensor | None:
     """Change of every weight of a tensor, float64; None if nothing is stored for it, or no weight changes.
 
-    A weight of zero shows what is added, exactly; a weight of one shows what multiplies.
+    The method applied to a weight of zero gives an added change exactly; applied to a weight of one, a relative change.
     """
     if tensor not in adapter.stored or not isinstance(adapter.format, AbstractWeightFormat):
         return None
@@ -114,8 +120,8 @@ def _change(adapter: Adapter, tensor: str) -> Tensor | None:
 
 def _row(block: Block, change: Tensor | None) -> ChangeRow:
     """Row of one block from its change."""
-    part = torch.zeros(1, dtype=torch.float64) if change is None else change
-    changed = int(part.count_nonzero())
+    values = torch.zeros(1, dtype=torch.float64) if change is None else change
+    changed = int(values.count_nonzero())
     return ChangeRow(
         tensor=block.tensor,
         layer=block.layer,
@@ -126,13 +132,13 @@ def _row(block: Block, change: Tensor | None) -> ChangeRow:
         n_weights=block.numel,
         n_changed=changed,
         fraction=changed / block.numel,
-        rms_change=float(part.square().mean().sqrt()),
-        largest=float(part.abs().max()),
+        rms_change=float(values.square().mean().sqrt()),
+        largest=float(values.abs().max()),
     )
 
 
 def _totals(key: tuple[str | int, ...], rows: list[ChangeRow]) -> ChangeTotals:
-    """Counts, fraction, rms and largest change of several blocks together."""
+    """Counts, fraction, root mean square and largest change of several blocks together."""
     weights, changed = sum(row.n_weights for row in rows), sum(row.n_changed for row in rows)
     squares = sum(row.rms_change**2 * row.n_weights for row in rows)
     largest = max(row.largest for row in rows)

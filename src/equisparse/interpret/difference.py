@@ -1,4 +1,4 @@
-"""How two adapters of one base differ, block by block, from the adapters alone: no base model, no backbone."""
+"""Difference of two adapters of one base, block by block, from the adapters alone: no base model is needed."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,9 +27,9 @@ class DifferenceRow:
     tensor, layer, role, path
         As in `equisparse.blocks.Block`.
     n_weights : int
-        Weights of the block.
+        Number of weights of the block.
     n_first, n_second, n_both : int
-        Weights that the first, the second and both change.
+        Number of weights that the first, the second, and both adapters change.
     product, square_first, square_second, square_difference : float
         Sums over the block of products and squares of the changes, and of the squares of their difference. For
         additive formats in the unit of the weights; for a multiplicative one (`scales`) of the relative change.
@@ -51,16 +51,16 @@ class DifferenceRow:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Several blocks together.
+    """Difference of two adapters over several blocks.
 
     Parameters
     ----------
     n_weights, n_first, n_second, n_both : int
         As in `DifferenceRow`.
     jaccard : float
-        Weights that both change over those that either changes; NaN if there are none.
+        Number of weights that both change divided by that of the weights that either changes; NaN if there are none.
     cosine : float
-        Of the angle between the two changes; NaN if one of them is zero.
+        Cosine of the angle between the two changes; NaN if one of them is zero.
     norm_first, norm_second, norm_difference : float
         Euclidean norms of the changes and of their difference.
     """
@@ -77,14 +77,14 @@ class Difference:
 
 
 def difference_table(first: Adapter, second: Adapter) -> list[DifferenceRow]:
-    """One row per block of either layout; an adapter without a block leaves it as it is.
+    """One row per block of either layout; an adapter does not change blocks that are not in its layout.
 
     Raises
     ------
     AdapterMismatchError
         If the adapters belong to different bases or modalities.
     InputError
-        If one changes no weights, or one adds to weights and the other multiplies them.
+        If an adapter changes no weights, or one adds to weights and the other multiplies them.
     """
     _require_comparable(first, second)
     ones, twos = _by_block(first), _by_block(second)
@@ -92,16 +92,16 @@ def difference_table(first: Adapter, second: Adapter) -> list[DifferenceRow]:
 
 
 def differences(rows: Iterable[DifferenceRow], by: Sequence[str] = ()) -> Iterator[tuple[tuple[Any, ...], Difference]]:
-    """Rows with equal fields `by` taken together, in the order in which they first come; all rows if `by` is empty."""
+    """Sum rows with equal values of the fields `by`, in the order of first occurrence; all rows if `by` is empty."""
     groups: dict[tuple[Any, ...], list[DifferenceRow]] = {}
     for row in rows:
         groups.setdefault(tuple(getattr(row, name) for name in by), []).append(row)
     for key, members in groups.items():
-        yield key, _together(members)
+        yield key, _summed(members)
 
 
-def _together(rows: Sequence[DifferenceRow]) -> Difference:
-    """Several rows as one."""
+def _summed(rows: Sequence[DifferenceRow]) -> Difference:
+    """Difference over all blocks of some rows."""
     total = {name: sum(getattr(row, name) for row in rows) for name in _SUMS}
     either = total["n_first"] + total["n_second"] - total["n_both"]
     norms = math.sqrt(total["square_first"] * total["square_second"])
@@ -141,7 +141,7 @@ def _row(block: Block, first: Tensor | None, second: Tensor | None) -> Differenc
 
 
 def _require_comparable(first: Adapter, second: Adapter) -> None:
-    """Raise unless two adapters change the weights of one base in the same sense."""
+    """Raise an error unless both adapters change the weights of one base, and both add or both multiply."""
     for adapter in (first, second):
         check_changes_weights(adapter)
     second.check_fits(first.base, first.modality, second.dtype)

@@ -1,4 +1,4 @@
-"""Functional signatures: how far the outputs of a model's layers moved, per order l and per element."""
+"""Functional signatures: change of the outputs of a model's layers, by degree l and by element."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,14 +22,14 @@ class FunctionalRow:
     Parameters
     ----------
     tensor, layer, role
-        As in `equisparse.blocks.Block`: the module is the one that owns this weight.
+        As in `equisparse.blocks.Block`, of the weight that the module owns.
     l, parity : int
-        Irrep of the output.
+        Degree and parity of the irrep of the output.
     element : int or None
         Atomic number of the atoms; None for all.
     relative_change : float or None
-        ``|y' - y| / |y|`` over channels, components and atoms; None where the base gives zero. It holds what earlier
-        layers do to the module's input, and what the module's own weights do.
+        ``|y' - y| / |y|`` over channels, components and atoms; None where the output of the base is zero. It includes
+        the effect of earlier layers on the module's input.
     """
 
     tensor: str
@@ -44,17 +44,17 @@ class FunctionalRow:
 def functional_table(
     adapter: Adapter, model: nn.Module, numbers: NDArray[np.int64], predict: Callable[[], object]
 ) -> list[FunctionalRow]:
-    """Changes of the outputs of all modules that own a weight of the layout and give one row of irreps an atom.
+    """Changes of the outputs of all modules that own a weight of the layout and output one row of irreps per atom.
 
     Parameters
     ----------
     adapter : Adapter
     model : Module
-        The untouched base; it is so again afterwards, bit for bit.
+        The untouched base; untouched again afterwards, bit for bit.
     numbers : array of int, shape (n_atoms,)
         Atomic numbers, in the order of the model's rows.
     predict : callable
-        Runs the present weights of `model` once over these atoms.
+        Function that runs `model` with its present weights once over these atoms.
     """
     with recorded(adapter, model) as before:
         predict()
@@ -70,7 +70,7 @@ def functional_table(
 
 @contextmanager
 def recorded(adapter: Adapter, model: nn.Module) -> Iterator[dict[str, Tensor]]:
-    """Within the block, outputs of the modules that own the layout's weights are kept, float64, by tensor name."""
+    """Record, within the block, the outputs of the modules that own the layout's weights: float64, by tensor name."""
     outputs: dict[str, Tensor] = {}
 
     def keep(tensor: str) -> Callable[[nn.Module, Any, Any], None]:
@@ -94,7 +94,7 @@ def recorded(adapter: Adapter, model: nn.Module) -> Iterator[dict[str, Tensor]]:
 def _rows(
     block: Block, module: nn.Module, before: Tensor, after: Tensor, numbers: NDArray[np.int64]
 ) -> Iterator[FunctionalRow]:
-    """One row an irrep and element."""
+    """One row per irrep and element."""
     columns: dict[tuple[int, int], list[int]] = {}
     first = 0
     for multiplicity, irrep in module.irreps_out:  # type: ignore[union-attr]
@@ -103,9 +103,9 @@ def _rows(
         first += width
     groups: dict[int | None, Tensor] = {None: torch.ones(len(numbers), dtype=torch.bool)}
     groups |= {int(z): torch.from_numpy(numbers == z) for z in np.unique(numbers)}
-    for (order, parity), places in sorted(columns.items()):
+    for (degree, parity), indices in sorted(columns.items()):
         for element, atoms in groups.items():
-            base, moved = before[atoms][:, places], after[atoms][:, places]
+            base, changed = before[atoms][:, indices], after[atoms][:, indices]
             size = float(base.norm())
-            change = float((moved - base).norm()) / size if size else None
-            yield FunctionalRow(block.tensor, block.layer, block.role, order, parity, element, change)
+            change = float((changed - base).norm()) / size if size else None
+            yield FunctionalRow(block.tensor, block.layer, block.role, degree, parity, element, change)

@@ -1,4 +1,4 @@
-"""Weight signatures: how strongly each block of path weights changed, measured against the base's own weights."""
+"""Weight signatures: change of each block of path weights relative to the weights of the base."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,27 +15,27 @@ ELEMENT_ROLE = "embedding"
 
 @dataclass(frozen=True, slots=True)
 class SignatureRow:
-    """Change of one block, or of one element's part of it.
+    """Change of one block, or of the part of it that belongs to one element.
 
     Parameters
     ----------
     block : int
-        Number of the block in the layout, from 0.
+        Index of the block in the layout.
     tensor, layer, role, path, l, parity
         As in `equisparse.blocks.Block`.
     element : int or None
-        Atomic number, where the row is one element's part of a block.
+        Atomic number, if the row is the part of a block that belongs to one element.
     n_weights, n_changed : int
-        Weights, and those whose value differs from the base's.
+        Number of weights, and of those that differ from the base.
     fraction : float
         ``n_changed / n_weights``.
     relative_norm : float or None
-        ``|W' - W| / |W|``, Frobenius norms; None where the base is zero.
+        ``|W' - W| / |W|``, Frobenius norms; None if the base is zero.
     one_minus_r2 : float or None
-        ``sum (W' - W)^2 / sum (W' - mean W')^2``: one minus the coefficient of determination of W' by W; None where
-        all of W' is one number.
+        ``sum (W' - W)^2 / sum (W' - mean W')^2``: one minus the coefficient of determination of W' by W; None if all
+        values of W' are equal.
     sign_balance : float or None
-        Mean of ``sign(W' - W) sign(W)`` over changed weights: 1 if all grow in size, -1 if all shrink; None without
+        Mean of ``sign(W' - W) sign(W)`` over changed weights: 1 if all magnitudes grow, -1 if all shrink; None without
         changes. It does not depend on the arbitrary signs of channels.
     largest : float
         Largest ``|W' - W|``.
@@ -65,11 +65,11 @@ class EntryRow:
     Parameters
     ----------
     block : int
-        Number of the block in the layout, from 0.
+        Index of the block in the layout.
     position : str
-        Place in the block: input channel, element slot where there is one, output channel; from 0.
+        Indices in the block, from 0: input channel, element slot if there is one, output channel.
     base, change : float
-        W and W' - W.
+        Weight W of the base, and its change W' - W.
     """
 
     block: int
@@ -79,7 +79,7 @@ class EntryRow:
 
 
 def signature_table(adapter: Adapter, model: nn.Module, elements: Sequence[int] | None = None) -> list[SignatureRow]:
-    """One row per block of the adapter's layout, in its order, then one per element of blocks that have them.
+    """One row per block of the adapter's layout, in its order, then one per element of blocks with an element axis.
 
     Parameters
     ----------
@@ -87,20 +87,20 @@ def signature_table(adapter: Adapter, model: nn.Module, elements: Sequence[int] 
     model : Module
         The untouched base.
     elements : sequence of int, optional
-        Atomic numbers in the order of the element axis; without it there are no rows of elements.
+        Atomic numbers in the order of the element axis; without them there are no rows per element.
     """
-    rows, parts = [], []
-    for number, (block, base, changed) in enumerate(changed_blocks(adapter, model)):
-        rows.append(_row(number, block, base, changed))
+    of_blocks, of_elements = [], []
+    for index, (block, base, changed) in enumerate(changed_blocks(adapter, model)):
+        of_blocks.append(_row(index, block, base, changed))
         for element, part in element_parts(replace(block, offset=0, strides=()), elements):
-            parts.append(_row(number, block, part.view(base), part.view(changed), element))
-    return rows + parts
+            of_elements.append(_row(index, block, part.view(base), part.view(changed), element))
+    return of_blocks + of_elements
 
 
 def largest_entries(adapter: Adapter, model: nn.Module, count: int = 10) -> list[EntryRow]:
-    """The `count` largest changes of every block, largest first; unchanged weights are left out."""
+    """The `count` largest changes of every block, largest first; unchanged weights are omitted."""
     blocks = enumerate(changed_blocks(adapter, model))
-    return [row for number, (_, base, changed) in blocks for row in _top(number, base, changed, count)]
+    return [row for index, (_, base, changed) in blocks for row in _top(index, base, changed, count)]
 
 
 def pooled_maps(adapter: Adapter, model: nn.Module, cells: int = 32) -> dict[int, Tensor]:
@@ -108,21 +108,21 @@ def pooled_maps(adapter: Adapter, model: nn.Module, cells: int = 32) -> dict[int
 
     Returns
     -------
-    dict
-        Number of the block in the layout -> grid, float32; rows are input channels, columns output channels.
+    dict of int to Tensor
+        Index of the block in the layout -> grid, float32; rows are input channels, columns output channels.
     """
     maps = {}
-    for number, (_, base, changed) in enumerate(changed_blocks(adapter, model)):
+    for index, (_, base, changed) in enumerate(changed_blocks(adapter, model)):
         change = (changed - base).reshape(base.shape[0], -1)
         if change.any():
             rows, columns = (min(cells, size) for size in change.shape)
             pooled = nn.functional.adaptive_avg_pool2d(change.square()[None, None], (rows, columns))[0, 0].sqrt()
-            maps[number] = pooled.float()
+            maps[index] = pooled.float()
     return maps
 
 
 def changed_blocks(adapter: Adapter, model: nn.Module) -> Iterator[tuple[Block, Tensor, Tensor]]:
-    """Each block with its base and its changed weights, both float64 on the CPU."""
+    """Each block with its weights in the base and in the adapted model, both float64 on the CPU."""
     base = {name: model.get_parameter(name) for name in adapter.layout.tensors}
     changed: Mapping[str, Tensor] = base | adapter.weights(model)
     for block in adapter.layout:
@@ -131,7 +131,7 @@ def changed_blocks(adapter: Adapter, model: nn.Module) -> Iterator[tuple[Block, 
 
 
 def element_parts(block: Block, elements: Sequence[int] | None) -> Iterator[tuple[int, Block]]:
-    """Atomic number and part of a block that belongs to it, itself a block; nothing if there is no element axis.
+    """Atomic number of each element, and the part of a block that belongs to it; nothing without an element axis.
 
     Parameters
     ----------
@@ -151,14 +151,14 @@ def element_parts(block: Block, elements: Sequence[int] | None) -> Iterator[tupl
         yield element, replace(block, offset=block.offset + slot * block.steps[axis], shape=shape, strides=strides)
 
 
-def _row(number: int, block: Block, base: Tensor, changed: Tensor, element: int | None = None) -> SignatureRow:
-    """Numbers of one block or one part."""
+def _row(index: int, block: Block, base: Tensor, changed: Tensor, element: int | None = None) -> SignatureRow:
+    """Signature of one block or of one part of it."""
     change = changed - base
-    moved = change != 0
-    count, squares = int(moved.sum()), float(change.square().sum())
-    signs = (change.sign() * base.sign())[moved]
+    nonzero = change != 0
+    count, squares = int(nonzero.sum()), float(change.square().sum())
+    signs = (change.sign() * base.sign())[nonzero]
     return SignatureRow(
-        block=number,
+        block=index,
         tensor=block.tensor,
         layer=block.layer,
         role=block.role,
@@ -176,16 +176,16 @@ def _row(number: int, block: Block, base: Tensor, changed: Tensor, element: int 
     )
 
 
-def _top(number: int, base: Tensor, changed: Tensor, count: int) -> Iterator[EntryRow]:
+def _top(index: int, base: Tensor, changed: Tensor, count: int) -> Iterator[EntryRow]:
     """Largest changes of one block."""
     change = (changed - base).reshape(-1)
     for flat in change.abs().topk(min(count, change.numel())).indices.tolist():
         if change[flat] != 0:
-            place = torch.unravel_index(torch.tensor(flat), base.shape)
-            position = " ".join(str(int(axis)) for axis in place)
-            yield EntryRow(number, position, float(base.reshape(-1)[flat]), float(change[flat]))
+            indices = torch.unravel_index(torch.tensor(flat), base.shape)
+            position = " ".join(str(int(axis)) for axis in indices)
+            yield EntryRow(index, position, float(base.reshape(-1)[flat]), float(change[flat]))
 
 
 def _ratio(value: float, total: float) -> float | None:
-    """``value / total``; None where there is nothing to compare with."""
+    """``value / total``; None if `total` is zero."""
     return value / total if total else None

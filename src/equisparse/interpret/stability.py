@@ -1,4 +1,4 @@
-"""Do two fine-tunes change the same weights? Agreement of supports and of shares, each against a shuffled null."""
+"""Stability of fine-tunes: agreement of the weights that two of them change, compared with a random null model."""
 
 import itertools
 from collections.abc import Mapping
@@ -25,15 +25,15 @@ class StabilityRow:
     Parameters
     ----------
     first, second : str
-        Names of the two.
+        Names of the two adapters.
     spearman : float
-        Rank correlation of the blocks' shares of the squared change.
+        Rank correlation of the squared changes of the blocks.
     spearman_null : float
-        97.5 % quantile of the same with the blocks of one shuffled.
+        97.5 % quantile of that correlation if the blocks of one adapter are shuffled.
     jaccard : float
-        Changed weights that both have over those that either has.
+        Number of weights that both change divided by that of the weights that either changes.
     jaccard_expected, jaccard_null : float
-        Mean and 97.5 % quantile of the same with as many weights drawn at random within each block.
+        Mean and 97.5 % quantile of that ratio if as many weights are drawn at random within each block.
     """
 
     first: str
@@ -51,9 +51,9 @@ def stability_table(adapters: Mapping[str, Adapter], *, seed: int = 0) -> list[S
     Parameters
     ----------
     adapters : mapping
-        Name -> adapter; all on the same base.
+        Name -> adapter; all of the same base.
     seed : int
-        Of the shuffles.
+        Seed of the random null model.
 
     Raises
     ------
@@ -72,24 +72,24 @@ def stability_table(adapters: Mapping[str, Adapter], *, seed: int = 0) -> list[S
 
 
 def _changes(adapter: Adapter) -> list[Tensor]:
-    """Change of every block of the layout, zeros where nothing is stored."""
+    """Change of every block of the layout; zeros where nothing is stored."""
     return [torch.zeros(block.shape) if change is None else change for block, change in block_changes(adapter)]
 
 
 def _spearman(first: list[Tensor], second: list[Tensor], rng: np.random.Generator) -> tuple[float, float]:
-    """Rank correlation of shares, and the upper quantile of its null."""
+    """Rank correlation of the squared changes of blocks, and the upper quantile of its null model."""
     one, two = (np.array([float(change.square().sum()) for change in changes]) for changes in (first, second))
     null = [_correlation(one, rng.permutation(two)) for _ in range(_SHUFFLES)]
     return _correlation(one, two), float(np.percentile(null, _UPPER))
 
 
 def _correlation(one: NDArray[np.float64], two: NDArray[np.float64]) -> float:
-    """Spearman's rank correlation; zero where one side is constant."""
+    """Spearman's rank correlation; zero if one side is constant."""
     return float(spearmanr(one, two).statistic) if np.ptp(one) and np.ptp(two) else 0.0
 
 
 def _jaccard(first: list[Tensor], second: list[Tensor], rng: np.random.Generator) -> tuple[float, float, float]:
-    """Jaccard index of supports, and mean and upper quantile of its null."""
+    """Jaccard index of the changed weights, and mean and upper quantile of its null model."""
     pairs = [(one != 0, two != 0) for one, two in zip(first, second, strict=True)]
     sizes = np.array([one.numel() for one, _ in pairs])
     counts = np.array([[int(one.sum()), int(two.sum())] for one, two in pairs])
@@ -103,7 +103,7 @@ def _jaccard(first: list[Tensor], second: list[Tensor], rng: np.random.Generator
 
 
 def _require_comparable(first: Adapter, second: Adapter) -> None:
-    """Raise InputError unless two adapters change weights, of the same base and with the same layout."""
+    """Raise InputError unless both adapters change weights of the same base with the same layout."""
     for adapter in (first, second):
         check_changes_weights(adapter)
     if first.base["sha256"] != second.base["sha256"] or first.layout != second.layout:

@@ -1,6 +1,6 @@
-"""Laws that every backbone obeys, as plain checks on a loaded model and frames of the caller's choice.
+"""Laws of backbones, as checks on a loaded model and frames of the caller's choice.
 
-Derivatives and symmetries are best checked in float64. Each check raises AssertionError where the law is broken.
+Derivatives and symmetries are best checked in float64. Each check raises AssertionError if its law is violated.
 """
 
 import math
@@ -29,19 +29,19 @@ _STEP = 2e-4
 
 
 def predict(backbone: Predictor, frames: Sequence[Atoms]) -> Prediction:
-    """Prediction of frames as one batch."""
+    """Predict some frames as one batch."""
     return backbone.predict(backbone.collate([backbone.graph(atoms) for atoms in frames]))
 
 
 def rattled(atoms: Atoms, seed: int, width: float = 0.1) -> Atoms:
-    """Copy without any symmetry: displaced atoms, and a strained cell where there is one.
+    """Copy without any symmetry: displaced atoms and, if there is a cell, a strained cell.
 
     Parameters
     ----------
     atoms : Atoms
-        Never modified.
+        It is not modified.
     seed : int
-        Of the displacements.
+        Seed of the displacements.
     width : float
         Standard deviation of the displacements, Angstrom.
     """
@@ -54,7 +54,7 @@ def rattled(atoms: Atoms, seed: int, width: float = 0.1) -> Atoms:
 
 
 def check_layout(backbone: AbstractBackbone) -> None:
-    """The blocks of each tensor tile it: every weight belongs to exactly one; names and shapes are the model's."""
+    """Check that every weight of a tensor is in exactly one block, and that names and shapes are those of the model."""
     layout, parameters = backbone.layout(), dict(backbone.model.named_parameters())
     assert layout.total_parameters == sum(parameter.numel() for parameter in parameters.values()), "total"
     assert list(layout.tensors) == [name for name in parameters if name in set(layout.tensors)], "order of tensors"
@@ -65,18 +65,18 @@ def check_layout(backbone: AbstractBackbone) -> None:
 
 
 def check_element_order(backbone: AbstractBackbone, first: int, second: int) -> int:
-    """What `element_order` calls an element's part of a block acts on that element alone: pairs of atoms of each tell.
+    """Check that the part of a block that `element_order` assigns to an element acts on that element only.
 
     Parameters
     ----------
     backbone : AbstractBackbone
     first, second : int
-        Two atomic numbers that the model knows.
+        Two atomic numbers that the model knows; dimers of each are predicted.
 
     Returns
     -------
     int
-        Number of parts that were tried; 0 for a model without element axes.
+        Number of parts that were checked; 0 for a model without element axes.
     """
     pairs = [Atoms([z, z], [[0.0, 0.0, 0.0], [0.0, 0.0, 1.5]]) for z in (first, second)]
     before, found = predict(backbone, pairs)[ENERGY], 0
@@ -95,12 +95,12 @@ def check_element_order(backbone: AbstractBackbone, first: int, second: int) -> 
 
 
 def check_planted_changes(backbone: AbstractBackbone) -> int:
-    """The first, middle and last entry of every block, changed alone, is found there and nowhere else.
+    """Check that a change of one entry is reported in its block and position: first, middle and last of every block.
 
     Returns
     -------
     int
-        Number of changes that were planted.
+        Number of changes that were checked.
     """
     layout, planted = backbone.layout(), 0
     for tensor in layout.tensors:
@@ -120,7 +120,7 @@ def check_planted_changes(backbone: AbstractBackbone) -> int:
 
 
 def check_calculator(backbone: AbstractBackbone, calculator: Calculator, frames: Sequence[Atoms]) -> None:
-    """Energy, forces and, for periodic frames, stress are those of an ASE calculator."""
+    """Check that energy, forces and, for periodic frames, stress are equal to those of an ASE calculator."""
     prediction = predict(backbone, frames)
     forces = _by_frame(prediction[FORCES], frames)
     for number, atoms in enumerate(frames):
@@ -133,7 +133,7 @@ def check_calculator(backbone: AbstractBackbone, calculator: Calculator, frames:
 
 
 def check_batching(backbone: Predictor, frames: Sequence[Atoms]) -> None:
-    """A frame's prediction does not depend on its company, and graphs can be collated many times."""
+    """Check that predictions do not depend on the other frames of a batch, and that graphs can be collated twice."""
     graphs = [backbone.graph(atoms) for atoms in frames]
     together = backbone.predict(backbone.collate(graphs))
     forces = _by_frame(together[FORCES], frames)
@@ -146,7 +146,7 @@ def check_batching(backbone: Predictor, frames: Sequence[Atoms]) -> None:
 
 
 def check_permutation(backbone: Predictor, atoms: Atoms) -> None:
-    """Renumbering the atoms renumbers the forces and changes nothing else."""
+    """Check that reordering the atoms reorders the forces and changes nothing else."""
     order = np.random.default_rng(0).permutation(len(atoms))
     before, after = predict(backbone, [atoms]), predict(backbone, [atoms[order]])
     _energy(backbone, "energy", after[ENERGY], before[ENERGY])
@@ -155,7 +155,7 @@ def check_permutation(backbone: Predictor, atoms: Atoms) -> None:
 
 
 def check_translation(backbone: Predictor, atoms: Atoms) -> None:
-    """Moving all atoms, and moving single atoms by lattice vectors, changes nothing; forces add up to zero."""
+    """Check invariance under translation of all atoms, and of single atoms by lattice vectors; forces sum to zero."""
     moved = atoms.copy()
     moved.positions += [0.3, -1.7, 5.1]
     if atoms.pbc.all():
@@ -167,16 +167,15 @@ def check_translation(backbone: Predictor, atoms: Atoms) -> None:
 
 
 def check_rotation(backbone: AbstractBackbone, atoms: Atoms, *, improper: bool = True) -> None:
-    """Under a rotation, and under a rotation with inversion, forces and stress turn along.
+    """Check that forces and stress are equivariant under a rotation, and under a rotation with inversion.
 
     Parameters
     ----------
     backbone : AbstractBackbone
-        A loaded model.
     atoms : Atoms
-        Best without symmetry.
+        A structure, best without symmetry.
     improper : bool
-        Whether the model promises inversion; those whose irreps have no parity do not.
+        Whether the model is equivariant under inversion; models whose irreps have no parity are not.
     """
     matrix = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
     rotation = matrix * np.linalg.det(matrix)
@@ -193,7 +192,7 @@ def check_rotation(backbone: AbstractBackbone, atoms: Atoms, *, improper: bool =
 
 
 def check_supercell(backbone: Predictor, atoms: Atoms) -> None:
-    """Two cells have twice the energy and the same forces and stress."""
+    """Check that a supercell of two cells has twice the energy, and the same forces and stress."""
     before, after = predict(backbone, [atoms]), predict(backbone, [atoms.repeat((2, 1, 1))])
     _energy(backbone, "energy", after[ENERGY], 2 * before[ENERGY])
     _forces(backbone, "forces", after[FORCES], before[FORCES].repeat(2, 1))
@@ -201,7 +200,7 @@ def check_supercell(backbone: Predictor, atoms: Atoms) -> None:
 
 
 def check_forces(backbone: Predictor, atoms: Atoms, directions: int = 3) -> None:
-    """Forces are the negative derivative of the energy, along random directions; float64."""
+    """Check forces against finite differences of the energy along random directions; float64."""
     random = np.random.default_rng(0)
     moves = [random.normal(size=atoms.positions.shape) for _ in range(directions)]
     slopes = _slopes(backbone, [(_moved(atoms, _STEP * m), _moved(atoms, -_STEP * m)) for m in moves])
@@ -211,7 +210,7 @@ def check_forces(backbone: Predictor, atoms: Atoms, directions: int = 3) -> None
 
 
 def check_stress(backbone: Predictor, atoms: Atoms) -> None:
-    """Stress times volume is the derivative of the energy by each component of the strain; float64."""
+    """Check stress times volume against finite differences of the energy by strain; float64."""
     strains = [np.zeros((3, 3)) for _ in range(6)]
     for strain, (i, j) in zip(strains, [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)], strict=True):
         strain[i, j] += 0.5
@@ -223,7 +222,7 @@ def check_stress(backbone: Predictor, atoms: Atoms) -> None:
 
 
 def check_isolated_atoms(backbone: AbstractBackbone, number: int) -> None:
-    """An atom alone has a finite energy and no force; two far apart have the sum of their energies."""
+    """Check that an isolated atom has a finite energy and no force, and two distant atoms the sum of their energies."""
     alone, apart = Atoms([number], [[0, 0, 0]]), Atoms([number] * 2, [[0, 0, 0], [50, 0, 0]])
     prediction = predict(backbone, [alone, apart])
     assert torch.isfinite(prediction[ENERGY]).all(), "the energy of an isolated atom is not finite"
@@ -232,16 +231,16 @@ def check_isolated_atoms(backbone: AbstractBackbone, number: int) -> None:
 
 
 def check_cutoff(backbone: AbstractBackbone, symbols: str, cutoff: float) -> None:
-    """Energy and force of a dimer go to zero smoothly at the cutoff, and stay zero beyond it; float64.
+    """Check that energy and force of a dimer go to zero smoothly at the cutoff, and are zero beyond it; float64.
 
     Parameters
     ----------
     backbone : AbstractBackbone
-        In float64.
+        Model in float64.
     symbols : str
-        Of the two atoms, such as ``"MgO"``.
+        Symbols of the two atoms, such as ``"MgO"``.
     cutoff : float
-        Of the model, Angstrom.
+        Cutoff of the model, Angstrom.
     """
     distances = [cutoff - 0.1, cutoff - 0.01, cutoff - 1e-6, cutoff + 1e-6, cutoff + 1.0]
     prediction = predict(backbone, [Atoms(symbols, [[0, 0, 0], [distance, 0, 0]]) for distance in distances])
@@ -255,18 +254,18 @@ def check_cutoff(backbone: AbstractBackbone, symbols: str, cutoff: float) -> Non
 
 
 def check_native(backbone: AbstractBackbone, path: Path, frames: Sequence[Atoms], shifts: Mapping[int, float]) -> None:
-    """A native file of changed weights, read by the upstream, predicts what the model predicts, plus the shifts.
+    """Check that the upstream reads a native file of changed weights, and predicts what the model does, plus shifts.
 
     Parameters
     ----------
     backbone : AbstractBackbone
-        In the precision of native files; left as it is.
+        Model in the precision of native files; it is restored.
     path : Path
-        Where the file is written; it stays.
+        Target of the file, which is not removed.
     frames : sequence of Atoms
-        To be predicted.
+        Frames to compare on.
     shifts : mapping of int to float
-        Atomic number -> eV; equal for elements that share a reference energy.
+        Atomic number -> shift of the reference energy, eV; equal for elements that share a reference energy.
     """
     with perturbed(backbone):
         before = predict(backbone, frames)
@@ -283,7 +282,7 @@ def check_native(backbone: AbstractBackbone, path: Path, frames: Sequence[Atoms]
 
 
 def check_reload(backbone: AbstractBackbone, path: Path, frames: Sequence[Atoms]) -> None:
-    """A native file that `check_native` wrote is a base like any other: it loads, and agrees with the upstream."""
+    """Check that a native file of `check_native` can be loaded as a base, and agrees with the upstream."""
     precision = str(backbone.dtype).removeprefix("torch.")
     again = type(backbone).load(str(path), dtype=precision, modality=backbone.modality)
     assert again.layout() == backbone.layout(), "the layout of the native file differs"
@@ -292,14 +291,14 @@ def check_reload(backbone: AbstractBackbone, path: Path, frames: Sequence[Atoms]
 
 
 def perturbed(backbone: AbstractBackbone, width: float = 0.1) -> AbstractContextManager[None]:
-    """Within the block every tensor of the layout is changed at random; afterwards it is as before.
+    """Change every tensor of the layout at random within the block, and restore it afterwards.
 
     Parameters
     ----------
     backbone : AbstractBackbone
-        With nothing attached.
+        Model without an attached method.
     width : float
-        Standard deviation of the changes, relative to that of each tensor.
+        Standard deviation of the changes, relative to the root mean square of each tensor.
     """
     generator = torch.Generator().manual_seed(0)
     weights: dict[str, Tensor] = {}
@@ -311,7 +310,7 @@ def perturbed(backbone: AbstractBackbone, width: float = 0.1) -> AbstractContext
 
 
 def check_symmetry_of_changes(backbone: AbstractBackbone, atoms: Atoms, *, improper: bool = True) -> None:
-    """Whatever values the tensors of the layout take, the symmetries stay; arguments as in `check_rotation`."""
+    """Check that random changes of all tensors keep the symmetries; parameters as in `check_rotation`."""
     before = predict(backbone, [atoms])[ENERGY]
     with perturbed(backbone):
         assert not torch.equal(predict(backbone, [atoms])[ENERGY], before), "nothing changed: an empty check"

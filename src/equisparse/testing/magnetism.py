@@ -1,8 +1,8 @@
-"""Laws that every model with spins obeys, as plain checks on a model and frames with initial magnetic moments.
+"""Laws of models with spins, as checks on a model and frames with initial magnetic moments.
 
-Best in float64, with a layer that `trained_at_random` has made to act. Each check raises AssertionError where the law
-is broken. Batching, permutation, translation, supercells, and finite differences of forces and stress are those of
-`equisparse.testing.backbones`, which take such a model as they take a backbone.
+The checks work best in float64, with a layer to which `trained_at_random` has given random weights. Each check raises
+AssertionError if its law is violated. The checks of batching, permutation, translation, supercells, and finite
+differences of forces and stress in `equisparse.testing.backbones` also accept such a model.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ _STEP = 1e-4
 
 @torch.no_grad()
 def trained_at_random(layer: SpinLayer, seed: int = 0) -> SpinLayer:
-    """The same layer with random weights everywhere, as if it had been trained: energies of some 0.1 eV."""
+    """Set random weights everywhere in a layer, as if it had been trained: energies of about 0.1 eV."""
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in layer.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
@@ -39,13 +39,13 @@ def trained_at_random(layer: SpinLayer, seed: int = 0) -> SpinLayer:
 def with_spins(atoms: Atoms, spins: NDArray[np.float64]) -> Atoms:
     """Copy with other input spins, shape (n_atoms,) or (n_atoms, 3), muB."""
     copy: Atoms = atoms.copy()
-    copy.set_initial_magnetic_moments(None)  # ASE keeps the shape of what is there
+    copy.set_initial_magnetic_moments(None)  # ASE would keep the shape of the present moments
     copy.set_initial_magnetic_moments(spins)
     return copy
 
 
 def random_spins(atoms: Atoms, seed: int, size: float = 2.0) -> Atoms:
-    """Copy with spins of all directions and lengths around `size`, muB; a fifth of the atoms, at least one, has 0."""
+    """Copy with random spins of lengths around `size` (muB); a fifth of the atoms, at least one, have none."""
     random = np.random.default_rng(seed)
     spins = size * random.normal(size=(len(atoms), 3))
     spins[random.permutation(len(atoms))[: max(1, len(atoms) // 5)]] = 0.0
@@ -55,24 +55,24 @@ def random_spins(atoms: Atoms, seed: int, size: float = 2.0) -> Atoms:
 def check_laws(
     backbone: AbstractBackbone, frames: Sequence[Atoms], symbol: str, layers: int, *, spin_orbit: bool
 ) -> None:
-    """All laws of this module, and those of backbones that a spin layer could break, of a layer with random weights.
+    """Check all laws of this module, and those of backbones that a spin layer could break, with random weights.
 
     Parameters
     ----------
     backbone : AbstractBackbone
-        One that promises inversion, in float64.
+        Backbone in float64 that is equivariant under inversion.
     frames : sequence of Atoms
-        The first one periodic; they get random spins.
+        Frames, which get random spins; the first must be periodic.
     symbol : str
-        Element of the chains and pairs that are made.
+        Element of the chains and dimers that the checks make.
     layers : int
-        Of the backbone.
+        Number of interaction layers of the backbone.
     spin_orbit : bool
-        Whether the layer ties spins to the lattice.
+        Whether the layer has spin-orbit terms.
     """
     layer = new_layer(backbone, cutoff=4.0, channels=12, spin_orbit=spin_orbit)
     model = SpinModel(backbone, trained_at_random(layer))
-    frames = [random_spins(atoms, number) for number, atoms in enumerate(frames)]
+    frames = [random_spins(atoms, seed) for seed, atoms in enumerate(frames)]
     check_no_spins(model, frames)
     for atoms in frames:
         check_time_reversal(model, atoms)
@@ -88,14 +88,14 @@ def check_laws(
 
 
 def check_time_reversal(model: SpinModel, atoms: Atoms) -> None:
-    """With all spins turned round, moments and magnetic forces turn round and nothing else changes."""
+    """Check that the reversal of all spins reverses moments and magnetic forces, and changes nothing else."""
     before, after = predict(model, [atoms]), predict(model, [with_spins(atoms, -spins_of(atoms))])
     _same(model, "under time reversal", after, before)
     _check_axial(model, "under time reversal", after, before, -torch.eye(3))
 
 
 def check_spin_rotation(model: SpinModel, atoms: Atoms) -> None:
-    """Without spin-orbit terms, turning all spins alone turns moments and magnetic forces; nothing else changes."""
+    """Check that, without spin-orbit terms, a rotation of spins rotates moments and magnetic forces, nothing else."""
     turn = _rotation(1)
     before, after = predict(model, [atoms]), predict(model, [with_spins(atoms, spins_of(atoms) @ turn.T)])
     _same(model, "under a rotation of the spins", after, before)
@@ -103,22 +103,22 @@ def check_spin_rotation(model: SpinModel, atoms: Atoms) -> None:
 
 
 def check_spin_orbit(model: SpinModel, atoms: Atoms) -> None:
-    """With spin-orbit terms, turning all spins alone changes the energy: the terms are there."""
+    """Check that, with spin-orbit terms, a rotation of the spins alone changes the energy."""
     turned = with_spins(atoms, spins_of(atoms) @ _rotation(1).T)
     before, after = predict(model, [atoms])[ENERGY], predict(model, [turned])[ENERGY]
     assert float((after - before).abs()) > 1e-4, "no energy depends on the direction of the spins in the lattice"
 
 
 def check_rotation(model: SpinModel, atoms: Atoms, *, improper: bool = True) -> None:
-    """Atoms and spins turned together: spins, moments and magnetic forces are axial vectors, forces polar ones.
+    """Check rotations of atoms and spins: spins, moments and magnetic forces are axial vectors, forces polar ones.
 
     Parameters
     ----------
     model : SpinModel
     atoms : Atoms
-        Best without symmetry.
+        A structure, best without symmetry.
     improper : bool
-        Whether the backbone promises inversion.
+        Whether the backbone is equivariant under inversion.
     """
     rotation = _rotation(0)
     for turn in (rotation, -rotation) if improper else (rotation,):
@@ -136,24 +136,24 @@ def check_rotation(model: SpinModel, atoms: Atoms, *, improper: bool = True) -> 
 
 
 def check_no_spins(model: SpinModel, frames: Sequence[Atoms]) -> None:
-    """Frames without spins have the backbone's predictions, bit for bit, alone and beside frames with spins."""
+    """Check that frames without spins have the backbone's predictions, bit for bit, also beside frames with spins."""
     bare = [with_spins(atoms, np.zeros(len(atoms))) for atoms in frames]
-    expected, found = predict(model.backbone, bare), predict(model, bare)
+    expected, actual = predict(model.backbone, bare), predict(model, bare)
     for quantity, values in expected.items():
-        assert torch.equal(found[quantity], values), f"{quantity.name} is not that of the backbone"
-    assert not found[MOMENTS].any(), "moments without spins"
-    company = [*bare, *frames]
-    expected, found = predict(model.backbone, company), predict(model, company)
-    assert torch.equal(found[ENERGY][: len(bare)], expected[ENERGY][: len(bare)]), "energy beside frames with spins"
-    assert not torch.equal(found[ENERGY][len(bare) :], expected[ENERGY][len(bare) :]), (
+        assert torch.equal(actual[quantity], values), f"{quantity.name} is not that of the backbone"
+    assert not actual[MOMENTS].any(), "moments without spins"
+    mixed = [*bare, *frames]
+    expected, actual = predict(model.backbone, mixed), predict(model, mixed)
+    assert torch.equal(actual[ENERGY][: len(bare)], expected[ENERGY][: len(bare)]), "energy beside frames with spins"
+    assert not torch.equal(actual[ENERGY][len(bare) :], expected[ENERGY][len(bare) :]), (
         "spins change nothing: empty check"
     )
     n_atoms = sum(map(len, bare))
-    assert torch.equal(found[FORCES][:n_atoms], expected[FORCES][:n_atoms]), "forces beside frames with spins"
+    assert torch.equal(actual[FORCES][:n_atoms], expected[FORCES][:n_atoms]), "forces beside frames with spins"
 
 
 def check_permutation(model: SpinModel, atoms: Atoms) -> None:
-    """Renumbering the atoms renumbers moments and magnetic forces."""
+    """Check that reordering the atoms reorders moments and magnetic forces."""
     order = np.random.default_rng(0).permutation(len(atoms))
     before, after = predict(model, [atoms]), predict(model, [atoms[order]])
     ENERGY_TOLERANCE[model.dtype].check("energy of renumbered atoms", after[ENERGY], before[ENERGY])
@@ -163,7 +163,7 @@ def check_permutation(model: SpinModel, atoms: Atoms) -> None:
 
 
 def check_magnetic_forces(model: SpinModel, atoms: Atoms, directions: int = 3) -> None:
-    """Magnetic forces are minus the derivative of the energy by the input spins, along random directions; float64."""
+    """Check magnetic forces against finite differences of the energy by spins along random directions; float64."""
     random, spins = np.random.default_rng(0), spins_of(atoms)
     moves = [random.normal(size=spins.shape) * (spins.any(1, keepdims=True) | _free(model)) for _ in range(directions)]
     pairs = [with_spins(atoms, spins + sign * _STEP * move) for move in moves for sign in (1, -1)]
@@ -175,10 +175,9 @@ def check_magnetic_forces(model: SpinModel, atoms: Atoms, directions: int = 3) -
 
 
 def check_locality(model: SpinModel, symbol: str, layers: int) -> None:
-    """Turning a spin changes moments and magnetic forces of atoms within the cutoff, and of no others at all.
+    """Check that the reversal of a spin changes moments and magnetic forces only within the reach of the spin layer.
 
-    What is farther than the reach of the backbone's `layers` feels no change of its force either. A chain of atoms is
-    tried.
+    Atoms beyond the reach of all `layers` of the backbone have unchanged forces, too. The structure is a chain.
     """
     cutoff, n_atoms = model.layer.options.cutoff, 24
     spacing = 0.45 * cutoff
@@ -187,9 +186,7 @@ def check_locality(model: SpinModel, symbol: str, layers: int) -> None:
     other = spins.copy()
     other[0] = -other[0]
     before, after = predict(model, [with_spins(chain, spins)]), predict(model, [with_spins(chain, other)])
-    far = (
-        chain.get_distances(0, range(n_atoms)) > 2 * cutoff
-    )  # t sums over neighbours, and energies hold them at a site
+    far = chain.get_distances(0, range(n_atoms)) > 2 * cutoff  # site energies depend on sums over neighbours
     for quantity in _axial(before):
         one, two, name = before[quantity], after[quantity], quantity.name
         assert torch.equal(one[far], two[far]), f"{name} of an atom out of reach changed"
@@ -200,7 +197,7 @@ def check_locality(model: SpinModel, symbol: str, layers: int) -> None:
 
 
 def check_smooth(model: SpinModel, symbol: str) -> None:
-    """Exchange of a pair dies out smoothly at the cutoff of the layer; float64."""
+    """Check that the exchange energy of a dimer goes to zero smoothly at the cutoff of the layer; float64."""
     cutoff = model.layer.options.cutoff
     energies = []
     for distance in (cutoff - 0.1, cutoff - 0.01, cutoff - 1e-6, cutoff + 1e-6):
@@ -216,12 +213,12 @@ def check_smooth(model: SpinModel, symbol: str) -> None:
 
 
 def _free(model: SpinModel) -> bool:
-    """Whether atoms without a spin can get a small one: not where the length of a spin is its element's."""
+    """Whether spins have free lengths, so that an atom without a spin can get a small one."""
     return model.layer.options.input == "given"
 
 
 def _rotation(seed: int) -> NDArray[np.float64]:
-    """A proper rotation without special axes."""
+    """Random proper rotation, shape (3, 3)."""
     matrix = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0]
     return np.asarray(matrix * np.linalg.det(matrix))
 
@@ -232,14 +229,14 @@ def _axial(prediction: Prediction) -> list[Quantity]:
 
 
 def _same(model: SpinModel, where: str, after: Prediction, before: Prediction) -> None:
-    """Energy, forces and stress are equal."""
+    """Check that energy, forces and stress are equal."""
     ENERGY_TOLERANCE[model.dtype].check(f"energy {where}", after[ENERGY], before[ENERGY])
     FORCE_TOLERANCE[model.dtype].check(f"forces {where}", after[FORCES], before[FORCES])
     STRESS_TOLERANCE[model.dtype].check(f"stress {where}", after[STRESS], before[STRESS])
 
 
 def _check_axial(model: SpinModel, where: str, after: Prediction, before: Prediction, turn: Tensor) -> None:
-    """Moments and magnetic forces are turned, and there are some."""
+    """Check that moments and magnetic forces are rotated, and are not zero."""
     for quantity in _axial(before):
         vectors = before[quantity]
         assert float(vectors.abs().max()) > 1e-6, f"{quantity.name} are zero: an empty check"

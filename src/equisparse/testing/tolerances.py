@@ -8,16 +8,16 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far two values that are equal in exact arithmetic may be apart, and why.
+    """Largest difference of two values that are equal in exact arithmetic, with its reason.
 
     Parameters
     ----------
     absolute : float
-        In the unit of the values.
+        Absolute tolerance, in the unit of the values.
     relative : float
-        Of the largest expected value: sums of many terms lose digits relative to their largest term.
+        Fraction of the largest expected value: sums of many terms lose digits relative to their largest term.
     reason : str
-        Shown when a check fails.
+        Reason, shown if a check fails.
     """
 
     absolute: float
@@ -25,7 +25,7 @@ class Tolerance:
     reason: str
 
     def check(self, what: str, actual: Tensor, expected: Tensor) -> None:
-        """Raise AssertionError unless `actual` is `expected` within this tolerance."""
+        """Raise AssertionError unless `actual` is equal to `expected` within this tolerance."""
         if actual.shape != expected.shape:
             raise AssertionError(f"{what}: shape {tuple(actual.shape)}, expected {tuple(expected.shape)}")
         if not expected.numel():
