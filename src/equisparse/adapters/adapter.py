@@ -150,7 +150,7 @@ class Adapter:
         place_gates(model, self.gates(model))
 
     def check_spin_free(self, doing: str) -> None:
-        """Raise StateError if the adapter carries a spin layer, which what is being done would leave out."""
+        """Raise StateError if the adapter carries a spin layer, which the operation `doing` would leave out."""
         if self.spins is not None:
             raise StateError(
                 "This adapter carries a spin layer.",
@@ -198,7 +198,7 @@ class Adapter:
 
 @dataclass(frozen=True)
 class ChangeCount:
-    """How much of a base model an adapter changes, counted on the weights themselves.
+    """Number of weights that an adapter changes, counted on the base model.
 
     Parameters
     ----------

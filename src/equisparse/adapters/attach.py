@@ -40,7 +40,7 @@ class Attachment:
     _hooks: list[RemovableHandle] = field(default_factory=list, repr=False)
 
     def stored(self) -> dict[str, Stored]:
-        """Per tensor name, the few plain tensors that describe its change."""
+        """Tensor name -> stored parts of its change, in the method's format."""
         return {name: delta.stored() for name, delta in self.deltas.items()}
 
     def weights(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -52,11 +52,11 @@ class Attachment:
 
     @torch.no_grad()
     def changed_count(self) -> int:
-        """Number of weights that are not the base's now."""
+        """Number of weights that differ from the base now."""
         return sum(int((present != base).sum()) for base, present in self.weights())
 
     def controller(self) -> Controller:
-        """What the method does between training steps."""
+        """Controller that the training has to call between steps."""
         return self.method.controller(self.deltas, self.layout)
 
     def detach(self) -> None:

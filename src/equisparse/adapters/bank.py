@@ -159,7 +159,7 @@ class AdapterBank:
             if wanted is not None:
                 self._put_on(wanted)
         except BaseException:  # such as a user's interruption
-            self._give_up(before, wanted)
+            self._restore_base(before, wanted)
             raise
         self._name = name
 
@@ -196,8 +196,8 @@ class AdapterBank:
         remove_gates(self.backbone.model, prepared.gates, self._handles)
         self._handles = []
 
-    def _give_up(self, *prepared: _Prepared | None) -> None:
-        """After a switch that was cut off: the base's weights again; what is left of it is looked for at the next."""
+    def _restore_base(self, *prepared: _Prepared | None) -> None:
+        """Write the base's weights after an interrupted switch, and have the next switch check the whole model."""
         for each in filter(None, prepared):
             self._write({key: (part.index, part.base) for key, part in each.entries.items()})
         for watched in self._watched.values():

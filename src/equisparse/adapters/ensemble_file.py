@@ -1,6 +1,6 @@
 """Ensembles of adapters: several fine-tunes of one base, whose spread says how far to trust their mean.
 
-A folder holds one folder a member, each with ``adapter.safetensors``, and ``ensemble.json`` (docs/adapters.md).
+A folder holds one folder per member, each with ``adapter.safetensors``, and ``ensemble.json`` (docs/adapters.md).
 """
 
 import hashlib
@@ -20,16 +20,16 @@ ENSEMBLE = "ensemble.json"
 """File that makes a folder an ensemble."""
 FORMAT_VERSION = 1
 """Version that this package writes; newer ones are refused."""
-FEWEST = 2
-"""Members from which on there is a spread."""
+MIN_MEMBERS = 2
+"""Smallest number of members that have a spread."""
 
 _DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError)
-"""What a wrong file can raise while it is read."""
+"""Exceptions that a damaged file can raise while it is read."""
 
 
 @dataclass(frozen=True)
 class Scales:
-    """What spreads are multiplied by to be of the size of errors; 1 where that was not measured.
+    """Factors that make spreads as large as errors; 1 where they were not measured.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class Ensemble:
     numbers: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if len(self.adapters) < FEWEST:
+        if len(self.adapters) < MIN_MEMBERS:
             raise InputError("One model has no spread.", given=f"{len(self.adapters)} members", expected="two or more")
         first, *others = self.adapters.values()
         for other in others:

@@ -34,7 +34,7 @@ _REFERENCE = "reference_energy"
 _SPINS = "spin_layer"
 _LARGEST_HEADER = 16 * 2**20
 _DAMAGE = (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError, ArithmeticError, AttributeError)
-"""What wrong bytes can raise in the reader and in the checks."""
+"""Exceptions that damaged bytes can raise in the reader and in the checks."""
 _DTYPES = ("float32", "float64")
 _ELEMENTS = range(1, 119)
 """Atomic numbers."""
@@ -89,7 +89,7 @@ def load_adapter(path: str | Path) -> Adapter:
 
 
 def _header(adapter: Adapter) -> dict[str, Any]:
-    """Everything of an adapter that is no tensor."""
+    """JSON header of an adapter: everything but its tensors."""
     spins = {} if adapter.spins is None else {_SPINS: dict(adapter.spins.options)}
     trained = adapter.trained_by
     return spins | {
@@ -150,7 +150,7 @@ def _parse_header(text: str, path: Path) -> dict[str, Any]:
 
 
 def _assemble(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Adapter:
-    """Adapter of a header and the file's tensors; every entry is checked, and every tensor against the layout."""
+    """Adapter of a header and the file's tensors: untrusted input, every entry is validated."""
     layout = Layout.from_dict(header["layout"])
     stored_format = make_format(header["format"], header["format_options"])
     stored: dict[str, dict[str, Tensor]] = {}
@@ -183,12 +183,12 @@ def _trained_by(values: Mapping[str, Any]) -> TrainedBy:
     """Name and options of a method, which need not be known here: they are shown and not used."""
     options = values["options"]
     if not isinstance(options, dict) or not _is_plain(options):
-        raise ValueError("options of a method that are none")
+        raise ValueError("invalid options of a method")
     return TrainedBy(_text(values["method"]), options)
 
 
 def _is_plain(value: object) -> bool:
-    """Whether JSON values hold no text that would do more to a terminal than be shown."""
+    """Whether no text in JSON values has characters that control a terminal."""
     if isinstance(value, dict):
         return all(_is_plain(key) and _is_plain(part) for key, part in value.items())
     if isinstance(value, list):
@@ -204,10 +204,10 @@ def _spin_part(header: Mapping[str, Any], tensors: dict[str, Tensor]) -> SpinPar
         return None
     options = header[_SPINS]
     if not isinstance(options, dict) or not all(_text(name) for name in options):
-        raise ValueError("options of a spin layer that are none")
+        raise ValueError("invalid options of a spin layer")
     dtypes = {str(tensor.dtype).removeprefix("torch.") for tensor in tensors.values()}
     if len(dtypes) != 1 or not dtypes <= set(_DTYPES) or not all(_text(name) for name in tensors):
-        raise ValueError("a spin layer of other numbers than those of a model")
+        raise ValueError("a spin layer of several or of other types of numbers")
     if sum(tensor.numel() for tensor in tensors.values()) > MOST_WEIGHTS:
         raise ValueError(f"a spin layer of more than {MOST_WEIGHTS} values")
     if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
@@ -216,7 +216,7 @@ def _spin_part(header: Mapping[str, Any], tensors: dict[str, Tensor]) -> SpinPar
 
 
 def _text(value: Any) -> str:
-    """The same text; ValueError if it is none, or would do more to a terminal than be shown."""
+    """The same text; ValueError if it is not a text, or has characters that control a terminal."""
     if not isinstance(value, str) or not value.isprintable():
         raise ValueError("a name that cannot be printed")
     return value

@@ -74,7 +74,7 @@ def place_gates(model: nn.Module, gates: Mapping[str, nn.Module]) -> list[Remova
 
 
 def remove_gates(model: nn.Module, names: Iterable[str], handles: Iterable[RemovableHandle]) -> None:
-    """Take gates off, so that nothing of them is left."""
+    """Remove gates and their hooks."""
     for handle in handles:
         handle.remove()
     for name in names:
@@ -83,7 +83,7 @@ def remove_gates(model: nn.Module, names: Iterable[str], handles: Iterable[Remov
 
 @contextmanager
 def gated(model: nn.Module, gates: Mapping[str, nn.Module]) -> Iterator[None]:
-    """Within the block the gates act on `model`; afterwards nothing of them is left."""
+    """Within the block the gates act on `model`; afterwards they are removed."""
     handles = place_gates(model, gates)
     try:
         yield
@@ -115,7 +115,7 @@ def _restored(model: nn.Module, stored_format: AbstractGateFormat, name: str, pa
 
 
 def _irreps(module: nn.Module) -> tuple[Irreps, Irreps] | None:
-    """Irreps of input and output of a module that says them as e3nn's Linear does; None if it does not."""
+    """Irreps of input and output of a module that has them as attributes, as e3nn's Linear; None without them."""
     inputs, outputs = getattr(module, "irreps_in", None), getattr(module, "irreps_out", None)
     if any(side is None or isinstance(side, Mapping) for side in (inputs, outputs)):
         return None

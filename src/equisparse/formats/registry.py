@@ -9,7 +9,7 @@ from equisparse.formats.entries import Entries
 from equisparse.formats.factors import Factors
 from equisparse.formats.gates import Gates
 from equisparse.formats.quantised import Quantised
-from equisparse.formats.scales import Scales
+from equisparse.formats.scales import ChannelScales
 
 FORMATS: dict[str, type[AbstractFormat]] = {}
 """Every format that adapter files may name."""
@@ -23,7 +23,7 @@ def register_format(kind: type[AbstractFormat]) -> type[AbstractFormat]:
     return kind
 
 
-for _kind in (Entries, Dense, Factors, Quantised, Scales, Gates):
+for _kind in (Entries, Dense, Factors, Quantised, ChannelScales, Gates):
     register_format(_kind)
 
 

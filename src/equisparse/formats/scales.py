@@ -13,7 +13,7 @@ from equisparse.formats.base import AbstractWeightFormat, check_shape
 
 @final
 @dataclass(frozen=True)
-class Scales(AbstractWeightFormat):
+class ChannelScales(AbstractWeightFormat):
     """``W' = diag(1 + a) W diag(1 + b)`` for every block; with an element axis, one b per element.
 
     ``input_scale`` holds all a and ``output_scale`` all b, block after block.

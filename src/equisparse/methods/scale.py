@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 from equisparse.blocks import Block, Layout
 from equisparse.errors import InputError
 from equisparse.formats.base import Stored
-from equisparse.formats.scales import Scales, half_precision_bytes, scale_indices, scaled
+from equisparse.formats.scales import ChannelScales, half_precision_bytes, scale_indices, scaled
 from equisparse.methods.base import AbstractDelta, AbstractWeightMethod, ParameterGroup
 
 
@@ -69,8 +69,8 @@ class Scale(AbstractWeightMethod):
     half_precision: bool = False
 
     @property
-    def format(self) -> Scales:
-        return Scales()
+    def format(self) -> ChannelScales:
+        return ChannelScales()
 
     @property
     def learning_rate(self) -> float:

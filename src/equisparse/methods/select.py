@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from equisparse.blocks import ROLES, Block, Layout
 from equisparse.errors import SelectionError
 
-_ORDER = re.compile(r"^l=(\d+)$")
+_DEGREE = re.compile(r"^l=(\d+)$")
 
 
 def select(layout: Layout, targets: Sequence[str]) -> Layout:
@@ -18,8 +18,8 @@ def select(layout: Layout, targets: Sequence[str]) -> Layout:
     layout : Layout
         All tensors of a model.
     targets : sequence of str
-        Each one is ``"all"``, a role such as ``"linear"`` or ``"radial"``, an order such as ``"l=2"`` (tensors that
-        have a block of that order), or a shell pattern over tensor names such as ``"3_*"``. With a leading ``!`` the
+        Each one is ``"all"``, a role such as ``"linear"`` or ``"radial"``, a degree such as ``"l=2"`` (tensors that
+        have a block of that degree), or a shell pattern over tensor names such as ``"3_*"``. With a leading ``!`` the
         tensors that match are taken out again.
 
     Raises
@@ -60,6 +60,6 @@ def _matches(layout: Layout, target: str) -> set[str]:
 
 def _block_matches(block: Block, target: str) -> bool:
     """Whether one block is meant by one target."""
-    if order := _ORDER.match(target):
-        return block.l == int(order[1])
+    if degree := _DEGREE.match(target):
+        return block.l == int(degree[1])
     return target in ("all", block.role) or fnmatch.fnmatchcase(block.tensor, target)

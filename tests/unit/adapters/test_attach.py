@@ -11,7 +11,7 @@ from equisparse.adapters.parameters import parameter_owner
 from equisparse.blocks import Layout, column_blocks, matrix_blocks
 from equisparse.errors import AdapterError, InputError, SelectionError, StateError
 from equisparse.formats.gates import Gates
-from equisparse.formats.scales import Scales
+from equisparse.formats.scales import ChannelScales
 from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
 from equisparse.methods.soft_threshold import SoftThreshold
@@ -139,7 +139,7 @@ def test_write_changes_in_place(model):
 
 
 def test_merged_weights_of_nothing_stored_are_none(model):
-    assert merged_weights(model, Scales(), LAYOUT, {}) == {}
+    assert merged_weights(model, ChannelScales(), LAYOUT, {}) == {}
 
 
 def test_owner_of_a_parameter_of_the_model_itself(model):

@@ -11,7 +11,7 @@ from equisparse.formats.factors import Factors
 from equisparse.formats.gates import Gates
 from equisparse.formats.quantised import Quantised, quantise
 from equisparse.formats.registry import FORMATS, make_format, register_format
-from equisparse.formats.scales import Scales
+from equisparse.formats.scales import ChannelScales
 
 BLOCKS = matrix_blocks("mix.weight", [("0e->0e", 0, 1, (2, 3)), ("1o->1o", 1, -1, (2, 2))], "linear", 0)
 SHAPE = (10,)
@@ -186,4 +186,4 @@ def test_a_name_is_not_taken_twice():
     with pytest.raises(ValueError, match="already"):
         register_format(Other)
     assert FORMATS["dense"] is Dense
-    assert FORMATS["scales"] is Scales
+    assert FORMATS["scales"] is ChannelScales

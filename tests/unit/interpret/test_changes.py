@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from equisparse.adapters.adapter import Adapter, count_changes
-from equisparse.formats.scales import Scales
+from equisparse.formats.scales import ChannelScales
 from equisparse.interpret.changes import aggregate, change_table
 from equisparse.testing.networks import PathNetwork
 
@@ -23,7 +23,7 @@ def test_sparse_change_is_found_in_its_blocks(planted: Adapter) -> None:
 def test_scales_change_their_channels(planted: Adapter) -> None:
     mix = {"input_scale": torch.zeros(14), "output_scale": torch.zeros(14)}
     mix["output_scale"][8 + 2] = 0.1
-    rows = {row.path: row for row in change_table(replace(planted, format=Scales(), stored={"mix.weight": mix}))}
+    rows = {row.path: row for row in change_table(replace(planted, format=ChannelScales(), stored={"mix.weight": mix}))}
     assert (rows["0e->0e"].n_changed, rows["1o->1o"].n_changed) == (0, 6)
     assert abs(rows["1o->1o"].largest - 0.1) < 1e-6
 
