@@ -71,7 +71,8 @@ TABLES = {
         "Ablation",
         None,
         "Which part of the default method matters? Setup: method `soft_threshold` on ethanol, no anchor. Each row\n"
-        f"changes the named options. {MOLECULE_ERRORS}",
+        f"changes the named options. {MOLECULE_ERRORS}\n"
+        "One threshold per path instead of one per tensor, an option that was removed, gave 19.1 / 0.53.",
     ),
     "sizes": (
         "Error against file size",
