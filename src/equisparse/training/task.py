@@ -87,6 +87,14 @@ class FinetuneTask(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[BASE] = self._backbone.identity.sha256
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Count the steps of a checkpoint that was written when Lightning still called the optimiser."""
+        progress = checkpoint["loops"]["fit_loop"]
+        manual, automatic = (f"epoch_loop.{kind}_optimization" for kind in ("manual", "automatic"))
+        steps = progress[f"{automatic}.optim_progress"]["optimizer"]["step"]
+        if steps["total"]["completed"]:
+            progress[f"{manual}.optim_step_progress"] = steps
+
     def training_step(self, batch: Sequence[Sample], _: int) -> None:
         """One step of the optimiser: gradients of the loss, then of what holds the model at its base, then the step."""
         step, optimizer, schedule = self.global_step, self.optimizers(), self.lr_schedulers()

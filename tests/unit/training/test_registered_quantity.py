@@ -150,6 +150,22 @@ def test_it_is_trained_on_and_reported(frames: list[LabelledFrame], tmp_path: Pa
     figures.save(figures.parity(points, label="valid"), tmp_path / "parity.png")
 
 
+def test_a_checkpoint_of_automatic_optimisation_keeps_its_steps(frames: list[LabelledFrame], tmp_path: Path) -> None:
+    backbone = Dipoles()
+    options = TrainingOptions(epochs=2, batch_size=4, optimizer="adamw").resolved(12, 0.05)
+    train, valid = FrameDataset(backbone, frames[:12], {}), FrameDataset(backbone, frames[12:], {})
+    attachment = attach(backbone.model, Full(), LAYOUT)
+    fitted = fit(backbone, attachment, train, valid, options, tmp_path)
+    path = tmp_path / "checkpoints" / "last.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    progress = checkpoint["loops"]["fit_loop"]
+    manual = progress["epoch_loop.manual_optimization.optim_step_progress"]
+    progress["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]["step"] = manual
+    progress["epoch_loop.manual_optimization.optim_step_progress"] = dict.fromkeys(manual, {"ready": 0, "completed": 0})
+    torch.save(checkpoint, path)
+    assert fit(backbone, attachment, train, valid, options, tmp_path, resume=True).steps == fitted.steps == 6
+
+
 def test_the_loss_weight_has_a_default_and_can_be_given() -> None:
     assert TrainingOptions().loss_weight(DIPOLE) == DIPOLE.loss_weight == 1.0
     assert TrainingOptions(loss_weights={"dipole": 3.0}).loss_weight(DIPOLE) == 3.0
