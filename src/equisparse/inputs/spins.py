@@ -135,7 +135,7 @@ def labelled_for(
     for frame in frames:
         if not given and _equals_spins(frame):
             frame = replace(frame, atoms=_with_order(frame, options))
-        has_spin = spins_of(frame.atoms).any(axis=1)
+        has_spin = np.asarray(spins_of(frame.atoms).any(axis=1))
         if not given:
             has_spin &= np.isin(frame.numbers, list(options.scales))
         moments = None if redundant else _masked(frame.moments, has_spin | everywhere)

@@ -161,7 +161,9 @@ def test_a_checkpoint_of_automatic_optimisation_keeps_its_steps(frames: list[Lab
     progress = checkpoint["loops"]["fit_loop"]
     manual = progress["epoch_loop.manual_optimization.optim_step_progress"]
     progress["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]["step"] = manual
-    progress["epoch_loop.manual_optimization.optim_step_progress"] = dict.fromkeys(manual, {"ready": 0, "completed": 0})
+    progress["epoch_loop.manual_optimization.optim_step_progress"] = {
+        key: {"ready": 0, "completed": 0} for key in manual
+    }
     torch.save(checkpoint, path)
     assert fit(backbone, attachment, train, valid, options, tmp_path, resume=True).steps == fitted.steps == 6
 
