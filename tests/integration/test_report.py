@@ -129,7 +129,7 @@ def test_a_point_leads_to_its_frame_and_a_cell_to_its_entries(runs: list[Path], 
     open_page(browser, runs[0] / "report.html")
     click = "document.querySelector('[data-hook={}]').emit('plotly_click', {{ points: [{}] }})"
     browser.execute_script(click.format("parity", "{ customdata: 2 }"))
-    assert text_of(browser, "#viewer-caption").startswith("Frame 2:")
+    assert text_of(browser, "#viewer-caption").startswith("valid.extxyz, frame 2")
     browser.execute_script(click.format("changes", "{ y: 'readout', x: 'readout 0e->0e' }"))
     titles = "return [...document.querySelectorAll('#block-detail h4')].map((title) => title.textContent)"
     assert browser.execute_script(titles) == [

@@ -76,9 +76,9 @@ def test_verdict_follows_the_errors(make_run, predictions, gain: float, mark: st
 
 def test_the_verdict_says_where(make_run, predictions) -> None:
     mixed = str(verdict(read_run(make_run("mixed"))))
-    assert "gained most for Mg (to 50 % of the base&#39;s error) and least for O (100 %)" in mixed
+    assert "falls most for Mg (to 50 % of the base&#39;s) and least for O (100 %)" in mixed
     worse = str(verdict(read_run(make_run("worse", predictions(12, 4, gain=3.0)))))
-    assert "Worse than before: Mg, cold and hot." in worse
+    assert "It rises for Mg, cold and hot." in worse
 
 
 def test_a_worse_stress_is_no_clear_gain(make_run, predictions) -> None:

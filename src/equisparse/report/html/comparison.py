@@ -45,16 +45,16 @@ def named(runs: Iterable[Run]) -> dict[str, Run]:
     InputError
         If two have the same name.
     """
-    found: dict[str, Run] = {}
+    by_name: dict[str, Run] = {}
     for run in runs:
-        if run.name in found:
+        if run.name in by_name:
             raise InputError(
                 "Two runs have the same name.",
-                given=f"{found[run.name].folder} and {run.folder}",
+                given=f"{by_name[run.name].folder} and {run.folder}",
                 expected="folders with different names",
             )
-        found[run.name] = run
-    return found
+        by_name[run.name] = run
+    return by_name
 
 
 def overview(compared: Comparison) -> Markup:
@@ -90,22 +90,22 @@ def curves(compared: Comparison) -> Markup | None:
 
 def groups(compared: Comparison) -> Markup | None:
     """Force errors per element and per configuration type."""
-    parts = []
+    plots_of = []
     for title, group in (("element", errors_by_element), ("configuration type", errors_by_type)):
-        found = {name: group(run.predictions) for name, run in compared.runs.items() if run.predictions}
-        if any(found.values()):
+        grouped = {name: group(run.predictions) for name, run in compared.runs.items() if run.predictions}
+        if any(grouped.values()):
             caption = f"Mean absolute force error per {title} after fine-tuning."
-            parts.append(elements.plot(_group_bars(found), caption, height=320))
-    return Markup("").join(parts) if parts else None
+            plots_of.append(elements.plot(_group_bars(grouped), caption, height=320))
+    return Markup("").join(plots_of) if plots_of else None
 
 
 def layers(compared: Comparison) -> Markup | None:
     """Changed fraction per layer."""
-    found = {name: _layer_shares(run) for name, run in compared.runs.items() if run.signatures}
-    if not found:
+    shares_of = {name: _layer_shares(run) for name, run in compared.runs.items() if run.signatures}
+    if not shares_of:
         return None
-    names = sorted({layer for shares in found.values() for layer in shares}, key=layer_sort_key)
-    series = {name: [shares.get(layer) for layer in names] for name, shares in found.items()}
+    names = sorted({layer for shares in shares_of.values() for layer in shares}, key=layer_sort_key)
+    series = {name: [shares.get(layer) for layer in names] for name, shares in shares_of.items()}
     figure = plots.grouped_bars([layer_name(layer) for layer in names], series, unit="changed (%)")
     return elements.plot(figure, "Changed weights per layer, in percent of the layer's selected weights.", height=320)
 
@@ -164,10 +164,10 @@ def _same_frames(compared: Comparison) -> bool:
     return all(np.array_equal(split.labels[ENERGY], splits[0].labels[ENERGY], equal_nan=True) for split in splits)
 
 
-def _group_bars(found: Mapping[str, Sequence[GroupErrors]]) -> go.Figure:
+def _group_bars(grouped: Mapping[str, Sequence[GroupErrors]]) -> go.Figure:
     """Bars of the force error of each run for each group."""
-    names = list(dict.fromkeys(group.name for rows in found.values() for group in rows))
-    errors_of = {run: {group.name: group.force_after for group in rows} for run, rows in found.items()}
+    names = list(dict.fromkeys(group.name for rows in grouped.values() for group in rows))
+    errors_of = {run: {group.name: group.force_after for group in rows} for run, rows in grouped.items()}
     series = {run: [values.get(name) for name in names] for run, values in errors_of.items()}
     return plots.grouped_bars(names, series, unit="force MAE (meV/Angstrom)")
 

@@ -76,4 +76,4 @@ def _sampling(shown: int, total: int, what: str) -> str:
     sample = (
         f"{shown:,} of {total:,} {what}: the {_WORST} worst and a random part of the rest. " if shown < total else ""
     )
-    return f"{sample}A click on a point shows its frame below, if it is among the worst."
+    return f"{sample}Click on a point to see its frame below, if it is one of those with the largest errors."

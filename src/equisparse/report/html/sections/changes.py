@@ -14,9 +14,9 @@ from equisparse.report.tables import change_table
 from equisparse.run.folder import Run
 
 MEASURES = {
-    "fraction": ("changed weights", "changed (%)", 100.0),
-    "relative_norm": ("relative norm of the change", "relative norm (%)", 100.0),
-    "one_minus_r2": ("1 - R\u00b2 of the new weights by the old", "1 - R\u00b2", 1.0),
+    "fraction": ("Share of changed weights", "changed (%)", 100.0),
+    "relative_norm": ("Relative norm of the change", "relative norm (%)", 100.0),
+    "one_minus_r2": ("1 - R\u00b2: the part of the new weights that the old ones do not explain", "1 - R\u00b2", 1.0),
 }
 """Column of the signatures -> its name, the title of its colour bar, and a factor."""
 
@@ -34,11 +34,15 @@ def changes(run: Run) -> Markup | None:
     parts = [elements.paragraph(_summary(rows))]
     for key, (name, unit, factor) in MEASURES.items():
         figure = _map(rows, key, unit, factor)
-        caption = f"Map of the {name}, layer by path. A click on a cell opens its blocks below."
+        caption = f"{name}, by layer and path. Click on a cell to see its blocks below."
         height, width = 240 + 34 * len(_layers(rows)), 160 + 26 * len(set(map(column_of, rows)))
         content = elements.plot(figure, caption, height=height, width=width, hook="changes")
-        parts.append(content if key == "fraction" else elements.folded(f"The same map by {name}", content))
-    parts += [Markup("<h3>Down to entries</h3>"), _DETAIL, elements.json_data(_details(run, rows), "blocks")]
+        parts.append(content if key == "fraction" else elements.folded(name, content))
+    parts += [
+        Markup("<h3>Single blocks and their weights</h3>"),
+        _DETAIL,
+        elements.json_data(_details(run, rows), "blocks"),
+    ]
     return Markup("").join([*parts, _elements(run)])
 
 
@@ -55,7 +59,7 @@ def _summary(rows: list[SignatureRow]) -> str:
         shares[column_of(row)] += row.n_changed
     first = sorted(shares, key=lambda name: -shares[name])[:3]
     named = ", ".join(f"{name} ({percent(shares[name] / max(changed, 1))})" for name in first)
-    return f"{changed:,} of {total:,} selected weights changed. The largest parts of them are in {named}."
+    return f"{changed:,} of {total:,} selected weights changed. Most of these changes are in {named}."
 
 
 def _layers(rows: list[SignatureRow]) -> list[int]:
@@ -124,7 +128,7 @@ def _elements(run: Run) -> Markup:
         return Markup("")
     changed = sum(row.n_changed for row in rows)
     absent = sum(row.n_changed for row in rows if row.element not in run.metrics.reference_shifts_ev)
-    text = f"{percent(absent / changed)} of these changes are on elements that the data do not have."
+    text = f"{percent(absent / changed)} of these changes belong to elements that are not in the training frames."
     return (
         Markup("<h3>Changes that belong to one element</h3>")
         + elements.paragraph(text)

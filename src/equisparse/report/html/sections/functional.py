@@ -1,4 +1,4 @@
-"""How far the outputs of the layers moved, per order l and per element."""
+"""How far the outputs of the layers moved, per degree l and per element."""
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -12,7 +12,7 @@ from equisparse.run.folder import Run
 
 
 def functional(run: Run) -> Markup | None:
-    """Map of relative changes, module by order and element."""
+    """Map of relative changes, by module, degree and element."""
     if not run.functional:
         return None
     rows = sorted(run.functional, key=lambda row: layer_sort_key(row.layer))
@@ -28,8 +28,8 @@ def functional(run: Run) -> Markup | None:
         hover[y][x] = f"{modules[y]}<br>{names[x]}: {percent(row.relative_change)}"
     figure = plots.heatmap(values, names, modules, unit="relative change (%)", hover=hover)
     caption = (
-        "Relative change of the output of each module on a few validation frames, by order l and by the element of the "
-        "atom. A module's output also moves because its input does."
+        "Relative change of the output of each module on a few validation frames, by degree l and by the element of "
+        "the atom. A module's output also changes because its input does."
     )
     return elements.plot(figure, caption, height=160 + 26 * len(modules), width=300 + 26 * len(names))
 
@@ -41,6 +41,6 @@ def _module(row: FunctionalRow) -> str:
 
 
 def _column(row: FunctionalRow) -> str:
-    """Order and element."""
+    """Degree and element."""
     parity = "e" if row.parity == 1 else "o"
     return f"{row.l}{parity} {chemical_symbols[row.element] if row.element else 'all atoms'}"

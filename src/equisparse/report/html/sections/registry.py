@@ -41,15 +41,15 @@ class Section:
 SECTIONS = (
     Section("verdict", "Verdict", verdict),
     Section("accuracy", "Accuracy", accuracy),
-    Section("structures", "Worst frames", structures),
+    Section("structures", "Frames with the largest errors", structures),
     Section("data", "Data and audit", data),
     Section("learning", "Learning curves", learning),
     Section("changes", "What changed", changes),
-    Section("functional", "What the layers now give", functional),
-    Section("attribution", "What each change does", attribution),
+    Section("functional", "Outputs of the layers", functional),
+    Section("attribution", "Effect of each part of the change", attribution),
     Section("robustness", "Robustness", robustness),
     Section("cost", "Cost", cost),
-    Section("usage", "Use and cite it", usage),
+    Section("usage", "Use and citation", usage),
     Section("configuration", "Configuration", configuration),
 )
 """Sections of a report, from first to last."""

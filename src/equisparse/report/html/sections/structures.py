@@ -41,7 +41,7 @@ def structures(run: Run) -> Markup | None:
         for frame in frames
     ]
     data = {"frames": {str(frame): _structure(split, frame) for frame in frames}, "elements": _elements(split, frames)}
-    text = f"The {len(frames)} {run.judged} frames with the largest errors after fine-tuning. Choose one to see it."
+    text = f"The {len(frames)} {run.judged} frames with the largest errors after fine-tuning. Choose one to view it."
     parts = [
         elements.paragraph(text),
         elements.table(Table(header, rows)),

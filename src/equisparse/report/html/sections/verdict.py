@@ -21,23 +21,23 @@ from equisparse.report.table import number, percent
 from equisparse.run.folder import Run
 
 Mark = Literal["good", "caution", "bad", "open"]
-"""Passed; look at it; failed; not checked."""
+"""Passed; to be looked at; failed; not tested."""
 
-_WORDS: dict[Mark, str] = {"good": "passed", "caution": "look at it", "bad": "failed", "open": "not checked"}
+_WORDS: dict[Mark, str] = {"good": "passed", "caution": "caution", "bad": "failed", "open": "not tested"}
 _OVERFIT = 2.0
 """Error on unseen frames over error on training frames above which to look."""
 _MOST = 0.75
 """Fraction of frames that should gain."""
 _NAMED = 5
 """So many groups are named; of more, the number."""
-_SEEN = "Judged on validation frames, which chose the best epoch: give test frames for a fair number."
+_SEEN = "The errors are those of validation frames, which chose the best epoch: give test frames for an unbiased error."
 _UNRESOLVED = (
-    "The data cannot separate the reference energies of {}: do not compare energies across compositions that were not "
-    "in the data."
+    "The training frames do not determine the reference energies of {} separately: do not compare energies of other "
+    "compositions than theirs."
 )
 _UNCHECKED = (
-    "Other materials: what the base knew outside of these data may be lost; try it with `equisparse probe`.",
-    "Molecular dynamics, short distances and large strains: try them before production with `equisparse probe`.",
+    "Other materials: accuracy of the base outside of these data may be lost. Test it with `equisparse probe`.",
+    "Molecular dynamics, short distances and large strains: test them before production with `equisparse probe`.",
 )
 
 
@@ -64,12 +64,12 @@ def error_ratios(run: Run) -> dict[str, RatioInterval]:
     if (split := run.predictions) is None:
         return {}
     ones = np.ones_like(split.n_atoms)
-    found = {
+    ratios = {
         "force": ratio_interval(*frame_force_errors(split), split.n_atoms),
         "energy": ratio_interval(*energy_errors(split), ones),
         "stress": ratio_interval(*stress_errors(split), ones),
     }
-    return {name: ratio for name, ratio in found.items() if ratio is not None}
+    return {name: ratio for name, ratio in ratios.items() if ratio is not None}
 
 
 def judgement(ratios: dict[str, RatioInterval]) -> tuple[Mark, str]:
@@ -77,13 +77,13 @@ def judgement(ratios: dict[str, RatioInterval]) -> tuple[Mark, str]:
     better = [name for name, ratio in ratios.items() if ratio.high < 1]
     worse = [name for name, ratio in ratios.items() if ratio.low > 1]
     if not ratios:
-        return "open", "No predictions were kept: this report cannot say whether the fine-tuned model is better."
+        return "open", "The run holds no predictions, so this report cannot say whether the fine-tuned model is better."
     if worse and better:
         return "caution", f"Better than its base in {_joined(better)}, worse in {_joined(worse)}."
     if worse:
         return "bad", f"Worse than its base in {_joined(worse)}: do not use it."
     if not better:
-        return "caution", "Not clearly better than its base: the difference is within what few frames can show."
+        return "caution", "Not clearly better than its base: the difference is within its uncertainty on these frames."
     if len(better) < len(ratios):
         unclear = [name for name in ratios if name not in better]
         return "good", f"Better than its base in {_joined(better)}; no clear difference in {_joined(unclear)}."
@@ -91,13 +91,16 @@ def judgement(ratios: dict[str, RatioInterval]) -> tuple[Mark, str]:
 
 
 def checks(run: Run, ratios: dict[str, RatioInterval]) -> Iterator[tuple[Mark, str]]:
-    """What was looked at, and what it gave."""
+    """Result of every check."""
     seen = run.judged != "test"
-    yield ("caution", _SEEN) if seen else ("good", "Judged on test frames that training never saw.")
+    yield ("caution", _SEEN) if seen else ("good", "The errors are those of test frames, which training did not use.")
     if merged := run.metrics.merged_check:
         state: Mark = "good" if merged.equal else "bad"
         difference = number(1e3 * merged.forces, 2)
-        yield state, f"The merged checkpoint gives what the adapter gives (forces within {difference} meV/Angstrom)."
+        yield (
+            state,
+            f"The merged checkpoint predicts the same as the adapter (forces within {difference} meV/Angstrom).",
+        )
     if reason := run.metrics.not_merged:
         yield "caution", f"There is no merged checkpoint, and the upstream's own tools cannot run this model: {reason}."
     yield from _audit_check(run)
@@ -106,29 +109,30 @@ def checks(run: Run, ratios: dict[str, RatioInterval]) -> Iterator[tuple[Mark, s
         state = "good" if ratio.better > _MOST else "caution"
         yield state, f"{percent(ratio.better)} of the frames have a smaller {name} error than before."
     if unresolved := run.metrics.reference_unresolved:
-        yield "caution", _UNRESOLVED.format(", ".join(unresolved))
+        yield "caution", _UNRESOLVED.format(_joined(list(unresolved)))
     yield from _probe_checks(run)
 
 
 def _probe_checks(run: Run) -> Iterator[tuple[Mark, str]]:
-    """What `equisparse probe` found, or that it was not run."""
+    """Checks of `equisparse probe`, or that it was not run."""
     states: dict[str, Mark] = {"pass": "good", "warn": "caution", "fail": "bad"}
     if run.verdict is None:
         for text in _UNCHECKED:
             yield "open", text
         return
     for check in run.verdict.checks:
-        yield states[check.level], f"{check.test.capitalize()}: {check.finding}."
+        test = check.test.replace(": ", ", ")
+        yield states[check.level], f"{test[0].upper()}{test[1:]}: {check.finding}."
 
 
 def _audit_check(run: Run) -> Iterator[tuple[Mark, str]]:
-    """What the audit of the data found."""
+    """Findings of the audit of the data."""
     if run.findings is None:
-        yield "open", "The audit of the data was not kept."
+        yield "open", "The run holds no audit of the data."
         return
     levels = [finding.level for finding in run.findings]
     state: Mark = "bad" if "error" in levels else "caution" if "warning" in levels else "good"
-    counts = (f"{levels.count(level)} {level}(s)" for level in ("error", "warning", "note"))
+    counts = (counted(levels.count(level), level) for level in ("error", "warning", "note"))
     yield state, f"Audit of the data: {', '.join(counts)}."
 
 
@@ -157,12 +161,17 @@ def _where(groups: list[GroupErrors]) -> str:
     best, last = min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__)
     lost = [name for name, ratio in ratios.items() if ratio > 1]
     if len(lost) == len(ratios):
-        return "Forces are worse than before for every element and configuration type."
+        return "The force error rises for every element and configuration type."
     named = _joined(lost[:_NAMED]) + (f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else "") if lost else ""
     return (
-        f"Forces gained most for {best} (to {percent(ratios[best])} of the base's error) and least for {last} "
+        f"The force error falls most for {best} (to {percent(ratios[best])} of the base's) and least for {last} "
         f"({percent(ratios[last])}). "
-    ) + (f"Worse than before: {named}." if lost else "No element and no configuration type got worse.")
+    ) + (f"It rises for {named}." if lost else "It rises for no element and no configuration type.")
+
+
+def counted(count: int, noun: str) -> str:
+    """Such as ``1 error`` or ``0 errors``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _joined(names: list[str]) -> str:

@@ -105,30 +105,30 @@
     return { type: "scatter3d", mode: "lines", ...columns(points), line: { color, width }, hoverinfo: "skip" };
   }
   function bonds(shown) {
-    const found = [];
+    const pairs = [];
     const radius = shown.numbers.map((z) => structures.elements[z].radius);
     shown.positions.forEach((a, i) => {
       shown.positions.slice(0, i).forEach((b, j) => {
-        if (Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]) < 1.1 * (radius[i] + radius[j])) found.push([a, b]);
+        if (Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]) < 1.1 * (radius[i] + radius[j])) pairs.push([a, b]);
       });
     });
-    return lines(found, style("--soft"), shown.positions.length > 40 ? 2 : 5);
+    return lines(pairs, style("--soft"), shown.positions.length > 40 ? 2 : 5);
   }
   function lattice(shown) {
     const corner = (i, j, k) => [0, 1, 2].map((axis) => i * shown.cell[0][axis] + j * shown.cell[1][axis] + k * shown.cell[2][axis]);
-    const found = [];
+    const edges = [];
     const corners = [0, 1].flatMap((i) => [0, 1].flatMap((j) => [0, 1].map((k) => corner(i, j, k))));
     if (extent(corners) > 2 * extent(shown.positions)) return lines([], style("--line"), 2); // mostly vacuum
     for (const [p, q] of [[0, 0], [0, 1], [1, 0], [1, 1]]) {
-      found.push([corner(0, p, q), corner(1, p, q)], [corner(p, 0, q), corner(p, 1, q)], [corner(p, q, 0), corner(p, q, 1)]);
+      edges.push([corner(0, p, q), corner(1, p, q)], [corner(p, 0, q), corner(p, 1, q)], [corner(p, q, 0), corner(p, q, 1)]);
     }
-    return lines(found, style("--line"), 2);
+    return lines(edges, style("--line"), 2);
   }
   function arrowLines(shown, kind) {
     const longest = Math.max(...shown[kind].map((vector) => Math.hypot(...vector)), 1e-12);
     const length = 0.3 * extent(shown.positions);
-    const found = shown.positions.map((from, i) => [from, from.map((x, axis) => x + (length / longest) * shown[kind][i][axis])]);
-    return [lines(found, style("--bad"), 6), longest];
+    const segments = shown.positions.map((from, i) => [from, from.map((x, axis) => x + (length / longest) * shown[kind][i][axis])]);
+    return [lines(segments, style("--bad"), 6), longest];
   }
 
   /* Blocks */
@@ -159,7 +159,7 @@
       const axis = (name, cells) => ({ title: { text: cells < 32 ? name : `${name}, pooled into ${cells}` } });
       const z = { type: "heatmap", z: block.map, colorscale: "Cividis", colorbar: { thickness: 12 } };
       Plotly.newPlot(map, [z], themed({ yaxis: { autorange: "reversed", ...axis("input channel", block.map.length) }, xaxis: axis("output channel", block.map[0].length) }), config);
-      const head = make("tr", "", ...["place (from 0)", "base weight", "change"].map((title) => make("th", title)));
+      const head = make("tr", "", ...["indices (from 0)", "base weight", "change"].map((title) => make("th", title)));
       const rows = block.entries.map((entry) => make("tr", "", ...entry.map((value) => {
         const cell = make("td", String(value));
         cell.className = "number";

@@ -44,7 +44,7 @@ def test_every_section_with_data_is_there_and_the_others_are_not(make_run) -> No
 
 def test_what_was_probed_is_in_the_report_and_in_its_verdict(make_run) -> None:
     folder = make_run()
-    assert "try it with" in visible(write_report(read_run(folder)).read_text())
+    assert "Test it with" in visible(write_report(read_run(folder)).read_text())
     probe = RunFolder(folder).probe
     probe.elements.write([ElementDrift(name, name == "O", 1, 3.0, 7.0) for name in ("O", "Cu")])
     scan = ScanRow("O-O", 0.0, 1.5, 0.5, 2.0, 2.0, hole=True, collapse=False)
@@ -55,7 +55,7 @@ def test_what_was_probed_is_in_the_report_and_in_its_verdict(make_run) -> None:
     page = visible(write_report(read_run(folder)).read_text())
     assert "Dimer O-O" in page
     assert page.count("1 of 1 with a &lt;hole&gt;") == 2
-    assert "try it with" not in page
+    assert "Test it with" not in page
 
 
 def test_nothing_is_loaded_from_anywhere(make_run) -> None:

@@ -1,22 +1,14 @@
-"""Figures and tables show the numbers that they were given."""
+"""Figures show the numbers that they were given."""
 
-import io
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
-from equisparse.adapters.adapter import Adapter
 from equisparse.interpret.signatures import SignatureRow
-from equisparse.quantities import ENERGY, shown_errors
+from equisparse.quantities import ENERGY
 from equisparse.report.paper import figures
 from equisparse.report.parity import parity_points
-from equisparse.report.tables import error_table, metrics_table
-from equisparse.report.terminal.closing import worse_line
-from equisparse.report.terminal.inspect import inspect_tables
-from equisparse.report.terminal.render import rich_table
 from equisparse.run.curve import Epoch
 from equisparse.run.predictions import SplitPredictions
 
@@ -32,23 +24,10 @@ def made_epochs(**errors: float) -> list[Epoch]:
     return epochs
 
 
-def text_of(*renderables: object) -> str:
-    """What a log file would hold."""
-    console = Console(width=110, record=True, file=io.StringIO())
-    for renderable in renderables:
-        console.print(renderable)
-    return console.export_text()
-
-
 def made_signature(layer: int, role: str, l: int, *, n_weights: int, n_changed: int) -> SignatureRow:  # noqa: E741
     """Signature of a block of which only the counts matter."""
     share = n_changed / n_weights
     return SignatureRow(0, "w", layer, role, "", l, 1, None, n_weights, n_changed, share, None, None, None, 0.0)
-
-
-def errors(value: float) -> dict[str, float | None]:
-    """All errors of one size, without stress."""
-    return {error.name: value for error in shown_errors()} | {"stress_mae_gpa": None}
 
 
 def test_learning_curve_of_errors_that_are_zero(tmp_path: Path) -> None:
@@ -89,28 +68,3 @@ def test_change_map_shows_shares() -> None:
     assert sorted(text.get_text() for text in grid.texts) == ["0", "10", "50"]
     assert [bar.get_width() for bar in per_layer.patches] == pytest.approx([10, 25])
     assert [bar.get_width() for bar in per_degree.patches] == pytest.approx([100 * 10 / 150, 50])
-
-
-def test_error_table_has_all_stages_and_the_ratio(made_metrics) -> None:
-    stages = {"base": errors(800.0), "refit": errors(40.0), "final": errors(10.0)}
-    metrics = replace(made_metrics("test"), **{name: {"train": value, "test": value} for name, value in stages.items()})
-    text = text_of(rich_table(error_table(metrics)))
-    for shown in ("800.00", "40.00", "10.00", "0.25", "train", "test"):
-        assert shown in text
-    assert "GPa" not in text
-    assert "meV/Angstrom" in text_of(rich_table(metrics_table(errors(1.0))))
-
-
-def test_errors_that_training_raised_are_told() -> None:
-    assert worse_line(errors(40.0), errors(10.0)) is None
-    line = worse_line(errors(40.0), errors(10.0) | {"energy_mae_mev_per_atom": 200.8})
-    assert line is not None
-    assert "energy MAE 40.00 -> 200.80 meV/atom" in line
-    assert "force" not in line
-    assert "--lr" in line
-
-
-def test_inspect_names_what_changed(planted: Adapter) -> None:
-    text = text_of(*inspect_tables(planted, 12_345))
-    for shown in ("12,345 bytes", "7net-0", "Mg -2.5000", "3 weights", "readout", "1o->1o"):
-        assert shown in text

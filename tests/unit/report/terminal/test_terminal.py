@@ -1,0 +1,82 @@
+"""Tables and lines on the terminal show the numbers that they were given."""
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from equisparse.adapters.adapter import Adapter
+from equisparse.quantities import shown_errors
+from equisparse.report.tables import error_table, metrics_table, probe_table
+from equisparse.report.terminal.closing import closing_lines, worse_line
+from equisparse.report.terminal.inspect import inspect_tables
+from equisparse.report.terminal.render import rich_table
+from equisparse.robustness.verdict import Check
+from equisparse.run.folder import read_run
+from equisparse.run.metrics import write_metrics
+
+
+def text_of(*renderables: object) -> str:
+    """What a log file would hold."""
+    console = Console(width=110, record=True, file=io.StringIO())
+    for renderable in renderables:
+        console.print(renderable)
+    return console.export_text()
+
+
+def errors(value: float) -> dict[str, float | None]:
+    """All errors of one size, without stress."""
+    return {error.name: value for error in shown_errors()} | {"stress_mae_gpa": None}
+
+
+def test_error_table_has_all_stages_and_the_ratio(made_metrics) -> None:
+    stages = {"base": errors(800.0), "refit": errors(40.0), "final": errors(10.0)}
+    metrics = replace(made_metrics("test"), **{name: {"train": value, "test": value} for name, value in stages.items()})
+    text = text_of(rich_table(error_table(metrics)))
+    for shown in ("800.00", "40.00", "10.00", "0.25", "train", "test"):
+        assert shown in text
+    assert "GPa" not in text
+    assert "meV/Angstrom" in text_of(rich_table(metrics_table(errors(1.0))))
+
+
+def test_errors_that_training_raised_are_named() -> None:
+    assert worse_line(errors(40.0), errors(10.0)) is None
+    line = worse_line(errors(40.0), errors(10.0) | {"energy_mae_mev_per_atom": 200.8})
+    assert line is not None
+    assert "energy MAE 40.00 -> 200.80 meV/atom" in line
+    assert "force" not in line
+    assert "--lr" in line
+
+
+def test_inspect_names_what_changed(planted: Adapter) -> None:
+    text = text_of(*inspect_tables(planted, 12_345))
+    for shown in ("12,345 bytes", "7net-0", "Mg -2.5000", "3 weights", "readout", "1o->1o"):
+        assert shown in text
+
+
+def test_text_in_brackets_is_no_markup() -> None:
+    check = Check("test", "[red]found[/red]", "warn", "limits")
+    assert "[red]found[/red]" in text_of(rich_table(probe_table([check])))
+
+
+def test_last_lines_of_a_fine_tune(make_run) -> None:
+    run = read_run(make_run(judged="valid"))
+    text = "\n".join(closing_lines(run))
+    for shown in ("3 weights", "1,234 bytes", "9 steps", "merged     equal", str(run.files.report)):
+        assert shown in text
+    assert "caution" not in text
+
+
+@pytest.mark.parametrize(("loss", "diverged"), [("nan", True), ("0.5", False)])
+def test_a_training_that_diverged_is_reported(make_run, loss: str, diverged: bool) -> None:
+    folder = make_run(judged="valid")
+    run = read_run(folder)
+    run.files.curve.write_text(f"epoch,step,valid_loss,changed_fraction_model\n1.0,5.0,{loss},0.1\n")
+    assert ("the loss is NaN" in "\n".join(closing_lines(run))) == diverged
+
+
+def test_a_run_without_merged_checkpoint_says_why(make_run, made_metrics) -> None:
+    run = read_run(make_run(judged="valid"))
+    write_metrics(run.files.metrics, replace(made_metrics("valid"), merged_check=None, not_merged="the reason"))
+    assert "merged     no: the reason" in "\n".join(closing_lines(run))
