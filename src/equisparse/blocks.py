@@ -195,7 +195,7 @@ def _check(layout: Layout) -> None:
 
 
 def _tiled(blocks: tuple[Block, ...], size: int) -> bool:
-    """Whether every entry of a tensor with `size` entries belongs to exactly one block."""
+    """Return whether every entry of a tensor with `size` entries belongs to exactly one block."""
     if sum(block.numel for block in blocks) != size or not all(_well_formed(block, size) for block in blocks):
         return False
     if not any(block.strides for block in blocks) and [b.offset for b in blocks] == _running_offsets(blocks):
@@ -207,7 +207,7 @@ def _tiled(blocks: tuple[Block, ...], size: int) -> bool:
 
 
 def _well_formed(block: Block, size: int) -> bool:
-    """Whether a block has a known role, a printable path, and all entries within a tensor of `size` entries."""
+    """Return whether a block has a known role, a printable path, and all entries within a tensor of `size` entries."""
     shaped = len(block.shape) in (2, 3) and len(block.steps) == len(block.shape) and min(block.shape) > 0
     if not shaped or min(block.steps) < 0 or block.offset < 0:
         return False

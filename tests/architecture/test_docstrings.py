@@ -5,7 +5,7 @@ import re
 
 FRAGMENT = re.compile(r"(Of|What|Whether) ")
 """Beginnings of a clause, not of a sentence or a noun phrase."""
-FRAGMENTS = 68
+FRAGMENTS = 36
 """First lines that still are one. May only shrink."""
 
 

@@ -17,7 +17,7 @@ RATTLE = 0.05
 
 
 def equivalent(one: AbstractBackbone, other: AbstractBackbone, frames: Sequence[Atoms]) -> bool:
-    """Whether two models in float64 give equal energies, forces, stresses and gradients of all weights.
+    """Return whether two models in float64 give equal energies, forces, stresses and gradients of all weights.
 
     Parameters
     ----------

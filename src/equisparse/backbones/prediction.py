@@ -1,4 +1,4 @@
-"""What a model predicts for a batch, the features that it reads energies out of, and energies added to its own."""
+"""Predictions for a batch, final features of a model, and energies added to those of the model."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,24 +11,25 @@ Prediction = dict[Quantity, Tensor]
 """Predictions for a batch, by quantity: shape (n_frames, ...) or (n_atoms, ...), in the unit of the quantity.
 
 Energies are totals with the base's own reference energies. The stress of a frame without one, see
-`equisparse.data.frames.has_stress`, has no meaning. What a model does not predict is absent.
+`equisparse.data.frames.has_stress`, has no meaning. Quantities that a model does not predict are absent.
 """
 
 
 @dataclass(frozen=True)
 class FinalFeatures:
-    """What a model knows of the atoms of a batch just before it reads out their energies.
+    """Features of the atoms of a batch in the last layer, from which a model computes energies.
 
     Parameters
     ----------
     scalars : Tensor, shape (n_atoms, n_scalars)
-        Channels of the last layer that no rotation and no inversion changes.
+        Channels of the last layer that are invariant under rotations and inversion.
     vectors : Tensor, shape (n_edges, 3), Angstrom
-        From the first atom of an edge to the second; forces and stress are derivatives by them. Every edge is there in
-        both directions.
+        Vectors from the first atom of an edge to the second; forces and stress are derivatives by them. Every edge is
+        listed in both directions.
     edges : Tensor, shape (2, n_edges), int64
+        Indices of the two atoms of each edge.
     frames : Tensor, shape (n_atoms,), int64
-        Number of the frame that an atom belongs to.
+        Index of the frame that an atom belongs to.
     numbers : Tensor, shape (n_atoms,), int64
         Atomic numbers.
     n_frames : int
@@ -44,7 +45,7 @@ class FinalFeatures:
 
 @dataclass(frozen=True)
 class AddedEnergy:
-    """Energies on top of a model's own.
+    """Energies that are added to those of a model.
 
     Parameters
     ----------

@@ -120,7 +120,7 @@ def load_backbone(
     Raises
     ------
     BackboneError
-        If no backbone fits, the model cannot be loaded, or it is not the pinned one.
+        If the backbone cannot be inferred, the model cannot be loaded, or its SHA-256 is another one.
     MissingPackageError
         If the upstream package is not installed.
     """
@@ -154,10 +154,10 @@ def backbone_class(name: str) -> type[AbstractBackbone]:
     try:
         with quiet_import():
             importlib.import_module(registered.upstream or module)
-            found: type[AbstractBackbone] = getattr(importlib.import_module(module), attribute)
+            cls: type[AbstractBackbone] = getattr(importlib.import_module(module), attribute)
     except ImportError as error:
         raise _not_importable(name, registered, error) from error
-    return found
+    return cls
 
 
 def guess(source: str) -> str:
@@ -166,7 +166,7 @@ def guess(source: str) -> str:
     Raises
     ------
     BackboneError
-        If it belongs to none, or it cannot be told to which.
+        If it belongs to none, or the name does not say to which.
     """
     lowered, known = source.lower(), _known_backbones()
     for name, registered in known.items():
@@ -177,7 +177,7 @@ def guess(source: str) -> str:
             return name
     suffixes = [suffix for registered in known.values() for suffix in registered.suffixes]
     raise BackboneError(
-        "It cannot be told which backbone this model belongs to.",
+        "The backbone of this model cannot be inferred from its name.",
         given=source,
         expected="a name such as 7net-0, mace-mpa-0 or nequip.net:GROUP/MODEL:VERSION, or a file ending in "
         + ", ".join(suffixes),
@@ -188,7 +188,7 @@ def guess(source: str) -> str:
 def _known_backbones() -> dict[str, _Registered]:
     """Registered backbones, and those of entry points that have another name."""
     offered = {point.name: _Registered(point.value) for point in metadata.entry_points(group=ENTRY_POINTS)}
-    return _BACKBONES | {name: found for name, found in offered.items() if name not in _BACKBONES}
+    return _BACKBONES | {name: backbone for name, backbone in offered.items() if name not in _BACKBONES}
 
 
 def _not_importable(name: str, registered: _Registered, error: ImportError) -> MissingPackageError:

@@ -41,7 +41,7 @@ def demo_files(name: str = "demo") -> DemoFiles:
 
 
 def is_demo(name: str) -> bool:
-    """Whether a name is that of a packaged set, or of a part such as ``demo:test``, and of no existing file."""
+    """Return whether a name is that of a packaged set, or of a part such as ``demo:test``, and of no existing file."""
     demo, _, part = name.partition(":")
     return demo in DEMOS and part in ("", *PARTS) and not Path(name).is_file()
 
@@ -54,6 +54,7 @@ def demo_paths(name: str) -> list[str]:
 
 
 def _packaged(name: str) -> Path:
+    """Path of a packaged file."""
     path = Path(str(resources.files("equisparse").joinpath("demo", name)))
     if not path.is_file():
         raise DataError(

@@ -159,7 +159,7 @@ def near_between(
 
 
 def same_structure(first: LabelledFrame, second: LabelledFrame, tolerance: float = 1e-4) -> bool:
-    """Whether elements, cell and positions agree atom by atom within `tolerance` (Angstrom), up to lattice vectors."""
+    """Return whether two frames agree atom by atom within `tolerance` (Angstrom), up to lattice vectors."""
     if not np.array_equal(first.numbers, second.numbers) or not np.array_equal(first.pbc, second.pbc):
         return False
     if np.abs(first.cell - second.cell).max() > tolerance:
@@ -168,7 +168,7 @@ def same_structure(first: LabelledFrame, second: LabelledFrame, tolerance: float
 
 
 def same_magnetism(first: Surroundings, second: Surroundings, tolerance: float = NEAR) -> bool:
-    """Whether the stored spins of two frames of one composition agree, or neither has any."""
+    """Return whether the stored spins of two frames of one composition agree, or neither has any."""
     return bool(np.abs(first.magnetism - second.magnetism).max(initial=0.0) <= tolerance)
 
 

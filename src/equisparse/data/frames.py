@@ -108,7 +108,7 @@ class LabelledFrame:
 
 
 def has_stress(atoms: Atoms) -> bool:
-    """Whether the stress of a structure is defined: three linearly independent cell vectors, all of them periodic.
+    """Return whether the stress of a structure is defined: three independent cell vectors, all of them periodic.
 
     Stress is the derivative of the energy by strain over the volume of the cell. Along a direction that is not periodic
     the length of the cell is arbitrary, and so are the volume and the stress: a file states the vacuum that its author

@@ -89,4 +89,5 @@ def _directed(moments: Floats, spins: Floats | None, names: Mapping[str, str]) -
 
 
 def _wrong_shape(name: str, values: Floats, expected: str) -> DataError:
+    """Error for an array of a wrong shape."""
     return DataError(f"{name!r} has the wrong shape", given=f"{values.shape}", expected=expected)

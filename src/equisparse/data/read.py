@@ -136,6 +136,7 @@ def find_files(pattern: str | Path | Sequence[str | Path]) -> list[str]:
 
 
 def _expand(pattern: str) -> list[str]:
+    """Files that one name or glob matches."""
     if Path(pattern).is_file():
         return [pattern]
     if is_demo(pattern):

@@ -1,1 +1,1 @@
-"""What a user gives, turned into frames, bases and adapters."""
+"""Inputs of a user, turned into frames, bases and adapters."""

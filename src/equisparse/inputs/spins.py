@@ -82,8 +82,10 @@ def spin_setup(
         f"Angstrom, learning rate {config.spin_lr:g}; spins {read}, "
         f"{lengths} on average",
     )
-    parts = (labelled_for(options, part, everywhere=everywhere) for part in (splits.train, splits.valid, splits.test))
-    return model, FrameSplits(*parts)
+    train, valid, test = (
+        labelled_for(options, frames, everywhere=everywhere) for frames in (splits.train, splits.valid, splits.test)
+    )
+    return model, FrameSplits(train, valid, test)
 
 
 def spin_lengths(frames: Sequence[LabelledFrame]) -> dict[int, float]:
@@ -162,7 +164,7 @@ def _with_order(frame: LabelledFrame, options: SpinOptions) -> Atoms:
 
 
 def _equals_spins(frame: LabelledFrame) -> bool:
-    """Whether the moments are equal to the input spins."""
+    """Return whether the moments are equal to the input spins."""
     return frame.moments is not None and np.allclose(frame.moments, spins_of(frame.atoms), atol=1e-6)
 
 

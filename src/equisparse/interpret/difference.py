@@ -155,5 +155,5 @@ def _require_comparable(first: Adapter, second: Adapter) -> None:
 
 
 def _is_additive(adapter: Adapter) -> bool:
-    """Whether an adapter adds to weights, rather than to multiply them."""
+    """Return whether an adapter adds to weights, rather than to multiply them."""
     return isinstance(adapter.format, AbstractWeightFormat) and adapter.format.additive

@@ -174,7 +174,7 @@ def failure_of(atoms: Atoms, start: Atoms) -> Failure:
 
 
 def too_hot(temperature: float, n_atoms: int, target: float) -> bool:
-    """Whether a temperature (K) is beyond fluctuations, whose relative standard deviation is sqrt(2 / 3N)."""
+    """Return whether a temperature (K) is beyond fluctuations, whose relative standard deviation is sqrt(2 / 3N)."""
     return not temperature <= target * max(HOTTEST, 1 + 8 * np.sqrt(2 / (3 * n_atoms)))
 
 

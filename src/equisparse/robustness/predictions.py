@@ -1,4 +1,4 @@
-"""What the probes ask of a model: predictions for many structures."""
+"""Interface of a model for the robustness tests: predictions for many structures."""
 
 from collections.abc import Callable, Sequence
 

@@ -79,7 +79,7 @@ def check_element_order(backbone: AbstractBackbone, first: int, second: int) -> 
         Number of parts that were checked; 0 for a model without element axes.
     """
     pairs = [Atoms([z, z], [[0.0, 0.0, 0.0], [0.0, 0.0, 1.5]]) for z in (first, second)]
-    before, found = predict(backbone, pairs)[ENERGY], 0
+    before, n_checked = predict(backbone, pairs)[ENERGY], 0
     for block in backbone.layout():
         parts = dict(element_parts(block, backbone.element_order))
         for place, z in enumerate((first, second)):
@@ -90,8 +90,8 @@ def check_element_order(backbone: AbstractBackbone, first: int, second: int) -> 
                     after = predict(backbone, pairs)[ENERGY]
                 assert after[place] != before[place], f"{block.tensor}: the part of {z} does not act on {z}"
                 assert after[1 - place] == before[1 - place], f"{block.tensor}: the part of {z} acts on others"
-                found += 1
-    return found
+                n_checked += 1
+    return n_checked
 
 
 def check_planted_changes(backbone: AbstractBackbone) -> int:
@@ -345,6 +345,7 @@ def _by_frame(forces: Tensor, frames: Sequence[Atoms]) -> tuple[Tensor, ...]:
 
 
 def _energy(backbone: Predictor, what: str, actual: Tensor, expected: object) -> None:
+    """Compare with the tolerance of energies."""
     ENERGY_TOLERANCE[backbone.dtype].check(what, actual, torch.as_tensor(expected, dtype=torch.float64))
 
 
@@ -355,4 +356,5 @@ def _forces(backbone: Predictor, what: str, actual: Tensor, expected: object) ->
 
 
 def _stress(backbone: Predictor, what: str, actual: Tensor, expected: object) -> None:
+    """Compare with the tolerance of stresses."""
     STRESS_TOLERANCE[backbone.dtype].check(what, actual, torch.as_tensor(expected, dtype=torch.float64))

@@ -213,7 +213,7 @@ def check_smooth(model: SpinModel, symbol: str) -> None:
 
 
 def _free(model: SpinModel) -> bool:
-    """Whether spins have free lengths, so that an atom without a spin can get a small one."""
+    """Return whether spins have free lengths, so that an atom without a spin can get a small one."""
     return model.layer.options.input == "given"
 
 

@@ -118,7 +118,7 @@ def _mix(weight: Tensor, block: Block, x: Tensor, attributes: Tensor) -> Tensor:
 
 
 def _is_linear(tensor: str, layout: Layout) -> bool:
-    """Whether a tensor is like that of a Linear: alone in its module, with one contiguous matrix per path."""
+    """Return whether a tensor is like that of a Linear: alone in its module, with one contiguous matrix per path."""
     path = tensor.rpartition(".")[0]
     alone = [name.rpartition(".")[0] for name in layout.tensors].count(path) == 1
     return alone and bool(path) and all(len(block.shape) == 2 and not block.strides for block in layout.of(tensor))

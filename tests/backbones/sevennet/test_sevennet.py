@@ -320,7 +320,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, contents):
 
 def test_names():
     assert guess("7net-0") == guess("SevenNet-l3i5") == guess("/somewhere/mine.pth") == "sevennet"
-    with pytest.raises(BackboneError, match="cannot be told"):
+    with pytest.raises(BackboneError, match="cannot be inferred"):
         guess("mystery")
     with pytest.raises(BackboneError, match="no such backbone"):
         backbone_class("mystery")

@@ -68,7 +68,7 @@ class EdgeProduct(nn.Module):
 
 
 def fits(product: Any) -> bool:
-    """Whether a TensorProduct has weights per edge and channel, harmonics of one channel, and one output per path."""
+    """Return whether a TensorProduct has weights per edge and channel, harmonics of one channel, an output per path."""
     paths = product.instructions
     return (
         not product.internal_weights

@@ -79,7 +79,7 @@ def _rewrite(module: fx.GraphModule) -> None:
 
 
 def _writes_in_place(node: fx.Node) -> bool:
-    """Whether a node changes a tensor in place, so that it may not be removed even if its result is unused."""
+    """Return whether a node changes a tensor in place, so that it may not be removed even if its result is unused."""
     method = node.op == "call_method" and str(node.target).endswith("_")
     return method or node.target is operator.setitem
 

@@ -38,9 +38,11 @@ def term_added(model: nn.Module, numbers: Tensor, term: EnergyTerm) -> Iterator[
     channels, scalars = invariant_channels(model), []
 
     def catch(_: nn.Module, __: Any, data: Any) -> None:
+        """Record the features of the last layer."""
         scalars.append(data[Key.NODE_FEATURES_KEY][:, channels])
 
     def add(_: nn.Module, __: Any, data: Any) -> None:
+        """Add the term to the energies."""
         energy = data[Key.TOTAL_ENERGY_KEY]
         features = FinalFeatures(
             scalars=scalars[-1],

@@ -186,7 +186,7 @@ class Package(ModelFile):
 
 
 def is_package(path: Path) -> bool:
-    """Whether a file name is that of a package."""
+    """Return whether a file name is that of a package."""
     return path.name.endswith(Package.suffix)
 
 

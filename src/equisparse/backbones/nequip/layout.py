@@ -30,7 +30,7 @@ def model_blocks(model: nn.Module) -> Iterator[Block]:
 
 
 def is_a(module: nn.Module, name: str) -> bool:
-    """Whether a module is an instance of a class of that name, or of one derived from it."""
+    """Return whether a module is an instance of a class of that name, or of one derived from it."""
     return any(parent.__name__ == name for parent in type(module).__mro__)
 
 

@@ -125,10 +125,12 @@ _UNIT_STEP = {
 
 
 def _rms(values: Floats) -> float:
+    """Root mean square of all values."""
     return float(np.sqrt(np.square(np.asarray(values, dtype=np.float64)).mean()))
 
 
 def _slope_about_mean(base: Floats, label: Floats) -> float:
+    """Signed ratio of label to base after subtraction of their means."""
     return slope(base - base.mean(), label - label.mean())
 
 

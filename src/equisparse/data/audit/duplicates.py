@@ -58,6 +58,7 @@ def leakage(sets: Mapping[str, FrameSet]) -> Iterator[Finding]:
 
 
 def _leaks(train: FrameSet, other: FrameSet) -> Iterator[Finding]:
+    """Find frames of another set that are, or nearly are, training frames."""
     near = near_between(train.keys, train.whole_descriptors, other.keys, other.whole_descriptors)
     exact = {j for j, places in near.items() if any(_same_frame(train, i, other, j) for i in places.tolist())}
     close = near.keys() - exact
@@ -95,11 +96,12 @@ def _same_structures(data: FrameSet) -> Iterator[tuple[int, NDArray[np.int64]]]:
 
 
 def _same_frame(train: FrameSet, i: int, other: FrameSet, j: int) -> bool:
-    """Whether near frames, which have the same spins, are equal atom by atom."""
+    """Return whether near frames, which have the same spins, are equal atom by atom."""
     return same_structure(train.frames[i], other.frames[j])
 
 
 def _labels_differ(data: FrameSet, i: int, j: int) -> bool:
+    """Return whether energies, forces or stresses of two frames differ by more than convergence errors."""
     first, second = data.frames[i], data.frames[j]
     energy = abs(data.energies[i] - data.energies[j]) > _ENERGY_DIFFERS * first.n_atoms
     forces = (

@@ -157,11 +157,13 @@ def _best_scatter(data: FrameSet) -> tuple[Floats, float]:
 
 
 def _stored_enthalpy(data: FrameSet, number: int) -> Any:
+    """Enthalpy stored with a frame; None if there is none."""
     info = data.frames[number].atoms.info
     return next((value for name, value in info.items() if "enthalpy" in str(name).lower()), None)
 
 
 def _stored_pressure(data: FrameSet, number: int) -> bool:
+    """Return whether a frame is stored with an external pressure other than 0."""
     info = data.frames[number].atoms.info
     names = [
         name for name in info if str(name).lower() in ("pressure", "pstress", "external_pressure", "target_pressure")
@@ -170,6 +172,7 @@ def _stored_pressure(data: FrameSet, number: int) -> bool:
 
 
 def _near_frames(data: FrameSet) -> Iterator[tuple[int, int]]:
+    """Pairs of frames with energies and forces, between which atoms move little."""
     usable = set(data.with_forces) & set(np.flatnonzero(np.isfinite(data.energies)).tolist())
     seen = set()
     for i, j in _candidates(data):
@@ -179,12 +182,14 @@ def _near_frames(data: FrameSet) -> Iterator[tuple[int, int]]:
 
 
 def _candidates(data: FrameSet) -> Iterator[tuple[int, int]]:
+    """Pairs of frames that may be near: neighbours in the file, and near duplicates."""
     yield from ((i, i + 1) for i in range(len(data.frames) - 1))
     for leader, near in near_pairs(data.keys, data.descriptors):
         yield from ((leader, other) for other in near[:3].tolist())
 
 
 def _small_step(data: FrameSet, i: int, j: int) -> bool:
+    """Return whether two frames differ by small displacements only."""
     first, second = data.frames[i], data.frames[j]
     if not np.array_equal(first.numbers, second.numbers) or np.abs(first.cell - second.cell).max() > 1e-4:
         return False
@@ -195,12 +200,14 @@ def _small_step(data: FrameSet, i: int, j: int) -> bool:
 
 
 def _work(data: FrameSet, i: int, j: int) -> float:
+    """Work of the forces between two frames, eV, by the trapezoidal rule."""
     first, second = data.frames[i], data.frames[j]
     step = shortest(second.positions - first.positions, first)
     return float(-0.5 * ((forces_of(first) + forces_of(second)) * step).sum())
 
 
 def _reason(ratio: float, data: FrameSet, frames: set[int]) -> str:
+    """Likely reason for a ratio of energy change to work, as text; empty if none is known."""
     size = float(np.median(data.n_atoms[sorted(frames)]))
     if abs(ratio + 1) < 0.4:
         return ": gradients instead of forces (opposite sign)"

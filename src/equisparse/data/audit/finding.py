@@ -45,7 +45,7 @@ def sort_findings(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def has_errors(findings: Iterable[Finding]) -> bool:
-    """Whether any finding is an error."""
+    """Return whether any finding is an error."""
     return any(finding.level == "error" for finding in findings)
 
 
@@ -82,6 +82,7 @@ def format_frames(frames: Sequence[int]) -> str:
 
 
 def _format_one(finding: Finding) -> str:
+    """Lines of text about one finding."""
     lines = [f"{finding.level.upper()} {finding.code}: {finding.message}"]
     if finding.frames:
         lines.append(f"  {finding.dataset} frames {format_frames(finding.frames)}")

@@ -146,11 +146,13 @@ def stress_plausible(data: FrameSet) -> Iterator[Finding]:
 
 
 def _stored_names(data: FrameSet) -> str:
+    """Names of all values stored with the frames, as text."""
     names = {name for f in data.frames for name in [*f.atoms.info, *f.atoms.arrays]} - {"numbers", "positions"}
     return ", ".join(sorted(map(str, names))) or "nothing"
 
 
 def _zero_forces(data: FrameSet) -> Iterator[Finding]:
+    """Find frames in which all forces are exactly zero, but not by symmetry."""
     several = [i for i in data.with_forces if data.frames[i].n_atoms > 1]
     zero = [i for i in several if not forces_of(data.frames[i]).any()]
     odd = [i for i in zero if not data.surroundings[i].symmetric]
@@ -167,6 +169,7 @@ def _zero_forces(data: FrameSet) -> Iterator[Finding]:
 
 
 def _held_are_zero(data: FrameSet, number: int) -> bool:
+    """Return whether the forces on constrained atoms are exactly zero, and others are not."""
     frame = data.frames[number]
     forces = forces_of(frame)
     return bool(frame.fixed.any() and not forces[frame.fixed].any() and forces[~frame.fixed].any())
@@ -188,15 +191,18 @@ def _lost_constraints(data: FrameSet) -> list[tuple[int, tuple[int, ...]]]:
 
 
 def _common_atoms(atoms: list[tuple[int, ...]]) -> set[int]:
+    """Indices of the atoms that occur in at least half of some tuples, and in at least three."""
     counts = np.bincount(np.concatenate([np.asarray(a, dtype=int) for a in atoms]))
     return set(np.flatnonzero(counts >= max(_LOST_FRAMES, _LOST_SHARE * len(atoms))).tolist())
 
 
 def _net_share(data: FrameSet, number: int) -> float:
+    """Magnitude of the total force, as a fraction of the sum of the magnitudes of all forces."""
     forces = forces_of(data.frames[number])
     return float(np.linalg.norm(forces.sum(axis=0)) / max(np.linalg.norm(forces, axis=1).sum(), 1e-12))
 
 
 def _has_net_force(data: FrameSet, number: int) -> bool:
+    """Return whether the total force of a frame is clearly not zero."""
     total = np.linalg.norm(forces_of(data.frames[number]).sum(axis=0))
     return bool(total > _NET_FORCE and _net_share(data, number) > _NET_SHARE)

@@ -124,14 +124,14 @@ def _visible(vectors: Floats | None) -> NDArray[np.bool_]:
 
 
 def _signs_differ(frame: LabelledFrame) -> bool:
-    """Whether two spins of a frame are not parallel."""
+    """Return whether two spins of a frame are not parallel."""
     spins = _spins(frame)[_visible(_spins(frame))]
     unit = spins / np.linalg.norm(spins, axis=1, keepdims=True)
     return bool((unit @ unit[0]).min() < 0.5)
 
 
 def _order_changed(frame: LabelledFrame) -> bool:
-    """Whether visible moments are parallel to their input spins on some atoms and antiparallel on others."""
+    """Return whether visible moments are parallel to their input spins on some atoms and antiparallel on others."""
     if frame.moments is None or not _spins(frame).any():
         return False
     both = _visible(frame.moments) & _visible(_spins(frame))

@@ -98,13 +98,14 @@ def audit(
         raise DataError("There are no training frames.", next_step="give a file with at least one frame")
     _require_fit(train, base)
     sets = {"train": FrameSet("train", train, elements, base, spins=spins)}
-    parts = (("valid", valid), ("test", test))
-    sets |= {name: FrameSet(name, frames, elements, spins=spins) for name, frames in parts if frames}
+    others = (("valid", valid), ("test", test))
+    sets |= {name: FrameSet(name, frames, elements, spins=spins) for name, frames in others if frames}
     findings = [finding for data in sets.values() for check in SET_CHECKS for finding in check(data)]
     return sort_findings([*findings, *leakage(sets)])
 
 
 def _require_fit(train: Sequence[LabelledFrame], base: Mapping[Quantity, Floats] | None) -> None:
+    """Raise DataError if predictions have another number of frames or atoms than the training set."""
     if base is None:
         return
     n_atoms = sum(frame.n_atoms for frame in train)
