@@ -11,30 +11,15 @@ import argparse
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from rows import add_row, rows_of
 from sets import digest_of
 
-from equisparse.adapters.adapter import Adapter, count_changes
-from equisparse.adapters.file import save_adapter
-from equisparse.backbones.base import AbstractBackbone
-from equisparse.backbones.registry import load_backbone
-from equisparse.config.finetune import FinetuneConfig
-from equisparse.data.frames import LabelledFrame
-from equisparse.data.read import read_frames
-from equisparse.inference.dataset import FrameDataset
-from equisparse.inference.errors import errors_of
-from equisparse.inference.predict import evaluate
-from equisparse.inputs.method import configured_method
-from equisparse.inputs.splits import read_splits, small_pieces
-from equisparse.methods.base import AbstractMethod
-from equisparse.run.metrics import versions
-from equisparse.tasks.stages import fit_references, train_adapter
-from equisparse.training.fit import FitResult
-from equisparse.training.options import TrainingOptions
+import equisparse
 
 RESULTS = Path(__file__).parent / "results" / "accuracy.jsonl"
 
@@ -51,7 +36,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--changed", type=float)
     parser.add_argument("--budget")
     parser.add_argument("--targets", nargs="+")
-    parser.add_argument("--optimizer", default=TrainingOptions.optimizer)
+    parser.add_argument("--optimizer", default=equisparse.TrainingOptions.optimizer)
     parser.add_argument("--lr", type=float)
     parser.add_argument("--steps", type=int, default=600, help="optimiser steps, rounded up to whole epochs")
     parser.add_argument("--batch-size", type=int, default=10)
@@ -78,110 +63,80 @@ def adapter_name(cell: Mapping[str, object]) -> str:
     return f"{cell['name']}, {', '.join(parts)}.safetensors".replace("/", "_")
 
 
-def config_of(arguments: argparse.Namespace, folder: Path, n_train: int) -> FinetuneConfig:
-    """Configuration of the run."""
-    steps_per_epoch = -(-n_train // arguments.batch_size)
-    return FinetuneConfig(
-        train=[str(arguments.folder / "train.xyz.gz")],
-        valid=[str(arguments.folder / "valid.xyz.gz")],
-        test=[str(arguments.folder / "test.xyz.gz")],
-        base=arguments.base,
-        method=arguments.method,
-        method_options=arguments.options,
-        regime=arguments.regime,
-        changed=arguments.changed,
-        budget=arguments.budget,
-        targets=arguments.targets,
-        optimizer=arguments.optimizer,
-        lr=arguments.lr,
+def train(arguments: argparse.Namespace, folder: Path, backbone: equisparse.AbstractBackbone) -> equisparse.Run:
+    """Fine-tune one cell, and evaluate it on its test frames."""
+    train, valid, test = (
+        equisparse.read_frames(arguments.folder / f"{part}.xyz.gz") for part in ("train", "valid", "test")
+    )
+    del train[arguments.train_frames or len(train) :]
+    steps_per_epoch = -(-len(train) // arguments.batch_size)
+    return equisparse.finetune(
+        train,
+        valid=valid,
+        test=test[:: arguments.test_stride],
+        base=backbone,
+        out=folder / "run",
         epochs=-(-arguments.steps // steps_per_epoch),
         batch_size=arguments.batch_size,
         seed=arguments.seed,
-        device=arguments.device,
-        out=str(folder),
+        optimizer=arguments.optimizer,
+        lr=arguments.lr,
+        anchor=0.0,
+        force=True,  # published splits are taken as they are
+        report=False,
+        **method_of(arguments),
     )
 
 
-class Trained(NamedTuple):
-    """A fine-tune of one cell, not judged on test frames yet."""
-
-    backbone: AbstractBackbone
-    method: AbstractMethod
-    options: TrainingOptions
-    shifts: dict[int, float]
-    test: list[LabelledFrame]
-    adapter: Adapter
-    fitted: FitResult
-
-
-def train(arguments: argparse.Namespace, folder: Path) -> Trained:
-    """Fine-tune one cell."""
-    splits = read_splits(config_of(arguments, folder, 1))
-    del splits.train[arguments.train_frames or len(splits.train) :]
-    config = config_of(arguments, folder, len(splits.train))
-    backbone = load_backbone(config.base, device=config.device)
-    backbone.accelerate(small_pieces(splits.train))
-    frames = FrameDataset(backbone, splits.train, {})
-    shifts = fit_references(backbone, splits, evaluate(backbone, frames)).shifts
-    datasets = {"train": frames.with_shifts(shifts), "valid": FrameDataset(backbone, splits.valid, shifts)}
-    method, layout = configured_method(config, backbone.layout())
-    options = config.training.resolved(len(frames), method.learning_rate)
-    trained = train_adapter(backbone, method, layout, datasets, options, folder)
-    return Trained(backbone, method, options, shifts, splits.test[:: arguments.test_stride], *trained)
+def method_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Options of the fine-tune that choose its method."""
+    options = {name: getattr(arguments, name) for name in ("method", "regime", "changed", "budget", "targets")}
+    return options | {"method_options": arguments.options}
 
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Fine-tune and evaluate one cell."""
+    backbone = equisparse.load_backbone(arguments.base, device=arguments.device)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        backbone, method, options, shifts, frames, adapter, fitted = train(arguments, folder)
-        test = FrameDataset(backbone, frames, shifts)
-        refit = errors_of(evaluate(backbone, test), test)
-        with adapter.applied(backbone.model):
-            final = errors_of(evaluate(backbone, test, batch_size=25), test)
-            others = other_tests(backbone, arguments.folder, shifts)
-        changes = count_changes(adapter, backbone.model)
-        cell = cell_of(arguments)
+        finished = train(arguments, folder, backbone)
+        metrics, adapter, cell = finished.metrics, finished.adapter, cell_of(arguments)
         kept = (arguments.keep or folder) / adapter_name(cell)
         kept.parent.mkdir(parents=True, exist_ok=True)
         return {
             "cell": cell,
             "data": digest_of(arguments.folder),
-            "resolved": {
-                "method": method.name,
-                "options": method.options(),
-                "lr": options.lr,
-                "epochs": options.epochs,
-            },
-            "valid_loss": fitted.best_criterion,
-            "refit_test": refit,
-            "test": final,
-            "other_tests": others,
-            "changed_fraction_model": changes.of_model,
-            "changed_count": changes.count,
-            "stored_values": adapter.stored_values,
-            "adapter_bytes": save_adapter(adapter, kept),
-            "steps": fitted.steps,
-            "seconds": round(fitted.seconds, 1),
+            "resolved": resolved(finished),
+            "valid_loss": metrics.valid_loss,
+            "refit_test": metrics.refit["test"],
+            "test": metrics.final["test"],
+            "other_tests": other_tests(arguments.folder, backbone, adapter),
+            "changed_fraction_model": metrics.changed_fraction_model,
+            "changed_count": metrics.changed_count,
+            "stored_values": metrics.stored_values,
+            "adapter_bytes": equisparse.save_adapter(replace(adapter, metrics={}), kept),
+            "steps": metrics.steps,
+            "seconds": round(metrics.seconds, 1),
             "threads": torch.get_num_threads(),
-            "versions": versions(backbone),
+            "versions": metrics.versions,
         }
 
 
+def resolved(finished: equisparse.Run) -> dict[str, Any]:
+    """Method and options of a run with every default turned into a value."""
+    trained_by, config = finished.adapter.trained_by, finished.config
+    options = {} if trained_by is None else dict(trained_by.options)
+    return {"method": finished.adapter.label, "options": options, "lr": config.lr, "epochs": config.epochs}
+
+
 def other_tests(
-    backbone: AbstractBackbone, folder: Path, shifts: dict[int, float]
+    folder: Path, base: equisparse.AbstractBackbone, adapter: equisparse.Adapter | None
 ) -> dict[str, dict[str, float | None]]:
-    """Errors of the present weights on the further tests of a folder, by what their names add to ``test_``."""
+    """Errors on the further tests of a folder, by what their names add to ``test_``."""
     return {
-        path.name.removesuffix(".xyz.gz").removeprefix("test_"): metrics_of(backbone, path, shifts)
+        path.name.removesuffix(".xyz.gz").removeprefix("test_"): dict(equisparse.evaluate(path, base, adapter))
         for path in sorted(folder.glob("test_*.xyz.gz"))
     }
-
-
-def metrics_of(backbone: AbstractBackbone, path: Path, shifts: dict[int, float]) -> dict[str, float | None]:
-    """Errors of the present weights on the frames of a file."""
-    frames = FrameDataset(backbone, read_frames([str(path)]), shifts)
-    return errors_of(evaluate(backbone, frames, batch_size=25), frames)
 
 
 def row_of(arguments: argparse.Namespace) -> dict[str, Any] | None:

@@ -12,20 +12,20 @@ methods get the same number of trials. Test frames are not judged.
 import argparse
 import itertools
 import json
+import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import optuna
-from accuracy import cell_of, config_of, parse_arguments, train
+from accuracy import cell_of, method_of, parse_arguments, train
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from sets import digest_of
 
-from equisparse.backbones.registry import load_backbone
-from equisparse.inputs.method import configured_method
+import equisparse
 
 STUDIES = Path(__file__).parent / "results" / "studies.journal"
 FIRST_FACTORS = (1.0, 2.0)
@@ -101,10 +101,12 @@ def objective(trial: optuna.Trial, wishes: argparse.Namespace, words: Sequence[s
         arguments.targets = [target]
     arguments.options = (arguments.options or {}) | chosen
     factor = trial.suggest_float("lr_factor", 1 / wishes.span, wishes.span, log=True)
+    backbone = equisparse.load_backbone(arguments.base, device=arguments.device)
+    arguments.lr = factor * default_lr(arguments, backbone)
+    trial.set_user_attr("lr", arguments.lr)
     with tempfile.TemporaryDirectory() as name:
-        arguments.lr = factor * default_lr(arguments, Path(name))
-        trial.set_user_attr("lr", arguments.lr)
-        return train(arguments, Path(name)).fitted.best_criterion
+        loss = train(arguments, Path(name), backbone).metrics.valid_loss
+    return math.inf if loss is None else loss
 
 
 def option_values(wish: str) -> tuple[str, list[Any]]:
@@ -113,10 +115,10 @@ def option_values(wish: str) -> tuple[str, list[Any]]:
     return name, [json.loads(value) for value in values.split(",")]
 
 
-def default_lr(arguments: argparse.Namespace, folder: Path) -> float:
+def default_lr(arguments: argparse.Namespace, backbone: equisparse.AbstractBackbone) -> float:
     """Learning rate of the method that the arguments choose."""
-    config = config_of(arguments, folder, 1)
-    method, _ = configured_method(config, load_backbone(config.base, device="cpu").layout())
+    config = equisparse.FinetuneConfig(train=[], **method_of(arguments))
+    method, _ = equisparse.configured_method(config, backbone.layout())
     return method.learning_rate
 
 

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,24 +24,14 @@ from typing import Any
 import ase.io
 import torch
 import yaml
-from accuracy import RESULTS, cell_of, ensure, other_tests
+from accuracy import RESULTS, cell_of, ensure
 from accuracy import parse_arguments as accuracy_arguments
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.stress import full_3x3_to_voigt_6_stress
 from rows import add_row
 from sets import digest_of
 
-from equisparse.backbones.base import AbstractBackbone
-from equisparse.backbones.registry import load_backbone
-from equisparse.config.finetune import FinetuneConfig
-from equisparse.data.frames import LabelledFrame
-from equisparse.inference.dataset import FrameDataset, reference_energy
-from equisparse.inference.errors import errors_of
-from equisparse.inference.predict import evaluate
-from equisparse.inputs.method import configured_method
-from equisparse.inputs.splits import read_splits, small_pieces
-from equisparse.run.metrics import versions
-from equisparse.tasks.stages import fit_references, train_adapter
-from equisparse.units import matrix_to_voigt
+import equisparse
 
 COST = RESULTS.with_name("cost.jsonl")
 BASE = "7net-0"
@@ -71,23 +61,26 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         epochs = math.ceil(arguments.steps / steps_per_epoch)
         start = time.monotonic()
         stamps = run_upstream(arguments, folder, epochs)
-        tuned = load_backbone(str(folder / "checkpoint_best.pth"), device=arguments.device)
-        test = FrameDataset(tuned, splits["test"], shifts)
-        unchanged = FrameDataset(backbone, splits["test"], shifts)
+        tuned = equisparse.load_backbone(str(folder / "checkpoint_best.pth"), device=arguments.device)
+        others = {path.name.removesuffix(".xyz.gz").removeprefix("test_"): path for path in further_tests(arguments)}
+        test = [shifted(frame, shifts) for frame in splits["test"]]
         return {
             "cell": cell_of(arguments),
             "data": digest_of(arguments.folder),
             "resolved": {"method": "upstream", "options": {}, "lr": preset(arguments)["train"]["optim_param"]["lr"]},
-            "refit_test": errors_of(evaluate(backbone, unchanged, batch_size=25), unchanged),
-            "test": errors_of(evaluate(tuned, test, batch_size=25), test),
-            "other_tests": other_tests(tuned, arguments.folder, shifts),
+            "refit_test": equisparse.evaluate(test, backbone),
+            "test": equisparse.evaluate(test, tuned),
+            "other_tests": {
+                name: equisparse.evaluate([shifted(frame, shifts) for frame in equisparse.read_frames(path)], tuned)
+                for name, path in others.items()
+            },
             "changed_fraction_model": changed_fraction(backbone.model, tuned.model),
             "stored_values": backbone.layout().total_parameters,
             "adapter_bytes": backbone.native_bytes,
             "steps": epochs * steps_per_epoch,
             "seconds": round(stamps[-1] - start, 1),
             "threads": torch.get_num_threads(),
-            "versions": versions(backbone),
+            "versions": equisparse.versions(backbone),
         }
 
 
@@ -97,15 +90,20 @@ def time_row(arguments: argparse.Namespace, rounds: int) -> dict[str, Any]:
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            backbone, splits, shifts = prepared(arguments, folder)
+            backbone, splits, _ = prepared(arguments, folder)
             theirs = statistics.median(b - a for a, b in pairwise(run_upstream(arguments, folder, 4)))
-            config = FinetuneConfig(train=[], batch_size=arguments.batch_size, epochs=4, out=name)
-            backbone.accelerate(small_pieces(splits["train"]))
-            datasets = {part: FrameDataset(backbone, splits[part], shifts) for part in ("train", "valid")}
-            method, layout = configured_method(config, backbone.layout())
-            options = config.training.resolved(len(splits["train"]), method.learning_rate)
-            _, fitted = train_adapter(backbone, method, layout, datasets, options, folder)
-            seconds = [row["seconds"] for row in fitted.curve]
+            run = equisparse.finetune(
+                splits["train"],
+                valid=splits["valid"],
+                base=backbone,
+                out=folder / "run",
+                batch_size=arguments.batch_size,
+                epochs=4,
+                anchor=0.0,
+                force=True,
+                report=False,
+            )
+            seconds = [epoch.seconds for epoch in run.curve]
             ratios.append(statistics.median(b - a for a, b in pairwise(seconds)) / theirs)
     low, middle, high = statistics.quantiles(ratios, n=4)
     return {
@@ -115,33 +113,36 @@ def time_row(arguments: argparse.Namespace, rounds: int) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "rounds": rounds,
         "step_over_full": {"sparse-fast": {"median": middle, "q25": low, "q75": high}},
-        "versions": versions(backbone),
+        "versions": equisparse.versions(backbone),
     }
 
 
 def prepared(
     arguments: argparse.Namespace, folder: Path
-) -> tuple[AbstractBackbone, Mapping[str, Sequence[LabelledFrame]], dict[int, float]]:
+) -> tuple[equisparse.AbstractBackbone, dict[str, list[equisparse.LabelledFrame]], Mapping[int, float]]:
     """Base, frames and reference-energy shifts; writes the frames with shifted energies for upstream."""
-    files: dict[str, Any] = {part: [str(arguments.folder / f"{part}.xyz.gz")] for part in ("train", "valid", "test")}
-    splits = read_splits(FinetuneConfig(**files, out=str(folder)))
-    del splits.train[arguments.train_frames or len(splits.train) :]
-    backbone = load_backbone(BASE, device=arguments.device)
-    train = FrameDataset(backbone, splits.train, {})
-    shifts = fit_references(backbone, splits, evaluate(backbone, train)).shifts
+    splits = {part: equisparse.read_frames(arguments.folder / f"{part}.xyz.gz") for part in ("train", "valid", "test")}
+    del splits["train"][arguments.train_frames or len(splits["train"]) :]
+    backbone = equisparse.load_backbone(BASE, device=arguments.device)
+    shifts = equisparse.fit_references(splits["train"], backbone).shifts
     for part, frames in splits.items():
         ase.io.write(folder / f"{part}.extxyz", [shifted(frame, shifts) for frame in frames], format="extxyz")
-    return backbone, dict(splits.items()), shifts
+    return backbone, splits, shifts
 
 
-def shifted(frame: LabelledFrame, shifts: dict[int, float]) -> ase.Atoms:
+def further_tests(arguments: argparse.Namespace) -> list[Path]:
+    """Files of the further tests of a folder."""
+    return sorted(arguments.folder.glob("test_*.xyz.gz"))
+
+
+def shifted(frame: equisparse.LabelledFrame, shifts: Mapping[int, float]) -> ase.Atoms:
     """The frame as upstream reads it, energy less the shifts; stress in ASE's order where there is one."""
     atoms = ase.Atoms(frame.numbers, positions=frame.positions, cell=frame.cell, pbc=frame.pbc)
     labels: dict[str, Any] = {"forces": frame.forces}
     if frame.energy is not None:
-        labels["energy"] = frame.energy - reference_energy(frame.atoms, shifts)
+        labels["energy"] = frame.energy - sum(shifts[z] for z in frame.numbers.tolist())
     if frame.stress is not None:
-        labels["stress"] = matrix_to_voigt(frame.stress)
+        labels["stress"] = full_3x3_to_voigt_6_stress(frame.stress)
     atoms.calc = SinglePointCalculator(atoms, **labels)
     return atoms
 

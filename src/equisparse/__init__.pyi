@@ -16,6 +16,7 @@ from equisparse.data.frames import LabelledFrame as LabelledFrame
 from equisparse.data.labels import LabelKeys as LabelKeys
 from equisparse.data.labels import LabelUnits as LabelUnits
 from equisparse.data.read import read_frames as read_frames
+from equisparse.data.references import ReferenceFit as ReferenceFit
 from equisparse.deploy.merge import MergeCheck as MergeCheck
 from equisparse.errors import AdapterError as AdapterError
 from equisparse.errors import AdapterMismatchError as AdapterMismatchError
@@ -27,6 +28,7 @@ from equisparse.errors import MissingPackageError as MissingPackageError
 from equisparse.errors import SelectionError as SelectionError
 from equisparse.errors import StateError as StateError
 from equisparse.errors import WriteError as WriteError
+from equisparse.inputs.method import configured_method as configured_method
 from equisparse.interpret.attribution import AttributionRow as AttributionRow
 from equisparse.interpret.changes import ChangeRow as ChangeRow
 from equisparse.interpret.difference import DifferenceRow as DifferenceRow
@@ -49,6 +51,8 @@ from equisparse.quantities import ShownError as ShownError
 from equisparse.quantities import register_quantity as register_quantity
 from equisparse.run.folder import Run as Run
 from equisparse.run.folder import read_run as read_run
+from equisparse.run.metrics import Metrics as Metrics
+from equisparse.run.metrics import versions as versions
 from equisparse.tasks.attribute import attribute as attribute
 from equisparse.tasks.audit import audit as audit
 from equisparse.tasks.calculator import bank as bank
@@ -71,6 +75,7 @@ from equisparse.tasks.merge import merge as merge
 from equisparse.tasks.orders import orders as orders
 from equisparse.tasks.probe import ProbeResult as ProbeResult
 from equisparse.tasks.probe import probe as probe
+from equisparse.tasks.references import fit_references as fit_references
 from equisparse.tasks.report import write_report as write_report
 from equisparse.training.listener import FitProgress as FitProgress
 from equisparse.training.options import TrainingOptions as TrainingOptions

@@ -11,6 +11,7 @@ from ase import Atoms
 import equisparse
 from equisparse.cli import main
 from equisparse.data.demo import demo_files
+from equisparse.quantities import ENERGY, FORCES
 
 pytestmark = pytest.mark.filterwarnings("ignore:No tensor product accelerator")
 
@@ -64,7 +65,7 @@ def run(
 
 
 def test_the_run_has_what_was_asked_for(run: equisparse.Run, heard: Heard) -> None:
-    assert run.metrics["changed_fraction_model"] == pytest.approx(0.02, rel=0.05)
+    assert run.metrics.changed_fraction_model == pytest.approx(0.02, rel=0.05)
     assert len(run.curve) == 2
     assert heard.told == ["sparse on {'train': 8, 'valid': 3}", "epoch 1 of 2", "epoch 2 of 2", "finished run"]
 
@@ -76,23 +77,21 @@ def test_the_base_is_untouched(run: equisparse.Run, backbone: equisparse.Abstrac
 def test_errors_on_structures_in_memory_are_those_of_the_run(
     run: equisparse.Run, backbone: equisparse.AbstractBackbone
 ) -> None:
-    adapter = equisparse.load_adapter(run.folder / "adapter.safetensors")
+    adapter = run.adapter
     errors = equisparse.evaluate(structures("valid", 3), backbone, adapter)
-    expected = run.metrics["final"]["valid"]
+    expected = run.metrics.final["valid"]
     assert errors == {name: value and pytest.approx(value, rel=1e-4) for name, value in expected.items()}
     base = equisparse.evaluate(structures("valid", 3), backbone)
-    assert base == {
-        name: value and pytest.approx(value, rel=1e-4) for name, value in run.metrics["base"]["valid"].items()
-    }
+    assert base == {name: value and pytest.approx(value, rel=1e-4) for name, value in run.metrics.base["valid"].items()}
 
 
 def test_the_calculator_gives_the_predictions_of_the_run(run: equisparse.Run) -> None:
     atoms = structures("valid", 1)[0]
-    atoms.calc = equisparse.calculator("7net-0", run.folder / "adapter.safetensors", device="cpu")
+    atoms.calc = run.calculator(device="cpu")
     predictions = run.predictions
     assert predictions is not None
-    assert atoms.get_potential_energy() == pytest.approx(predictions.energy_after[0], abs=1e-3)
-    np.testing.assert_allclose(atoms.get_forces(), predictions.forces_after[: len(atoms)], atol=1e-4)
+    assert atoms.get_potential_energy() == pytest.approx(predictions.after[ENERGY][0], abs=1e-3)
+    np.testing.assert_allclose(atoms.get_forces(), predictions.after[FORCES][: len(atoms)], atol=1e-4)
 
 
 def test_the_audit_knows_frames_in_memory_and_packaged_ones(backbone: equisparse.AbstractBackbone) -> None:
@@ -106,7 +105,7 @@ def test_the_audit_knows_frames_in_memory_and_packaged_ones(backbone: equisparse
 
 def test_tasks_read_the_stored_frames_again(run: equisparse.Run) -> None:
     rows = equisparse.attribute(run, "layer", frames=1, device="cpu")
-    assert sum(row.n_changed for row in rows) == run.metrics["changed_count"]
+    assert sum(row.n_changed for row in rows) == run.metrics.changed_count
 
 
 def test_a_run_can_be_resumed_from_its_configuration(run: equisparse.Run, tmp_path: Path) -> None:
@@ -114,7 +113,7 @@ def test_a_run_can_be_resumed_from_its_configuration(run: equisparse.Run, tmp_pa
     shutil.copytree(run.folder, copy)
     words = ["finetune", "--config", str(copy / "config.yaml"), "--out", str(copy), "--resume"]
     assert main(words) == 0
-    assert equisparse.read_run(copy).metrics["final"] == run.metrics["final"]
+    assert equisparse.read_run(copy).metrics.final == run.metrics.final
 
 
 def test_a_folder_with_a_run_is_refused_before_anything_is_written(
@@ -127,7 +126,7 @@ def test_a_folder_with_a_run_is_refused_before_anything_is_written(
 
 
 def test_adapters_are_values(run: equisparse.Run, backbone: equisparse.AbstractBackbone, tmp_path: Path) -> None:
-    adapter = equisparse.load_adapter(run.folder / "adapter.safetensors")
+    adapter = run.adapter
     half = equisparse.combine([adapter], [0.5], out=tmp_path / "half.safetensors")
     assert sum(row.n_changed for row in equisparse.inspect(tmp_path / "half.safetensors")) == half.stored_values
     assert sum(row.n_both for row in equisparse.diff(adapter, half)) == half.stored_values
@@ -139,6 +138,20 @@ def test_adapters_are_values(run: equisparse.Run, backbone: equisparse.AbstractB
 def test_pages_and_figures_are_paths(run: equisparse.Run, tmp_path: Path) -> None:
     assert equisparse.write_report(run, tmp_path / "page.html").stat().st_size > 10_000
     assert all(path.exists() for path in equisparse.export(run, tmp_path / "figures"))
+
+
+def test_a_short_run_leaves_out_what_a_report_needs(backbone: equisparse.AbstractBackbone, tmp_path: Path) -> None:
+    run = equisparse.finetune(
+        structures("train", 4), base=backbone, out=tmp_path, epochs=1, valid_fraction=0.5, report=False
+    )
+    assert run.metrics.valid_loss == min(epoch.valid_loss or np.inf for epoch in run.curve)
+    assert run.metrics.retention is None
+    assert not list(tmp_path.glob("merged*")) + list(tmp_path.glob("*.html")) + list(tmp_path.glob("interpretation"))
+
+
+def test_reference_energies_are_those_of_the_run(run: equisparse.Run, backbone: equisparse.AbstractBackbone) -> None:
+    fitted = equisparse.fit_references(structures("train", 8), backbone)
+    assert fitted.shifts == pytest.approx(dict(run.metrics.reference_shifts_ev), abs=1e-6)
 
 
 def test_nothing_is_printed(

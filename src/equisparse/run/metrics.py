@@ -49,6 +49,9 @@ class Metrics:
         Optimiser steps.
     seconds : float
         Training time.
+    valid_loss : float or None
+        Validation loss of the epoch that was kept, with the drift as far as it counts; None in runs made before it was
+        written.
     seed : int
     versions : mapping of str to str
         Package -> version; also ``python`` and ``machine``.
@@ -59,7 +62,7 @@ class Metrics:
     reference_unresolved : tuple of str
         Symbols of the elements whose reference energies the compositions do not separate.
     retention : DriftSummary or None
-        Drift from the base on probe structures; None in runs made before it was measured.
+        Drift from the base on probe structures; None if it was not measured.
     adapter_bytes, base_bytes : int
         Sizes of the adapter file and of the base's checkpoint.
     merged_check : MergeCheck or None
@@ -81,6 +84,7 @@ class Metrics:
     spin_layer_values: int = 0
     steps: int
     seconds: float
+    valid_loss: float | None = None
     seed: int
     versions: Mapping[str, str]
     reference_shifts_ev: Mapping[int, float]

@@ -41,8 +41,8 @@ class Outcome:
     seed : int
     findings : sequence of Finding
         Of the audit.
-    retention : DriftSummary
-        Drift from the base.
+    retention : DriftSummary or None
+        Drift from the base, if it was measured.
     """
 
     adapter: Adapter
@@ -54,10 +54,10 @@ class Outcome:
     references: ReferenceFit
     seed: int
     findings: Sequence[Finding]
-    retention: DriftSummary
+    retention: DriftSummary | None
 
 
-def write_run(folder: Path, backbone: AbstractBackbone, outcome: Outcome) -> Run:
+def write_run(folder: Path, backbone: AbstractBackbone, outcome: Outcome, *, complete: bool = True) -> Run:
     """Write adapter, native checkpoint if there can be one, tables, and at last the metrics.
 
     Parameters
@@ -67,6 +67,8 @@ def write_run(folder: Path, backbone: AbstractBackbone, outcome: Outcome) -> Run
     backbone : AbstractBackbone
         The untouched base; untouched again afterwards.
     outcome : Outcome
+    complete : bool
+        Whether the native checkpoint and the tables that interpret the change are written, too.
 
     Raises
     ------
@@ -77,12 +79,14 @@ def write_run(folder: Path, backbone: AbstractBackbone, outcome: Outcome) -> Run
     metrics = _measured(backbone, outcome)
     adapter = replace(outcome.adapter, metrics=_header(metrics))
     metrics = replace(metrics, adapter_bytes=save_adapter(adapter, files.adapter))
-    metrics = _merged(files.merged(backbone.native_suffix), backbone, adapter, outcome, metrics)
+    if complete:
+        metrics = _merged(files.merged(backbone.native_suffix), backbone, adapter, outcome, metrics)
     files.write_findings(outcome.findings)
     for split, frames in outcome.frames.items():
         before, after = outcome.before[split], outcome.after[split]
         files.write_predictions(split, split_predictions(frames, before, after, adapter.shifts))
-    write_interpretation(files, adapter, backbone, outcome.frames["valid"])
+    if complete:
+        write_interpretation(files, adapter, backbone, outcome.frames["valid"])
     write_metrics(files.metrics, metrics)  # from now on the run counts as finished
     return Run(folder)
 
@@ -103,6 +107,7 @@ def _measured(backbone: AbstractBackbone, outcome: Outcome) -> Metrics:
         spin_layer_values=adapter.spins.n_values if adapter.spins else 0,
         steps=outcome.fitted.steps,
         seconds=round(outcome.fitted.seconds, 2),
+        valid_loss=outcome.fitted.best_criterion,
         seed=outcome.seed,
         versions=versions(backbone),
         reference_shifts_ev=dict(references.shifts),

@@ -32,7 +32,7 @@ from equisparse.run.write import Outcome, write_run
 from equisparse.tasks.arguments import configuration, store_frames
 from equisparse.tasks.listener import Listener, Plan
 from equisparse.tasks.options import FinetuneOptions, shows_options
-from equisparse.tasks.stages import Stage, check_frames, evaluate_all, fit_references, judged, train_adapter
+from equisparse.tasks.stages import Stage, check_frames, evaluate_all, judged, references_from, train_adapter
 from equisparse.training.anchor import LayerRows, layer_rows
 from equisparse.training.fit import FitResult, check_resumable, environment_rank
 from equisparse.training.options import TrainingOptions
@@ -53,6 +53,7 @@ def finetune(
     method: str | AbstractMethod | None = None,
     out: str | Path = "equisparse-run",
     listener: Listener | None = None,
+    report: bool = True,
     **options: "Unpack[FinetuneOptions]",
 ) -> Run:
     """Fine-tune a base model on frames.
@@ -78,6 +79,9 @@ def finetune(
         Folder of the results.
     listener : Listener, optional
         Is told what happens; nothing is shown by default.
+    report : bool
+        Whether the merged checkpoint, the retention, the interpretation, the figures and the report are made, too;
+        without them a short fine-tune is several times faster.
     **options
         The other fields of `equisparse.FinetuneConfig`, such as ``changed=0.03``, ``epochs=20``, ``device="cuda"``.
 
@@ -95,11 +99,15 @@ def finetune(
     config = configuration(FinetuneConfig, parts, base, method, {**options, "out": str(out)})
     prepare_folder(config)
     loaded = base if isinstance(base, AbstractBackbone) else None
-    return finetune_config(store_frames(config, parts), base=loaded, listener=listener)
+    return finetune_config(store_frames(config, parts), base=loaded, listener=listener, report=report)
 
 
 def finetune_config(
-    config: FinetuneConfig, *, base: AbstractBackbone | None = None, listener: Listener | None = None
+    config: FinetuneConfig,
+    *,
+    base: AbstractBackbone | None = None,
+    listener: Listener | None = None,
+    report: bool = True,
 ) -> Run:
     """Fine-tune as a configuration says.
 
@@ -110,6 +118,8 @@ def finetune_config(
         The base that the configuration names, if it is loaded already; untouched afterwards.
     listener : Listener, optional
         Is told what happens; nothing is shown by default.
+    report : bool
+        As in `finetune`.
 
     Raises
     ------
@@ -128,9 +138,13 @@ def finetune_config(
         return Run(folder)
     with adapter.applied(setup.backbone.model):
         final = evaluate_all(setup.model, start.datasets)
-    run = write_run(folder, setup.backbone, _outcome(setup, start, adapter, fitted, final))
-    write_figures(run, run.files.figures)
-    write_report(run)
+    outcome = _outcome(setup, start, adapter, fitted, final)
+    if report:
+        outcome = replace(outcome, retention=retention(setup.backbone, adapter))
+    run = write_run(folder, setup.backbone, outcome, complete=report)
+    if report:
+        write_figures(run, run.files.figures)
+        write_report(run)
     listener.finished(run)
     return run
 
@@ -237,7 +251,7 @@ def _measure_base(setup: _Setup, listener: Listener) -> _Start:
     base = evaluate_all(setup.model, unshifted)
     train = base.predictions["train"]
     findings = check_frames(splits, train, backbone, listener, force=config.force, spins=config.spin)
-    references = fit_references(backbone, splits, train)
+    references = references_from(backbone, splits.train, train)
     datasets = {name: dataset.with_shifts(references.shifts) for name, dataset in unshifted.items()}
     kept = FrameDataset(setup.model, read_kept(config, backbone, splits.train), {})
     return _Start(datasets, base, findings, references, kept)
@@ -283,7 +297,7 @@ def _outcome(setup: _Setup, start: _Start, adapter: Adapter, fitted: FitResult, 
         references=start.references,
         seed=setup.config.seed,
         findings=start.findings,
-        retention=retention(setup.backbone, adapter),
+        retention=None,
     )
 
 

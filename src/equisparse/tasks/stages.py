@@ -1,6 +1,6 @@
 """Judgements of one model on all splits, the audit, and the reference energies: what a fine-tune is measured by."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from equisparse.backbones.base import AbstractBackbone, Predictor
 from equisparse.blocks import Layout
 from equisparse.data.audit.finding import Finding, has_errors
 from equisparse.data.audit.registry import audit
-from equisparse.data.frames import Floats
+from equisparse.data.frames import Floats, LabelledFrame
 from equisparse.data.references import ReferenceFit, composition_matrix, fit_reference_shifts
 from equisparse.data.split import FrameSplits
 from equisparse.errors import DataError
@@ -88,17 +88,19 @@ def check_frames(
     return findings
 
 
-def fit_references(backbone: AbstractBackbone, splits: FrameSplits, base: Mapping[Quantity, Floats]) -> ReferenceFit:
-    """Shifts of the reference energies from the training frames that have an energy.
+def references_from(
+    backbone: AbstractBackbone, frames: Sequence[LabelledFrame], base: Mapping[Quantity, Floats]
+) -> ReferenceFit:
+    """Shifts of the reference energies from the frames that have an energy, and the predictions of the base.
 
     Elements that share one reference energy in the base get one common shift.
     """
-    labelled = [number for number, frame in enumerate(splits.train) if frame.energy is not None]
-    counts, elements = composition_matrix([splits.train[number] for number in labelled])
+    labelled = [index for index, frame in enumerate(frames) if frame.energy is not None]
+    counts, elements = composition_matrix([frames[index] for index in labelled])
     slot_of = backbone.reference_slots
     slots = sorted({slot_of[z] for z in elements})
     members = np.array([[slot_of[z] == slot for slot in slots] for z in elements], dtype=float)
-    residuals = np.array([splits.train[number].energy for number in labelled], dtype=float) - base[ENERGY][labelled]
+    residuals = np.array([frames[index].energy for index in labelled], dtype=float) - base[ENERGY][labelled]
     first_of = {slot_of[z]: z for z in reversed(elements)}
     fitted = fit_reference_shifts(counts @ members, residuals, [first_of[slot] for slot in slots])
     return replace(fitted, shifts={z: fitted.shifts[first_of[slot_of[z]]] for z in elements})

@@ -1,0 +1,52 @@
+"""Fit the reference energies of a base model to frames."""
+
+from typing import TYPE_CHECKING
+
+from equisparse.backbones.base import check_elements
+from equisparse.data.labels import LabelKeys, LabelUnits
+from equisparse.data.references import ReferenceFit
+from equisparse.inference.dataset import FrameDataset
+from equisparse.inference.predict import evaluate
+from equisparse.inputs.base import Base, LoadOptions, loaded_base
+from equisparse.inputs.frames import Frames, load_frames
+from equisparse.tasks.stages import references_from
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+def fit_references(
+    frames: Frames,
+    base: Base = "7net-0",
+    *,
+    keys: LabelKeys | None = None,
+    units: LabelUnits | None = None,
+    **load_options: "Unpack[LoadOptions]",
+) -> ReferenceFit:
+    """Fit the shifts of a base model's reference energies to labelled energies, as a fine-tune does before training.
+
+    Parameters
+    ----------
+    frames : files, globs, a packaged set, Atoms or labelled frames
+        Frames; those without an energy do not count.
+    base : str, Path or AbstractBackbone
+        Base model; untouched.
+    keys, units
+        Names and units of the labels.
+    **load_options
+        How a base given by name is loaded; see `equisparse.inputs.base.LoadOptions`.
+
+    Returns
+    -------
+    ReferenceFit
+        With `shifts`, atomic number -> eV.
+
+    Raises
+    ------
+    EquisparseError
+        If the frames or the base cannot be read, or no frame has an energy.
+    """
+    backbone = loaded_base(base, load_options)
+    labelled = load_frames(frames, keys, units)
+    check_elements(backbone, [frame.atoms for frame in labelled])
+    return references_from(backbone, labelled, evaluate(backbone, FrameDataset(backbone, labelled, {})))
