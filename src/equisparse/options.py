@@ -117,7 +117,7 @@ class OptionField:
 
     @property
     def required(self) -> bool:
-        """Whether a value has to be given."""
+        """True if a value has to be given."""
         return self.default is MISSING
 
     @property

@@ -47,7 +47,7 @@ class ShownError:
 
 @dataclass(frozen=True, kw_only=True)
 class Quantity:
-    """What is known about one kind of label or prediction.
+    """Description of one kind of label or prediction.
 
     Parameters
     ----------

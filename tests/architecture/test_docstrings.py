@@ -5,8 +5,11 @@ import re
 
 FRAGMENT = re.compile(r"(Of|What|Whether) ")
 """Beginnings of a clause, not of a sentence or a noun phrase."""
+<<<<<<< HEAD
 FRAGMENTS = 36
 """First lines that still are one. May only shrink."""
+=======
+>>>>>>> 4151524 (First lines of docstrings stand alone; the guard has no exceptions)
 
 
 def documented(definitions):
@@ -48,4 +51,4 @@ def test_first_lines_stand_alone(modules, definitions):
         if not first.endswith("."):
             unended.append(f"{name}: {first}")
     assert not unended, "\n".join(unended)
-    assert len(fragments) <= FRAGMENTS, "\n".join(fragments)
+    assert not fragments, "\n".join(fragments)

@@ -115,7 +115,7 @@ class Adapter:
 
     @property
     def mergeable(self) -> bool:
-        """Whether the adapted model is the base with other weights."""
+        """True if the adapted model is the base with other weights."""
         return self.format.mergeable
 
     def check_mergeable(self) -> None:

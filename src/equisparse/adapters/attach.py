@@ -187,5 +187,5 @@ def _restore_order(model: nn.Module, names: Iterable[str], touched: Iterable[str
 
 
 def is_attached(model: nn.Module) -> bool:
-    """Whether any tensor of `model` is parametrized, or any module has a gate."""
+    """Return whether any tensor of `model` is parametrized, or any module has a gate."""
     return any(parametrize.is_parametrized(module) or hasattr(module, GATE) for module in model.modules())

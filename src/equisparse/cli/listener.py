@@ -1,4 +1,4 @@
-"""What a user of the command line sees while a task runs, and at its end."""
+"""Output of the command line while a task runs, and at its end."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""What a format is: how the change of one tensor, or of the output of one module, is stored and applied again.
+"""Interface of formats: how the change of one tensor, or of the output of one module, is stored and applied again.
 
 A format knows nothing of the method that trained the change: an adapter file names its format, and to read it no method
 is needed.
@@ -22,7 +22,7 @@ Options = dict[str, object]
 
 
 def holds_values(part: Tensor) -> bool:
-    """Whether a stored part is counted as values: numbers of full, half or one byte's precision; not indices, ranks."""
+    """Return whether a stored part is counted as values: floating-point or one-byte numbers; not indices, ranks."""
     return part.is_floating_point() or part.dtype == torch.int8
 
 
@@ -40,7 +40,7 @@ class Channels(NamedTuple):
 
     @property
     def invariant(self) -> bool:
-        """Whether rotations and inversion leave them as they are."""
+        """True if rotations and inversion leave them as they are."""
         return self.l == 0 and self.parity == 1
 
     @property

@@ -46,7 +46,7 @@ def make_format(name: str, options: Mapping[str, object]) -> AbstractFormat:
 
 
 def is_of_type(value: object, hint: object) -> bool:
-    """Whether a value has the type of a hint, such as ``float | None``; a whole number may stand for a float."""
+    """Return whether a value has the type of a hint, such as ``float | None``; a whole number may stand for a float."""
     kinds = get_args(hint) or (hint,)
     if isinstance(value, bool):
         return bool in kinds

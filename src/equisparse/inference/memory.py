@@ -53,7 +53,7 @@ class BatchLimiter:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory is short: of the GPU, of torch on the CPU, or of Python."""
+    """Return whether an error says that memory is short: of the GPU, of torch on the CPU, or of Python."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(phrase in str(error) for phrase in _PHRASES)

@@ -1,4 +1,4 @@
-"""What a method is: a rule how a model may change while it is trained, and the format of what it stores.
+"""Interface of methods: a rule how a model may change while it is trained, and the format of what it stores.
 
 Most methods change weights: an `AbstractWeightMethod` builds an `AbstractDelta` for every tensor. An
 `AbstractGateMethod` leaves the weights alone and changes the outputs of modules, with an `AbstractGate` for each.
@@ -46,7 +46,7 @@ class ParameterGroup:
 
 
 class AbstractChange(nn.Module, ABC):
-    """What a method trains at one weight tensor: a delta of the tensor, or a gate of the module that owns it."""
+    """Trainable change of one weight tensor: a delta of the tensor, or a gate of the module that owns it."""
 
     @abstractmethod
     def stored(self) -> Stored:
@@ -77,7 +77,7 @@ class AbstractGate(AbstractChange):
 
 
 class Controller:
-    """What a method does to its deltas between training steps; this one does nothing.
+    """Actions of a method on its deltas between training steps; this one does nothing.
 
     All state lives in the deltas' buffers, so that a checkpoint of the model is a checkpoint of the controller.
     """
@@ -93,7 +93,7 @@ class Controller:
         return 1.0
 
     def ready(self, step: int, total: int) -> bool:
-        """Whether the model after `step` steps already obeys the method's promise and may be kept as the best."""
+        """Return whether the model after `step` steps obeys the method's promise and may be kept as the best."""
         return True
 
 
@@ -130,7 +130,7 @@ class AbstractMethod(ABC):
         return ("all", "!radial")
 
     def controller(self, deltas: Mapping[str, AbstractChange], layout: Layout) -> Controller:
-        """What happens between steps; nothing by default."""
+        """Return the controller of the training; it does nothing by default."""
         return Controller()
 
     def resolve(self, layout: Layout) -> "AbstractMethod":

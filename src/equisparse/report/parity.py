@@ -37,14 +37,14 @@ class ParityPoints:
 
     @property
     def title(self) -> str:
-        """What the points are, such as ``force components``."""
+        """Name of the points, such as ``force components``."""
         if self.quantity.extensive:
             return f"{self.quantity.title} per atom less its mean"
         return f"{self.quantity.title} components" if self.quantity.shape else self.quantity.title
 
     @property
     def axis(self) -> str:
-        """What an axis shows, with its unit, such as ``force component (eV/Angstrom)``."""
+        """Label of an axis, with its unit, such as ``force component (eV/Angstrom)``."""
         if self.quantity.extensive:
             return f"{self.quantity.title} less its mean ({self.quantity.plot_unit})"
         return f"{self.title.removesuffix('s')} ({self.quantity.plot_unit})"

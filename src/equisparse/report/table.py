@@ -83,7 +83,7 @@ class Table:
         return [[show(cell) for cell in row] for row in self.rows]
 
     def numeric(self) -> list[bool]:
-        """Whether each column holds numbers, which are set to the right."""
+        """For each column, True if it holds numbers, which are set to the right."""
         return [
             bool(self.rows) and not any(isinstance(row[place], str) for row in self.rows)
             for place in range(len(self.header))

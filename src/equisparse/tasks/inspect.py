@@ -5,7 +5,7 @@ from equisparse.interpret.changes import ChangeRow, change_table
 
 
 def inspect(adapter: AdapterLike) -> list[ChangeRow]:
-    """What an adapter changes, one row per block; no base model is needed.
+    """List what an adapter changes, one row per block; no base model is needed.
 
     `equisparse.interpret.changes.aggregate` adds the rows up per layer, degree, role or path.
 

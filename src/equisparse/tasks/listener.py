@@ -1,4 +1,4 @@
-"""What is told while a task runs; the command line shows it, Python users may listen, too."""
+"""Events of a running task, for the command line and for Python users."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from equisparse.training.options import TrainingOptions
 
 @dataclass(frozen=True)
 class Plan:
-    """What a fine-tune is about to do.
+    """Plan of a fine-tune.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a finished run forgot and where it breaks: retention, short range and dynamics of its adapter."""
+"""Tests of a finished run beyond its data: retention, short range and dynamics of its adapter."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ from equisparse.tasks.runs import RunLike, opened_run
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What a probe found.
+    """Results of a probe.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What an adapter file gives when it is read, as digests: for regression tests on files of earlier releases."""
+"""Contents of an adapter file as digests, for regression tests on files of earlier releases."""
 
 import hashlib
 from collections.abc import Mapping

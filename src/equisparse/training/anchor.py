@@ -17,7 +17,7 @@ ROWS_A_STEP = 128
 
 
 class LayerRows(NamedTuple):
-    """What a layer of the base takes and gives, one row an atom: shapes (n, columns in) and (n, columns out)."""
+    """Inputs and outputs of a layer of the base, one row per atom: shapes (n, columns in) and (n, columns out)."""
 
     inputs: Tensor
     outputs: Tensor

@@ -35,7 +35,7 @@ LAST = "last.ckpt"
 
 @dataclass(frozen=True)
 class FitResult:
-    """What a fit did.
+    """Result of a fit.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class FitResult:
 
     @property
     def diverged(self) -> bool:
-        """Whether the loss was NaN or infinite in the last epoch, and training stopped there."""
+        """True if the loss was NaN or infinite in the last epoch, and training stopped there."""
         return not math.isfinite(self.curve[-1][LOSS])
 
 

@@ -1,4 +1,4 @@
-"""What is told while a model is trained; whoever wants to show it listens."""
+"""Events of a training, for whoever wants to show them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -111,7 +111,7 @@ def layers(compared: Comparison) -> Markup | None:
 
 
 def stability(compared: Comparison) -> Markup | None:
-    """Whether the runs change the same weights, each number beside what chance gives."""
+    """Section on whether the runs change the same weights, each number beside what chance gives."""
     if not compared.stability:
         return None
     header = [

@@ -18,7 +18,7 @@ _TOP_PATHS = 20
 
 
 def difference_tables(names: Sequence[str], first: Adapter, second: Adapter) -> Iterator[RenderableType]:
-    """What two adapters are called and how they differ: together, per layer, per path, and in reference energies.
+    """Tables of how two adapters differ: together, per layer, per path, and in reference energies.
 
     Raises
     ------

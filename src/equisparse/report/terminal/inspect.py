@@ -1,4 +1,4 @@
-"""What an adapter is and what it changes, for the terminal."""
+"""Summary of an adapter and of its changes, for the terminal."""
 
 from collections.abc import Iterator
 

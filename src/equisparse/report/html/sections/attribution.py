@@ -1,4 +1,4 @@
-"""What each part of the change does: errors without it, and with it alone."""
+"""Contribution of each part of the change: errors without it, and with it alone."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What the change costs: values, bytes, time."""
+"""Cost of the change: values, bytes, time."""
 
 from markupsafe import Markup
 

@@ -1,4 +1,4 @@
-"""What the data are and what the audit found in them."""
+"""The data, and what the audit found in them."""
 
 from ase.data import chemical_symbols
 from markupsafe import Markup
