@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +35,7 @@ class SpinPart:
         Its parameters by name.
     """
 
-    options: Mapping[str, Any]
+    options: Mapping[str, object]
     tensors: Mapping[str, Tensor]
 
     @property
@@ -99,7 +98,7 @@ class Adapter:
     dtype: str
     elements: tuple[int, ...]
     modality: str | None = None
-    metrics: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, object] = field(default_factory=dict)
     spins: SpinPart | None = None
     trained_by: TrainedBy | None = None
 

@@ -1,7 +1,8 @@
 """Sums of adapters: ``dW = sum_i c_i dW_i`` with ``dW_i = W'_i - W``, as a new adapter of the same base."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -91,7 +92,10 @@ def describe_combination(adapter: Adapter) -> str | None:
     if COMBINED not in adapter.metrics:
         return None
     try:
-        terms = [(float(term["weight"]), str(term["name"])) for term in adapter.metrics[COMBINED]]
+        terms = [
+            (float(term["weight"]), str(term["name"]))
+            for term in cast(list[Mapping[str, Any]], adapter.metrics[COMBINED])
+        ]
     except (TypeError, ValueError, LookupError, OverflowError):  # a file may say anything
         return "something that its file does not tell"
     return " ".join(f"{weight:+g} * {name if name.isprintable() else ascii(name)}" for weight, name in terms)

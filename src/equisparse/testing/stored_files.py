@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,7 +32,7 @@ def exact_network(dtype: torch.dtype) -> PathNetwork:
     return model
 
 
-def describe(adapter: Adapter) -> dict[str, Any]:
+def describe(adapter: Adapter) -> dict[str, object]:
     """Digests of everything that an adapter holds and of what it does to `exact_network`, as plain values.
 
     Parameters
@@ -41,7 +40,7 @@ def describe(adapter: Adapter) -> dict[str, Any]:
     adapter : Adapter
         On `ADAPTER_LAYOUT`.
     """
-    described: dict[str, Any] = {
+    described: dict[str, object] = {
         "stored": {f"{name}/{part}": digest(v) for name, parts in adapter.stored.items() for part, v in parts.items()},
         "shifts": {str(z): shift for z, shift in adapter.shifts.items()},
         "elements": list(adapter.elements),
