@@ -5,11 +5,6 @@ import re
 
 FRAGMENT = re.compile(r"(Of|What|Whether) ")
 """Beginnings of a clause, not of a sentence or a noun phrase."""
-<<<<<<< HEAD
-FRAGMENTS = 36
-"""First lines that still are one. May only shrink."""
-=======
->>>>>>> 4151524 (First lines of docstrings stand alone; the guard has no exceptions)
 
 
 def documented(definitions):
