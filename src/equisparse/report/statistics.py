@@ -6,7 +6,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from equisparse.interpret.bootstrap import resampled_interval
-from equisparse.quantities import ENERGY, FORCES, STRESS, Quantity
+from equisparse.quantities import ENERGY, FORCES, Quantity
 from equisparse.run.predictions import Floats, Integers, SplitPredictions
 
 
@@ -54,28 +54,25 @@ class RatioInterval:
     better: float
 
 
-def energy_errors(split: SplitPredictions) -> tuple[Floats, Floats]:
-    """Absolute energy errors per atom before and after, each of shape (n_frames,), meV; NaN without a label."""
-    return _absolute_errors(split, ENERGY)
+def frame_errors(split: SplitPredictions, quantity: Quantity) -> tuple[Floats, Floats]:
+    """Mean absolute error of each frame over components, before and after, in the unit in which errors are shown.
+
+    Returns
+    -------
+    before, after : array, shape (n_frames,)
+        Per atom if the quantity is extensive; NaN without a label.
+    """
+    before, after = (errors.reshape(len(errors), -1).mean(axis=1) for errors in _absolute_errors(split, quantity))
+    if quantity.per == "frame":
+        return before, after
+    starts = np.concatenate([[0], np.cumsum(split.n_atoms)[:-1]])
+    return np.add.reduceat(before, starts) / split.n_atoms, np.add.reduceat(after, starts) / split.n_atoms
 
 
 def atom_force_errors(split: SplitPredictions) -> tuple[Floats, Floats]:
     """Mean absolute force error over the components of each atom, before and after, (n_all_atoms,), meV/Angstrom."""
     before, after = _absolute_errors(split, FORCES)
     return before.mean(axis=1), after.mean(axis=1)
-
-
-def frame_force_errors(split: SplitPredictions) -> tuple[Floats, Floats]:
-    """Mean absolute force error of each frame, before and after, each of shape (n_frames,), meV/Angstrom."""
-    starts = np.concatenate([[0], np.cumsum(split.n_atoms)[:-1]])
-    before, after = (np.add.reduceat(errors, starts) / split.n_atoms for errors in atom_force_errors(split))
-    return before, after
-
-
-def stress_errors(split: SplitPredictions) -> tuple[Floats, Floats]:
-    """Mean absolute stress error of each frame over components, before and after, (n_frames,), GPa."""
-    before, after = _absolute_errors(split, STRESS)
-    return before.mean(axis=(1, 2)), after.mean(axis=(1, 2))
 
 
 def _absolute_errors(split: SplitPredictions, quantity: Quantity) -> tuple[Floats, Floats]:
@@ -126,17 +123,17 @@ def errors_by_type(split: SplitPredictions) -> list[GroupErrors]:
 
 def worst_frames(split: SplitPredictions, count: int) -> list[int]:
     """Frames with the largest errors after fine-tuning, worst first: by force, or by energy where no force is known."""
-    errors = frame_force_errors(split)[1]
+    errors = frame_errors(split, FORCES)[1]
     if not np.isfinite(errors).any():
-        errors = energy_errors(split)[1]
+        errors = frame_errors(split, ENERGY)[1]
     order = np.argsort(-np.nan_to_num(errors, nan=-np.inf), kind="stable")
     return [int(frame) for frame in order[:count] if np.isfinite(errors[frame])]
 
 
 def _frames_of(split: SplitPredictions, name: str, chosen: Floats) -> GroupErrors:
     """Errors of some frames together."""
-    energy = [_mean(errors[chosen], np.ones(int(chosen.sum()))) for errors in energy_errors(split)]
-    force = [_mean(errors[chosen], split.n_atoms[chosen]) for errors in frame_force_errors(split)]
+    energy = [_mean(errors[chosen], np.ones(int(chosen.sum()))) for errors in frame_errors(split, ENERGY)]
+    force = [_mean(errors[chosen], split.n_atoms[chosen]) for errors in frame_errors(split, FORCES)]
     return GroupErrors(name or "(none)", int(chosen.sum()), *energy, *force)
 
 

@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from equisparse.quantities import FORCES, STRESS
+from equisparse.quantities import ENERGY, FORCES, STRESS
 from equisparse.report.html.sections.verdict import checks, error_ratios, judgement, verdict
 from equisparse.report.statistics import (
-    energy_errors,
     errors_by_element,
     errors_by_type,
-    frame_force_errors,
+    frame_errors,
     ratio_interval,
     worst_frames,
 )
@@ -28,14 +27,14 @@ def split(make_run) -> SplitPredictions:
 
 
 def test_frames_have_their_own_atoms(split: SplitPredictions) -> None:
-    before, after = frame_force_errors(split)
+    before, after = frame_errors(split, FORCES)
     for frame in range(split.n_frames):
         own = split.atoms_of(frame)
         label = split.labels[FORCES][own]
         assert before[frame] == pytest.approx(1e3 * np.abs(split.before[FORCES][own] - label).mean())
         assert after[frame] == pytest.approx(1e3 * np.abs(split.after[FORCES][own] - label).mean())
         assert (split.frame_of_atom[own] == frame).all()
-    first, second = energy_errors(split)
+    first, second = frame_errors(split, ENERGY)
     np.testing.assert_allclose(second, 0.5 * first)
 
 
@@ -46,18 +45,18 @@ def test_groups_have_their_own_errors(split: SplitPredictions) -> None:
     assert magnesium.force_after == pytest.approx(0.5 * magnesium.force_before)
     cold, hot = errors_by_type(split)
     assert (cold.name, cold.count, hot.name) == ("cold", 6, "hot")
-    assert cold.energy_after == pytest.approx(energy_errors(split)[1][::2].mean())
+    assert cold.energy_after == pytest.approx(frame_errors(split, ENERGY)[1][::2].mean())
     assert errors_by_type(replace(split, config_type=np.full(12, "cold"))) == []
 
 
 def test_worst_frames_come_first_and_unlabelled_ones_never(split: SplitPredictions) -> None:
     worst = worst_frames(split, 3)
-    assert worst == np.argsort(-frame_force_errors(split)[1])[:3].tolist()
+    assert worst == np.argsort(-frame_errors(split, FORCES)[1])[:3].tolist()
     forces = split.labels[FORCES].copy()
     forces[split.atoms_of(worst[0])] = np.nan
     assert worst_frames(replace(split, labels={**split.labels, FORCES: forces}), 12) == worst_frames(split, 12)[1:]
     without = replace(split, labels={**split.labels, FORCES: np.full_like(forces, np.nan)})
-    assert worst_frames(without, 1) == [int(energy_errors(split)[1].argmax())]
+    assert worst_frames(without, 1) == [int(frame_errors(split, ENERGY)[1].argmax())]
 
 
 def test_ratio_of_equal_gains_is_exact_and_without_labels_there_is_none() -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from equisparse.report.terminal.tables import metrics_table
 from torch import Tensor, nn
 
 from equisparse.adapters.attach import attach
@@ -28,6 +27,8 @@ from equisparse.quantities import ENERGY, FORCES, STRESS, Quantity, ShownError, 
 from equisparse.report.html.plots import learning_curves
 from equisparse.report.paper import figures
 from equisparse.report.parity import parity_points
+from equisparse.report.statistics import frame_errors
+from equisparse.report.tables import metrics_table
 from equisparse.run.curve import read_curve
 from equisparse.run.predictions import load_predictions, save_predictions, split_predictions
 from equisparse.training.fit import fit
@@ -139,13 +140,15 @@ def test_it_is_trained_on_and_reported(frames: list[LabelledFrame], tmp_path: Pa
     metrics = errors_of(after, valid)
     lengths = np.linalg.norm(after[DIPOLE] - valid.labels()[DIPOLE], axis=1)
     assert metrics["dipole_mae_me_ang"] == pytest.approx(1e3 * lengths.mean(), rel=1e-6)
-    rows = list(metrics_table(metrics).columns[0].cells)
+    rows = [row[0] for row in metrics_table(metrics).rows]
     assert rows == ["dipole MAE"]
 
     save_predictions(split_predictions(frames[12:], before, after, {}), tmp_path / "valid.npz")
     with np.load(tmp_path / "valid.npz") as arrays:
         assert {"dipole", "dipole_before", "dipole_after"} <= set(arrays)
-    (points,) = parity_points(load_predictions(tmp_path / "valid.npz"))
+    (points,) = parity_points(split := load_predictions(tmp_path / "valid.npz"))
+    errors = frame_errors(split, DIPOLE)
+    assert errors[1].mean() < 0.1 * errors[0].mean()
     assert (points.quantity, points.axis) == (DIPOLE, "dipole component (e Angstrom)")
     figures.save(figures.parity(points, label="valid"), tmp_path / "parity.png")
 

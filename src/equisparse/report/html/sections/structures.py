@@ -7,9 +7,9 @@ from ase.data import chemical_symbols, covalent_radii
 from ase.data.colors import jmol_colors
 from markupsafe import Markup
 
-from equisparse.quantities import FORCES
+from equisparse.quantities import ENERGY, FORCES
 from equisparse.report.html import elements
-from equisparse.report.statistics import energy_errors, frame_force_errors, worst_frames
+from equisparse.report.statistics import frame_errors, worst_frames
 from equisparse.report.table import Cell, Number, Table
 from equisparse.run.folder import Run
 from equisparse.run.predictions import Floats, SplitPredictions
@@ -21,7 +21,7 @@ def structures(run: Run) -> Markup | None:
     """Table of the worst frames and a viewer."""
     if (split := run.predictions) is None or not (frames := worst_frames(split, _COUNT)):
         return None
-    energies, forces = energy_errors(split), frame_force_errors(split)
+    energies, forces = frame_errors(split, ENERGY), frame_errors(split, FORCES)
     header = [
         "frame",
         "file",

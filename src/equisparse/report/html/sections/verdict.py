@@ -6,16 +6,15 @@ from typing import Literal
 import numpy as np
 from markupsafe import Markup
 
+from equisparse.quantities import FORCES
 from equisparse.report.html import elements
 from equisparse.report.statistics import (
     GroupErrors,
     RatioInterval,
-    energy_errors,
     errors_by_element,
     errors_by_type,
-    frame_force_errors,
+    frame_errors,
     ratio_interval,
-    stress_errors,
 )
 from equisparse.report.table import number, percent
 from equisparse.run.folder import Run
@@ -63,12 +62,11 @@ def error_ratios(run: Run) -> dict[str, RatioInterval]:
     """Ratio of errors after and before by quantity, on the judged split; both with refitted reference energies."""
     if (split := run.predictions) is None:
         return {}
-    ones = np.ones_like(split.n_atoms)
-    ratios = {
-        "force": ratio_interval(*frame_force_errors(split), split.n_atoms),
-        "energy": ratio_interval(*energy_errors(split), ones),
-        "stress": ratio_interval(*stress_errors(split), ones),
-    }
+    compared = [quantity for quantity in split.labels if not quantity.needs_spins]  # spins have no base to compare with
+    ratios = {}
+    for quantity in sorted(compared, key=lambda quantity: quantity != FORCES):
+        weights = split.n_atoms if quantity.per == "atom" else np.ones_like(split.n_atoms)
+        ratios[quantity.title] = ratio_interval(*frame_errors(split, quantity), weights)
     return {name: ratio for name, ratio in ratios.items() if ratio is not None}
 
 
