@@ -166,11 +166,11 @@ def require_keys(keys: LabelKeys, present: set[str]) -> None:
             continue
         near = get_close_matches(name, sorted(present), n=1, cutoff=0.4)
         raise DataError(
-            f"no frame has the {what} key {name!r}",
+            f"No frame has the {what} key {name!r}.",
             given=f"{what} key {name!r}",
             expected="one of the keys in the files: " + (", ".join(sorted(present)) or "(there are none)"),
             cause="a misspelt key, or a file that was written without labels",
-            next_step=f"use {near[0]!r}" if near else "name one of these keys, or leave the key out",
+            next_step=f"use {near[0]!r}" if near else "name one of these keys, or omit the key",
         )
 
 
@@ -215,12 +215,13 @@ def read_labels(
 
 
 def _require(what: str, name: str, known: Sequence[str] | Mapping[str, float]) -> None:
+    """Raise DataError if a name is unknown."""
     if name in known:
         return
     near = get_close_matches(name.lower(), [k.lower() for k in known], n=1, cutoff=0.4)
     match = next((k for k in known if near and k.lower() == near[0]), None)
     raise DataError(
-        f"unknown {what} {name!r}",
+        f"Unknown {what} {name!r}.",
         expected="one of " + ", ".join(known),
         next_step=f"use {match!r}" if match else "",
     )
@@ -232,7 +233,7 @@ def _numbers(value: Any, name: str) -> Floats:
         return np.array(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise DataError(
-            f"label {name!r} is not numeric", given=repr(value)[:80], next_step="name another key"
+            f"The label {name!r} is not numeric.", given=repr(value)[:80], next_step="name another key"
         ) from error
 
 
@@ -258,16 +259,17 @@ def _shaped(quantity: Quantity, value: Floats, name: str, n_atoms: int) -> Float
         return value
     if expected == ():
         raise DataError(
-            f"{quantity.title} label {name!r} is not one number",
+            f"The {quantity.title} label {name!r} is not one number.",
             given=f"shape {value.shape}",
             expected=f"one {quantity.title} of the frame",
         )
     raise DataError(
-        f"{quantity.name} label {name!r} has the wrong shape", given=f"{value.shape}", expected=f"{expected}"
+        f"The {quantity.name} label {name!r} has the wrong shape.", given=f"{value.shape}", expected=f"{expected}"
     )
 
 
 def _stress(value: Floats, name: str, units: LabelUnits, volume: float) -> Floats:
+    """Stress matrix, eV/Angstrom^3, with the sign of ASE, of a stored stress or virial."""
     if "virial" in name.lower():
         return -_matrix(value, name, units.stress_order) * ENERGY_UNITS[units.energy] / _cell_volume(volume, name)
     if name == _SEVENNET_STRESS:
@@ -277,9 +279,10 @@ def _stress(value: Floats, name: str, units: LabelUnits, volume: float) -> Float
 
 
 def _cell_volume(volume: float, name: str) -> float:
+    """Volume of a cell; DataError if there is no cell."""
     if volume <= 0:
         raise DataError(
-            f"virial label {name!r} of a frame without a cell",
+            f"The virial label {name!r} belongs to a frame without a cell.",
             expected="a cell, because stress = -virial / volume",
             next_step="remove the virial of non-periodic frames",
         )
@@ -287,9 +290,12 @@ def _cell_volume(volume: float, name: str) -> float:
 
 
 def _matrix(value: Floats, name: str, order: str) -> Floats:
+    """Matrix, shape (3, 3), of nine or six stored components."""
     flat = value.reshape(-1)
     if flat.size == 9:
         return flat.reshape(3, 3)
     if flat.size == 6:
         return voigt_to_matrix(flat[_VASP_ORDER] if order == "vasp" else flat)
-    raise DataError(f"stress label {name!r} has the wrong shape", given=f"{value.shape}", expected="(6,) or (3, 3)")
+    raise DataError(
+        f"The stress label {name!r} has the wrong shape.", given=f"{value.shape}", expected="(6,) or (3, 3)"
+    )

@@ -1,9 +1,9 @@
-"""Spins and moments of a frame: which stored values are inputs, which are results, and what their signs mean.
+"""Input spins and moments of a frame from its stored values.
 
-Spins are inputs: the magnetic order in which a calculation started, or was held. Moments are results. Values stored as
-``initial_magmoms`` are spins alone. Values under any other name of spins came out of a calculation, and are moments as
-well where no others are stored. Numbers are along z, with their sign. Numbers beside vectors of spins are magnitudes in
-the directions of these, if none is negative.
+Spins are inputs: the magnetic order in which a calculation started or was constrained. Moments are results. Values
+stored as ``initial_magmoms`` are only spins. Values under any other name of spins are results of a calculation, and
+therefore also moments if no others are stored. Numbers are along z, with their sign. If spins are vectors and moments
+are numbers, none of them negative, the numbers are magnitudes in the directions of the spins.
 """
 
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ from equisparse.data.frames import Floats
 from equisparse.errors import DataError
 
 INITIAL = "initial_magmoms"
-"""Where ASE keeps the spins that a calculation starts from; frames that were read have their input spins there."""
+"""Array in which ASE stores the initial spins of a calculation; `read_frames` stores input spins there."""
 
 _VISIBLE = 0.05
-"""Smallest moment, muB, that cannot be without a direction."""
+"""Smallest moment, muB, that needs a direction."""
 
 
 def read_spins(
@@ -30,7 +30,7 @@ def read_spins(
     names : mapping
         ``spins`` and ``moments`` -> name under which they are stored.
     spins, moments : array or None
-        As stored.
+        Stored values.
     n_atoms : int
 
     Returns
@@ -41,7 +41,7 @@ def read_spins(
     Raises
     ------
     DataError
-        If a shape is wrong, or spins and moments do not have one convention.
+        If a shape is wrong, or spins and moments follow different conventions.
     """
     spins = None if spins is None else _per_atom(spins, names["spins"], n_atoms)
     if moments is None and names.get("spins") != INITIAL:
@@ -52,12 +52,12 @@ def read_spins(
 
 
 def as_vectors(values: Floats) -> Floats:
-    """Spins or moments, shape (n_atoms,) or (n_atoms, 3), as vectors; numbers are along z."""
+    """Spins or moments as vectors, shape (n_atoms, 3); numbers, shape (n_atoms,), are along z."""
     return values if values.ndim == 2 else np.stack([np.zeros_like(values), np.zeros_like(values), values], axis=1)
 
 
 def _per_atom(values: Floats, name: str, n_atoms: int) -> Floats:
-    """Numbers or vectors, one for each atom."""
+    """Values with one number or one vector per atom; DataError if they have another shape."""
     if values.shape == (n_atoms, 1):
         values = values[:, 0]
     if values.shape not in ((n_atoms,), (n_atoms, 3)):
@@ -66,28 +66,29 @@ def _per_atom(values: Floats, name: str, n_atoms: int) -> Floats:
 
 
 def _directed(moments: Floats, spins: Floats | None, names: Mapping[str, str]) -> Floats:
-    """Moments as they are, or magnitudes turned into the directions of spins."""
+    """Moments as stored, or magnitudes with the directions of the spins."""
     if moments.ndim == 2 or spins is None or spins.ndim == 1 or not spins[:, :2].any():
         return moments
     if (moments < 0).any():
         raise DataError(
-            "spins and moments do not have one convention",
+            "Spins and moments follow different conventions.",
             given=f"{names['spins']!r} with vectors, {names['moments']!r} with numbers down to {moments.min():.3g}",
             expected="vectors for both, or numbers >= 0 that are the lengths of moments along the spins",
-            cause="collinear results beside the directions of another calculation",
+            cause="results of a collinear calculation with the directions of another calculation",
             next_step="name the right keys with --spins-key and --moments-key",
         )
     length = np.linalg.norm(spins, axis=1)
     lost = np.flatnonzero((length == 0) & (moments > _VISIBLE))
     if lost.size:
         raise DataError(
-            f"atom {lost[0]} has a moment of {moments[lost[0]]:.3g} muB but no direction",
+            f"Atom {lost[0]} has a moment of {moments[lost[0]]:.3g} muB but no direction.",
             given=f"{names['moments']!r} with numbers, {names['spins']!r} with a vector of zeros",
             expected="a direction for every moment",
+            next_step="store moments as vectors, or name other keys with --spins-key and --moments-key",
         )
     return np.asarray(spins * (moments / np.where(length > 0, length, 1.0))[:, None])
 
 
 def _wrong_shape(name: str, values: Floats, expected: str) -> DataError:
     """Error for an array of a wrong shape."""
-    return DataError(f"{name!r} has the wrong shape", given=f"{values.shape}", expected=expected)
+    return DataError(f"The label {name!r} has the wrong shape.", given=f"{values.shape}", expected=expected)

@@ -67,14 +67,14 @@ def test_a_named_key_wins(tmp_path: Path) -> None:
     frame = read_frames(path, LabelKeys(spins="mine", moments="mine"))[0]
     assert frame.spins.tolist() == [2.0, -1.0]
     assert frame.moments[:, 2].tolist() == [2.0, -1.0]
-    with pytest.raises(DataError, match="no frame has the spins key"):
+    with pytest.raises(DataError, match="No frame has the spins key"):
         read_frames(path, LabelKeys(spins="yours"))
 
 
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"REF_spin": VECTORS, "REF_magmom": [1.0, -3.0]}, "one convention"),
+        ({"REF_spin": VECTORS, "REF_magmom": [1.0, -3.0]}, "different conventions"),
         ({"REF_spin": [[0, 0, 0], [2.0, 0, 0]], "REF_magmom": [1.0, 3.0]}, "no direction"),
         ({"REF_spin": np.ones((2, 2))}, "wrong shape"),
         ({"REF_spin": VECTORS, "REF_force_mag": [1.0, 2.0]}, "wrong shape"),

@@ -282,7 +282,7 @@ def test_wrong_shape_names_file_and_frame(tmp_path: Path, healthy: list[Labelled
     first, second = with_ref(healthy[0]), with_ref(healthy[1])
     second.arrays["REF_forces"] = second.arrays["REF_forces"][:, 0].copy()
     ase.io.write(tmp_path / "a.xyz", [first, second])
-    with pytest.raises(DataError, match=r"a\.xyz, frame 1: forces label 'REF_forces' has the wrong shape"):
+    with pytest.raises(DataError, match=r"a\.xyz, frame 1: The forces label 'REF_forces' has the wrong shape"):
         read_frames(tmp_path / "a.xyz")
 
 
