@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import plotly.graph_objects as go
 from markupsafe import Markup, escape
@@ -13,7 +12,7 @@ _LONG = 40
 """Characters of a cell's text from which its column keeps a readable width."""
 
 
-def json_data(values: Any, name: str = "") -> Markup:
+def json_data(values: object, name: str = "") -> Markup:
     """Plain values, or JSON text, in an element that browsers do not run; the page's script finds it by `name`."""
     text = values if isinstance(values, str) else json.dumps(values, separators=(",", ":"), allow_nan=False)
     safe = text.replace("<", "\\u003c")  # nothing in it can end the element

@@ -1,6 +1,6 @@
 """Interactive figures from plain numbers; colours and fonts are the page's own."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -8,10 +8,9 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from equisparse.interpret.attribution import Interval
-from equisparse.quantities import all_quantities
+from equisparse.report.curves import CurvePanel
 from equisparse.report.paper.figures import AFTER, BEFORE, GREY
 from equisparse.robustness.scans import ScanPoint
-from equisparse.run.curve import Epoch
 from equisparse.run.predictions import Floats, Integers
 
 Figure: TypeAlias = go.Figure
@@ -24,26 +23,27 @@ _FEW = 3
 """Fewer points of a line than these are marked."""
 
 
-def learning_curves(runs: Mapping[str, Sequence[Epoch]]) -> Iterator[tuple[str, Figure]]:
-    """Title and figure of each error, and of the changed fraction, against epochs.
-
-    Parameters
-    ----------
-    runs : mapping
-        Name of a run -> its epochs.
-    """
-    for quantity in all_quantities():
-        key, title = quantity.mae.name, f"{quantity.mae.title} ({quantity.mae.unit})"
-        if any(row.error("valid", key) is not None for rows in runs.values() for row in rows):
-            lines = {
-                (run, split): [(row.epoch, row.error(split, key)) for row in rows]
-                for run, rows in runs.items()
-                for split in ("train", "valid")
-            }
-            yield title, _curves(lines, title).update_yaxes(type="log")
-    title = "changed weights (fraction of the model)"
-    lines = {(run, ""): [(row.epoch, row.changed_fraction_model) for row in rows] for run, rows in runs.items()}
-    yield title, _curves(lines, title).update_yaxes(rangemode="tozero")
+def learning_curve(panel: CurvePanel) -> Figure:
+    """One panel of learning curves: colour by run, dots for training."""
+    runs = list(dict.fromkeys(run for run, _ in panel.lines))
+    figure = go.Figure()
+    for (run, split), points in panel.lines.items():
+        label = " ".join(filter(None, (run if len(runs) > 1 else "", split)))
+        color = GREY if len(runs) == 1 and split == "train" else COLORS[runs.index(run) % len(COLORS)]
+        figure.add_trace(
+            go.Scatter(
+                x=[epoch for epoch, _ in points],
+                y=[value for _, value in points],
+                name=label,
+                mode="lines+markers" if len(points) < _FEW else "lines",
+                line={"color": color, "dash": "dot" if split == "train" else "solid"},
+                showlegend=len(panel.lines) > 1,
+            )
+        )
+    figure.update_xaxes(title_text="epoch")
+    if panel.logarithmic:
+        return figure.update_yaxes(title_text=panel.title, type="log")
+    return figure.update_yaxes(title_text=panel.title, rangemode="tozero")
 
 
 def parity(
@@ -154,28 +154,6 @@ def scan(name: str, rows: Sequence[ScanPoint], *, x: str, y: str) -> Figure:
     figure.update_layout(title_text=name)
     figure.update_yaxes(title_text=y, range=[1.2 * lowest - 1, 3 * abs(lowest) + 10])  # walls are far higher
     return figure.update_xaxes(title_text=x)
-
-
-def _curves(lines: Mapping[tuple[str, str], Sequence[tuple[int, float | None]]], title: str) -> Figure:
-    """One panel; a line per run and split: colour by run, dots for training."""
-    runs = list(dict.fromkeys(run for run, _ in lines))
-    figure = go.Figure()
-    for (run, split), points in lines.items():
-        known = [(epoch, value) for epoch, value in points if value is not None]
-        label = " ".join(filter(None, (run if len(runs) > 1 else "", split)))
-        color = GREY if len(runs) == 1 and split == "train" else COLORS[runs.index(run) % len(COLORS)]
-        figure.add_trace(
-            go.Scatter(
-                x=[epoch for epoch, _ in known],
-                y=[value for _, value in known],
-                name=label,
-                mode="lines+markers" if len(known) < _FEW else "lines",
-                line={"color": color, "dash": "dot" if split == "train" else "solid"},
-                showlegend=len(lines) > 1,
-            )
-        )
-    figure.update_xaxes(title_text="epoch")
-    return figure.update_yaxes(title_text=title)
 
 
 def _short(values: Floats) -> list[float]:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from equisparse.files import replacing
 from equisparse.interpret.signatures import SignatureRow
-from equisparse.quantities import Quantity, all_quantities
+from equisparse.quantities import Quantity
+from equisparse.report.curves import CurvePanel, curve_panels
 from equisparse.report.layers import layer_name, layer_sort_key
 from equisparse.report.parity import ParityPoints
 from equisparse.run.curve import Epoch
@@ -23,6 +24,8 @@ Pair = tuple[float, float]
 BEFORE, AFTER, GREY = "#D55E00", "#0072B2", "#666666"
 """Okabe and Ito's colours, which stay apart for colour-blind readers."""
 
+_FEW_EPOCHS = 3
+"""Fewer epochs than these are marked by points."""
 _MANY_POINTS = 4000
 
 
@@ -33,26 +36,29 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(file, dpi=160, format=path.suffix[1:])
 
 
-def learning_curve(rows: Sequence[Epoch]) -> Figure:
-    """Errors and changed fraction against epochs."""
-    errors = [quantity.mae for quantity in all_quantities()]
-    shown = [error for error in errors if any(row.error("valid", error.name) is not None for row in rows)]
-    figure = Figure(figsize=(3.6 * (len(shown) + 1), 3.2), layout="constrained")
-    axes = figure.subplots(1, len(shown) + 1, squeeze=False)[0]
-    epochs = [row.epoch for row in rows]
-    for axis, error in zip(axes, shown, strict=False):
-        name, title = error.name, f"{error.title} ({error.unit})"
-        for split, color, style in (("train", GREY, "--"), ("valid", AFTER, "-")):
-            values = [np.nan if (value := row.error(split, name)) is None else value for row in rows]
-            axis.plot(epochs, values, style, color=color, label=split, marker="." if len(rows) < 3 else "")
-        nothing = not any(row.error(split, name) for split in ("train", "valid") for row in rows)
-        axis.set(yscale="linear" if nothing else "log", ylabel=title, xlabel="epoch")
-        for level in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
-            level(ScalarFormatter())
-        axis.legend(frameon=False)
-    axes[-1].plot(epochs, [100 * row.changed_fraction_model for row in rows], color=AFTER)
-    axes[-1].set(xlabel="epoch", ylabel="changed weights\n(% of the whole model)", ylim=(0, None))
+def learning_curve(epochs: Sequence[Epoch]) -> Figure:
+    """Errors and changed weights against epochs."""
+    panels = curve_panels({"": epochs})
+    figure = Figure(figsize=(3.6 * len(panels), 3.2), layout="constrained")
+    for axis, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        _curves(axis, panel)
     return _clean(figure)
+
+
+def _curves(axis: Axes, panel: CurvePanel) -> None:
+    """Lines of one panel: dashed for training."""
+    for (_, split), points in panel.lines.items():
+        color, style = (GREY, "--") if split == "train" else (AFTER, "-")
+        x, y = [epoch for epoch, _ in points], [value for _, value in points]
+        axis.plot(x, y, style, color=color, label=split, marker="." if len(points) < _FEW_EPOCHS else "")
+    axis.set(yscale="log" if panel.logarithmic else "linear", ylabel=panel.title, xlabel="epoch")
+    if panel.logarithmic:
+        axis.yaxis.set_major_formatter(ScalarFormatter())
+        axis.yaxis.set_minor_formatter(ScalarFormatter())
+    else:
+        axis.set_ylim(0, None)
+    if len(panel.lines) > 1:
+        axis.legend(frameon=False)
 
 
 def parity(points: ParityPoints, *, label: str) -> Figure:

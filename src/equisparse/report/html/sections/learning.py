@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from markupsafe import Markup
 
+from equisparse.report.curves import curve_panels
 from equisparse.report.html import elements, plots
 from equisparse.run.folder import Run
 
@@ -16,7 +17,9 @@ def learning(run: Run) -> Markup | None:
 
 
 def learning_plots(runs: Mapping[str, Run]) -> Markup:
-    """One plot an error, with the curves of all runs."""
-    figures = plots.learning_curves({name: run.curve for name, run in runs.items() if run.curve})
-    made = (elements.plot(figure, f"Learning curve: {title}.", height=320) for title, figure in figures)
+    """One plot per error, with the curves of all runs."""
+    panels = curve_panels({name: run.curve for name, run in runs.items() if run.curve})
+    made = (
+        elements.plot(plots.learning_curve(panel), f"Learning curve: {panel.title}.", height=320) for panel in panels
+    )
     return Markup('<div class="pair">{}</div>').format(Markup("").join(made))

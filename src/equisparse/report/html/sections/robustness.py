@@ -24,7 +24,7 @@ def robustness(run: Run) -> Markup | None:
     if run.verdict is None:
         return None
     parts = [
-        elements.paragraph(f"Verdict of `equisparse probe`: {run.verdict.level}."),
+        elements.paragraph(f"Verdict of equisparse probe: {run.verdict.level}."),
         elements.table(replace(probe_table(run.verdict.checks), title="")),
         _drift(run),
         _dimers(run),

@@ -35,8 +35,8 @@ _UNRESOLVED = (
     "compositions than theirs."
 )
 _UNCHECKED = (
-    "Other materials: accuracy of the base outside of these data may be lost. Test it with `equisparse probe`.",
-    "Molecular dynamics, short distances and large strains: test them before production with `equisparse probe`.",
+    "Other materials: accuracy of the base outside of these data may be lost. Test it with equisparse probe.",
+    "Molecular dynamics, short distances and large strains: test them before production with equisparse probe.",
 )
 
 
@@ -164,7 +164,7 @@ def _where(groups: list[GroupErrors]) -> str:
     return (
         f"The force error falls most for {best} (to {percent(ratios[best])} of the base's) and least for {last} "
         f"({percent(ratios[last])}). "
-    ) + (f"It rises for {named}." if lost else "It rises for no element and no configuration type.")
+    ) + (f"It rises for {named}." if lost else "It rises for no element or configuration type.")
 
 
 def counted(count: int, noun: str) -> str:
