@@ -36,9 +36,11 @@ def test_environment_variables_are_restored(monkeypatch: pytest.MonkeyPatch) -> 
     assert "EQUISPARSE_NEW" not in os.environ
 
 
-def test_default_precision_is_restored_after_an_exception() -> None:
+def test_default_precision_is_restored() -> None:
     before = torch.get_default_dtype()
-    with pytest.raises(ValueError, match="stop"), default_dtype(torch.float64):
+    with default_dtype(torch.float64):
         assert torch.zeros(1).dtype is torch.float64
+    assert torch.get_default_dtype() is before
+    with pytest.raises(ValueError, match="stop"), default_dtype(torch.float64):
         raise ValueError("stop")
     assert torch.get_default_dtype() is before
