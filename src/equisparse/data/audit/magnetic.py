@@ -1,4 +1,4 @@
-"""Checks of spins and moments: does the data contain the magnetic order, with one convention in all frames."""
+"""Checks of spins and moments: presence of the magnetic order, and one convention in all frames."""
 
 from collections.abc import Iterator
 
