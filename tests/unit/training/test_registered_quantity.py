@@ -24,7 +24,7 @@ from equisparse.inference.errors import errors_of
 from equisparse.inference.predict import evaluate
 from equisparse.methods.full import Full
 from equisparse.quantities import ENERGY, FORCES, STRESS, Quantity, ShownError, register_quantity, unregister_quantity
-from equisparse.report.html.plots import learning_curves
+from equisparse.report.curves import curve_panels
 from equisparse.report.paper import figures
 from equisparse.report.parity import parity_points
 from equisparse.report.statistics import frame_errors
@@ -135,7 +135,7 @@ def test_it_is_trained_on_and_reported(frames: list[LabelledFrame], tmp_path: Pa
     assert last < 0.1 * first
     assert "dipole valid" in [column.title for column in _columns(fitted.curve[-1])]
     assert any(axis.get_ylabel() == "dipole MAE (1e-3 e Angstrom)" for axis in figures.learning_curve(curve).axes)
-    assert "dipole MAE (1e-3 e Angstrom)" in [title for title, _ in learning_curves({"run": curve})]
+    assert "dipole MAE (1e-3 e Angstrom)" in [panel.title for panel in curve_panels({"run": curve})]
 
     metrics = errors_of(after, valid)
     lengths = np.linalg.norm(after[DIPOLE] - valid.labels()[DIPOLE], axis=1)
