@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import equisparse
-from equisparse.cli import build_parser, normalised
+from equisparse.cli.app import parsed, name_of
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -26,7 +26,7 @@ def test_command_is_understood(line: str, tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.yaml").write_text("train: [frames.extxyz]\n")
     command, *words = shlex.split(line)[1:]
-    assert build_parser().parse_args(normalised([command, *words])).subcommand == command
+    assert name_of(type(parsed([command, *words]))) == command
 
 
 def test_python_example_uses_public_names() -> None:

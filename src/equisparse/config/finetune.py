@@ -61,7 +61,7 @@ class FinetuneConfig(LabelOptions, BaseOptions, TrainingOptions):
         Option("Fraction of the training frames that is split off without --valid", DATA, above=0, below=1),
     ] = 0.1
     split_seed: Annotated[
-        int | None, Option("Seed of that split", ADVANCED, least=0, shown_default="that of --seed")
+        int | None, Option("Seed of the validation split", ADVANCED, least=0, shown_default="that of --seed")
     ] = None
     bootstrap: Annotated[
         bool, Option("Train on as many frames drawn with replacement from the training frames", ADVANCED)

@@ -1,7 +1,7 @@
 """Whole pages: sections, style and scripts in one file that needs nothing else."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -69,7 +69,7 @@ def page(title: str, subtitle: str, sections: Mapping[tuple[str, str], Markup]) 
     return template.render(
         title=title,
         subtitle=subtitle,
-        made=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         sections=sections,
         plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")),  # noqa: S704  our own dependency
     )

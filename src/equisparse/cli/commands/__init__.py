@@ -1,0 +1,16 @@
+"""All commands; each imports what it needs when it runs, so that the help stays fast."""
+
+from equisparse.cli.command import Command
+from equisparse.cli.commands.adapter import Combine, Diff, Inspect, Merge
+from equisparse.cli.commands.data import Audit, Evaluate
+from equisparse.cli.commands.magnetism import Orders
+from equisparse.cli.commands.run import Attribute, Compare, Export, Probe, Report
+from equisparse.cli.commands.train import Ensemble, Finetune
+
+PANELS: dict[str, tuple[type[Command], ...]] = {
+    "Fine-tune": (Audit, Finetune, Ensemble),
+    "Judge": (Evaluate, Probe, Attribute, Report, Compare, Export),
+    "Adapters": (Inspect, Diff, Combine, Merge),
+    "Magnetism": (Orders,),
+}
+"""Commands by the panel of the help that shows them, in order."""

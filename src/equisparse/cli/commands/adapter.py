@@ -1,0 +1,100 @@
+"""Commands on adapter files: inspect, diff, combine and merge."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from equisparse.cli.command import JSON, Command
+from equisparse.cli.commands.shared import ADAPTER_FILE, BaseCommand, NamedBase
+from equisparse.cli.terminal import Terminal
+from equisparse.options import CHANGE, DATA, MODEL, OUTPUT, Option
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspect(Command):
+    """Print what an adapter changes; needs no backbone."""
+
+    adapter: Annotated[str, Option(ADAPTER_FILE, DATA, "ADAPTER", positional=True)]
+    json: Annotated[bool, JSON] = False
+
+    def run(self, terminal: Terminal) -> int:
+        """Print the tables."""
+        from equisparse.adapters.file import load_adapter
+        from equisparse.report.terminal.inspect import inspect_tables
+        from equisparse.tasks.inspect import inspect
+
+        adapter, size = load_adapter(self.adapter), Path(self.adapter).stat().st_size
+        terminal.show(*inspect_tables(adapter, size))
+        if self.json:
+            blocks = [asdict(row) for row in inspect(adapter)] if adapter.mergeable else []
+            header = {"method": adapter.method, "options": dict(adapter.options), "base": dict(adapter.base)}
+            counts = {"bytes": size, "stored_values": adapter.stored_values}
+            terminal.show_json({**header, **counts, "metrics": dict(adapter.metrics), "blocks": blocks})
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diff(Command):
+    """Print how two adapters of one base differ; needs no backbone."""
+
+    values: ClassVar[str] = "FIRST SECOND"
+
+    first: Annotated[str, Option("Adapter file", DATA, "FIRST", positional=True)]
+    second: Annotated[str, Option("Adapter file to compare it with", DATA, "SECOND", positional=True)]
+    json: Annotated[bool, JSON] = False
+
+    def run(self, terminal: Terminal) -> int:
+        """Print the tables."""
+        from equisparse.adapters.file import load_adapter
+        from equisparse.report.terminal.differences import difference_tables
+        from equisparse.tasks.diff import diff
+
+        first, second = load_adapter(self.first), load_adapter(self.second)
+        terminal.show(*difference_tables((self.first, self.second), first, second))
+        if self.json:
+            terminal.show_json([asdict(row) for row in diff(first, second)])
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Combine(BaseCommand):
+    """Add, subtract and scale adapters into a new one."""
+
+    values: ClassVar[str] = "ADAPTER..."
+
+    adapters: Annotated[list[str], Option("Adapter files", DATA, "ADAPTER", positional=True)]
+    weights: Annotated[list[float], Option("Weights, one per file, such as 1 -1 to subtract", CHANGE, "W")]
+    out: Annotated[str, Option("File of the new adapter", OUTPUT, "FILE")]
+    base: Annotated[str | None, Option("Base model; needed for the method scale only", MODEL, "MODEL")] = None
+
+    def run(self, terminal: Terminal) -> int:
+        """Write the new adapter."""
+        from equisparse.adapters.arithmetic import describe_combination
+        from equisparse.tasks.combine import combine
+
+        combined = combine(self.adapters, self.weights, base=self.base, out=self.out, **self.load_options)
+        size = f"{Path(self.out).stat().st_size:,} bytes, {combined.stored_values:,} stored values ({combined.format.name})"
+        terminal.note(f"written: {self.out} = {describe_combination(combined)}\n{size}")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merge(NamedBase):
+    """Write an adapter into a native checkpoint of its base, and check it."""
+
+    adapter: Annotated[str, Option(ADAPTER_FILE, DATA, "ADAPTER", positional=True)]
+    out: Annotated[str, Option("Native checkpoint to write", OUTPUT, "FILE")]
+    frames: Annotated[
+        str | None, Option("Frames to compare the checkpoint on", DATA, "FILE", shown_default="the packaged set demo")
+    ] = None
+
+    def run(self, terminal: Terminal) -> int:
+        """Write the checkpoint."""
+        from equisparse.tasks.merge import merge
+
+        frames = self.frames or "demo:valid"
+        merged = merge(self.base, self.adapter, self.out, frames=frames, **self.load_options)
+        left = f"left out: {merged.left_out}\n" if merged.left_out else ""
+        terminal.show(str(merged.check))
+        terminal.note(f"written: {merged.path}\n{left}{merged.notes}")
+        return 0

@@ -1,0 +1,74 @@
+"""Commands on frames: audit and evaluate."""
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, ClassVar
+
+from equisparse.cli.command import JSON
+from equisparse.cli.commands.shared import ADAPTER_FILE, BaseCommand, NamedBase
+from equisparse.cli.terminal import Terminal
+from equisparse.config.shared import LabelOptions
+from equisparse.errors import InputError
+from equisparse.options import DATA, MODEL, Option
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit(LabelOptions, BaseCommand):
+    """Check frames and labels before any training; exit code 2 if there are errors."""
+
+    values: ClassVar[str] = "FRAMES..."
+
+    frames: Annotated[
+        list[str],
+        Option("Files or globs that ASE reads, or a packaged set such as demo", DATA, "FRAMES", positional=True),
+    ]
+    base: Annotated[str | None, Option("Base model to compare the labels with: a name or a file", MODEL, "MODEL")] = (
+        None
+    )
+    json: Annotated[bool, JSON] = False
+
+    def run(self, terminal: Terminal) -> int:
+        """Print the findings."""
+        from equisparse.data.audit.finding import format_findings, has_errors
+        from equisparse.inputs.frames import load_frames
+        from equisparse.tasks.audit import audit
+
+        frames = load_frames(self.frames, self.label_keys(magnetic=True), self.units)
+        findings = audit(frames, self.base, **self.load_options)
+        terminal.note(f"{len(frames)} frames read")
+        terminal.show(format_findings(findings) if findings else "nothing found")
+        terminal.show_json({"frames": len(frames), "findings": [asdict(finding) for finding in findings]})
+        return 2 if has_errors(findings) else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate(LabelOptions, NamedBase):
+    """Print the errors of a base model, or of a base model with an adapter."""
+
+    values: ClassVar[str] = "FRAMES..."
+
+    frames: Annotated[
+        list[str],
+        Option(
+            "Labelled frames: files or globs that ASE reads, or demo for its test part", DATA, "FRAMES", positional=True
+        ),
+    ]
+    adapter: Annotated[str | None, Option(ADAPTER_FILE, MODEL, "FILE")] = None
+    json: Annotated[bool, JSON] = False
+
+    def run(self, terminal: Terminal) -> int:
+        """Print the table of errors."""
+        if self.json and (file := next((name for name in self.frames if name.endswith(".json")), None)):
+            raise InputError(
+                "--json takes no file.",
+                given=f"--json {file}",
+                next_step=f"leave the file out and redirect the output: equisparse evaluate ... --json > {file}",
+            )
+        from equisparse.report.tables import metrics_table
+        from equisparse.report.terminal.render import rich_table
+        from equisparse.tasks.evaluate import evaluate
+
+        keys = self.label_keys(magnetic=False)
+        errors = evaluate(self.frames, self.base, self.adapter, keys=keys, units=self.units, **self.load_options)
+        terminal.show(rich_table(metrics_table(errors)))
+        terminal.show_json(errors)
+        return 0

@@ -1,0 +1,122 @@
+"""Commands on finished runs: probe, attribute, report, compare and export."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from equisparse.cli.command import JSON, Command
+from equisparse.cli.commands.shared import DEVICE, RunCommand
+from equisparse.cli.terminal import Terminal
+from equisparse.options import DATA, OUTPUT, TRAINING, Option
+
+_FAILED = 3
+"""Exit code of a verdict that is fail."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe(RunCommand):
+    """Test what a run forgot and where it breaks; exit code 3 if the verdict is fail."""
+
+    temperature: Annotated[float, Option("Temperature of the dynamics, in K", TRAINING, "K", above=0)] = 300.0
+    steps: Annotated[int, Option("Steps of each molecular dynamics run", DATA, least=1)] = 500
+    timestep: Annotated[
+        float | None,
+        Option("Time step, in fs", DATA, "FS", above=0, shown_default="0.5 with hydrogen, 1 without"),
+    ] = None
+    starts: Annotated[int, Option("Number of structures from which dynamics starts", DATA, least=1)] = 2
+    compressed: Annotated[int, Option("Number of training structures to compress", DATA, least=1)] = 3
+    seed: Annotated[int, Option("Seed of the choice of structures and of the velocities", DATA, least=0)] = 0
+    device: Annotated[str, DEVICE] = "auto"
+    json: Annotated[bool, JSON] = False
+
+    def run(self, terminal: Terminal) -> int:
+        """Print the verdict."""
+        from equisparse.cli.listener import TerminalListener
+        from equisparse.report.tables import probe_table
+        from equisparse.report.terminal.render import rich_table
+        from equisparse.tasks.probe import probe
+
+        result = probe(
+            self.folder,
+            temperature=self.temperature,
+            steps=self.steps,
+            timestep=self.timestep,
+            starts=self.starts,
+            compressed=self.compressed,
+            seed=self.seed,
+            device=self.device,
+            listener=TerminalListener(terminal.progress),
+        )
+        terminal.show(rich_table(probe_table(result.checks)), f"verdict  {result.level}")
+        terminal.note(f"results  {result.folder}\nreport   {result.folder.parent / 'report.html'}")
+        terminal.show_json({"level": result.level, "checks": [asdict(check) for check in result.checks]})
+        return _FAILED if result.level == "fail" else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attribute(RunCommand):
+    """Measure what each part of a run's change does to its errors."""
+
+    by: Annotated[str, Option("Parts to tell apart: layer, l, role, path, block or element", DATA, "PART")] = "layer"
+    frames: Annotated[int, Option("Largest number of validation frames", DATA, least=1)] = 50
+    device: Annotated[str, DEVICE] = "auto"
+    json: Annotated[bool, JSON] = False
+
+    def run(self, terminal: Terminal) -> int:
+        """Write the table and make the report again."""
+        from equisparse.run.files import RunFolder
+        from equisparse.tasks.attribute import attribute
+
+        rows = attribute(self.folder, self.by, frames=self.frames, device=self.device)
+        path = RunFolder(Path(self.folder)).attribution(self.by).path
+        terminal.show(f"{len(rows)} groups, at most {self.frames} validation frames")
+        terminal.note(f"written: {path}")
+        terminal.show_json([asdict(row) for row in rows])
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report(RunCommand):
+    """Write the HTML report of a finished run again."""
+
+    out: Annotated[
+        str | None, Option("HTML file", OUTPUT, "FILE", shown_default="report.html in the folder of the run")
+    ] = None
+
+    def run(self, terminal: Terminal) -> int:
+        """Write the report."""
+        from equisparse.tasks.report import write_report
+
+        terminal.note(f"written: {write_report(self.folder, self.out)}")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compare(Command):
+    """Write one HTML page about several finished runs."""
+
+    values: ClassVar[str] = "RUN RUN..."
+
+    runs: Annotated[list[str], Option("Folders of finished runs", DATA, "RUN", positional=True)]
+    out: Annotated[str, Option("HTML file", OUTPUT, "FILE")] = "compare.html"
+
+    def run(self, terminal: Terminal) -> int:
+        """Write the page."""
+        from equisparse.tasks.compare import compare
+
+        terminal.note(f"written: {compare(self.runs, self.out)}")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export(RunCommand):
+    """Write the figures of a run as PNG and SVG, and its tables as CSV and LaTeX."""
+
+    out: Annotated[str, Option("Folder of the files", OUTPUT, "FOLDER")]
+
+    def run(self, terminal: Terminal) -> int:
+        """Write the files."""
+        from equisparse.tasks.export import export
+
+        terminal.note(f"{len(export(self.folder, self.out))} files written: {self.out}")
+        return 0

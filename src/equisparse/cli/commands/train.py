@@ -1,0 +1,75 @@
+"""Commands that train: finetune and ensemble."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Annotated, ClassVar, Self
+
+from equisparse.cli.command import JSON, Command
+from equisparse.cli.terminal import Terminal
+from equisparse.config.finetune import EnsembleConfig, FinetuneConfig
+from equisparse.config.read import make_config, read_values
+from equisparse.options import DATA, Option
+
+_OWN = ("config", "json", "quiet", "verbose")
+"""Options of the commands that are not part of a configuration."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Training(Command):
+    """What both commands have beside the configuration."""
+
+    values: ClassVar[str] = "FRAMES..."
+    interrupted: ClassVar[str] = "continue from the last epoch with --resume and the same --out"
+
+    config: Annotated[
+        str | None,
+        Option("YAML file of options, such as the config.yaml of a run; options given here override it", DATA, "FILE"),
+    ] = None
+    json: Annotated[bool, JSON] = False
+
+    @classmethod
+    def of(cls, given: Mapping[str, object]) -> Self:
+        """Make the command from its configuration file and the options that were given, which override it."""
+        own = {name: value for name, value in given.items() if name in _OWN}
+        file = own.get("config")
+        read = read_values(str(file)) if file is not None else {}
+        stated = {name: value for name, value in given.items() if name not in own}
+        kind = EnsembleConfig if issubclass(cls, EnsembleConfig) else FinetuneConfig
+        config = make_config(kind, read | stated)
+        return cls(**_values(kind, config), **own)  # type: ignore[arg-type]  # checked by the configuration
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finetune(FinetuneConfig, _Training):
+    """Fine-tune a base model on labelled frames."""
+
+    def run(self, terminal: Terminal) -> int:
+        """Fine-tune, showing progress and the errors before and after."""
+        from equisparse.cli.listener import TerminalListener
+        from equisparse.tasks.finetune import finetune_config
+
+        config = FinetuneConfig(**_values(FinetuneConfig, self))  # type: ignore[arg-type]
+        run = finetune_config(config, listener=TerminalListener(terminal.progress))
+        terminal.show_json(run.metrics)
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ensemble(EnsembleConfig, _Training):
+    """Fine-tune several members whose spread is a calibrated uncertainty."""
+
+    def run(self, terminal: Terminal) -> int:
+        """Fine-tune all members and calibrate their spread."""
+        from equisparse.cli.listener import TerminalListener, ensemble_lines
+        from equisparse.tasks.ensemble import ensemble_config
+
+        config = EnsembleConfig(**_values(EnsembleConfig, self))  # type: ignore[arg-type]
+        run = ensemble_config(config, listener=TerminalListener(terminal.progress))
+        terminal.show("\n".join(ensemble_lines(run)))
+        terminal.show_json(run.ensemble.numbers)
+        return 0
+
+
+def _values(kind: type[FinetuneConfig], config: FinetuneConfig) -> dict[str, object]:
+    """Fields of a configuration."""
+    return {field.name: getattr(config, field.name) for field in fields(kind)}

@@ -1,0 +1,110 @@
+"""Options of a dataclass as parameters of the command line."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING
+from inspect import Parameter as Argument
+from inspect import Signature
+from types import NoneType
+from typing import Annotated, get_args, get_origin
+
+import yaml
+from cyclopts import Group, Parameter
+
+from equisparse.cli.command import Command
+from equisparse.errors import InputError
+from equisparse.options import GROUPS, OptionField, options_of
+
+_METAVARS: Mapping[object, str] = {int: "N", float: "X", str: "TEXT"}
+_SHORT = {"quiet": "-q", "verbose": "-v"}
+_PANELS = {name: Group(name, sort_key=index) for index, name in enumerate(GROUPS)}
+
+
+def signature(kind: type[Command]) -> Signature:
+    """Signature of a function that takes the options of a command; positional ones first."""
+    fields = sorted(options_of(kind).values(), key=lambda field: not field.option.positional)
+    return Signature([_argument(field) for field in fields])
+
+
+def given_values(kind: type[Command], bound: Mapping[str, object]) -> dict[str, object]:
+    """Values that were given, in the types of the options.
+
+    Raises
+    ------
+    InputError
+        If a value of true or false stands among files: the flag before it takes none.
+    """
+    fields, values = options_of(kind), dict(bound)
+    for name, value in values.items():
+        if isinstance(value, list) and (word := next((item for item in value if item in ("true", "false")), None)):
+            raise InputError(
+                f"Flags take no value, so {word} was taken as one of {_label(fields[name])}.",
+                given=word,
+                expected="a flag alone, such as --spin or --no-fast",
+                next_step=f"leave {word} out, or write it with an equals sign, such as --fast={word}",
+            )
+    if isinstance(options := values.get("method_options"), Mapping):
+        values["method_options"] = {key.replace("-", "_"): _typed(value) for key, value in options.items()}
+    return values
+
+
+def _typed(value: object) -> object:
+    """Value of a method's option: a number, true, false or null where it reads so, text otherwise."""
+    return yaml.safe_load(value) if isinstance(value, str) else value
+
+
+def _argument(field: OptionField) -> Argument:
+    """Parameter of one option."""
+    option = field.option
+    default = Argument.empty if field.required and not option.positional else field.default
+    parameter = Parameter(
+        name=_names(field),
+        alias=_SHORT.get(field.name),
+        help=option.sentence,
+        group=_PANELS[option.group],
+        metavar=_metavar(field),
+        negative_iterable=(),
+        negative=None if field.default is True else (),
+        consume_multiple=1 if _is_list(field.kind) else None,
+        show_default=_shown_default(field),
+        required=field.required and field.name != "train",
+    )
+    form = Argument.POSITIONAL_OR_KEYWORD if option.positional else Argument.KEYWORD_ONLY
+    return Argument(
+        field.name, form, default=None if field.required else default, annotation=Annotated[_kind(field), parameter]
+    )
+
+
+def _kind(field: OptionField) -> object:
+    """Type that the command line converts to; options of methods are typed later."""
+    return dict[str, str | None] | None if field.name == "method_options" else field.kind
+
+
+def _names(field: OptionField) -> tuple[str, ...]:
+    """Spellings of an option; values without a name are called as they are in the help."""
+    name = "--" + field.name.replace("_", "-")
+    if field.option.positional and _label(field).lower() != field.name:
+        return ("--" + _label(field).lower(), name)
+    return (name,)
+
+
+def _label(field: OptionField) -> str:
+    """Placeholder of the values of an option."""
+    return field.option.metavar or field.name.upper()
+
+
+def _metavar(field: OptionField) -> str | None:
+    """Placeholder of the value; None for choices and flags, which have their own."""
+    parts = [part for part in get_args(field.kind) or (field.kind,) if part is not NoneType]
+    text = field.option.metavar or ("" if field.choices else _METAVARS.get(parts[0], ""))
+    return f"{text}..." if text and _is_list(field.kind) else text or None
+
+
+def _is_list(kind: object) -> bool:
+    return any(get_origin(part) is list for part in (kind, *get_args(kind)))
+
+
+def _shown_default(field: OptionField) -> bool | str:
+    """Default as the help shows it; flags are off."""
+    if field.option.shown_default:
+        return field.option.shown_default
+    return not isinstance(field.default, bool) and field.default not in (None, MISSING)
