@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import equisparse
-from equisparse.cli.app import parsed, name_of
+from equisparse.cli.app import name_of, parsed
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

@@ -70,7 +70,10 @@ class TrainingOptions:
     loss_weights: Annotated[
         dict[str, float] | None,
         Option(
-            "Weights of the losses of registered quantities, by name", ADVANCED, shown_default="each quantity's own"
+            "Loss weight of a registered quantity, by its name",
+            ADVANCED,
+            ".NAME X",
+            shown_default="each quantity's own",
         ),
     ] = None
     huber_delta: Annotated[

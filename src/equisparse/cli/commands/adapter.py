@@ -26,9 +26,15 @@ class Inspect(Command):
         adapter, size = load_adapter(self.adapter), Path(self.adapter).stat().st_size
         terminal.show(*inspect_tables(adapter, size))
         if self.json:
-            blocks = [asdict(row) for row in inspect(adapter)] if adapter.mergeable else []
-            header = {"method": adapter.method, "options": dict(adapter.options), "base": dict(adapter.base)}
+            trained = adapter.trained_by
+            header = {
+                "format": adapter.format.name,
+                "method": None if trained is None else trained.method,
+                "options": {} if trained is None else trained.options,
+                "base": adapter.base,
+            }
             counts = {"bytes": size, "stored_values": adapter.stored_values}
+            blocks = [asdict(row) for row in inspect(adapter)] if adapter.mergeable else []
             terminal.show_json({**header, **counts, "metrics": dict(adapter.metrics), "blocks": blocks})
         return 0
 
