@@ -79,7 +79,8 @@ class Combine(BaseCommand):
         from equisparse.tasks.combine import combine
 
         combined = combine(self.adapters, self.weights, base=self.base, out=self.out, **self.load_options)
-        size = f"{Path(self.out).stat().st_size:,} bytes, {combined.stored_values:,} stored values ({combined.format.name})"
+        values = f"{combined.stored_values:,} stored values ({combined.format.name})"
+        size = f"{Path(self.out).stat().st_size:,} bytes, {values}"
         terminal.note(f"written: {self.out} = {describe_combination(combined)}\n{size}")
         return 0
 
