@@ -19,8 +19,6 @@ IMPORTED = {"lightning": {"training"}, "pytorch_lightning": set()}
 """Package -> rooms that may import it themselves; what imports these rooms is free."""
 TORCHLESS = ("report", "run.folder")
 """Modules that do not import torch themselves: reports are made from tables."""
-KNOWN = {("equisparse.magnetism.options", "equisparse.magnetism.layer")}
-"""Imports that still close a circle. May only shrink."""
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +42,6 @@ def test_order_of_rooms(root):
 
 
 def test_no_circles(graph):
-    for importer, imported in KNOWN:
-        graph.remove_import(importer=importer, imported=imported)
     imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
     try:
         graphlib.TopologicalSorter(imports).prepare()
