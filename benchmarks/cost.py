@@ -28,24 +28,17 @@ from ase import Atoms
 from rows import add_row
 from torch import Tensor, nn
 
+import equisparse
 from equisparse.adapters.adapter import adapter_of
-from equisparse.adapters.attach import attach
 from equisparse.adapters.parameters import parameter_owner
-from equisparse.backbones.base import AbstractBackbone
-from equisparse.backbones.registry import load_backbone
-from equisparse.data.read import read_frames
 from equisparse.inference.dataset import FrameDataset
 from equisparse.inference.predict import predict
 from equisparse.inputs.splits import small_pieces
 from equisparse.methods.base import Controller
-from equisparse.methods.registry import make_method
-from equisparse.methods.select import select
 from equisparse.methods.soft_threshold import soft_threshold
 from equisparse.quantities import FORCES
-from equisparse.run.metrics import versions
 from equisparse.training.loss import Loss
 from equisparse.training.optim import build_optimizer
-from equisparse.training.options import TrainingOptions
 
 RESULTS = Path(__file__).parent / "results" / "cost.jsonl"
 TINY_LR = 1e-6
@@ -84,9 +77,9 @@ class TwoPassLinear(nn.Module):
 
 def build(
     variant: str, base: str, device: str, dtype: str, frames: list[Atoms]
-) -> tuple[AbstractBackbone, torch.optim.Optimizer, Controller]:
+) -> tuple[equisparse.AbstractBackbone, torch.optim.Optimizer, Controller]:
     """A model of one variant, its optimiser (upstream's for what upstream could train), and what its method does."""
-    backbone = load_backbone(base, device=device, dtype=dtype)
+    backbone = equisparse.load_backbone(base, device=device, dtype=dtype)
     if variant in ACCELERATORS:
         use_accelerator(backbone, base, variant.split("-")[1], frames)
     if variant.endswith("-fast") and not backbone.accelerate(frames):
@@ -96,13 +89,13 @@ def build(
     if variant == "two-pass":
         return backbone, torch.optim.AdamW(wrap_two_pass(backbone), lr=TINY_LR), Controller()
     options = {"changed": 0.03} if variant == "sparse-changed" else {}
-    method = make_method(variant.split("-")[0], options)
-    attachment = attach(backbone.model, method, select(backbone.layout(), method.default_targets))
-    optimizer = build_optimizer(attachment.deltas.values(), TrainingOptions(lr=TINY_LR))
+    method = equisparse.make_method(variant.split("-")[0], options)
+    attachment = equisparse.attach(backbone.model, method, equisparse.select(backbone.layout(), method.default_targets))
+    optimizer = build_optimizer(attachment.deltas.values(), equisparse.TrainingOptions(lr=TINY_LR))
     return backbone, optimizer, attachment.controller()
 
 
-def use_accelerator(backbone: AbstractBackbone, base: str, accelerator: str, frames: list[Atoms]) -> None:
+def use_accelerator(backbone: equisparse.AbstractBackbone, base: str, accelerator: str, frames: list[Atoms]) -> None:
     """Rebuild the model with an accelerator of SevenNet's, and see that it gives the same forces to 1 meV/A."""
     from sevenn.util import load_checkpoint
 
@@ -125,7 +118,7 @@ def default_variants(device: str, dtype: str) -> list[str]:
     return [*VARIANTS, *(name for name, package in ACCELERATORS.items() if importlib.util.find_spec(package))]
 
 
-def wrap_two_pass(backbone: AbstractBackbone) -> list[nn.Parameter]:
+def wrap_two_pass(backbone: equisparse.AbstractBackbone) -> list[nn.Parameter]:
     """Replace every e3nn Linear by a two-pass wrapper; returns what trains."""
     from e3nn.o3 import Linear  # after the backbone, which knows how to import it
 
@@ -144,12 +137,12 @@ def wrap_two_pass(backbone: AbstractBackbone) -> list[nn.Parameter]:
 
 def make_step(variant: str, arguments: argparse.Namespace) -> Callable[[], None]:
     """A function that does one whole training step on one fixed batch."""
-    frames = read_frames(str(arguments.frames))[: arguments.batch_size]
+    frames = equisparse.read_frames(str(arguments.frames))[: arguments.batch_size]
     backbone, optimizer, controller = build(
         variant, arguments.base, arguments.device, arguments.dtype, small_pieces(frames)
     )
     dataset = FrameDataset(backbone, frames, {})
-    loss = Loss.of(TrainingOptions())
+    loss = Loss.of(equisparse.TrainingOptions())
     numbers = itertools.count()
 
     def step() -> None:
@@ -166,14 +159,16 @@ def make_step(variant: str, arguments: argparse.Namespace) -> Callable[[], None]
 
 def make_inference(merged: bool, arguments: argparse.Namespace) -> Callable[[], None]:
     """A function that evaluates one batch with the base, or with a merged adapter."""
-    backbone = load_backbone(arguments.base, device=arguments.device, dtype=arguments.dtype)
+    backbone = equisparse.load_backbone(arguments.base, device=arguments.device, dtype=arguments.dtype)
     if merged:
-        method = make_method("soft_threshold")
-        attachment = attach(backbone.model, method, select(backbone.layout(), method.default_targets))
+        method = equisparse.make_method("soft_threshold")
+        attachment = equisparse.attach(
+            backbone.model, method, equisparse.select(backbone.layout(), method.default_targets)
+        )
         adapter = adapter_of(attachment, base=asdict(backbone.identity), dtype=backbone.dtype, shifts={}, elements=())
         attachment.detach()
         adapter.merge_into(backbone.model)
-    dataset = FrameDataset(backbone, read_frames(str(arguments.frames))[: arguments.batch_size], {})
+    dataset = FrameDataset(backbone, equisparse.read_frames(str(arguments.frames))[: arguments.batch_size], {})
 
     def infer() -> None:
         predict(backbone, next(dataset.batches(arguments.batch_size)))
@@ -182,7 +177,7 @@ def make_inference(merged: bool, arguments: argparse.Namespace) -> Callable[[], 
     return infer
 
 
-def synchronize(backbone: AbstractBackbone) -> None:
+def synchronize(backbone: equisparse.AbstractBackbone) -> None:
     """Wait for a GPU."""
     if backbone.device.type == "cuda":
         torch.cuda.synchronize()
@@ -278,7 +273,7 @@ def main() -> None:
         "full_step_seconds": round(float(np.median(steps["full"])), 4),
         "merged_inference_over_base": ratios(inference, "base"),
         "peak_memory_over_full": {name: round(value / memory["full"], 4) for name, value in memory.items()},
-        "versions": versions(load_backbone(arguments.base, device=arguments.device))
+        "versions": equisparse.versions(equisparse.load_backbone(arguments.base, device=arguments.device))
         | {package: metadata.version(package) for name, package in ACCELERATORS.items() if name in variants},
     }
     add_row(arguments.results, row)

@@ -21,39 +21,32 @@ from ase import Atoms
 from cost import interleaved, ratios, synchronize
 from rows import add_row
 
-from equisparse.adapters.adapter import Adapter
-from equisparse.adapters.bank import AdapterBank
-from equisparse.backbones.base import AbstractBackbone
-from equisparse.backbones.registry import load_backbone
-from equisparse.data.read import read_frames
+import equisparse
 from equisparse.deploy.calculator import adapted_calculator
 from equisparse.deploy.ensemble_calculator import EnsembleCalculator
 from equisparse.formats.entries import Entries, pack
-from equisparse.methods.select import select
-from equisparse.methods.sparse import Sparse
-from equisparse.run.metrics import versions
 
 RESULTS = Path(__file__).parent / "results" / "ensemble.jsonl"
 SWITCHES = 20
 """Times as many rounds of switches as of inference: they are short."""
 
 
-def random_entries(backbone: AbstractBackbone, changed: float, seed: int) -> Adapter:
+def random_entries(backbone: equisparse.AbstractBackbone, changed: float, seed: int) -> equisparse.Adapter:
     """Adapter that changes a fraction of the model's parameters, anywhere among the default targets."""
-    layout = select(backbone.layout(), Sparse().default_targets)
+    layout = equisparse.select(backbone.layout(), equisparse.Sparse().default_targets)
     generator = torch.Generator().manual_seed(seed)
     share, stored = changed * layout.total_parameters / layout.numel, {}
     for name, shape in layout.tensor_shapes.items():
         chosen = torch.rand(shape, generator=generator) < share
         stored[name] = pack(chosen * 1e-3 * torch.randn(shape, generator=generator))
     dtype = str(backbone.dtype).removeprefix("torch.")
-    return Adapter(Entries(), layout, stored, {}, vars(backbone.identity), dtype, (1,), backbone.modality)
+    return equisparse.Adapter(Entries(), layout, stored, {}, vars(backbone.identity), dtype, (1,), backbone.modality)
 
 
 def make_switches(arguments: argparse.Namespace) -> dict[str, Callable[[], None]]:
     """One switch from one adapter of a bank to the other, and the way without a bank, on a model of its own."""
-    banked, plain = (load_backbone(arguments.base, device=arguments.device) for _ in range(2))
-    bank = AdapterBank(banked)
+    banked, plain = (equisparse.load_backbone(arguments.base, device=arguments.device) for _ in range(2))
+    bank = equisparse.AdapterBank(banked)
     adapters = [random_entries(banked, arguments.changed, seed) for seed in range(2)]
     for number, adapter in enumerate(adapters):
         bank.add(str(number), adapter)
@@ -72,10 +65,10 @@ def make_switches(arguments: argparse.Namespace) -> dict[str, Callable[[], None]
 
 def make_inference(arguments: argparse.Namespace) -> dict[str, Callable[[], None]]:
     """Energy, forces and stress of one frame by the ensemble, and by a model of one merged adapter."""
-    single = load_backbone(arguments.base, device=arguments.device)
-    backbone = load_backbone(arguments.base, device=arguments.device)
-    frame = read_frames(str(arguments.frames))[0].atoms
-    bank = AdapterBank(backbone)
+    single = equisparse.load_backbone(arguments.base, device=arguments.device)
+    backbone = equisparse.load_backbone(arguments.base, device=arguments.device)
+    frame = equisparse.read_frames(str(arguments.frames))[0].atoms
+    bank = equisparse.AdapterBank(backbone)
     for seed in range(arguments.members):
         bank.add(str(seed), random_entries(backbone, arguments.changed, seed))
     calculators = {
@@ -122,7 +115,7 @@ def main() -> None:
         "switch_over_applied": ratios(switches, "applied")["bank"],
         "single_ms": milliseconds(inference["single"]),
         "ensemble_over_single": ratios(inference, "single")["ensemble"],
-        "versions": versions(load_backbone(arguments.base, device=arguments.device)),
+        "versions": equisparse.versions(equisparse.load_backbone(arguments.base, device=arguments.device)),
     }
     add_row(arguments.results, row)
 

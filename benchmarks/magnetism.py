@@ -24,23 +24,15 @@ from ase import Atoms
 from numpy.typing import NDArray
 from rows import add_row
 
-from equisparse.adapters.attach import attach
+import equisparse
 from equisparse.backbones.base import Predictor
-from equisparse.backbones.registry import load_backbone
-from equisparse.config.finetune import FinetuneConfig
-from equisparse.data.labels import LabelKeys
-from equisparse.data.read import read_frames
 from equisparse.inference.dataset import FrameDataset
 from equisparse.inference.predict import predict
 from equisparse.inputs.splits import small_pieces
 from equisparse.magnetism.model import SpinModel, new_layer
-from equisparse.methods.registry import make_method
-from equisparse.methods.select import select
 from equisparse.quantities import ENERGY, MOMENTS
-from equisparse.run.predictions import SplitPredictions, load_predictions
-from equisparse.tasks.finetune import finetune_config
+from equisparse.run.predictions import load_predictions
 from equisparse.training.loss import Loss
-from equisparse.training.options import TrainingOptions
 
 RESULTS = Path(__file__).parent / "results" / "magnetism.jsonl"
 RUNS: dict[str, dict[str, Any]] = {
@@ -74,7 +66,7 @@ def errors(options: argparse.Namespace) -> None:
         files.append(str(folder / f"{part}.xyz"))
         ase.io.write(files[-1], frames, format="extxyz")
     for spin in [kind == "spin" for kind in options.kinds]:
-        config = FinetuneConfig(
+        config = equisparse.FinetuneConfig(
             train=files[:1],
             test=files[1:],
             out=str(folder / f"{'spin' if spin else 'spin-free'}-{options.seed}"),
@@ -84,14 +76,14 @@ def errors(options: argparse.Namespace) -> None:
             seed=options.seed,
             **RUNS[options.set],
         )
-        metrics = finetune_config(config).metrics
+        metrics = equisparse.finetune_config(config).metrics
         names = ("final", "refit", "steps", "seconds", "seed", "spin_layer_values", "versions")
         kept = {name: getattr(metrics, name) for name in names}
         groups = by_group(load_predictions(Path(str(config.out)) / "predictions" / "test.npz"))
         add_row(RESULTS, {"set": options.set, "spin": spin, "spin_lr": options.spin_lr, "groups": groups} | kept)
 
 
-def by_group(predictions: SplitPredictions) -> dict[str, dict[str, float | int | None]]:
+def by_group(predictions: equisparse.SplitPredictions) -> dict[str, dict[str, float | int | None]]:
     """Errors of each group of test frames: energy (meV/atom), moments (muB)."""
     energy = 1e3 * np.abs(predictions.after[ENERGY] - predictions.labels[ENERGY]) / predictions.n_atoms
     moments = np.full(len(predictions.numbers), np.nan)
@@ -136,18 +128,18 @@ def cost(options: argparse.Namespace) -> None:
 
 def make_step(path: Path, kind: str) -> Callable[[], None]:
     """A function that does one training step of the method sparse on one batch, on the base's faster form."""
-    frames = read_frames(path, LabelKeys(magnetic=True))
-    backbone = load_backbone("7net-0")
+    frames = equisparse.read_frames(path, equisparse.LabelKeys(magnetic=True))
+    backbone = equisparse.load_backbone("7net-0")
     assert backbone.accelerate(small_pieces(frames))
-    method = make_method("soft_threshold")
-    attachment = attach(backbone.model, method, select(backbone.layout(), method.default_targets))
+    method = equisparse.make_method("soft_threshold")
+    attachment = equisparse.attach(backbone.model, method, equisparse.select(backbone.layout(), method.default_targets))
     trainable = [parameter for delta in attachment.deltas.values() for parameter in delta.parameters()]
     model: Predictor = backbone
     if kind != "spin-free":
         layer = new_layer(backbone, cutoff=backbone.cutoff)
         model = SpinModel(backbone, layer, magnetic_forces=kind == "magnetic-forces")
         trainable += list(layer.parameters())
-    dataset, loss = FrameDataset(model, frames, {}), Loss.of(TrainingOptions())
+    dataset, loss = FrameDataset(model, frames, {}), Loss.of(equisparse.TrainingOptions())
     optimizer = torch.optim.AdamW(trainable, lr=1e-6)
 
     def step() -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from ase.data import atomic_numbers
 from rows import add_row
 
-from equisparse.adapters.file import load_adapter
+import equisparse
 
 RESULTS = Path(__file__).parent / "results" / "physics.jsonl"
 OXYGEN = 8
@@ -84,7 +84,7 @@ def sign_flip_p(differences: list[float]) -> float:
 
 def absent_share(run: Path) -> float | None:
     """Share of the changed weights that belong to elements absent from the data, where there is an element axis."""
-    present = set(load_adapter(run / "adapter.safetensors").elements)
+    present = set(equisparse.load_adapter(run / "adapter.safetensors").elements)
     counts = {True: 0, False: 0}
     for row in rows(run, "signatures"):
         if row["element"]:

@@ -26,16 +26,10 @@ from ase.build import bulk
 from matplotlib.figure import Figure
 from rows import add_row, rows_of
 
-from equisparse.config.finetune import FinetuneConfig
-from equisparse.data.demo import demo_files
-from equisparse.data.labels import LabelKeys
-from equisparse.data.read import read_frames
-from equisparse.methods.registry import make_method
+import equisparse
 from equisparse.quantities import ENERGY, MOMENTS
 from equisparse.report.paper.figures import save
-from equisparse.run.predictions import SplitPredictions, load_predictions
-from equisparse.tasks.finetune import finetune_config
-from equisparse.tasks.orders import orders
+from equisparse.run.predictions import load_predictions
 
 RESULTS = Path(__file__).parent / "results" / "spin_orders.jsonl"
 METHODS: dict[str, dict[str, Any]] = {
@@ -52,7 +46,10 @@ METHODS: dict[str, dict[str, Any]] = {
 """Label -> options of the fine-tune."""
 for label in ("sparse", "elora", "full"):
     for factor in (0.5, 2):
-        METHODS[f"{label}, lr x {factor}"] = {"method": label, "lr": factor * make_method(label).learning_rate}
+        METHODS[f"{label}, lr x {factor}"] = {
+            "method": label,
+            "lr": factor * equisparse.make_method(label).learning_rate,
+        }
 EPOCHS, BATCH = 40, 8
 SCANS = RESULTS.with_name("spin_scans.jsonl")
 OXIDES = {"NiO": 4.18, "MnO": 4.44}
@@ -70,10 +67,12 @@ class Gap:
     predicted: float
 
 
-def gaps(predictions: SplitPredictions) -> list[Gap]:
+def gaps(predictions: equisparse.SplitPredictions) -> list[Gap]:
     """Of all geometries of the test frames of which both orders have kept moments."""
     orders: dict[tuple[str, int], dict[str, int]] = {}
-    for number, frame in enumerate(read_frames(demo_files("demo-spin").test, LabelKeys(magnetic=True))):
+    for number, frame in enumerate(
+        equisparse.read_frames(demo_files("demo-spin").test, equisparse.LabelKeys(magnetic=True))
+    ):
         system, order = str(frame.atoms.info["config_type"]).split("-")
         if frame.moments is not None and np.abs(frame.moments).max() > SMALLEST:
             orders.setdefault((system, int(frame.atoms.info["geometry"])), {})[order] = number
@@ -90,8 +89,8 @@ def trained(label: str, seed: int, runs: Path, device: str) -> Path:
     folder = runs / f"{label}-{seed}"
     if not (folder / "metrics.json").exists():
         options = {"spin": True, **METHODS[label]}
-        finetune_config(
-            FinetuneConfig(
+        equisparse.finetune_config(
+            equisparse.FinetuneConfig(
                 train=["demo-spin"],
                 **options,
                 epochs=EPOCHS,
@@ -135,7 +134,7 @@ def least_loss(folder: Path, changed: float) -> float:
     return min(float(row["valid_loss"]) for row in rows if float(row["changed_fraction_model"]) <= most)
 
 
-def magnitude_error(predictions: SplitPredictions) -> float | None:
+def magnitude_error(predictions: equisparse.SplitPredictions) -> float | None:
     """Mean error of the lengths of moments over all atoms, muB: what models without signs predict as well."""
     if MOMENTS not in predictions.labels:
         return None
@@ -169,7 +168,7 @@ def draw(folder: Path, out: Path) -> None:
 def scan(adapter: Path, oxide: str, device: str) -> list[dict[str, Any]]:
     """Orders of the 2x2x2 primitive cells of an oxide, the lowest first, with signs of the metal atoms' spins."""
     crystal = bulk(oxide, "rocksalt", a=OXIDES[oxide])
-    ranked = orders(crystal, "7net-0", adapter, supercell=(2, 2, 2), device=device)
+    ranked = equisparse.orders(crystal, "7net-0", adapter, supercell=(2, 2, 2), device=device)
     return [{"mev_per_atom": round(1e3 * one.energy, 2), "signs": one.signs, "count": one.count} for one in ranked]
 
 

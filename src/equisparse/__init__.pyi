@@ -53,6 +53,7 @@ from equisparse.run.folder import Run as Run
 from equisparse.run.folder import read_run as read_run
 from equisparse.run.metrics import Metrics as Metrics
 from equisparse.run.metrics import versions as versions
+from equisparse.run.predictions import SplitPredictions as SplitPredictions
 from equisparse.tasks.attribute import attribute as attribute
 from equisparse.tasks.audit import audit as audit
 from equisparse.tasks.calculator import bank as bank
