@@ -70,9 +70,8 @@ class Gap:
 def gaps(predictions: equisparse.SplitPredictions) -> list[Gap]:
     """Of all geometries of the test frames of which both orders have kept moments."""
     orders: dict[tuple[str, int], dict[str, int]] = {}
-    for number, frame in enumerate(
-        equisparse.read_frames(demo_files("demo-spin").test, equisparse.LabelKeys(magnetic=True))
-    ):
+    frames = equisparse.read_frames("demo-spin:test", equisparse.LabelKeys(magnetic=True))
+    for number, frame in enumerate(frames):
         system, order = str(frame.atoms.info["config_type"]).split("-")
         if frame.moments is not None and np.abs(frame.moments).max() > SMALLEST:
             orders.setdefault((system, int(frame.atoms.info["geometry"])), {})[order] = number

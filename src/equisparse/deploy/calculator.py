@@ -101,13 +101,13 @@ def results(backbone: Predictor, graph: Any, frame: Atoms, shifts: Mapping[int, 
         for quantity, values in backbone.predict(backbone.collate([graph])).items()
     }
     energy, stress = predicted.pop(ENERGY), predicted.pop(STRESS)
-    found: dict[str, Any] = {"energy": float(energy[0]) + sum(shifts.get(z, 0.0) for z in frame.numbers.tolist())}
+    values: dict[str, Any] = {"energy": float(energy[0]) + sum(shifts.get(z, 0.0) for z in frame.numbers.tolist())}
     if has_stress(frame):
-        found["stress"] = matrix_to_voigt(np.asarray(stress[0]))
+        values["stress"] = matrix_to_voigt(np.asarray(stress[0]))
     if MOMENTS in predicted:
-        found |= _magnetic_moments(frame, predicted.pop(MOMENTS))
+        values |= _magnetic_moments(frame, predicted.pop(MOMENTS))
     others = {quantity.name: values if quantity.per == "atom" else values[0] for quantity, values in predicted.items()}
-    return found | others
+    return values | others
 
 
 def _magnetic_moments(frame: Atoms, moments: Floats) -> dict[str, Any]:

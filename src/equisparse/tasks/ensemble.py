@@ -164,16 +164,16 @@ def calibrate(folder: Path, members: Sequence[str]) -> None:
     Ensemble({name: load_adapter(run.adapter) for name, run in runs.items()})
     names = [name for name in runs[members[0]].predicted_splits() if name != "train"]
     splits = {name: deviations([run.predictions_of(name) for run in runs.values()]) for name in names}
-    scales = {quantity: spread_scale(found.errors, found.spreads) for quantity, found in splits[FITTED_ON].items()}
-    numbers = {name: _judged(found, scales) for name, found in splits.items()}
+    scales = {quantity: spread_scale(part.errors, part.spreads) for quantity, part in splits[FITTED_ON].items()}
+    numbers = {name: _judged(quantities, scales) for name, quantities in splits.items()}
     judged = "test" if "test" in splits else FITTED_ON
     save(reliability(list(_panels(splits[judged], scales, numbers[judged])), label=judged), folder / RELIABILITY)
     write_ensemble(folder, list(members), Scales(**scales), {"fitted_on": FITTED_ON, "splits": numbers})
 
 
-def _judged(found: Mapping[str, Deviations], scales: Mapping[str, float]) -> dict[str, dict[str, Any]]:
+def _judged(deviations: Mapping[str, Deviations], scales: Mapping[str, float]) -> dict[str, dict[str, Any]]:
     """How well scaled spreads fit, by quantity, as plain values; only of quantities that have a scale."""
-    parts = {name: found[name] for name in scales if name in found}
+    parts = {name: deviations[name] for name in scales if name in deviations}
     return {name: asdict(judge(part.errors, scales[name] * part.spreads)) for name, part in parts.items()}
 
 

@@ -78,7 +78,7 @@ def finetune(
     out : str or Path
         Folder of the results.
     listener : Listener, optional
-        Is told what happens; nothing is shown by default.
+        Receives progress and findings; nothing is shown by default.
     report : bool
         Whether the merged checkpoint, the retention, the interpretation, the figures and the report are made, too;
         without them a short fine-tune is several times faster.
@@ -117,7 +117,7 @@ def finetune_config(
     base : AbstractBackbone, optional
         The base that the configuration names, if it is loaded already; untouched afterwards.
     listener : Listener, optional
-        Is told what happens; nothing is shown by default.
+        Receives progress and findings; nothing is shown by default.
     report : bool
         As in `finetune`.
 
@@ -285,7 +285,7 @@ def _train(setup: _Setup, start: _Start, folder: Path, listener: Listener) -> tu
 
 
 def _outcome(setup: _Setup, start: _Start, adapter: Adapter, fitted: FitResult, final: Stage) -> Outcome:
-    """Everything that was found out."""
+    """Results of the fine-tune, for `write_run`."""
     refitted = judged(start.base.predictions, start.datasets)
     return Outcome(
         adapter=adapter,

@@ -36,7 +36,7 @@ class Plan:
 
 
 class Listener(FitListener):
-    """Hears what a task does; this one shows nothing. Override what is to be shown.
+    """Receives what a task reports and shows nothing; override the methods whose calls you want to show.
 
     >>> class Epochs(Listener):
     ...     def epoch_done(self, progress):
@@ -44,16 +44,16 @@ class Listener(FitListener):
     """
 
     def planned(self, plan: Plan) -> None:
-        """A fine-tune is about to begin."""
+        """Called before a fine-tune begins."""
 
     def audited(self, findings: Sequence[Finding], *, stopped: bool) -> None:
-        """The audit of a fine-tune found something; `stopped` if training is refused because of it."""
+        """Called with the findings of the audit; `stopped` if training is refused because of them."""
 
     def notice(self, topic: str, text: str) -> None:
-        """Something worth knowing; `topic` is one word such as ``speed``."""
+        """Called with a remark; `topic` is one word such as ``speed``."""
 
     def member_started(self, number: int, members: int, seed: int, *, finished_before: bool) -> None:
-        """A member of an ensemble, `number` from 0, begins, or was finished by an earlier call."""
+        """Called when a member of an ensemble, `number` from 0, begins, or was finished by an earlier call."""
 
     def finished(self, run: Run) -> None:
-        """A fine-tune is finished."""
+        """Called when a fine-tune is finished."""

@@ -81,7 +81,7 @@ def probe(
     seed : int
     device : str
     listener : Listener, optional
-        Is told what is tested.
+        Receives the name of each test as it begins.
 
     Raises
     ------

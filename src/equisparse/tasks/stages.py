@@ -49,7 +49,7 @@ def evaluate_all(backbone: Predictor, datasets: Mapping[str, FrameDataset]) -> S
 
 def judged(predictions: dict[str, dict[Quantity, Floats]], datasets: Mapping[str, FrameDataset]) -> Stage:
     """Errors of predictions against the labels of data sets less their shifts."""
-    return Stage(predictions, {name: errors_of(found, datasets[name]) for name, found in predictions.items()})
+    return Stage(predictions, {name: errors_of(predicted, datasets[name]) for name, predicted in predictions.items()})
 
 
 def check_frames(
@@ -61,9 +61,9 @@ def check_frames(
     force: bool,
     spins: bool,
 ) -> list[Finding]:
-    """Audit the frames, tell what is found, and stop on errors.
+    """Audit the frames, report the findings, and stop on errors.
 
-    Without `base`, only what needs no model is judged and only errors are told; with it, everything is.
+    Without `base`, only checks that need no model run, and only errors are reported; with it, all of them.
     `spins` says whether the model to be trained sees them.
 
     Returns

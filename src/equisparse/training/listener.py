@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FitProgress:
-    """How far training is.
+    """Progress of a training.
 
     Parameters
     ----------
@@ -28,16 +28,16 @@ class FitProgress:
 
 
 class FitListener:
-    """Hears how training goes; this one shows nothing. Override what is to be shown."""
+    """Receives the progress of training and shows nothing; override the methods whose calls you want to show."""
 
     def fit_started(self) -> None:
-        """Training begins."""
+        """Called when training begins."""
 
     def step_done(self, progress: FitProgress) -> None:
-        """An optimiser step is done."""
+        """Called after every optimiser step."""
 
     def epoch_done(self, progress: FitProgress) -> None:
-        """An epoch is done; its row is the last one of the curve."""
+        """Called after every epoch; its row is the last one of the curve."""
 
     def fit_ended(self) -> None:
-        """Training ended, also by an error."""
+        """Called when training ends, also by an error."""
