@@ -127,10 +127,13 @@ def test_upstream_command_line_runs_the_merged_file(run: Path, frames: dict[str,
         assert float(row["inferred_total_energy"]) == pytest.approx(frame.get_potential_energy(), abs=1e-3)
 
 
-def test_evaluate_gives_the_numbers_of_the_run(run: Path, frames: dict[str, str], tmp_path: Path) -> None:
-    words = ["evaluate", frames["test"], "--base", "7net-0", "--device", "cpu", "--json", str(tmp_path / "e.json")]
+def test_evaluate_gives_the_numbers_of_the_run(
+    run: Path, frames: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", frames["test"], "--base", "7net-0", "--device", "cpu", "--json"]
+    capsys.readouterr()
     assert main([*words, "--adapter", str(run / "adapter.safetensors")]) == 0
-    found = json.loads((tmp_path / "e.json").read_text())
+    found = json.loads(capsys.readouterr().out)
     expected = json.loads((run / "metrics.json").read_text())["final"]["test"]
     assert found["stress_mae_gpa"] is expected["stress_mae_gpa"] is None
     assert found == {name: value and pytest.approx(value, rel=1e-4) for name, value in expected.items()}
@@ -166,9 +169,9 @@ def test_gates_leave_no_merged_checkpoint_and_the_run_says_so(gated: Path) -> No
 
 
 def test_gates_are_evaluated_by_the_command_and_by_the_calculator(
-    gated: Path, frames: dict[str, str], tmp_path: Path
+    gated: Path, frames: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    test_evaluate_gives_the_numbers_of_the_run(gated, frames, tmp_path)
+    test_evaluate_gives_the_numbers_of_the_run(gated, frames, capsys)
     metrics = json.loads((gated / "metrics.json").read_text())["final"]["test"]
     ours = equisparse.calculator("7net-0", gated / "adapter.safetensors", device="cpu")
     errors = [

@@ -113,10 +113,11 @@ def test_what_the_run_leaves(run: Path) -> None:
     assert (run / "figures" / "parity_moments.png").exists()
 
 
-def test_evaluate_agrees_with_the_run(run: Path, files: dict[str, Path], tmp_path: Path) -> None:
+def test_evaluate_agrees_with_the_run(run: Path, files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--base", "7net-0", "--adapter", str(run / "adapter.safetensors"), "--device", "cpu"]
-    assert main(["evaluate", str(files["test"]), *words, "--json", str(tmp_path / "m.json")]) == 0
-    found, told = json.loads((tmp_path / "m.json").read_text()), json.loads((run / "metrics.json").read_text())
+    capsys.readouterr()
+    assert main(["evaluate", str(files["test"]), *words, "--json"]) == 0
+    found, told = json.loads(capsys.readouterr().out), json.loads((run / "metrics.json").read_text())
     expected = {name: value for name, value in told["final"]["test"].items() if value is not None}
     assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-3)
 

@@ -86,10 +86,11 @@ class TestFromTrainingToDeployment:
         assert metrics["changed_fraction_model"] == pytest.approx(0.2, rel=0.02)
         assert (finetuned / "merged.model").exists()
 
-    def test_evaluate_gives_the_numbers_of_the_run(self, base, finetuned, tmp_path):
-        words = ["evaluate", str(demo_files().test), "--base", str(base), "--json", str(tmp_path / "e.json")]
+    def test_evaluate_gives_the_numbers_of_the_run(self, base, finetuned, capsys):
+        words = ["evaluate", str(demo_files().test), "--base", str(base), "--json"]
+        capsys.readouterr()
         assert main([*words, "--adapter", str(finetuned / "adapter.safetensors"), "--device", "cpu"]) == 0
-        found = json.loads((tmp_path / "e.json").read_text())
+        found = json.loads(capsys.readouterr().out)
         expected = json.loads((finetuned / "metrics.json").read_text())["final"]["test"]
         assert found["stress_mae_gpa"] is expected["stress_mae_gpa"] is None
         assert found == {name: value and pytest.approx(value, rel=1e-4) for name, value in expected.items()}

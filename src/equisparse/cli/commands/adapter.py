@@ -20,8 +20,8 @@ class Inspect(Command):
     def run(self, terminal: Terminal) -> int:
         """Print the tables."""
         from equisparse.adapters.file import load_adapter
+        from equisparse.interpret.changes import change_table
         from equisparse.report.terminal.inspect import inspect_tables
-        from equisparse.tasks.inspect import inspect
 
         adapter, size = load_adapter(self.adapter), Path(self.adapter).stat().st_size
         terminal.show(*inspect_tables(adapter, size))
@@ -34,7 +34,7 @@ class Inspect(Command):
                 "base": adapter.base,
             }
             counts = {"bytes": size, "stored_values": adapter.stored_values}
-            blocks = [asdict(row) for row in inspect(adapter)] if adapter.mergeable else []
+            blocks = [asdict(row) for row in change_table(adapter)] if adapter.mergeable else []
             terminal.show_json({**header, **counts, "metrics": dict(adapter.metrics), "blocks": blocks})
         return 0
 
@@ -52,13 +52,13 @@ class Diff(Command):
     def run(self, terminal: Terminal) -> int:
         """Print the tables."""
         from equisparse.adapters.file import load_adapter
+        from equisparse.interpret.difference import difference_table
         from equisparse.report.terminal.differences import difference_tables
-        from equisparse.tasks.diff import diff
 
         first, second = load_adapter(self.first), load_adapter(self.second)
         terminal.show(*difference_tables((self.first, self.second), first, second))
         if self.json:
-            terminal.show_json([asdict(row) for row in diff(first, second)])
+            terminal.show_json([asdict(row) for row in difference_table(first, second)])
         return 0
 
 
