@@ -20,7 +20,7 @@ from equisparse.robustness.scans import ScanPoint, ScanRow
 from equisparse.robustness.verdict import Check, Level
 from equisparse.run.predictions import SplitPredictions, load_predictions, save_predictions
 from equisparse.run.tables import TableFile
-from equisparse.training.fit import CHECKPOINTS, LAST
+from equisparse.training.names import CHECKPOINTS, LAST
 
 _ATTRIBUTION = "attribution_"
 

@@ -22,15 +22,12 @@ from equisparse.training.anchor import LayerRows
 from equisparse.training.checkpoints import WholeCheckpoints
 from equisparse.training.curve import LearningCurve
 from equisparse.training.listener import FitListener
+from equisparse.training.names import CHECKPOINTS as CHECKPOINTS
+from equisparse.training.names import LAST as LAST
 from equisparse.training.options import TrainingOptions
 from equisparse.training.progress import Progress
 from equisparse.training.replay import Replay
 from equisparse.training.task import BASE, CRITERION, LOSS, FinetuneTask
-
-CHECKPOINTS = "checkpoints"
-"""Folder of the checkpoints, in the folder of a run."""
-LAST = "last.ckpt"
-"""Checkpoint to resume from, in the checkpoint folder."""
 
 
 @dataclass(frozen=True)
