@@ -195,7 +195,8 @@ def test_the_other_members_are_not_trained_on_another_base(
 ) -> None:
     out = tmp_path / "ensemble"
     shutil.copytree(folder / "member-0", out / "member-0")
-    assert main([*words, "--base", altered, "--out", str(out), "--resume"]) == 2
+    on_altered = [altered if word == words[words.index("--base") + 1] else word for word in words]
+    assert main([*on_altered, "--out", str(out), "--resume"]) == 2
     assert "another base model" in capsys.readouterr().err
     assert not (out / "member-1" / "checkpoints").exists()
 
