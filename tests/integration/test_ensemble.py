@@ -250,5 +250,5 @@ def test_what_cannot_be_an_ensemble_is_refused(folder: Path, words: list[str], t
         equisparse.calculator("7net-0", [folder / "member-0" / "adapter.safetensors"])
     with pytest.raises(EquisparseError, match="no ensemble in this folder"):
         equisparse.calculator("7net-0", tmp_path)
-    with pytest.raises(InputError, match="One model has no spread"):
+    with pytest.raises(InputError, match="--members is out of range"):
         equisparse.EnsembleConfig(train=["demo"], members=1)
