@@ -187,6 +187,17 @@ def nearest(word: str, known: tuple[str, ...] | list[str]) -> str | None:
     return next(iter(get_close_matches(word, known, n=1, cutoff=0.6)), None)
 
 
+def takes_numbers(kind: object) -> bool:
+    """Tell whether a type admits a number, alone or as a value of a mapping.
+
+    >>> takes_numbers(float | None), takes_numbers(dict[str, float] | None), takes_numbers(str)
+    (True, True, False)
+    """
+    parts = _parts(kind)
+    values = [part for outer in parts if get_origin(outer) is dict for part in _parts(get_args(outer)[1])]
+    return float in (*parts, *values)
+
+
 def words_for(kind: object) -> str:
     """Describe a type in words, for messages.
 

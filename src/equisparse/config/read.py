@@ -1,5 +1,6 @@
 """Configurations as YAML files."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -9,9 +10,12 @@ import yaml
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.config.upgrade import upgraded
 from equisparse.errors import InputError
-from equisparse.options import nearest, options_of
+from equisparse.options import nearest, options_of, takes_numbers
 
 Config = TypeVar("Config", bound=FinetuneConfig)
+
+_EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+"""Numbers such as ``1e-3``, which YAML 1.1 reads as text."""
 
 
 def read_config(path: str | Path) -> FinetuneConfig:
@@ -71,4 +75,12 @@ def make_config(kind: type[Config], values: Mapping[str, object]) -> Config:
             expected="files or globs, or a packaged set such as demo",
             next_step="name them after the command: equisparse finetune FRAMES...",
         )
-    return kind(**current)  # type: ignore[arg-type]
+    typed = {name: _as_number(value) if takes_numbers(known[name].kind) else value for name, value in current.items()}
+    return kind(**typed)  # type: ignore[arg-type]
+
+
+def _as_number(value: object) -> object:
+    """The number that a text such as ``1e-3`` means, also within a mapping; any other value unchanged."""
+    if isinstance(value, dict):
+        return {name: _as_number(inner) for name, inner in value.items()}
+    return float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value

@@ -67,6 +67,10 @@ def test_options_of_a_method(words: list[str]) -> None:
     assert finetune("a.xyz", *words).method_options == {"rank": 16, "start_width": 0.5, "x": None}
 
 
+def test_options_of_methods_take_numbers_with_an_exponent() -> None:
+    assert finetune("a.xyz", "--method-options.start-width", "1e-3").method_options == {"start_width": 1e-3}
+
+
 def test_numbers_may_be_negative() -> None:
     command = parsed(["combine", "a", "b", "--weights", "0.5", "-1", "--out", "c"])
     assert isinstance(command, Combine)

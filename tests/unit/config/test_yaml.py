@@ -33,6 +33,14 @@ def test_a_configuration_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_config(written(tmp_path, config.to_yaml())) == config
 
 
+def test_numbers_with_an_exponent_need_no_point(tmp_path: Path) -> None:
+    text = "train: [a.xyz]\nlr: 1e-3\nout: 1e3\nmethod_options: {start_width: 2e-4}\nloss_weights: {dipole: 1E1}\n"
+    with pytest.raises(InputError, match="no such quantity"):  # after the types were checked
+        read_config(written(tmp_path, text))
+    config = read_config(written(tmp_path, text.partition("loss_weights")[0]))
+    assert (config.lr, config.out, config.method_options) == (1e-3, "1e3", {"start_width": 2e-4})
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
