@@ -47,7 +47,8 @@ class EnsembleCalculator(Calculator):
         members = self._members(Atoms(self.atoms))
         self.results = {name: np.mean(values, axis=0) for name, values in members.items()}
         for name, values in members.items():
-            self.results[f"{name}_std"] = getattr(self.scales, name) * np.std(values, axis=0, ddof=1)
+            scale = getattr(self.scales, name, 1.0)  # registered quantities are not calibrated
+            self.results[f"{name}_std"] = scale * np.std(values, axis=0, ddof=1)
         self.results |= {name: float(self.results[name]) for name in ("energy", "energy_std")}
         self.results["free_energy"] = self.results["energy"]
 

@@ -142,6 +142,8 @@ def element_drifts(
     elements: Collection[int],
 ) -> list[ElementDrift]:
     """Drift of each element, in the order of atomic numbers; parameters as of `drift_rows`."""
+    if not structures:
+        return []
     numbers = np.concatenate([atoms.numbers for atoms in structures])
     force = FORCES.mae.factor * np.abs(adapted[FORCES] - base[FORCES]).mean(axis=1)
     size = np.array([len(atoms) for atoms in structures])

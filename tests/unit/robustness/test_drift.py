@@ -52,3 +52,4 @@ def test_planted_drift_is_given_in_its_units_and_place(structures: list[Atoms], 
 def test_without_structures_nothing_is_measured(base: Predict) -> None:
     nothing = base([])
     assert "not measured" in drift_line(summary(drift_rows([], nothing, nothing, [1])))
+    assert element_drifts([], nothing, nothing, [1]) == []

@@ -1,6 +1,7 @@
 """A quantity registered from outside is read, trained on, judged and reported without a change of the package."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import ase.io
@@ -18,6 +19,7 @@ from equisparse.cli.progress import _columns
 from equisparse.data.frames import LabelledFrame
 from equisparse.data.labels import LabelKeys
 from equisparse.data.read import label_frames, read_frames
+from equisparse.deploy.ensemble_calculator import EnsembleCalculator
 from equisparse.errors import DataError, InputError
 from equisparse.inference.dataset import FrameDataset
 from equisparse.inference.errors import errors_of
@@ -193,3 +195,28 @@ def test_registering_again_changes_nothing() -> None:
         register_quantity(Quantity(name="dipole", per="frame", unit="Debye"))
     with pytest.raises(InputError, match="built-in"):
         unregister_quantity("energy")
+
+
+class Bank:
+    """Two members, whose charges differ."""
+
+    in_use = None
+
+    def __init__(self) -> None:
+        self.backbone, self.shifts = Dipoles(), {}
+
+    @contextmanager
+    def using(self, name: str | None) -> Iterator[None]:
+        yield
+
+    def use(self, name: str) -> None:
+        self.backbone.model.charge.weight.data.fill_(float(name))
+
+
+def test_an_ensemble_gives_its_mean_and_its_spread() -> None:
+    atoms = molecule(0)
+    atoms.calc = EnsembleCalculator(Bank(), ("1", "3"))
+    atoms.get_potential_energy()
+    total = atoms.positions.sum(0)
+    np.testing.assert_allclose(atoms.calc.results["dipole"], 2 * total, rtol=1e-5)
+    np.testing.assert_allclose(atoms.calc.results["dipole_std"], np.sqrt(2) * np.abs(total), rtol=1e-5)
