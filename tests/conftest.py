@@ -1,5 +1,6 @@
 """Settings of all tests: one thread, reproducible Hypothesis runs, and no tests of a backbone that is missing."""
 
+from collections.abc import Generator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +14,13 @@ settings.register_profile(
     "equisparse", deadline=None, derandomize=True, max_examples=25, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("equisparse")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file() -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+    """Collect no doctests in this folder: a test file that cannot be imported would be skipped instead of failing."""
+    collectors = yield
+    return [collector for collector in collectors if type(collector).__name__ != "DoctestModule"]
 
 
 @pytest.hookimpl(tryfirst=True)

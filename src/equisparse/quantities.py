@@ -265,19 +265,6 @@ def register_quantity(quantity: Quantity) -> Quantity:
     return quantity
 
 
-def unregister_quantity(name: str) -> None:
-    """Remove a registered quantity; the built-in ones stay.
-
-    Raises
-    ------
-    InputError
-        If it is built in, or there is none of this name.
-    """
-    if find_quantity(name) in (ENERGY, FORCES, STRESS, MOMENTS, MAGNETIC_FORCES):
-        raise InputError("A built-in quantity cannot be removed.", given=name)
-    del _REGISTERED[name]
-
-
 def all_quantities() -> tuple[Quantity, ...]:
     """All quantities in the order of tables: the built-in ones, then others as they were registered."""
     return tuple(_REGISTERED.values())

@@ -108,14 +108,13 @@ class LabelledFrame:
 
 
 def has_stress(atoms: Atoms) -> bool:
-    """Return whether the stress of a structure is defined: three independent cell vectors, all of them periodic.
+    """Return whether a structure has a stress: its cell has rank 3, and at least one direction is periodic.
 
-    Stress is the derivative of the energy by strain over the volume of the cell. Along a direction that is not periodic
-    the length of the cell is arbitrary, and so are the volume and the stress: a file states the vacuum that its author
-    chose, and some upstream models replace it by a length of their own. The same rule holds for labels, losses, errors,
-    replay, drift and calculators.
+    Stress is the derivative of the energy by strain over the volume of the cell. The stress of a slab or a wire depends
+    on the length of the vacuum, which is arbitrary: compare it only between models that see the same cell. The same
+    rule holds for labels, losses, errors, replay, drift and calculators.
     """
-    return bool(atoms.pbc.all() and atoms.cell.rank == 3)
+    return bool(atoms.pbc.any() and atoms.cell.rank == 3)
 
 
 def unlabelled(structures: Sequence[Atoms], source: str) -> list[LabelledFrame]:

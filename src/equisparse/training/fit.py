@@ -22,8 +22,7 @@ from equisparse.training.anchor import LayerRows
 from equisparse.training.checkpoints import WholeCheckpoints
 from equisparse.training.curve import LearningCurve
 from equisparse.training.listener import FitListener
-from equisparse.training.names import CHECKPOINTS as CHECKPOINTS
-from equisparse.training.names import LAST as LAST
+from equisparse.training.names import CHECKPOINTS, LAST
 from equisparse.training.options import TrainingOptions
 from equisparse.training.progress import Progress
 from equisparse.training.replay import Replay

@@ -8,7 +8,6 @@ from ase.data import chemical_symbols
 from equisparse.data.audit.context import FrameSet
 from equisparse.data.audit.finding import Finding
 from equisparse.data.fingerprint import CUTOFF
-from equisparse.data.frames import has_stress
 
 _TOO_CLOSE = 0.5
 _FEW_FRAMES = 10
@@ -71,7 +70,7 @@ def isolated_atoms(data: FrameSet) -> Iterator[Finding]:
 
 
 def cells(data: FrameSet) -> Iterator[Finding]:
-    """Find periodic frames without a cell, and stresses of frames for which stress is undefined."""
+    """Find periodic frames without a cell, and stresses of frames that are not periodic in all directions."""
     flat = [i for i, f in enumerate(data.frames) if f.pbc.all() and abs(np.linalg.det(f.cell)) < _FLAT_VOLUME]
     if flat:
         yield data.finding(
@@ -81,14 +80,14 @@ def cells(data: FrameSet) -> Iterator[Finding]:
             flat,
             'write the cell into the file (Lattice="..." in extxyz), or set pbc to F F F',
         )
-    finite = [i for i in data.with_stress if i not in flat and not has_stress(data.frames[i].atoms)]
+    finite = [i for i in data.with_stress if not data.frames[i].pbc.all()]
     if finite:
         yield data.finding(
             "warning",
             "stress-without-pbc",
             f"{len(finite)} frames have a stress but are not periodic in all directions",
             finite,
-            "set pbc to T T T if the calculation was periodic; otherwise the stress is not trained on",
+            "set pbc to T T T if the calculation was periodic; otherwise remove the stress: it depends on the vacuum",
         )
 
 
