@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -139,7 +139,7 @@ class Layout:
             self.total_parameters,
         )
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Compact plain values for a JSON header; `from_dict` reads them back."""
         tensors = {}
         for name, shape in self.tensor_shapes.items():
@@ -150,7 +150,7 @@ class Layout:
         return {"total_parameters": self.total_parameters, "tensors": tensors}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Layout":
+    def from_dict(cls, values: Mapping[str, object]) -> "Layout":
         """Layout from the values of `to_dict`; they are untrusted input, and every field is validated.
 
         Raises
@@ -160,7 +160,8 @@ class Layout:
             than parameters of the model.
         """
         blocks: list[Block] = []
-        for name, entry in values["tensors"].items():
+        tensors = cast(Mapping[str, Any], values["tensors"])
+        for name, entry in tensors.items():
             offset = 0
             for path, shape, *position in entry["blocks"]:
                 degree, parity = output_irrep(path)
@@ -168,7 +169,7 @@ class Layout:
                 size, (layer, start) = _integers(shape), _integers((entry["layer"], start))
                 blocks.append(Block(name, path, degree, parity, entry["role"], layer, start, size, strides))
                 offset += math.prod(size)
-        shapes = {name: _integers(entry["shape"]) for name, entry in values["tensors"].items()}
+        shapes = {name: _integers(entry["shape"]) for name, entry in tensors.items()}
         layout = cls(tuple(blocks), shapes, *_integers((values["total_parameters"],)))
         _check(layout)
         return layout
@@ -226,9 +227,9 @@ def output_irrep(path: str) -> tuple[int, int]:
     return int(match[1]), 1 if match[2] == "e" else -1
 
 
-def _shorten(block: Block, running: int) -> list[Any]:
+def _shorten(block: Block, running: int) -> list[object]:
     """``[path, shape]``, with offset and strides only if the block does not follow the previous one contiguously."""
-    plain = [block.path, list(block.shape)]
+    plain: list[object] = [block.path, list(block.shape)]
     return plain if block.offset == running and not block.strides else [*plain, block.offset, list(block.strides)]
 
 

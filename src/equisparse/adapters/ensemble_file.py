@@ -9,7 +9,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.adapters.file import ADAPTER, load_adapter
@@ -63,7 +62,7 @@ class Ensemble:
 
     adapters: Mapping[str, Adapter]
     scales: Scales = field(default_factory=Scales)
-    numbers: Mapping[str, Any] = field(default_factory=dict)
+    numbers: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.adapters) < MIN_MEMBERS:
@@ -80,8 +79,24 @@ class Ensemble:
                 )
 
 
-def write_ensemble(folder: Path, members: list[str], scales: Scales, numbers: Mapping[str, Any]) -> None:
-    """Make a folder of members an ensemble."""
+def write_ensemble(folder: Path, members: list[str], scales: Scales, numbers: Mapping[str, object]) -> None:
+    """Write the file that makes a folder of members an ensemble.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder with one folder per member.
+    members : list of str
+        Names of the members' folders.
+    scales : Scales
+    numbers : mapping
+        Plain values that describe the calibration.
+
+    Raises
+    ------
+    WriteError
+        If the file cannot be written.
+    """
     digests = {name: _digest(folder / name / ADAPTER) for name in members}
     values = {"version": FORMAT_VERSION, "members": digests, "scales": asdict(scales), "numbers": dict(numbers)}
     write_text(folder / ENSEMBLE, json.dumps(values, indent=2) + "\n")
@@ -148,8 +163,8 @@ def _name(value: str) -> str:
     return value
 
 
-def _positive(value: Any) -> float:
-    """The same number; ValueError unless it is one and positive."""
-    if type(value) not in (int, float) or not 0 < value < math.inf:
-        raise ValueError(f"{value!r:.20} where a positive number has to be")
+def _positive(value: object) -> float:
+    """The same value; ValueError unless it is a positive finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise ValueError(f"{value!r:.20} is not a positive finite number")
     return float(value)

@@ -1,6 +1,7 @@
 """Output of the command line while a task runs, and at its end."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
 
 from rich.console import Console
 
@@ -77,8 +78,9 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
 def ensemble_lines(run: EnsembleRun) -> Iterator[str]:
     """Result of the calibration of an ensemble, as lines of text."""
     ensemble = run.ensemble
+    splits = cast(Mapping[str, Mapping[str, Mapping[str, float]]], ensemble.numbers["splits"])
     yield f"spread of the ensemble, scaled on the {FITTED_ON} frames"
-    for split, quantities in ensemble.numbers["splits"].items():
+    for split, quantities in splits.items():
         for quantity, row in quantities.items():
             unit, factor = shown_unit(quantity)
             yield (

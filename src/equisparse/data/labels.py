@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from ase import Atoms
@@ -128,7 +128,7 @@ class LabelUnits:
         _require("stress order", self.stress_order, ("ase", "vasp"))
 
 
-def stored_values(atoms: Atoms) -> dict[str, Any]:
+def stored_values(atoms: Atoms) -> dict[str, object]:
     """Everything that could be a label, by name: calculator results, then arrays, info and key-value pairs."""
     results = atoms.calc.results if atoms.calc is not None else {}
     pairs = atoms.info.get("key_value_pairs", {})
@@ -143,7 +143,7 @@ def stored_values(atoms: Atoms) -> dict[str, Any]:
     }
 
 
-def choose_names(stored: Sequence[Mapping[str, Any]], keys: LabelKeys) -> dict[str, str]:
+def choose_names(stored: Sequence[Mapping[str, object]], keys: LabelKeys) -> dict[str, str]:
     """Name under which the frames of one file store each quantity, and `SPINS`: the given one, or the first usual one.
 
     Quantities without a name in this file are absent.
@@ -175,7 +175,7 @@ def require_keys(keys: LabelKeys, present: set[str]) -> None:
 
 
 def read_labels(
-    values: Mapping[str, Any], names: Mapping[str, str], units: LabelUnits, n_atoms: int, volume: float
+    values: Mapping[str, object], names: Mapping[str, str], units: LabelUnits, n_atoms: int, volume: float
 ) -> tuple[dict[Quantity, Floats], Floats | None]:
     """Labels of one frame in the units of their quantities, and its input spins.
 
@@ -227,7 +227,7 @@ def _require(what: str, name: str, known: Sequence[str] | Mapping[str, float]) -
     )
 
 
-def _numbers(value: Any, name: str) -> Floats:
+def _numbers(value: object, name: str) -> Floats:
     """A stored value as float64."""
     try:
         return np.array(value, dtype=np.float64)

@@ -16,6 +16,9 @@ from equisparse.magnetism.model import SpinModel
 from equisparse.quantities import ENERGY, MOMENTS, STRESS
 from equisparse.units import matrix_to_voigt
 
+Results = dict[str, float | Floats]
+"""Results of a calculator by ASE's names, in ASE's units and shapes."""
+
 
 class AdaptedCalculator(Calculator):
     """Energy (eV), forces (eV/Angstrom) and, for periodic structures, stress (eV/Angstrom^3, ASE sign and order).
@@ -84,7 +87,7 @@ class BankCalculator(AdaptedCalculator):
             super().calculate(atoms, properties, system_changes)
 
 
-def results(backbone: Predictor, graph: Any, frame: Atoms, shifts: Mapping[int, float]) -> dict[str, Any]:
+def results(backbone: Predictor, graph: Any, frame: Atoms, shifts: Mapping[int, float]) -> Results:
     """Energy with shifts, forces, and stress if the frame is periodic, of the present weights, as ASE has them.
 
     Parameters
@@ -101,7 +104,7 @@ def results(backbone: Predictor, graph: Any, frame: Atoms, shifts: Mapping[int, 
         for quantity, values in backbone.predict(backbone.collate([graph])).items()
     }
     energy, stress = predicted.pop(ENERGY), predicted.pop(STRESS)
-    values: dict[str, Any] = {"energy": float(energy[0]) + sum(shifts.get(z, 0.0) for z in frame.numbers.tolist())}
+    values: Results = {"energy": float(energy[0]) + sum(shifts.get(z, 0.0) for z in frame.numbers.tolist())}
     if has_stress(frame):
         values["stress"] = matrix_to_voigt(np.asarray(stress[0]))
     if MOMENTS in predicted:
@@ -110,7 +113,7 @@ def results(backbone: Predictor, graph: Any, frame: Atoms, shifts: Mapping[int, 
     return values | others
 
 
-def _magnetic_moments(frame: Atoms, moments: Floats) -> dict[str, Any]:
+def _magnetic_moments(frame: Atoms, moments: Floats) -> Results:
     """Moments as ASE has them: scalars where the input spins are scalars."""
     shown = moments[:, 2] if frame.get_initial_magnetic_moments().ndim == 1 else moments
     return {"magmoms": shown, "magmom": shown.sum(axis=0)}

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +12,9 @@ from equisparse.blocks import Block
 from equisparse.errors import InputError
 from equisparse.formats.base import AbstractWeightFormat
 from equisparse.interpret.changes import block_changes, check_changes_weights
+
+Key = tuple[str | int, ...]
+"""Values that the rows of a group have in common."""
 
 _SUMS = ("n_weights", "n_first", "n_second", "n_both", "product", "square_first", "square_second", "square_difference")
 """Fields of a `DifferenceRow` that add up over blocks."""
@@ -91,9 +93,9 @@ def difference_table(first: Adapter, second: Adapter) -> list[DifferenceRow]:
     return [_row(block, ones.get(block), twos.get(block)) for block in dict.fromkeys([*ones, *twos])]
 
 
-def differences(rows: Iterable[DifferenceRow], by: Sequence[str] = ()) -> Iterator[tuple[tuple[Any, ...], Difference]]:
+def differences(rows: Iterable[DifferenceRow], by: Sequence[str] = ()) -> Iterator[tuple[Key, Difference]]:
     """Sum rows with equal values of the fields `by`, in the order of first occurrence; all rows if `by` is empty."""
-    groups: dict[tuple[Any, ...], list[DifferenceRow]] = {}
+    groups: dict[Key, list[DifferenceRow]] = {}
     for row in rows:
         groups.setdefault(tuple(getattr(row, name) for name in by), []).append(row)
     for key, members in groups.items():

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from equisparse.errors import AdapterError, InputError
 
@@ -59,12 +59,12 @@ class SpinOptions:
         if self.input == "order":
             _require("scales", dict(self.scales), bool(self.scales), "the length of a spin for each magnetic element")
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain values for a JSON header; `from_dict` reads them back."""
         return asdict(self) | {"scales": {str(z): scale for z, scale in sorted(self.scales.items())}}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "SpinOptions":
+    def from_dict(cls, values: Mapping[str, object]) -> "SpinOptions":
         """Options from the values of `to_dict`; the values are untrusted input, and every one is validated.
 
         Raises
@@ -81,8 +81,9 @@ class SpinOptions:
                 cause="a damaged file, or one of a newer version of equisparse",
             )
         try:
-            scales = {int(z): float(scale) for z, scale in values["scales"].items()}
-            return cls(**{**values, "scales": scales})
+            options = cast(Mapping[str, Any], values)
+            scales = {int(z): float(scale) for z, scale in options["scales"].items()}
+            return cls(**{**options, "scales": scales})
         except (TypeError, ValueError) as error:
             raise AdapterError("The spin layer of the adapter has options out of range.", cause=str(error)) from error
 

@@ -7,7 +7,7 @@ from equisparse.backbones import upstream
 from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
 from equisparse.methods.soft_threshold import SoftThreshold
-from equisparse.testing import attached
+from equisparse.testing import attached, backbone_layout
 from equisparse.testing import backbones as laws
 from equisparse.testing import magnetism as spin_laws
 
@@ -28,9 +28,9 @@ class TestEveryModel:
         return load(str(model_file(name)), dtype="float64", modality=head_of(name))
 
     def test_layout(self, backbone):
-        laws.check_layout(backbone)
-        assert laws.check_element_order(backbone, 8, 12) >= 2
-        assert laws.check_planted_changes(backbone) > len(backbone.layout().blocks)
+        backbone_layout.check_layout(backbone)
+        assert backbone_layout.check_element_order(backbone, 8, 12) >= 2
+        assert backbone_layout.check_planted_changes(backbone) > len(backbone.layout().blocks)
         roles = {block.role for block in backbone.layout()}
         assert roles == {"embedding", "linear", "self_connection", "radial", "contraction", "readout"}
         left = dict(backbone.model.named_parameters()).keys() - set(backbone.layout().tensors)

@@ -9,7 +9,7 @@ import torch
 from equisparse.backbones import upstream
 from equisparse.backbones.registry import guess, load_backbone
 from equisparse.errors import BackboneError
-from equisparse.testing import backbones as laws
+from equisparse.testing import backbone_layout
 
 pytestmark = pytest.mark.filterwarnings("ignore:The TorchScript type system:UserWarning")
 with upstream.quiet_import():
@@ -58,5 +58,5 @@ def test_a_failed_download_is_told_in_words(monkeypatch):
 @pytest.mark.network
 def test_a_foundation_model_is_downloaded(oxides):
     backbone = load_backbone("mace-mp-0")
-    laws.check_layout(backbone)
+    backbone_layout.check_layout(backbone)
     assert backbone.elements >= {8, 12, 13}

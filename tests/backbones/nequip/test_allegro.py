@@ -8,6 +8,7 @@ pytest.importorskip("nequip", reason="the extra nequip is not installed")
 
 from equisparse.errors import BackboneError
 from equisparse.magnetism.model import new_layer
+from equisparse.testing import backbone_layout
 from equisparse.testing import backbones as laws
 
 _NEQUIP_ONLY = ("num_features", "type_embed_num_features", "radial_mlp_width")
@@ -49,8 +50,8 @@ class TestAllegro:
         return load(str(path), dtype="float64")
 
     def test_layout_holds_all_weights(self, backbone):
-        laws.check_layout(backbone)
-        laws.check_element_order(backbone, 8, 12)
+        backbone_layout.check_layout(backbone)
+        backbone_layout.check_element_order(backbone, 8, 12)
         assert backbone.layout().numel == backbone.layout().total_parameters
 
     def test_blocks_of_tensor_products_are_paths(self, backbone):

@@ -8,7 +8,7 @@ pytest.importorskip("nequip", reason="the extra nequip is not installed")
 from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
 from equisparse.methods.soft_threshold import SoftThreshold
-from equisparse.testing import attached
+from equisparse.testing import attached, backbone_layout
 from equisparse.testing import backbones as laws
 from equisparse.testing import magnetism as spin_laws
 
@@ -21,9 +21,9 @@ class TestEveryModel:
         return load(str(checkpoint(name)), dtype="float64")
 
     def test_layout(self, backbone):
-        laws.check_layout(backbone)
-        assert laws.check_element_order(backbone, 8, 12) >= 2
-        assert laws.check_planted_changes(backbone) > len(backbone.layout().blocks)
+        backbone_layout.check_layout(backbone)
+        assert backbone_layout.check_element_order(backbone, 8, 12) >= 2
+        assert backbone_layout.check_planted_changes(backbone) > len(backbone.layout().blocks)
         assert {block.role for block in backbone.layout()} == {
             "embedding",
             "linear",

@@ -30,7 +30,7 @@ from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
 from equisparse.methods.soft_threshold import SoftThreshold
 from equisparse.quantities import ENERGY, FORCES
-from equisparse.testing import attached, magnetism
+from equisparse.testing import attached, backbone_layout, magnetism
 from equisparse.testing import backbones as laws
 from equisparse.training.anchor import layer_rows
 
@@ -85,8 +85,8 @@ class TestPretrained:
         return load(name, modality=modality)
 
     def test_layout(self, backbone):
-        laws.check_layout(backbone)
-        assert laws.check_element_order(backbone, 8, 12) >= 2
+        backbone_layout.check_layout(backbone)
+        assert backbone_layout.check_element_order(backbone, 8, 12) >= 2
 
     def test_upstream_calculator(self, backbone, oxides):
         laws.check_calculator(backbone, backbone.upstream_calculator(Path(backbone.identity.source)), oxides)
@@ -227,8 +227,8 @@ class TestOwnModels:
         return own_model.stem != "no-parity"
 
     def test_layout(self, backbone, own_model):
-        laws.check_layout(backbone)
-        assert laws.check_element_order(backbone, 8, 12) >= 2
+        backbone_layout.check_layout(backbone)
+        assert backbone_layout.check_element_order(backbone, 8, 12) >= 2
         roles = {block.role for block in backbone.layout()}
         assert roles == {"embedding", "linear", "self_connection", "radial", "readout"}
         elements = [block.shape[1] for block in backbone.layout() if len(block.shape) == 3]

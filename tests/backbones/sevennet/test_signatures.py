@@ -9,14 +9,18 @@ from equisparse.adapters.adapter import Adapter
 from equisparse.formats.entries import Entries, pack
 from equisparse.interpret.functional import functional_table
 from equisparse.interpret.signatures import signature_table
-from equisparse.testing import backbones as laws
+from equisparse.testing import backbone_layout
 
 pytestmark = pytest.mark.filterwarnings("ignore:No tensor product accelerator")
 
 
 def test_every_planted_change_is_found(load) -> None:
     backbone = load("7net-0")
-    assert len(backbone.layout().blocks) < laws.check_planted_changes(backbone) <= 3 * len(backbone.layout().blocks)
+    assert (
+        len(backbone.layout().blocks)
+        < backbone_layout.check_planted_changes(backbone)
+        <= 3 * len(backbone.layout().blocks)
+    )
 
 
 def test_a_change_of_an_embedding_is_found_at_its_element(load) -> None:

@@ -1,7 +1,7 @@
 """Interactive figures from plain numbers; colours and fonts are the page's own."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import plotly.graph_objects as go
@@ -112,7 +112,12 @@ def interval_bars(names: Sequence[str], intervals: Sequence[Interval], *, unit: 
 
 
 def heatmap(
-    values: NDArray[Any], columns: Sequence[str], rows: Sequence[str], *, unit: str, hover: Sequence[Sequence[str]]
+    values: NDArray[np.float64],
+    columns: Sequence[str],
+    rows: Sequence[str],
+    *,
+    unit: str,
+    hover: Sequence[Sequence[str]],
 ) -> Figure:
     """A map; cells without a value are empty."""
     cells = [[None if np.isnan(value) else float(f"{value:.4g}") for value in line] for line in values]

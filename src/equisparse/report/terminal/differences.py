@@ -28,7 +28,7 @@ def difference_tables(names: Sequence[str], first: Adapter, second: Adapter) -> 
     rows = difference_table(first, second)
     yield _legend(names, first, second)
     yield _table("All weights", [((), whole) for _, whole in differences(rows)], ())
-    layers = sorted(differences(rows, ("layer",)), key=lambda group: layer_sort_key(group[0][0]))
+    layers = sorted(differences(rows, ("layer",)), key=lambda group: layer_sort_key(int(group[0][0])))
     yield _table("Per layer", layers, ("layer",))
     yield _paths(rows)
     if first.layout == second.layout and any(row.n_first and row.n_second for row in rows):
