@@ -24,6 +24,12 @@ def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
     assert in_a_new_process(code) == "[]"
 
 
+def test_the_stub_file_is_read_when_a_name_is_asked_for() -> None:
+    code = "import sys; before = set(sys.modules); import equisparse; print('ast' in set(sys.modules) - before)"
+    assert in_a_new_process(code) == "False"
+    assert in_a_new_process("from equisparse import *; print(finetune.__module__)") == "equisparse.tasks.finetune"
+
+
 def test_reading_frames_needs_no_torch() -> None:
     code = "import sys, equisparse; equisparse.read_frames('demo:test'); print('torch' in sys.modules)"
     assert in_a_new_process(code) == "False"
