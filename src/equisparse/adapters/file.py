@@ -68,7 +68,11 @@ def load_adapter(path: str | Path) -> Adapter:
     path = Path(path)
     if not path.is_file():
         raise AdapterError(
-            "There is no such adapter file.", given=str(path), expected="a file such as adapter.safetensors"
+            "There is no such adapter file.",
+            given=str(path),
+            expected="a file such as run/adapter.safetensors",
+            cause="a folder in place of the file" if path.is_dir() else "a misspelt name, or another working directory",
+            next_step=f"give {path / 'adapter.safetensors'}" if path.is_dir() else "correct the path",
         )
     try:
         with safe_open(str(path), framework="pt") as file:
@@ -80,11 +84,11 @@ def load_adapter(path: str | Path) -> Adapter:
         raise
     except _DAMAGE as error:
         raise AdapterError(
-            "The adapter file is damaged.",
+            "The adapter file is damaged, or it is no adapter file.",
             given=str(path),
-            expected=f"an adapter file of version <= {FORMAT_VERSION}",
+            expected=f"an adapter file of version {FORMAT_VERSION} or earlier, such as run/adapter.safetensors",
             cause=f"{type(error).__name__}: {str(error)[:200]}",
-            next_step="copy the file again, or make it again from the run's checkpoints with --resume",
+            next_step="check the path; if it is right, copy the file again, or run the fine-tune again with --resume",
         ) from error
 
 

@@ -181,7 +181,8 @@ def guess(source: str) -> str:
         given=source,
         expected="a name such as 7net-0, mace-mpa-0 or nequip.net:GROUP/MODEL:VERSION, or a file ending in "
         + ", ".join(suffixes),
-        next_step="name it with --backbone " + "|".join(known),
+        cause="a misspelt name, or a run folder or an adapter in place of a base model",
+        next_step="correct the name; for a model file with another ending, add --backbone " + "|".join(known),
     )
 
 

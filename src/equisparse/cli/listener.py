@@ -70,7 +70,7 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
     chosen = ", ".join(f"{key}={value}" for key, value in plan.method.options().items() if value is not None)
     yield f"method   {plan.method.name}" + (f" ({chosen})" if chosen else "")
     yield (
-        f"training {options.epochs} epochs of {options.steps_per_epoch(plan.frames['train'])} steps, batch "
+        f"training epochs {options.epochs}, steps per epoch {options.steps_per_epoch(plan.frames['train'])}, batch "
         f"{options.batch_size}, {options.optimizer}, learning rate {options.lr:g}, seed {options.seed}"
     )
 

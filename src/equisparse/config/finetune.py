@@ -114,7 +114,8 @@ class FinetuneConfig(LabelOptions, BaseOptions, TrainingOptions):
     out: Annotated[str, Option("Folder of the results", OUTPUT, "FOLDER")] = "equisparse-run"
     resume: Annotated[bool, Option("Continue an interrupted run in the same folder", OUTPUT)] = False
     fast: Annotated[
-        bool, Option("Do not use faster forms of the base's computations, each checked against the original", ADVANCED)
+        bool,
+        Option("With --no-fast, the base computes in its original form in place of the faster, checked one", ADVANCED),
     ] = True
     spin: Annotated[
         bool, Option("Also train a spin layer: magnetic energies, moments and magnetic forces", MAGNETISM)

@@ -40,7 +40,13 @@ def read_values(path: str | Path) -> dict[str, object]:
     try:
         values = yaml.safe_load(Path(path).read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError("The configuration cannot be read.", given=str(path), cause=str(error)) from error
+        raise InputError(
+            "The configuration cannot be read.",
+            given=str(path),
+            expected="a YAML file of options, such as the config.yaml of a run",
+            cause=str(error),
+            next_step="correct the path or the file",
+        ) from error
     if not isinstance(values, dict):
         raise InputError(
             "The configuration cannot be read.",

@@ -27,7 +27,7 @@ def value_bytes(file_bytes: int, layout: Layout, parts: Sequence[str]) -> int:
         raise InputError(
             "The adapter cannot be that small.",
             given=f"{file_bytes} bytes",
-            expected=f"more than {file_bytes - left} bytes: what the names of the tensors take",
-            next_step="raise --budget, or select fewer tensors with --targets",
+            expected=f"more than {file_bytes - left} bytes: the names of the tensors alone take this much",
+            next_step="raise --budget (40KB means 40,000 bytes), or select fewer tensors with --targets",
         )
     return left

@@ -138,7 +138,12 @@ def group_blocks(layout: Layout, by: str, elements: Sequence[int] | None = None)
 def check_grouping(by: str) -> None:
     """Raise InputError if `by` is not the name of a grouping."""
     if by not in (*GROUPINGS, ELEMENT):
-        raise InputError("There is no such grouping.", given=by, expected=", ".join((*GROUPINGS, ELEMENT)))
+        raise InputError(
+            "There is no such grouping.",
+            given=by,
+            expected=", ".join((*GROUPINGS, ELEMENT)),
+            next_step="give one of these, for example --by layer",
+        )
 
 
 def attribute(

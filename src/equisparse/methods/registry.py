@@ -8,6 +8,7 @@ point of the group ``equisparse.methods``, which has the method's name and is im
 """
 
 from collections.abc import Mapping
+from dataclasses import fields
 from importlib import metadata
 from inspect import isabstract
 from typing import TypeVar, get_type_hints
@@ -87,7 +88,12 @@ def method_class(name: str) -> type[AbstractMethod]:
     if name not in METHODS:
         found = metadata.entry_points(group=ENTRY_POINTS, name=name)
         if not found:
-            raise InputError("There is no such method.", given=name, expected=", ".join(method_names()))
+            raise InputError(
+                "There is no such method.",
+                given=name,
+                expected=", ".join(method_names()),
+                next_step="correct the name; docs/method.md describes the methods",
+            )
         _load(next(iter(found)))
     return METHODS[name]
 
@@ -101,7 +107,7 @@ def make_method(name: str, options: Mapping[str, object] | None = None) -> Abstr
         If there is no such method or option, or an option has no such value.
     """
     kind, options = method_class(name), options or {}
-    known = set(kind.__dataclass_fields__)
+    known = {field.name for field in fields(kind)}
     if unknown := set(options) - known:
         raise InputError(
             f"The method {name} has no such option.",

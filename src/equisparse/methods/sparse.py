@@ -23,23 +23,23 @@ _COMPACT = torch.float16
 class Sparse(AbstractWeightMethod):
     """``W' = W + dW`` with a stated number of changed entries; starts exactly at the base.
 
-    All entries are trained at first; those that the loss would miss least are then taken out step by step. Stores an
-    index and a value per changed entry. One of `changed` and `value_bytes` has to be given before training.
+    All entries are trained at first. Those whose removal raises the loss least are then removed step by step. The
+    adapter stores an index and a value per changed entry. Give one of `changed` and `value_bytes`.
 
     Parameters
     ----------
     changed : float or None
-        Target: changed entries as a fraction of all parameters of the base model.
+        Changed entries as a fraction of all parameters of the base model, such as 0.03.
     value_bytes : int or None
-        Target: bytes of the stored indices and values together; values are then stored in half precision.
+        Bytes of the stored indices and values together; values are then stored in half precision.
     rank : int or None
         dW is trained as a product of two factors of this rank per path, or entry by entry if None.
     prune_start, prune_end : float
-        Part of the run over which the support shrinks to its target.
+        Start and end of the removal, as fractions of the run.
     prune_interval : int
-        Steps between two prunings.
+        Steps between two removals.
     dense_lr : float
-        Learning rate before pruning as a fraction of that after it.
+        Learning rate before the removal as a fraction of that after it.
     """
 
     name: ClassVar[str] = "sparse"
@@ -89,7 +89,8 @@ class Sparse(AbstractWeightMethod):
             raise InputError(
                 "The number of changed entries is out of reach.",
                 given=f"changed = {self.changed}" if self.value_bytes is None else f"{self.value_bytes} bytes",
-                expected=f"changes of 1 to {layout.numel} entries: the selected ones of {layout.total_parameters}",
+                expected=f"1 to {layout.numel} changed entries (all selected ones) of {layout.total_parameters}, "
+                f"a fraction of at most {math.floor(1e4 * layout.numel / layout.total_parameters) / 1e4:g}",
                 next_step="choose another fraction or size, or select more tensors with --targets",
             )
         return self

@@ -175,6 +175,7 @@ def read_run(folder: str | Path) -> Run:
             "There is no finished run in this folder.",
             given=str(folder),
             expected=f"the folder of a fine-tune, with {run.files.metrics.name}",
-            next_step="let the fine-tune end, with --resume if it was cut off",
+            cause="a misspelt folder, or a fine-tune that has not ended",
+            next_step="correct the path, or continue the fine-tune with --resume",
         )
     return run

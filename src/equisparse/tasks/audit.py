@@ -29,7 +29,7 @@ def audit(
     units: LabelUnits | None = None,
     **load_options: "Unpack[LoadOptions]",
 ) -> list[Finding]:
-    """Look in frames and labels for what goes wrong in fine-tuning.
+    """Check frames and labels for errors that would spoil a fine-tune.
 
     Parameters
     ----------

@@ -34,7 +34,12 @@ def compare(runs: Sequence[RunLike], out: str | Path = "compare.html") -> Path:
     opened = [opened_run(run) for run in runs]
     if len(opened) < 2:
         given = ", ".join(str(run.folder) for run in opened)
-        raise InputError("There is nothing to compare.", given=given, expected="two or more run folders")
+        raise InputError(
+            "There is nothing to compare.",
+            given=given,
+            expected="two or more run folders",
+            next_step="name a second run folder",
+        )
     by_name = named(opened)
     rows: list[StabilityRow] = []
     with suppress(InputError):  # other bases or other tensors

@@ -66,9 +66,9 @@ def finetune(
     train : files, globs, a packaged set, Atoms or labelled frames
         Training frames.
     valid : as `train`, optional
-        Frames that the best epoch is chosen by; by default a part of the training frames.
+        Validation frames, by which the best epoch is chosen; by default a part of the training frames.
     test : as `train`, optional
-        Frames that are evaluated at the end.
+        Test frames, used for the final errors only.
     replay : as `train`, optional
         Structures on which to preserve the base model's predictions; ``probe`` stands for the packaged ones.
     base : str, Path or AbstractBackbone
@@ -80,15 +80,15 @@ def finetune(
     listener : Listener, optional
         Receives progress and findings; nothing is shown by default.
     report : bool
-        Whether the merged checkpoint, the retention, the interpretation, the figures and the report are made, too;
-        without them a short fine-tune is several times faster.
+        If False, no merged checkpoint, retention, interpretation, figures and report are made; a short fine-tune is
+        then several times faster.
     **options
         The other fields of `equisparse.FinetuneConfig`, such as ``changed=0.03``, ``epochs=20``, ``device="cuda"``.
 
     Returns
     -------
     Run
-        With `metrics`, `adapter` and all tables of the run.
+        The finished run, with `metrics`, `adapter`, `calculator()` and all tables.
 
     Raises
     ------

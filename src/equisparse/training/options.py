@@ -84,7 +84,7 @@ class TrainingOptions:
     anchor: Annotated[
         float,
         Option(
-            "Weight of the activation-matching penalty on replay structures; 0 turns it off",
+            "Weight of the penalty that keeps layer outputs on replay structures close to the base's; 0 turns it off",
             CLOSENESS,
             least=0,
             below=math.inf,

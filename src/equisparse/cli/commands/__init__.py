@@ -9,7 +9,7 @@ from equisparse.cli.commands.train import Ensemble, Finetune
 
 PANELS: dict[str, tuple[type[Command], ...]] = {
     "Fine-tune": (Audit, Finetune, Ensemble),
-    "Judge": (Evaluate, Probe, Attribute, Report, Compare, Export),
+    "Evaluate": (Evaluate, Probe, Attribute, Report, Compare, Export),
     "Adapters": (Inspect, Diff, Combine, Merge),
     "Magnetism": (Orders,),
 }

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from equisparse.cli.command import JSON, Command
 from equisparse.cli.commands.shared import DEVICE, RunCommand
 from equisparse.cli.terminal import Terminal
-from equisparse.options import DATA, OUTPUT, TRAINING, Option
+from equisparse.options import DATA, OUTPUT, Option
 
 _FAILED = 3
 """Exit code of a verdict that is fail."""
@@ -17,7 +17,7 @@ _FAILED = 3
 class Probe(RunCommand):
     """Test what a run forgot and where it breaks; exit code 3 if the verdict is fail."""
 
-    temperature: Annotated[float, Option("Temperature of the dynamics, in K", TRAINING, "K", above=0)] = 300.0
+    temperature: Annotated[float, Option("Temperature of the dynamics, in K", DATA, "K", above=0)] = 300.0
     steps: Annotated[int, Option("Steps of each molecular dynamics run", DATA, least=1)] = 500
     timestep: Annotated[
         float | None,
