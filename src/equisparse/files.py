@@ -1,10 +1,8 @@
-"""Files that are written whole or not at all."""
+"""Files that are written completely or not at all."""
 
-import csv
-import io
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -14,12 +12,12 @@ from equisparse.errors import EquisparseError, WriteError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a binary file beside `path`; it replaces `path` when the block ends, and is removed if the block fails.
+    """Open a temporary binary file, which replaces `path` when the block ends and is removed if the block fails.
 
     Parameters
     ----------
     path : Path
-        Target; its folder has to be there.
+        File to write; its folder must exist.
 
     Raises
     ------
@@ -41,12 +39,12 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
 
 def make_folder(path: Path) -> Path:
-    """Make a folder, and those above it, if it does not exist; return the same path.
+    """Make a folder and its parents if they do not exist, and return the path.
 
     Raises
     ------
     WriteError
-        If it cannot be made.
+        If the folder cannot be made.
     """
     with _write_errors(path):
         path.mkdir(parents=True, exist_ok=True)
@@ -55,7 +53,7 @@ def make_folder(path: Path) -> Path:
 
 @contextmanager
 def _write_errors(path: Path) -> Iterator[None]:
-    """Raise failures of the file system within the block as a WriteError about `path`."""
+    """Raise errors of the file system within the block as a WriteError about `path`."""
     try:
         yield
     except EquisparseError:
@@ -67,12 +65,12 @@ def _write_errors(path: Path) -> Iterator[None]:
             "A file cannot be written; nothing is left half-written.",
             given=str(path),
             cause=cause.strerror or str(cause),
-            next_step="make room or choose another place; a fine-tune goes on from its last epoch with --resume",
+            next_step="free some space or choose another place; --resume continues a fine-tune from its last epoch",
         ) from error
 
 
 def _system_error(error: BaseException | None) -> OSError | None:
-    """The failure of the file system that an error is or came from: archives fail again when they are closed."""
+    """Error of the file system that an error is or was caused by; closing an archive can raise a second error."""
     while error is not None and not isinstance(error, OSError):
         error = error.__cause__ or error.__context__
     return error
@@ -82,12 +80,3 @@ def write_text(path: Path, text: str) -> None:
     """Replace a text file by `text`, UTF-8."""
     with replacing(path) as file:
         file.write(text.encode())
-
-
-def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write rows as CSV, all at once; columns are those of the first row, and None is an empty field."""
-    table = io.StringIO(newline="")
-    writer = csv.DictWriter(table, fieldnames=list(rows[0]), extrasaction="ignore", restval="")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, table.getvalue())

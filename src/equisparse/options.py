@@ -1,7 +1,7 @@
-"""Options as data: the sentence, the group, the placeholder and the allowed range of a field, and the check of values.
+"""Options as data: sentence, group, placeholder and allowed range of a field, and the check of its value.
 
 A field of a dataclass is an option if its type is ``Annotated[..., Option(...)]``. The command line, its help and the
-checks of values that come from Python or from a YAML file are all made from these annotations.
+checks of values from Python or YAML are derived from these annotations.
 """
 
 from dataclasses import MISSING, dataclass, fields
@@ -55,7 +55,7 @@ class Option:
     shown_default : str
         Default in words, for options whose default is None.
     positional : bool
-        Whether the values stand without the name of the option.
+        Whether the option is given by position, without its name.
     """
 
     sentence: str
@@ -84,7 +84,7 @@ class Option:
         return " and ".join(text.format(limit) for limit, text in limits if limit is not None)
 
     def allows(self, value: float) -> bool:
-        """Tell whether a number is in the allowed range; NaN never is."""
+        """Tell whether a number is in the allowed range; NaN is not."""
         return (
             value == value
             and (self.least is None or value >= self.least)
@@ -127,12 +127,12 @@ class OptionField:
 
 
 def options_of(kind: type["DataclassInstance"]) -> dict[str, OptionField]:
-    """Options of a dataclass by name: those of the class itself first, then those of its bases."""
+    """Options of a dataclass by name: first those of the class, then those of its bases."""
     hints = get_type_hints(kind, include_extras=True)
     defaults = {field.name: field.default for field in fields(kind)}
     names = dict.fromkeys(name for part in kind.__mro__ for name in get_annotations(part) if name in defaults)
-    found = {name: _option_field(name, hints[name], defaults[name]) for name in names}
-    return {name: option for name, option in found.items() if option is not None}
+    options = {name: _option_field(name, hints[name], defaults[name]) for name in names}
+    return {name: option for name, option in options.items() if option is not None}
 
 
 def flag(name: str) -> str:
@@ -150,7 +150,7 @@ def check_options(values: "DataclassInstance") -> None:
     Raises
     ------
     InputError
-        If a value has the wrong type, is none of the choices, or is out of range.
+        If a value has the wrong type, is not one of the choices, or is out of range.
     """
     for name, field in options_of(type(values)).items():
         check_option(field, getattr(values, name))
@@ -179,7 +179,7 @@ def check_option(field: OptionField, value: object) -> None:
 
 
 def nearest(word: str, known: tuple[str, ...] | list[str]) -> str | None:
-    """The known word that a mistyped one most likely stands for; None if there is none.
+    """Known word that is most similar to a mistyped one; None if no word is similar.
 
     >>> nearest("batchsize", ["batch_size", "base"])
     'batch_size'
@@ -204,12 +204,12 @@ def words_for(kind: object) -> str:
     >>> words_for(float | None)
     'a number'
     """
-    found = (_WORDS.get(get_origin(part) or part, "") for part in _parts(kind))
-    return " or ".join(word for word in found if word)
+    words = (_WORDS.get(get_origin(part) or part, "") for part in _parts(kind))
+    return " or ".join(word for word in words if word)
 
 
 def _option_field(name: str, hint: object, default: object) -> OptionField | None:
-    """Option of one field; None for a field that is no option."""
+    """Option of one field; None if the field is not an option."""
     if get_origin(hint) is not Annotated:
         return None
     kind, *extras = get_args(hint)
@@ -218,17 +218,17 @@ def _option_field(name: str, hint: object, default: object) -> OptionField | Non
 
 
 def _parts(kind: object) -> tuple[object, ...]:
-    """Members of a union; the type itself if it is none."""
+    """Members of a union; any other type alone."""
     return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
 
 
 def _has_type(value: object, kind: object) -> bool:
-    """Whether a value has a type such as ``list[str] | None``; a whole number may stand for a number."""
+    """Tell whether a value has a type such as ``list[str] | None``; an int is also a float."""
     return any(_has_plain_type(value, part) for part in _parts(kind))
 
 
 def _has_plain_type(value: object, kind: object) -> bool:
-    """The same for a type that is no union."""
+    """Tell whether a value has a type that is not a union."""
     if kind in (None, NoneType):
         return value is None
     if get_origin(kind) is Literal:

@@ -139,7 +139,7 @@ def test_the_steps_stay_the_same(
             adapter.stored[name]["change"], change, rtol=0, atol=2e-2 * float(change.abs().max())
         )
     for row, expected in zip(fitted.curve, whole[1].curve, strict=True):
-        assert row | {"seconds": 0} == pytest.approx(expected | {"seconds": 0}, rel=1e-3, abs=1e-3)
+        assert row.to_dict() | {"seconds": 0} == pytest.approx(expected.to_dict() | {"seconds": 0}, rel=1e-3, abs=1e-3)
     warnings = [record for record in caplog.records if "Out of memory" in record.message]
     assert len(warnings) == 1
 

@@ -32,7 +32,7 @@ def test_probe_writes_its_tables_and_the_report(run: Path, capsys: pytest.Captur
     verdict = json.loads((run / "probe" / "verdict.json").read_text())
     assert code == (3 if verdict["level"] == "fail" else 0)
     shown = capsys.readouterr().out
-    assert f"verdict  {verdict['level']}" in shown
+    assert f"verdict    {verdict['level']}" in shown
     assert [check["test"].split(":")[0] for check in verdict["checks"]][:4] == ["retention"] * 2 + ["short range"] * 2
     files = RunFolder(run).probe
     assert all(table.read() for table in (files.drift, files.groups, files.scans("compression")))

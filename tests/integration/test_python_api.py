@@ -26,7 +26,7 @@ class Heard(equisparse.Listener):
         self.told.append(f"{plan.method.name} on {plan.frames}")
 
     def epoch_done(self, progress: equisparse.FitProgress) -> None:
-        self.told.append(f"epoch {progress.curve[-1]['epoch']:.0f} of {progress.epochs}")
+        self.told.append(f"epoch {progress.curve[-1].epoch} of {progress.epochs}")
 
     def finished(self, run: equisparse.Run) -> None:
         self.told.append(f"finished {run.name}")

@@ -17,7 +17,7 @@ class Epochs(equisparse.Listener):
 
     def epoch_done(self, progress: equisparse.FitProgress) -> None:
         """Print the validation error of the forces."""
-        print(progress.step, progress.curve[-1]["valid_force_mae_mev_per_ang"])
+        print(progress.step, progress.curve[-1].error("valid", "force_mae_mev_per_ang"))
 
 
 frames = equisparse.read_frames("frames.extxyz", equisparse.LabelKeys(energy="energy"))

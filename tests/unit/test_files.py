@@ -23,9 +23,10 @@ from equisparse.adapters.file import save_adapter
 from equisparse.blocks import Layout, matrix_blocks
 from equisparse.errors import WriteError
 from equisparse.formats.dense import Dense
-from equisparse.files import replacing, write_rows, write_text
+from equisparse.files import replacing, write_text
 from equisparse.report.paper import figures
 from equisparse.training.checkpoints import WholeCheckpoints
+from equisparse.training.epochs import Epoch, write_curve
 
 def arrays(path):
     with replacing(path) as file:
@@ -43,7 +44,7 @@ def figure(path):
 
 WRITERS = {
     "page.html": lambda path: write_text(path, "x" * 100_000),
-    "curve.csv": lambda path: write_rows(path, [{"a": "x" * 100_000}]),
+    "curve.csv": lambda path: write_curve(path, [Epoch(1, 1, 0.5)] * 10_000),
     "predictions.npz": arrays,
     "adapter.safetensors": adapter,
     "figure.png": figure,

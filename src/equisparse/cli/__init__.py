@@ -1,4 +1,4 @@
-"""The command line: parse, one call, print."""
+"""The command line: parse the words, call one function, print its result."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, optional
-        Words after the program's name; those of the process by default.
+        Words after the program's name; by default, the arguments of this process.
 
     Returns
     -------
@@ -22,6 +22,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         code = build_app()(argv, exit_on_error=False)
-    except CycloptsError:  # its message is on standard error already
+    except CycloptsError:  # cyclopts has printed the message on standard error
         return 2
     return code if isinstance(code, int) else 0

@@ -1,4 +1,4 @@
-"""``python -m equisparse.cli``."""
+"""Run the command line as ``python -m equisparse.cli``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The application: all commands, their help, and what happens on errors."""
+"""The application: all commands, their help, and the handling of errors."""
 
 import sys
 import traceback
@@ -22,7 +22,7 @@ _ABOUT = "Sparse fine-tuning of equivariant interatomic potentials."
 
 
 def build_app() -> App:
-    """All commands of the command line."""
+    """Build the application with all commands."""
     app = App(
         name=PROGRAM,
         help=_ABOUT,
@@ -41,8 +41,8 @@ def build_app() -> App:
         for position, command in enumerate(commands):
             app.command(_app(command, panel, position))
     app.register_install_completion_command(help="Install completion for the current shell", group=general)
-    for flag in ("--help", "--version"):
-        app[flag].group = (general,)
+    for flag, text in (("--help", "Show this help"), ("--version", "Show the version of equisparse")):
+        app[flag].group, app[flag].help = (general,), text
     return app
 
 
@@ -65,7 +65,7 @@ def name_of(command: type[Command]) -> str:
 
 
 def _app(command: type[Command], panel: Group, position: int) -> App:
-    """One command."""
+    """Application of one command."""
     about = (command.__doc__ or "").splitlines()[0]
     app = App(
         name=name_of(command), help=about, usage=_usage(command), group=panel, sort_key=position, version_flags=()
@@ -75,7 +75,7 @@ def _app(command: type[Command], panel: Group, position: int) -> App:
 
 
 def _usage(command: type[Command]) -> str:
-    """The one line of usage."""
+    """Line of usage."""
     fields = options_of(command).values()
     values = command.values or " ".join(field.option.metavar for field in fields if field.option.positional)
     return f"Usage: {PROGRAM} {name_of(command)} {values} [OPTIONS]"
@@ -93,7 +93,7 @@ def _function(command: type[Command]) -> Callable[..., int]:
 
 
 def _run(kind: type[Command], values: Mapping[str, object]) -> int:
-    """Run a command; the exit code."""
+    """Run a command and return its exit code."""
     try:
         command = kind.of(given_values(kind, values))
         return command.run(command.terminal())

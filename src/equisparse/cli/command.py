@@ -1,4 +1,4 @@
-"""A command: a dataclass whose fields are its options, and one method that runs it."""
+"""Base of all commands: a dataclass whose fields are the options, with a method that runs the command."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ JSON = Option("Print JSON on standard output in place of tables", OUTPUT)
 class Command(ABC):
     """Base of all commands; the first line of a command's docstring is its help.
 
-    The class variable `values` is the placeholder of the leading values in the line of usage, `interrupted` a hint that
-    is printed if the command is interrupted.
+    The class variable `values` is the placeholder of the positional values in the line of usage. The class variable
+    `interrupted` is a hint that is printed if the command is interrupted.
     """
 
     values: ClassVar[str] = ""
@@ -40,8 +40,8 @@ class Command(ABC):
 
     @abstractmethod
     def run(self, terminal: Terminal) -> int:
-        """Do the work and print the result; the exit code."""
+        """Do the work, print the result and return the exit code."""
 
     def terminal(self) -> Terminal:
-        """Where the command prints."""
-        return Terminal(quiet=self.quiet, verbose=self.verbose, json=bool(getattr(self, "json", False)))
+        """Output of the command, as its options ask for."""
+        return Terminal(quiet=self.quiet, json=bool(getattr(self, "json", False)))

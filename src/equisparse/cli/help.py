@@ -1,4 +1,4 @@
-"""How the help looks: one column of names, one of sentences."""
+"""Layout of the help: one column of names, one column of sentences."""
 
 import math
 
@@ -7,7 +7,7 @@ from cyclopts.help.specs import DescriptionRenderer
 from rich.console import Console, RenderableType
 
 _NAMES = 0.38
-"""Largest part of the width that names take."""
+"""Largest fraction of the width for the column of names."""
 
 
 def formatter() -> DefaultFormatter:
@@ -16,7 +16,7 @@ def formatter() -> DefaultFormatter:
 
 
 def _columns(console: Console, entries: list[HelpEntry]) -> tuple[ColumnSpec, ...]:
-    """Names and sentences, of the same widths in every panel of options."""
+    """Columns of names and sentences, with the same widths in every panel of options."""
     width = min(30, math.ceil(console.width * _NAMES))
     least = width if any(entry.type for entry in entries) else None
     return (
@@ -26,7 +26,7 @@ def _columns(console: Console, entries: list[HelpEntry]) -> tuple[ColumnSpec, ..
 
 
 def _label(entry: HelpEntry) -> RenderableType:
-    """Name of an option with its placeholder; a flag that is on is shown by what turns it off."""
+    """Name of an option with its placeholder; a flag that is on by default is shown by the flag that turns it off."""
     metavar = entry.metavar or ""
     if entry.positional_label:
         return metavar or entry.positional_label

@@ -1,4 +1,4 @@
-"""Messages of the parser in the words of the other errors."""
+"""Messages of the parser in the style of the other errors."""
 
 import re
 
@@ -15,13 +15,13 @@ def message(error: CycloptsError) -> str:
     if isinstance(error, MissingArgumentError) and error.argument is not None:
         text = _missing(error.argument)
     if isinstance(error, CoercionError):
-        text = _CONVERSION.sub(lambda found: f"{found[1]} is not {_WORDS.get(found[2], found[2])}.", text)
+        text = _CONVERSION.sub(lambda match: f"{match[1]} is not {_WORDS.get(match[2], match[2])}.", text)
     return f"error: {text}"
 
 
 def _missing(argument: Argument) -> str:
-    """Text for an option that is missing, or stands without its value."""
+    """Message about a missing option, or about an option without its value."""
     metavar = argument.parameter.metavar or ""
     if argument.index is not None:
-        return f"{metavar or argument.name} is missing. Name it after the command."
+        return f"{metavar or argument.name} is missing. Give it after the command."
     return f"{argument.name} {metavar} is missing." if argument.required else f"{argument.name} needs a value."

@@ -20,18 +20,18 @@ _PANELS = {name: Group(name, sort_key=index) for index, name in enumerate(GROUPS
 
 
 def signature(kind: type[Command]) -> Signature:
-    """Signature of a function that takes the options of a command; positional ones first."""
+    """Signature of a function that takes the options of a command, with the positional ones first."""
     fields = sorted(options_of(kind).values(), key=lambda field: not field.option.positional)
     return Signature([_argument(field) for field in fields])
 
 
 def given_values(kind: type[Command], bound: Mapping[str, object]) -> dict[str, object]:
-    """Values that were given, in the types of the options.
+    """Convert the values of a command line to the types of the options.
 
     Raises
     ------
     InputError
-        If a value of true or false stands among files: the flag before it takes none.
+        If the word true or false is among files: the flag before it takes no value.
     """
     fields, values = options_of(kind), dict(bound)
     for name, value in values.items():
@@ -48,7 +48,7 @@ def given_values(kind: type[Command], bound: Mapping[str, object]) -> dict[str, 
 
 
 def _typed(value: object) -> object:
-    """Value of a method's option: a number, true, false or null where it reads so, text otherwise."""
+    """Value of an option of a method: a number, true, false or null if the text is one of them, else the text."""
     return yaml.safe_load(value) if isinstance(value, str) else value
 
 
@@ -75,12 +75,12 @@ def _argument(field: OptionField) -> Argument:
 
 
 def _kind(field: OptionField) -> object:
-    """Type that the command line converts to; options of methods are typed later."""
+    """Type that the parser converts to; options of methods are converted later."""
     return dict[str, str | None] | None if field.name == "method_options" else field.kind
 
 
 def _names(field: OptionField) -> tuple[str, ...]:
-    """Spellings of an option; values without a name are called as they are in the help."""
+    """Spellings of an option; positional values can also be given by the name of their placeholder."""
     name = "--" + field.name.replace("_", "-")
     if field.option.positional and _label(field).lower() != field.name:
         return ("--" + _label(field).lower(), name)
@@ -93,18 +93,19 @@ def _label(field: OptionField) -> str:
 
 
 def _metavar(field: OptionField) -> str | None:
-    """Placeholder of the value; None for choices and flags, which have their own."""
+    """Placeholder of the value; None for choices and flags, whose placeholder is set by the help."""
     parts = [part for part in get_args(field.kind) or (field.kind,) if part is not NoneType]
     text = field.option.metavar or ("" if field.choices else _METAVARS.get(parts[0], ""))
     return f"{text}..." if text and _is_list(field.kind) else text or None
 
 
 def _is_list(kind: object) -> bool:
+    """Tell whether a type is a list, or a list or None."""
     return any(get_origin(part) is list for part in (kind, *get_args(kind)))
 
 
 def _shown_default(field: OptionField) -> bool | str:
-    """Default as the help shows it; flags are off."""
+    """Default as the help shows it; False if there is nothing to show, as for flags."""
     if field.option.shown_default:
         return field.option.shown_default
     return not isinstance(field.default, bool) and field.default not in (None, MISSING)

@@ -1,14 +1,16 @@
 """Progress of training on the terminal: a live table, or plain lines in a pipe or a log file."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from equisparse.quantities import FORCES, Quantity, all_quantities
+from equisparse.training.epochs import Epoch
 from equisparse.training.listener import FitListener, FitProgress
 
 _SHOWN_EPOCHS = 12
@@ -21,7 +23,7 @@ class TerminalProgress(FitListener):
     Parameters
     ----------
     console : Console
-        A live table if it is a terminal.
+        Shows a live table if it is a terminal, else one line per epoch.
     """
 
     def __init__(self, console: Console) -> None:
@@ -36,7 +38,7 @@ class TerminalProgress(FitListener):
             self._live.start()
 
     def step_done(self, progress: FitProgress) -> None:
-        """Redraw the live table from time to time."""
+        """Redraw the live table at most four times per second."""
         if time.monotonic() - self._drawn > _REFRESH_SECONDS:
             self._draw(progress)
 
@@ -56,36 +58,48 @@ class TerminalProgress(FitListener):
     def _draw(self, progress: FitProgress) -> None:
         if self._live:
             self._drawn = time.monotonic()
-            self._live.update(_table(progress), refresh=True)
+            self._live.update(_view(progress), refresh=True)
 
 
-def _table(progress: FitProgress) -> Table:
-    """The last epochs."""
-    table = Table(title=_status(progress), title_justify="left")
-    columns = list(_columns(progress.curve[-1])) if progress.curve else []
+def _view(progress: FitProgress) -> RenderableType:
+    """Status line and, after the first epoch, the table of the last epochs."""
+    status = Text(_status(progress), no_wrap=True)
+    if not progress.curve:
+        return status
+    columns = list(_columns(progress.curve[-1]))
+    return Group(status, _table(progress.curve[-_SHOWN_EPOCHS:], columns), _caption(columns))
+
+
+def _table(epochs: Sequence[Epoch], columns: list["_Column"]) -> Table:
+    """Errors and changed fraction of some epochs."""
+    table = Table()
     for title in ("epoch", *(column.title for column in columns), "changed"):
         table.add_column(title, justify="right")
-    for row in progress.curve[-_SHOWN_EPOCHS:]:
-        errors = (column.text(row) for column in columns)
-        table.add_row(f"{row['epoch']:.0f}", *errors, f"{row['changed_fraction_model']:.2%}")
-    units = dict.fromkeys(f"{column.quantity.symbol} {column.quantity.mae.unit}" for column in columns)
-    table.caption = f"{', '.join(units)} (mean absolute errors)"
+    for epoch in epochs:
+        errors = (column.text(epoch) for column in columns)
+        table.add_row(str(epoch.epoch), *errors, f"{epoch.changed_fraction_model:.2%}")
     return table
+
+
+def _caption(columns: list["_Column"]) -> Text:
+    """Units of the errors."""
+    units = dict.fromkeys(f"{column.quantity.symbol} in {column.quantity.mae.unit}" for column in columns)
+    return Text(f"mean absolute errors: {', '.join(units)}", style="italic")
 
 
 def _line(progress: FitProgress) -> str:
     """The last epoch as plain text."""
-    row: Mapping[str, float] = progress.curve[-1]
-    errors = "  ".join(f"{column.title} {column.text(row)}" for column in _columns(row))
-    changed = f"changed {row['changed_fraction_model']:.2%}"
-    return f"epoch {row['epoch']:.0f}/{progress.epochs}  {errors}  {changed}  {_status(progress)}"
+    epoch = progress.curve[-1]
+    errors = "  ".join(f"{column.title} {column.text(epoch)}" for column in _columns(epoch))
+    changed = f"changed {epoch.changed_fraction_model:.2%}"
+    return f"epoch {epoch.epoch}/{progress.epochs}  {errors}  {changed}  {_status(progress)}"
 
 
 def _status(progress: FitProgress) -> str:
     """Steps, speed and time left."""
     done, total, speed = progress.step, progress.total_steps, progress.steps_per_second
-    left = f"{_clock((total - done) / speed)} left" if speed > 0 else ""
-    return f"step {done}/{total}  {speed:.2f} steps/s  {left}"
+    left = f"  {_clock((total - done) / speed)} left" if speed > 0 and done < total else ""
+    return f"step {done}/{total}  {speed:.2f} steps/s{left}"
 
 
 @dataclass(frozen=True)
@@ -97,30 +111,30 @@ class _Column:
 
     @property
     def title(self) -> str:
-        """Such as ``E valid``."""
+        """Symbol and split, such as ``E valid``."""
         return f"{self.quantity.symbol} {self.split}"
 
-    @property
-    def key(self) -> str:
-        """Name in the rows of the learning curve."""
-        return f"{self.split}_{self.quantity.mae.name}"
+    def value(self, epoch: Epoch) -> float | None:
+        """Error after one epoch; None if it is not known."""
+        return epoch.error(self.split, self.quantity.mae.name)
 
-    def text(self, row: Mapping[str, float]) -> str:
-        """Error of one epoch; empty where there is none."""
-        return self.quantity.mae.format.format(row[self.key]) if self.key in row else ""
+    def text(self, epoch: Epoch) -> str:
+        """Error after one epoch; empty if it is not known."""
+        value = self.value(epoch)
+        return "" if value is None else self.quantity.mae.format.format(value)
 
 
-def _columns(row: Mapping[str, float]) -> Iterator[_Column]:
-    """Columns that a row of the learning curve has; the drift of forces stands for that of the others."""
+def _columns(epoch: Epoch) -> Iterator[_Column]:
+    """Columns of the errors that an epoch has; of the drift, only that of the forces is shown."""
     for quantity in all_quantities():
         for split in ("train", "valid", *(("drift",) if quantity == FORCES else ())):
             column = _Column(quantity, split)
-            if column.key in row:
+            if column.value(epoch) is not None:
                 yield column
 
 
 def _clock(seconds: float) -> str:
-    """Such as ``1:02:03`` or ``4:05``."""
+    """Duration, such as ``1:02:03`` or ``4:05``."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,12 +1,15 @@
-"""Where a command prints: results to standard output, errors to standard error."""
+"""Output of a command: results to standard output, errors to standard error."""
 
 import json
 import math
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from rich.console import Console, RenderableType
+
+from equisparse.report.terminal.facts import Fact, format_facts
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 """A value of JSON."""
@@ -15,27 +18,25 @@ _PIPE_WIDTH = 110
 
 
 class Terminal:
-    """Prints what a command has to say.
+    """Prints the results of a command.
 
     Parameters
     ----------
     quiet : bool
-        Leave out progress and notes.
-    verbose : bool
-        Show the traceback of an error.
+        Leave out progress and notes; results and warnings stay.
     json : bool
-        Print one JSON value in place of tables and notes.
+        Print one JSON value in place of tables and notes; warnings go to standard error.
     """
 
-    def __init__(self, *, quiet: bool = False, verbose: bool = False, json: bool = False) -> None:
-        self.verbose, self.json = verbose, json
-        self._quiet = quiet or json
+    def __init__(self, *, quiet: bool = False, json: bool = False) -> None:
+        self.json = json
+        self.quiet = quiet or json
         self._console = _console()
 
     @property
     def progress(self) -> Console:
-        """Console of progress and notes; prints nothing if they are not wanted."""
-        return Console(quiet=True) if self._quiet else self._console
+        """Console of progress; prints nothing if the command is quiet."""
+        return Console(quiet=True) if self.quiet else self._console
 
     def show(self, *results: RenderableType) -> None:
         """Print tables and lines of text, unless JSON was asked for."""
@@ -45,14 +46,25 @@ class Terminal:
             self._print(result)
 
     def note(self, text: str) -> None:
-        """Print a line such as where a file was written, unless the command is quiet."""
-        if not self._quiet:
+        """Print a line such as the path of a file that was written, unless the command is quiet."""
+        if not self.quiet:
+            self._print(text)
+
+    def warn(self, text: str) -> None:
+        """Print a warning, also if the command is quiet; on standard error if JSON was asked for."""
+        if self.json:
+            print(text, file=sys.stderr)
+        else:
             self._print(text)
 
     def show_json(self, value: object) -> None:
         """Print a value as JSON, if that was asked for."""
         if self.json:
             print(json.dumps(plain(value), indent=2))
+
+    def facts(self, facts: Iterable[Fact]) -> str:
+        """Lines of labels and texts, broken to the width of a terminal; whole lines in a pipe or a file."""
+        return format_facts(facts, self._console.width if self._console.is_terminal else None)
 
     def _print(self, result: RenderableType) -> None:
         if isinstance(result, str):
@@ -81,6 +93,6 @@ def plain(value: object) -> Json:
 
 
 def _console() -> Console:
-    """Standard output; of a fixed width where it is no terminal and none is set."""
+    """Console of standard output, with a fixed width in a pipe or a file unless COLUMNS states one."""
     console = Console()
     return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=_PIPE_WIDTH)

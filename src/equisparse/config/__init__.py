@@ -1,1 +1,1 @@
-"""Configurations: frozen, typed, flat; read from YAML, the command line or Python."""
+"""Configuration of a fine-tune: flat, frozen and typed; from YAML, the command line or Python."""

@@ -1,4 +1,4 @@
-"""The configuration of a fine-tune: one flat, frozen, typed value; the command line, YAML files and Python make it."""
+"""The configuration of a fine-tune: one flat, frozen, typed dataclass, made from the command line, YAML or Python."""
 
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -32,7 +32,7 @@ MethodOption = int | float | str | bool | None
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneConfig(LabelOptions, BaseOptions, TrainingOptions):
-    """Everything that a fine-tune depends on.
+    """All options of a fine-tune.
 
     Each field carries its own description; ``equisparse finetune --help`` prints all of them.
 
@@ -53,19 +53,19 @@ class FinetuneConfig(LabelOptions, BaseOptions, TrainingOptions):
     ]
     valid: Annotated[
         list[str] | None,
-        Option("Validation frames", DATA, "FRAMES", shown_default="split off the training frames"),
+        Option("Validation frames", DATA, "FRAMES", shown_default="split off from the training frames"),
     ] = None
     test: Annotated[list[str] | None, Option("Test frames, used for the final errors only", DATA, "FRAMES")] = None
     valid_fraction: Annotated[
         float,
-        Option("Fraction of the training frames that is split off without --valid", DATA, above=0, below=1),
+        Option("Fraction of the training frames used for validation without --valid", DATA, above=0, below=1),
     ] = 0.1
     split_seed: Annotated[
-        int | None, Option("Seed of the validation split", ADVANCED, least=0, shown_default="that of --seed")
+        int | None, Option("Seed of the validation split", ADVANCED, least=0, shown_default="value of --seed")
     ] = None
-    bootstrap: Annotated[
-        bool, Option("Train on as many frames drawn with replacement from the training frames", ADVANCED)
-    ] = False
+    bootstrap: Annotated[bool, Option("Train on a sample of the training frames, drawn with replacement", ADVANCED)] = (
+        False
+    )
     force: Annotated[bool, Option("Train even if the audit finds errors", DATA)] = False
     base: Annotated[str, Option(BASE, MODEL, "MODEL")] = "7net-0"
     method: Annotated[
@@ -95,7 +95,7 @@ class FinetuneConfig(LabelOptions, BaseOptions, TrainingOptions):
             "Tensors to change: all, roles, degrees such as l=2, or name patterns; a leading ! excludes",
             CHANGE,
             "TENSORS",
-            shown_default="those of the method",
+            shown_default="depends on the method",
         ),
     ] = None
     method_options: Annotated[
@@ -115,7 +115,7 @@ class FinetuneConfig(LabelOptions, BaseOptions, TrainingOptions):
     resume: Annotated[bool, Option("Continue an interrupted run in the same folder", OUTPUT)] = False
     fast: Annotated[
         bool,
-        Option("With --no-fast, the base computes in its original form in place of the faster, checked one", ADVANCED),
+        Option("With --no-fast, the base uses its original form instead of the faster, checked form", ADVANCED),
     ] = True
     spin: Annotated[
         bool, Option("Also train a spin layer: magnetic energies, moments and magnetic forces", MAGNETISM)
@@ -123,25 +123,27 @@ class FinetuneConfig(LabelOptions, BaseOptions, TrainingOptions):
     spin_input: Annotated[
         Literal["auto", "given", "order"],
         Option(
-            "Input spins count with their lengths (given) or by direction only (order); "
-            "auto takes given where there are magnetic forces",
+            "Use input spins with their lengths (given) or their directions only (order); "
+            "auto means given if there are magnetic forces, else order",
             MAGNETISM,
         ),
     ] = "auto"
-    spin_orbit: Annotated[bool, Option("Include the terms that tie spins to the lattice", MAGNETISM)] = False
+    spin_orbit: Annotated[bool, Option("Include spin-orbit terms, which couple spins to the lattice", MAGNETISM)] = (
+        False
+    )
     spin_channels: Annotated[
         int | None,
         Option(
             "Width of the spin layer",
             MAGNETISM,
             least=1,
-            shown_default="a tenth of the base's parameters",
+            shown_default="gives a tenth of the base's parameters",
         ),
     ] = None
     spin_cutoff: Annotated[
         float | None,
         Option(
-            "Largest distance of interacting spins, in Angstrom", MAGNETISM, above=0, shown_default="that of the base"
+            "Largest distance of interacting spins, in Angstrom", MAGNETISM, above=0, shown_default="cutoff of the base"
         ),
     ] = None
     moments_on: Annotated[
@@ -155,7 +157,7 @@ class FinetuneConfig(LabelOptions, BaseOptions, TrainingOptions):
             raise InputError(
                 "--changed and --budget are mutually exclusive.",
                 given=f"--changed {self.changed} --budget {self.budget}",
-                next_step="leave one of them out",
+                next_step="omit one of them",
             )
 
     @property
@@ -165,11 +167,11 @@ class FinetuneConfig(LabelOptions, BaseOptions, TrainingOptions):
 
     @property
     def training(self) -> TrainingOptions:
-        """Options of training, not resolved yet."""
+        """Options of training; defaults that depend on the data are None."""
         return TrainingOptions(**{field.name: getattr(self, field.name) for field in fields(TrainingOptions)})
 
     def to_yaml(self) -> str:
-        """Write the configuration, complete and re-runnable with ``equisparse finetune --config FILE``."""
+        """Complete configuration as YAML; ``equisparse finetune --config FILE`` runs it again."""
         options = options_of(type(self))
         order = sorted(options, key=lambda name: GROUPS.index(options[name].option.group))
         values = asdict(self)
@@ -178,13 +180,13 @@ class FinetuneConfig(LabelOptions, BaseOptions, TrainingOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleConfig(FinetuneConfig):
-    """Several fine-tunes that differ in their seed: `seed`, ``seed + 1`` and so on; all split the frames alike."""
+    """All options of an ensemble: members have the seeds `seed`, ``seed + 1`` and so on, and the same splits."""
 
     members: Annotated[int, Option("Number of fine-tunes", TRAINING, least=2)] = 5
     out: Annotated[str, Option("Folder of the results", OUTPUT, "FOLDER")] = "equisparse-ensemble"
 
     def member(self, number: int) -> FinetuneConfig:
-        """Configuration of one member, a whole run in a folder of its own."""
+        """Configuration of one member, which is a complete run in its own folder."""
         values = {field.name: getattr(self, field.name) for field in fields(FinetuneConfig)}
         values["split_seed"] = self.seed if self.split_seed is None else self.split_seed
         return FinetuneConfig(**values | {"seed": self.seed + number, "out": str(Path(self.out, f"member-{number}"))})

@@ -35,7 +35,7 @@ def read_values(path: str | Path) -> dict[str, object]:
     Raises
     ------
     InputError
-        If the file cannot be read or holds no mapping.
+        If the file cannot be read, or does not contain a mapping.
     """
     try:
         values = yaml.safe_load(Path(path).read_text())
@@ -79,7 +79,7 @@ def make_config(kind: type[Config], values: Mapping[str, object]) -> Config:
         raise InputError(
             "There are no training frames.",
             expected="files or globs, or a packaged set such as demo",
-            next_step="name them after the command: equisparse finetune FRAMES...",
+            next_step="give them after the command: equisparse finetune FRAMES...",
         )
     typed = {name: _as_number(value) if takes_numbers(known[name].kind) else value for name, value in current.items()}
     return kind(**typed)  # type: ignore[arg-type]

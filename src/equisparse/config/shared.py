@@ -77,7 +77,7 @@ class LabelOptions:
     ] = "ase"
 
     def label_keys(self, *, magnetic: bool) -> "LabelKeys":
-        """Names of the labels; `magnetic` says whether the usual names of spins and moments are looked for, too."""
+        """Names of the labels; with `magnetic`, the usual names of spins and moments are searched, too."""
         from equisparse.data.labels import LabelKeys
 
         return LabelKeys(

@@ -1,4 +1,4 @@
-"""Sizes of files as text."""
+"""File sizes given as text."""
 
 import re
 
@@ -9,7 +9,7 @@ _UNITS = {"b": 1, "kb": 1000, "kib": 1024, "mb": 1000**2, "mib": 1024**2}
 
 
 def parse_size(text: str) -> int:
-    """Bytes of a size such as ``40KB`` (40,000), ``40KiB`` (40,960) or ``0.1MB``.
+    """Number of bytes of a size such as ``40KB`` (40,000), ``40KiB`` (40,960) or ``0.1MB``.
 
     >>> parse_size("40KB")
     40000
@@ -17,9 +17,9 @@ def parse_size(text: str) -> int:
     Raises
     ------
     InputError
-        If the text is no size.
+        If the text is not a size.
     """
-    found = _SIZE.match(text)
-    if found is None or found[1].count(".") > 1 or found[1] == ".":
+    match = _SIZE.match(text)
+    if match is None or match[1].count(".") > 1 or match[1] == ".":
         raise InputError("Invalid size.", given=text, expected="a number with B, KB, KiB, MB or MiB, such as 40KB")
-    return int(float(found[1]) * _UNITS[(found[2] or "B").lower()])
+    return int(float(match[1]) * _UNITS[(match[2] or "B").lower()])

@@ -1,4 +1,4 @@
-"""Names and values of configurations that were written by earlier versions: translated here, and nowhere else."""
+"""Translate names and values of configurations that were written by earlier versions."""
 
 from collections.abc import Mapping
 
@@ -8,11 +8,11 @@ _REMOVED = {
     "tau_per": ("tensor", "there is one threshold per tensor"),
     "gate": ("exp", "gates multiply by the exponential of their modulation"),
 }
-"""Removed option of a method -> the value that is now the only one, and what that means."""
+"""Removed option of a method -> its only remaining value, and the meaning of this value."""
 
 
 def upgraded(values: Mapping[str, object]) -> dict[str, object]:
-    """Translate the values of a configuration to the present names.
+    """Translate the values of a configuration to the current names.
 
     Raises
     ------
@@ -29,20 +29,26 @@ def upgraded(values: Mapping[str, object]) -> dict[str, object]:
 
 
 def _without_removed(options: Mapping[str, object]) -> dict[str, object]:
-    """Leave out removed options that have the value which is now the only one."""
+    """Options without those that were removed.
+
+    Raises
+    ------
+    InputError
+        If a removed option has another than its only remaining value.
+    """
     kept = dict(options)
     for name, (only, meaning) in _REMOVED.items():
         if name in kept and kept.pop(name) != only:
             raise InputError(
                 f"The method option {name} was removed: {meaning}.",
                 given=f"{name}: {options[name]}",
-                next_step=f"leave out {name} under method_options (--method-options.{name} on the command line)",
+                next_step=f"omit {name} under method_options (--method-options.{name} on the command line)",
             )
     return kept
 
 
 def _means_soft_threshold(values: Mapping[str, object]) -> bool:
-    """Whether the method sparse is named without a size: what is now the method soft_threshold."""
+    """Tell whether the method is sparse without a size, which is now called soft_threshold."""
     options = values.get("method_options")
     inner = options if isinstance(options, dict) else {}
     sizes = (values.get("changed"), values.get("budget"), inner.get("changed"), inner.get("value_bytes"))

@@ -1,1 +1,1 @@
-"""Inputs of a user, turned into frames, bases and adapters."""
+"""Inputs of a user (files, names, objects), converted to frames, bases and adapters."""

@@ -1,4 +1,4 @@
-"""Adapters that a user gives as files or as objects."""
+"""Adapters that are given as files or as objects."""
 
 from pathlib import Path
 from typing import TypeAlias
@@ -11,7 +11,7 @@ AdapterLike: TypeAlias = str | Path | Adapter
 
 
 def loaded_adapter(adapter: AdapterLike) -> Adapter:
-    """The adapter itself, or read from its file.
+    """Read an adapter from its file; an `Adapter` is returned as it is.
 
     Raises
     ------
@@ -22,7 +22,7 @@ def loaded_adapter(adapter: AdapterLike) -> Adapter:
 
 
 def adapter_name(adapter: AdapterLike) -> str:
-    """Name of an adapter in tables: its file, with the folder of its run where all runs use the same file name."""
+    """Name of an adapter in tables: its file name, preceded by the folder of the run if all runs use this file name."""
     if isinstance(adapter, Adapter):
         return adapter.label
     path = Path(adapter)

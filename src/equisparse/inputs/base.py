@@ -1,4 +1,4 @@
-"""The base model that a user names, or one that is loaded already."""
+"""Base models that are given by name, as files, or loaded."""
 
 from pathlib import Path
 from typing import TypeAlias, TypedDict
@@ -12,7 +12,7 @@ Base: TypeAlias = str | Path | AbstractBackbone
 
 
 class LoadOptions(TypedDict, total=False):
-    """How a base that is given by name or file is loaded; a loaded backbone is taken as it is.
+    """Options of loading a base that is given by name or file; a loaded backbone ignores them.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class LoadOptions(TypedDict, total=False):
 
 
 def with_defaults(options: LoadOptions, modality: str | None, dtype: str = "float32") -> LoadOptions:
-    """The same options, with a modality and a precision where they have none."""
+    """Copy of the options, with a modality and a precision where they are missing."""
     chosen = options.copy()
     chosen["modality"] = options.get("modality") or modality
     chosen["dtype"] = options.get("dtype") or dtype
@@ -44,12 +44,12 @@ def with_defaults(options: LoadOptions, modality: str | None, dtype: str = "floa
 
 
 def loaded_base(base: Base, options: LoadOptions | None = None) -> AbstractBackbone:
-    """The base itself, or loaded by its name or from its file.
+    """Load a base by its name or from its file; a loaded backbone is returned as it is.
 
     Raises
     ------
     BackboneError
-        If the base cannot be loaded, or is not the pinned one.
+        If the base cannot be loaded, or has another SHA-256 than expected.
     MissingPackageError
         If the upstream package is not installed.
     """
@@ -67,7 +67,7 @@ def loaded_base(base: Base, options: LoadOptions | None = None) -> AbstractBackb
 
 
 def configured_base(config: FinetuneConfig, device: str | None = None) -> AbstractBackbone:
-    """The base model that a configuration names, on its device or on another."""
+    """Load the base model that a configuration names, on its device or on the given one."""
     return load_backbone(
         config.base,
         backbone=config.backbone,

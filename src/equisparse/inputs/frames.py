@@ -1,4 +1,4 @@
-"""Frames in any form that a user has them, as labelled frames; and labelled frames as a file."""
+"""Frames of a user (files, globs, structures in memory) as labelled frames, and labelled frames as a file."""
 
 import io
 from collections.abc import Sequence
@@ -25,13 +25,13 @@ Frames: TypeAlias = (
 
 
 def load_frames(frames: Frames, keys: LabelKeys | None = None, units: LabelUnits | None = None) -> list[LabelledFrame]:
-    """Labelled frames of whatever a user gives.
+    """Convert files, globs or structures to labelled frames.
 
     Parameters
     ----------
     frames : str, Path, Atoms, LabelledFrame or sequence of one of these
         Files, globs and packaged sets are read by `equisparse.read_frames`. Labels of `Atoms` are found as in a file.
-        Labelled frames are taken as they are.
+        Labelled frames are returned as they are.
     keys, units
         Names and units of the labels; not used for labelled frames.
 
@@ -40,7 +40,7 @@ def load_frames(frames: Frames, keys: LabelKeys | None = None, units: LabelUnits
     DataError
         If a file or a label cannot be read.
     InputError
-        If there are no frames, or things of different kinds.
+        If there are no frames, or frames of different kinds.
     """
     items = list(frames) if isinstance(frames, Sequence) and not isinstance(frames, str) else [frames]
     labelled = [item for item in items if isinstance(item, LabelledFrame)]
@@ -78,8 +78,8 @@ def write_frames(path: Path, frames: Sequence[LabelledFrame]) -> Path:
     """Write labelled frames as extended XYZ, to be read by `equisparse.read_frames` with its default keys and units.
 
     Labels are ``REF_energy`` (eV), ``REF_forces`` (eV/Angstrom), ``REF_stress`` (eV/Angstrom^3), ``REF_magmoms`` (muB)
-    and ``REF_magnetic_forces`` (eV/muB); input spins are ``initial_magmoms``. Fixed atoms stay fixed. Of `info`, text,
-    numbers and truth values are kept. The file has eight decimals of positions and forces.
+    and ``REF_magnetic_forces`` (eV/muB); input spins are ``initial_magmoms``. Fixed atoms stay fixed. Text,
+    numbers and booleans in `info` are kept. Positions and forces are written with eight decimals.
     """
     text = io.StringIO()
     ase.io.write(text, [_with_labels(frame) for frame in frames], format="extxyz")

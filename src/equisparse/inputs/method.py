@@ -1,4 +1,4 @@
-"""The method that a configuration asks for."""
+"""Method of a configuration."""
 
 from equisparse.blocks import Layout
 from equisparse.config.finetune import FinetuneConfig

@@ -18,9 +18,9 @@ from equisparse.magnetism.options import SpinOptions
 from equisparse.quantities import MAGNETIC_FORCES, MOMENTS
 
 _NOISE = 0.1
-"""Length of a moment, muB, below which its direction is noise."""
+"""Length of a moment, muB, below which its direction is not used."""
 _MAGNETIC = 0.25
-"""Smallest root mean square moment, muB, of an element that carries spins of its own, not only induced ones."""
+"""Smallest root mean square moment, muB, of a magnetic element; smaller moments are induced by neighbours."""
 
 
 def spin_setup(
@@ -79,8 +79,8 @@ def spin_setup(
     notice(
         "spins",
         f"layer of {layer.n_parameters:,} parameters, width {options.channels}, cutoff {options.cutoff:g} "
-        f"Angstrom, learning rate {config.spin_lr:g}; spins {read}, "
-        f"{lengths} on average",
+        f"Angstrom, learning rate {config.spin_lr:g}; spins {read}; "
+        f"root mean square: {lengths}",
     )
     train, valid, test = (
         labelled_for(options, frames, everywhere=everywhere) for frames in (splits.train, splits.valid, splits.test)
@@ -89,14 +89,14 @@ def spin_setup(
 
 
 def spin_lengths(frames: Sequence[LabelledFrame]) -> dict[int, float]:
-    """Atomic number -> root mean square moment, muB, of each element that carries spins.
+    """Root mean square moment, muB, of each magnetic element, by atomic number.
 
     Moments are labels or, in frames without them, input spins.
 
     Raises
     ------
     DataError
-        If no element carries spins.
+        If no element is magnetic.
     """
     numbers = np.concatenate([frame.numbers for frame in frames])
     squares = np.concatenate([np.square(_moments(frame)).sum(axis=1) for frame in frames])
@@ -104,7 +104,7 @@ def spin_lengths(frames: Sequence[LabelledFrame]) -> dict[int, float]:
     lengths = {z: length for z, length in mean.items() if length >= _MAGNETIC}
     if not lengths:
         raise DataError(
-            "No element carries spins.",
+            "No element is magnetic: all moments are too small.",
             given=f"root mean square moments up to {max(mean.values()):.3g} muB",
             expected=f"at least {_MAGNETIC} muB for one element",
             cause="moments in another unit, or a material that is not magnetic",
@@ -118,11 +118,11 @@ def labelled_for(
 ) -> list[LabelledFrame]:
     """Frames with the input spins and the magnetic labels that a spin layer can learn from.
 
-    Where directions are inputs and come from the result of a calculation, the direction of a nearly vanished moment is
-    noise: such spins are set along the net moment of their frame, ferromagnetic, as a calculation would start.
+    If only the directions of spins are inputs and were taken from the result of a calculation, the direction of a
+    nearly vanished moment is noise. Such spins are set along the net moment of their frame, like a ferromagnetic start.
 
-    Moments that are equal to the input spins are no labels where the lengths of spins are inputs. Magnetic forces are
-    labels only where the lengths of spins are inputs, and only on atoms with a spin: codes write zeros for others.
+    If the lengths of spins are inputs, moments that are equal to the input spins are not used as labels. Magnetic
+    forces are labels only in this case, and only on atoms with a spin, because codes write zeros for other atoms.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def _moments(frame: LabelledFrame) -> Floats:
 
 
 def _with_order(frame: LabelledFrame, options: SpinOptions) -> Atoms:
-    """Copy in which the spins of all atoms of magnetic elements have a direction."""
+    """Copy of the structure in which the spin of every atom of a magnetic element has a direction."""
     spins = spins_of(frame.atoms)
     net = spins.sum(axis=0)
     along = net / np.linalg.norm(net) if np.linalg.norm(net) > _NOISE else np.array([0.0, 0.0, 1.0])
@@ -164,10 +164,10 @@ def _with_order(frame: LabelledFrame, options: SpinOptions) -> Atoms:
 
 
 def _equals_spins(frame: LabelledFrame) -> bool:
-    """Return whether the moments are equal to the input spins."""
+    """Tell whether the moments are equal to the input spins."""
     return frame.moments is not None and np.allclose(frame.moments, spins_of(frame.atoms), atol=1e-6)
 
 
 def _masked(label: Floats | None, atoms: NDArray[np.bool_]) -> Floats | None:
-    """Label with NaN on all atoms outside of a mask."""
+    """Copy of a label with NaN on all atoms outside of a mask."""
     return None if label is None else np.where(atoms[:, None], label, np.nan)

@@ -1,4 +1,4 @@
-"""Frames of a fine-tune: three splits, and structures on which to preserve the base."""
+"""Frames of a fine-tune: three splits, and the structures on which to preserve the base model's predictions."""
 
 from collections.abc import Sequence
 
@@ -14,25 +14,25 @@ from equisparse.errors import InputError
 from equisparse.robustness.structures import probe_structures
 
 PROBE = "probe"
-"""Name in place of a file: the probe structures to learn from, which are made on the spot."""
+"""Name in place of a file: the packaged structures for replay."""
 
 
 def read_splits(config: FinetuneConfig) -> FrameSplits:
-    """Read all frames that a configuration names; without `valid` a part of `train` is split off.
+    """Read all frames that a configuration names; without `valid`, a part of `train` is split off.
 
     Raises
     ------
     EquisparseError
-        If frames cannot be read, or a packaged set, which has all three parts, is named together with other files.
+        If frames cannot be read, or a whole packaged set is named together with other files.
     """
     train, valid, test = config.train, config.valid or [], config.test or []
     if demos := [name for name in train if name in DEMOS and is_demo(name)]:
         if [*train, *valid, *test] != demos[:1]:
             raise InputError(
-                "A packaged set has its own parts and goes with no other files.",
+                "A packaged set has its own splits and cannot be combined with other files.",
                 given=", ".join([*train, *valid, *test]),
                 expected=f"{demos[0]} alone",
-                next_step=f"name its parts where you want them, such as {demos[0]}:train",
+                next_step=f"name single parts of the set, such as {demos[0]}:train",
             )
         train, valid, test = ([f"{demos[0]}:{part}"] for part in PARTS)
     frames, valid_frames, test_frames = (_read(files, config) for files in (train, valid, test))
@@ -46,10 +46,10 @@ def read_splits(config: FinetuneConfig) -> FrameSplits:
 def read_kept(
     config: FinetuneConfig, backbone: AbstractBackbone, train: Sequence[LabelledFrame]
 ) -> list[LabelledFrame]:
-    """Structures to stay with the base on: those that a configuration names, or the package's own.
+    """Structures on which to preserve the base model's predictions: those of a configuration, or the packaged ones.
 
-    Of the package's own those are left out that hold elements of the training frames alone: there the data may know
-    better. Labels and spins in files are not used.
+    Packaged structures whose elements all occur in the training frames are left out, because the training frames may be
+    more accurate than the base there. Labels and spins in files are not used.
 
     Raises
     ------
@@ -67,16 +67,16 @@ def read_kept(
 
 
 def _unlike(structures: Sequence[Atoms], frames: Sequence[LabelledFrame]) -> list[Atoms]:
-    """Structures with an element that no frame has; all of them if there is none."""
+    """Structures with an element that no frame has; all structures if there are none."""
     known = {int(z) for frame in frames for z in frame.atoms.numbers}
     return [atoms for atoms in structures if not known.issuperset(atoms.numbers)] or list(structures)
 
 
 def small_pieces(frames: Sequence[LabelledFrame], count: int = 2, atoms: int = 16) -> list[Atoms]:
-    """The first atoms of the smallest frames, for checks of a model that take little time and memory."""
+    """First atoms of the smallest frames, for fast checks of a model."""
     return [frame.atoms[:atoms] for frame in sorted(frames, key=lambda frame: frame.n_atoms)[:count]]
 
 
 def _read(files: Sequence[str], config: FinetuneConfig) -> list[LabelledFrame]:
-    """Frames of files; none for no files."""
+    """Read the frames of files; an empty list without files."""
     return read_frames(files, config.keys, config.units) if files else []

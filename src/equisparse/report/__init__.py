@@ -1,1 +1,1 @@
-"""Reports: figures and tables from plain numbers; no model."""
+"""Reports: figures and tables from the files of a run, without a model."""

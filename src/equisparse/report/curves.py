@@ -1,11 +1,11 @@
-"""Learning curves as lines, for pages and figures alike."""
+"""Learning curves as lines, for pages and figures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from equisparse.quantities import all_quantities
-from equisparse.run.curve import Epoch
+from equisparse.training.epochs import Epoch
 
 Points: TypeAlias = list[tuple[int, float]]
 """Epoch and value."""
@@ -18,11 +18,11 @@ class CurvePanel:
     Parameters
     ----------
     title : str
-        What is drawn, with its unit.
+        Quantity and unit of the vertical axis.
     lines : mapping of (str, str) to list of (int, float)
-        Run and split -> its points; the split is empty where there is none.
+        Run and split -> its points; the split is empty for the changed weights.
     logarithmic : bool
-        Whether the values ask for a logarithmic axis.
+        Whether the vertical axis is logarithmic.
     """
 
     title: str
@@ -31,12 +31,12 @@ class CurvePanel:
 
 
 def curve_panels(runs: Mapping[str, Sequence[Epoch]]) -> list[CurvePanel]:
-    """Panels of all errors that were measured on validation frames, then of the changed weights.
+    """Panels of all errors with values on validation frames, followed by the changed weights.
 
     Parameters
     ----------
     runs : mapping of str to sequence of Epoch
-        By name.
+        Name of a run -> its learning curve.
     """
     panels = []
     for quantity in all_quantities():
@@ -53,6 +53,6 @@ def curve_panels(runs: Mapping[str, Sequence[Epoch]]) -> list[CurvePanel]:
 
 
 def _points(epochs: Sequence[Epoch], split: str, name: str) -> Points:
-    """Epochs at which an error is known, with its values."""
+    """Epochs and values of one error, where it is known."""
     values = [(row.epoch, row.error(split, name)) for row in epochs]
     return [(epoch, value) for epoch, value in values if value is not None]

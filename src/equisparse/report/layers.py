@@ -1,4 +1,4 @@
-"""Layers as reports name and sort them."""
+"""Names and order of layers in reports."""
 
 
 def layer_name(layer: int) -> str:

@@ -1,4 +1,4 @@
-"""Points of parity plots: components of labels and predictions, with what each of them is."""
+"""Points of parity plots: components of labels and predictions, with their atom or frame."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class ParityPoints:
     ----------
     quantity : Quantity
     reference, before, after : array, shape (n,)
-        Labels and predictions; less the mean label if the quantity is extensive.
+        Labels and predictions; the mean label is subtracted if the quantity is extensive.
     items, components : array of int, shape (n,)
         Frame or atom, and component, of each point.
     """
@@ -39,14 +39,14 @@ class ParityPoints:
     def title(self) -> str:
         """Name of the points, such as ``force components``."""
         if self.quantity.extensive:
-            return f"{self.quantity.title} per atom less its mean"
+            return f"{self.quantity.title} per atom minus its mean"
         return f"{self.quantity.title} components" if self.quantity.shape else self.quantity.title
 
     @property
     def axis(self) -> str:
         """Label of an axis, with its unit, such as ``force component (eV/Angstrom)``."""
         if self.quantity.extensive:
-            return f"{self.quantity.title} less its mean ({self.quantity.plot_unit})"
+            return f"{self.quantity.title} minus its mean ({self.quantity.plot_unit})"
         return f"{self.title.removesuffix('s')} ({self.quantity.plot_unit})"
 
     def frames(self, split: SplitPredictions) -> Integers:
@@ -66,7 +66,7 @@ class ParityPoints:
         ]
 
     def at(self, places: Integers) -> "ParityPoints":
-        """The points at some places."""
+        """Points at the given places."""
         values = (self.reference[places], self.before[places], self.after[places])
         return ParityPoints(self.quantity, *values, self.items[places], self.components[places])
 
@@ -84,7 +84,7 @@ def _points(split: SplitPredictions, quantity: Quantity) -> ParityPoints:
     """Components of one quantity that have a label."""
     values = [_components(split, quantity, part[quantity]) for part in (split.labels, split.before, split.after)]
     known = np.isfinite(values[0])
-    if quantity.measured_by == "length":  # components that the choice of axes makes zero say nothing
+    if quantity.measured_by == "length":  # leave out components that are zero by the choice of axes
         known &= np.any([np.nan_to_num(value) != 0 for value in values], axis=0)
     items, components = np.nonzero(known)
     reference, before, after = (value[known] for value in values)

@@ -55,12 +55,12 @@ class RatioInterval:
 
 
 def frame_errors(split: SplitPredictions, quantity: Quantity) -> tuple[Floats, Floats]:
-    """Mean absolute error of each frame over components, before and after, in the unit in which errors are shown.
+    """Mean absolute error of each frame over components, before and after, in the unit of shown errors.
 
     Returns
     -------
     before, after : array, shape (n_frames,)
-        Per atom if the quantity is extensive; NaN without a label.
+        Errors per atom if the quantity is extensive; NaN without a label.
     """
     before, after = (errors.reshape(len(errors), -1).mean(axis=1) for errors in _absolute_errors(split, quantity))
     if quantity.per == "frame":
@@ -76,7 +76,7 @@ def atom_force_errors(split: SplitPredictions) -> tuple[Floats, Floats]:
 
 
 def _absolute_errors(split: SplitPredictions, quantity: Quantity) -> tuple[Floats, Floats]:
-    """Absolute errors before and after in the unit in which errors are shown, per atom if extensive."""
+    """Absolute errors before and after, in the unit of shown errors, per atom if the quantity is extensive."""
     label = split.labels[quantity]
     before, after = (
         quantity.mae.factor * np.abs(split.per_atom(quantity, part[quantity] - label))
@@ -93,7 +93,7 @@ def ratio_interval(before: Floats, after: Floats, weights: Integers) -> RatioInt
     before, after : array, shape (n_frames,)
         Errors; frames with NaN are left out.
     weights : array, shape (n_frames,)
-        How often a frame counts, such as its number of atoms.
+        Weight of each frame, such as its number of atoms.
     """
     known = np.isfinite(before) & np.isfinite(after)
     if not known.any() or not before[known].any():
@@ -104,7 +104,7 @@ def ratio_interval(before: Floats, after: Floats, weights: Integers) -> RatioInt
 
 
 def errors_by_element(split: SplitPredictions) -> list[GroupErrors]:
-    """Force errors of the atoms of each element; an element has no energy of its own."""
+    """Force errors of the atoms of each element; energy errors are None."""
     before, after = atom_force_errors(split)
     rows = []
     for z in np.unique(split.numbers):
@@ -131,13 +131,13 @@ def worst_frames(split: SplitPredictions, count: int) -> list[int]:
 
 
 def _frames_of(split: SplitPredictions, name: str, chosen: Floats) -> GroupErrors:
-    """Errors of some frames together."""
+    """Mean errors of a group of frames."""
     energy = [_mean(errors[chosen], np.ones(int(chosen.sum()))) for errors in frame_errors(split, ENERGY)]
     force = [_mean(errors[chosen], split.n_atoms[chosen]) for errors in frame_errors(split, FORCES)]
     return GroupErrors(name or "(none)", int(chosen.sum()), *energy, *force)
 
 
 def _mean(values: Floats, weights: Floats) -> float | None:
-    """Weighted mean of what is finite; None if nothing is."""
+    """Weighted mean of the finite values; None if there are none."""
     known = np.isfinite(values)
     return float(np.average(values[known], weights=weights[known])) if known.any() else None

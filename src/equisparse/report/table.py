@@ -1,4 +1,4 @@
-"""One table for all media: typed cells, drawn by `report.terminal`, `report.html` and `report.paper`."""
+"""Tables with typed cells, which `report.terminal`, `report.html` and `report.paper` draw."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ from equisparse.interpret.attribution import Interval
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number and how it is written; a dash if it is not known.
+    """A number with its format; a dash if it is not known.
 
     Parameters
     ----------
     value : float or None
     template : str
-        Such as ``{:.2f}``; three significant digits by default.
+        Format, such as ``{:.2f}``; three significant digits by default.
     best : bool
-        Whether it is marked as the best of its row.
+        Whether the number is marked as the best of its row.
     """
 
     value: float | None
@@ -38,7 +38,7 @@ class Percent:
     ----------
     value : float or None
     template : str
-        Applied to the fraction, such as ``{:.2%}``; three significant digits by default.
+        Format of the fraction, such as ``{:.2%}``; three significant digits by default.
     """
 
     value: float | None
@@ -51,7 +51,7 @@ class Percent:
 
 
 class Level(str):
-    """A word that media colour: pass, warn, fail, error, warning or note."""
+    """A word that is shown in colour: pass, warn, fail, error, warning or note."""
 
 
 Cell: TypeAlias = str | int | Number | Percent | Interval | None
@@ -68,9 +68,9 @@ class Table:
         Titles of the columns, with units.
     rows : sequence of sequence of Cell
     title : str
-        Empty if the place of the table says what it is.
+        Title; empty if the table needs none.
     grouped : bool
-        Whether rows that begin alike belong together; the terminal draws a line between such groups.
+        Whether rows with the same first cell form a group; the terminal draws a line between groups.
     """
 
     header: Sequence[str]
@@ -83,7 +83,7 @@ class Table:
         return [[show(cell) for cell in row] for row in self.rows]
 
     def numeric(self) -> list[bool]:
-        """For each column, True if it holds numbers, which are set to the right."""
+        """Tell for each column whether it holds numbers, which are aligned to the right."""
         return [
             bool(self.rows) and not any(isinstance(row[place], str) for row in self.rows)
             for place in range(len(self.header))
@@ -91,7 +91,7 @@ class Table:
 
 
 def show(cell: Cell) -> str:
-    """A cell as text.
+    """Text of a cell.
 
     >>> show(1234), show(Number(0.5, "{:.2f}")), show(Interval(1.0, 0.5, 2.0)), show(None)
     ('1,234', '0.50', '1 (0.5 to 2)', '-')
@@ -104,7 +104,7 @@ def show(cell: Cell) -> str:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A number with so many significant digits, or a dash.
+    """Text of a number with the given significant digits; a dash for None.
 
     >>> number(1234.5678), number(0.012345), number(None)
     ('1,230', '0.0123', '-')
@@ -116,7 +116,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A fraction in percent, or a dash.
+    """Text of a fraction in percent; a dash for None.
 
     >>> percent(0.0301)
     '3.01 %'

@@ -1,4 +1,4 @@
-"""Contents of the tables of runs, checks and adapters, for all media."""
+"""Tables of runs, checks and adapters, for all media."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -18,11 +18,13 @@ from equisparse.robustness.verdict import Check
 from equisparse.run.folder import Run
 from equisparse.run.metrics import Metrics
 
-_STAGE_TITLES = ("base", "base, references refitted", "fine-tuned", "fine-tuned / refitted")
+ERRORS_NOTE = "refitted: the base with reference energies fitted to the training frames; ratio: fine-tuned / refitted"
+"""Explanation of the columns of `error_table`."""
+_STAGE_TITLES = ("base", "base, refitted", "fine-tuned", "ratio")
 
 
 def run_tables(run: Run) -> Iterator[tuple[str, Table]]:
-    """Name and content of every table that a run has data for."""
+    """Name and table for all data that a run has."""
     yield "errors", error_table(run.metrics)
     if split := run.predictions:
         yield "errors_by_element", group_table(errors_by_element(split), "element", "atoms")
@@ -46,7 +48,7 @@ def error_table(metrics: Metrics) -> Table:
                 ratio = final / refit if refit else None
                 values = [Number(value, error.format) for value in (base, refit, final)]
                 rows.append([split, error.title, error.unit, *values, Number(ratio, "{:.2f}")])
-    return Table(["split", "error", "unit", *_STAGE_TITLES], rows, "Errors", grouped=True)
+    return Table(["split", "error", "unit", *_STAGE_TITLES], rows, f"Errors ({ERRORS_NOTE})", grouped=True)
 
 
 def metrics_table(errors: Mapping[str, float | None]) -> Table:
@@ -60,18 +62,18 @@ def metrics_table(errors: Mapping[str, float | None]) -> Table:
 
 
 def group_table(groups: Sequence[GroupErrors], title: str, counted: str) -> Table:
-    """Errors per group before and after; energies only where groups have them."""
-    header = [title, counted, "force MAE before (meV/Angstrom)", "after"]
+    """Errors per group of the base and of the fine-tuned model; energies only if groups have them."""
+    header = [title, counted, "force MAE, base (meV/Angstrom)", "fine-tuned"]
     rows: list[list[Cell]] = [[g.name, g.count, Number(g.force_before), Number(g.force_after)] for g in groups]
     if any(group.energy_after is not None for group in groups):
-        header += ["energy MAE before (meV/atom)", "after"]
+        header += ["energy MAE, base (meV/atom)", "fine-tuned"]
         for row, group in zip(rows, groups, strict=True):
             row += [Number(group.energy_before), Number(group.energy_after)]
     return Table(header, rows)
 
 
 def change_table(signatures: Sequence[SignatureRow]) -> Table:
-    """Change of each block, or of each element's part of a block, from the embedding to the readout."""
+    """Change of each block, or of each element's part of a block, in the order of the layers."""
     header = ["layer", "role", "path", "changed", "of", "fraction", "relative norm", "1 - R\u00b2", "sign balance"]
     elements = any(signature.element is not None for signature in signatures)
     rows: list[list[Cell]] = []
@@ -119,9 +121,10 @@ def orders_table(orders: Sequence[tuple[float, float, float, int, str]], n_order
     Parameters
     ----------
     orders : sequence of (energy, net, largest, count, signs)
-        Energy above the lowest (eV/atom), net and largest moment (muB), equivalent sign patterns, and the signs.
+        Energy above the lowest (eV/atom), net and largest moment (muB), number of equivalent sign patterns, and the
+        signs.
     n_orders : int
-        Number of all orders, of which `orders` are the first.
+        Number of all orders; `orders` are the lowest of them.
     """
     shown = f"the lowest {len(orders)} of {n_orders}" if n_orders > len(orders) else f"all {n_orders}"
     rows: list[list[Cell]] = [
@@ -133,7 +136,7 @@ def orders_table(orders: Sequence[tuple[float, float, float, int, str]], n_order
 
 
 def totals_table(title: str, totals: Sequence[ChangeTotals], by: Sequence[str]) -> Table:
-    """Changes of groups of blocks; `by` names what each group has in common."""
+    """Changes of groups of blocks; `by` names the properties that define a group."""
     rows: list[list[Cell]] = []
     for total in totals:
         names = [group_name(*pair) for pair in zip(by, total.key, strict=True)]
@@ -148,7 +151,7 @@ def totals_table(title: str, totals: Sequence[ChangeTotals], by: Sequence[str]) 
 
 def drift_table(groups: Sequence[DriftSummary]) -> Table:
     """Median and 90th percentile of the drift of groups of probe structures."""
-    header = ["structures", "number"]
+    header = ["group", "structures"]
     for quantity in ("energy (meV/atom)", "force (meV/Angstrom)", "stress (GPa)"):
         header += [f"{quantity}, median", "90th percentile"]
     rows: list[list[Cell]] = [
@@ -178,8 +181,9 @@ def structure_table(structures: Sequence[DriftRow]) -> Table:
 
 
 def scan_table(scans: Sequence[ScanRow]) -> Table:
-    """Falls and wells of scans of the base and of the fine-tuned model."""
-    header = ["scan", "fall, base", "fall, fine-tuned", "well, base", "well, fine-tuned", "hole", "below the well"]
+    """Drops and wells in energy scans of the base and of the fine-tuned model."""
+    header = ["scan", "drop, base", "drop, fine-tuned", "well depth, base", "well depth, fine-tuned"]
+    header += ["unphysical drop", "collapse"]
     rows: list[list[Cell]] = [
         [
             scan.name,
@@ -198,7 +202,7 @@ def scan_table(scans: Sequence[ScanRow]) -> Table:
 def dynamics_table(runs: Sequence[DynamicsRow]) -> Table:
     """Runs of molecular dynamics."""
     header = ["start", "ensemble", "time (ps)", "failure", "highest T (K)", "mean T (K)"]
-    header += ["NVE drift (meV/atom/ps)", "distance of pair distances from the data (0 to 1)"]
+    header += ["NVE drift (meV/atom/ps)", "difference of pair distances from the data (0 to 1)"]
     rows: list[list[Cell]] = [
         [
             row.name,

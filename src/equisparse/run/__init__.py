@@ -1,1 +1,1 @@
-"""The folder of a run: every file in it, written and read."""
+"""The folder of a run: paths, readers and writers of its files."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from equisparse.adapters.ensemble_file import ENSEMBLE
 from equisparse.adapters.file import ADAPTER
 from equisparse.data.audit.finding import Finding
 from equisparse.files import make_folder, replacing, write_text
@@ -20,7 +21,7 @@ from equisparse.robustness.scans import ScanPoint, ScanRow
 from equisparse.robustness.verdict import Check, Level
 from equisparse.run.predictions import SplitPredictions, load_predictions, save_predictions
 from equisparse.run.tables import TableFile
-from equisparse.training.names import CHECKPOINTS, LAST
+from equisparse.training.names import CHECKPOINTS, CURVE, LAST
 
 _ATTRIBUTION = "attribution_"
 
@@ -34,7 +35,7 @@ class ProbeVerdict:
     level : {"pass", "warn", "fail"}
         The worst of all checks.
     options : mapping
-        Fields of `equisparse.tasks.probe.ProbeOptions`.
+        Options of the probe by name.
     checks : tuple of Check
     """
 
@@ -125,13 +126,13 @@ class RunFolder:
 
     @property
     def metrics(self) -> Path:
-        """Errors, counts, sizes, provenance: ``metrics.json``. Where it exists the run is finished."""
+        """Errors, counts, sizes, provenance: ``metrics.json``. If it exists, the run is finished."""
         return self.path / "metrics.json"
 
     @property
     def curve(self) -> Path:
         """Learning curve: ``metrics.csv``."""
-        return self.path / "metrics.csv"
+        return self.path / CURVE
 
     @property
     def config(self) -> Path:
@@ -253,3 +254,30 @@ class RunFolder:
         """Predictions of one split; None if there is no file."""
         path = self.predictions_of(split)
         return load_predictions(path) if path.exists() else None
+
+
+@dataclass(frozen=True)
+class EnsembleFolder:
+    """Files of an ensemble; none of them has to exist.
+
+    Parameters
+    ----------
+    path : Path
+        Folder of the ensemble.
+    """
+
+    path: Path
+
+    @property
+    def ensemble(self) -> Path:
+        """Members, scales and calibration: ``ensemble.json``. If it exists, the ensemble is finished."""
+        return self.path / ENSEMBLE
+
+    @property
+    def reliability(self) -> Path:
+        """Plot of the RMSE against the spread: ``reliability.png``."""
+        return self.path / "reliability.png"
+
+    def member(self, name: str) -> RunFolder:
+        """Files of one member, which is a whole run."""
+        return RunFolder(self.path / name)

@@ -1,8 +1,9 @@
-"""A finished run, read from its folder as it is asked for."""
+"""A finished run, whose results are read from its folder when they are needed."""
 
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from ase.calculators.calculator import Calculator
@@ -19,22 +20,23 @@ from equisparse.errors import InputError
 from equisparse.interpret.attribution import AttributionRow
 from equisparse.interpret.functional import FunctionalRow
 from equisparse.interpret.signatures import EntryRow, SignatureRow
-from equisparse.run.curve import Epoch, read_curve
 from equisparse.run.files import ProbeVerdict, RunFolder
 from equisparse.run.metrics import Metrics, read_metrics
 from equisparse.run.predictions import SplitPredictions
+from equisparse.training.epochs import Epoch, read_curve
 
 
 @dataclass(frozen=True)
 class Run:
     """A finished run; made by `read_run`, and returned by `equisparse.finetune`.
 
-    Everything is read when it is first asked for; what `equisparse.attribute` and `equisparse.probe` add is read each
-    time. A table that the folder lacks is empty.
+    Results are read on first access. The results of `equisparse.attribute` and `equisparse.probe` are read on every
+    access. A table that does not exist is empty.
 
     Parameters
     ----------
     folder : Path
+        Folder of the run.
     """
 
     folder: Path
@@ -71,7 +73,7 @@ class Run:
         Raises
         ------
         EquisparseError
-            If the base cannot be loaded, or is not the one that the run was made with.
+            If the base cannot be loaded, or differs from that of the run.
         """
         config = self.config
         backbone = load_backbone(
@@ -86,7 +88,7 @@ class Run:
 
     @cached_property
     def config(self) -> FinetuneConfig:
-        """Configuration that the run was made with.
+        """Configuration of the run.
 
         Raises
         ------
@@ -117,7 +119,7 @@ class Run:
 
     @property
     def element_signatures(self) -> list[SignatureRow]:
-        """Change of each element's part of a block, where there is any."""
+        """Change of each element's part of a block, if it is not zero."""
         return [row for row in self.signatures if row.element is not None and row.n_changed]
 
     @cached_property
@@ -152,7 +154,7 @@ class Run:
 
     @property
     def judged(self) -> str:
-        """Name of the split that conclusions rest on: test if there is one, else valid."""
+        """Name of the split on which the run is judged: test if it exists, else valid."""
         return self.metrics.judged
 
     @cached_property
@@ -161,18 +163,33 @@ class Run:
         return self.files.read_predictions(self.judged)
 
 
+RunLike: TypeAlias = str | Path | Run
+"""A finished run, or its folder."""
+
+
+def opened_run(run: RunLike) -> Run:
+    """Open a finished run by its folder; a `Run` is returned as it is.
+
+    Raises
+    ------
+    InputError
+        If the folder does not contain a finished run.
+    """
+    return run if isinstance(run, Run) else read_run(run)
+
+
 def read_run(folder: str | Path) -> Run:
     """Open a finished run.
 
     Raises
     ------
     InputError
-        If the folder holds no finished run.
+        If the folder does not contain a finished run.
     """
     run = Run(Path(folder))
     if not run.files.metrics.is_file():
         raise InputError(
-            "There is no finished run in this folder.",
+            "This folder does not contain a finished run.",
             given=str(folder),
             expected=f"the folder of a fine-tune, with {run.files.metrics.name}",
             cause="a misspelt folder, or a fine-tune that has not ended",

@@ -1,4 +1,4 @@
-"""Tables that describe a change: computed from the adapter and its base, and written to the folder of a run."""
+"""Compute the tables that describe a change from an adapter and its base, and write them to the folder of a run."""
 
 from collections.abc import Sequence
 
@@ -23,11 +23,11 @@ def write_interpretation(
     ----------
     files : RunFolder
     adapter : Adapter
-        If it does not change weights, only functional changes are written.
+        If it cannot be merged into the weights, only functional changes are written.
     backbone : AbstractBackbone
         The untouched base; untouched again afterwards.
     frames : sequence of LabelledFrame
-        The first few are used for the outputs of the layers.
+        Frames for the outputs of the layers; the first five are used.
     """
     if adapter.mergeable:
         _write_weights(files, adapter, backbone)

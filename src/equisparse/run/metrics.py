@@ -1,4 +1,4 @@
-"""Numbers of a finished run: errors, counts, sizes, provenance; ``metrics.json``."""
+"""Metrics of a finished run (``metrics.json``): errors, counts, sizes and provenance."""
 
 import json
 import os
@@ -42,16 +42,15 @@ class Metrics:
     changed_count : int
         Changed weights.
     stored_values : int
-        Numbers that the adapter stores.
+        Values that the adapter stores.
     spin_layer_values : int
-        Numbers of the spin layer; 0 without one.
+        Values of the spin layer; 0 without one.
     steps : int
         Optimiser steps.
     seconds : float
         Training time.
     valid_loss : float or None
-        Validation loss of the epoch that was kept, with the drift as far as it counts; None in runs made before it was
-        written.
+        Validation loss of the epoch that was kept, including the weighted drift; None in runs of earlier versions.
     seed : int
     versions : mapping of str to str
         Package -> version; also ``python`` and ``machine``.
@@ -104,7 +103,7 @@ class Metrics:
 
     @property
     def judged(self) -> str:
-        """Name of the split that conclusions rest on: test if there is one, else valid."""
+        """Name of the split on which the run is judged: test if it exists, else valid."""
         return self.splits[-1]
 
     @property
@@ -112,17 +111,21 @@ class Metrics:
         """Errors of the three stages by name."""
         return {"base": self.base, "refit": self.refit, "final": self.final}
 
+    def to_dict(self) -> dict[str, object]:
+        """Plain values by name, as ``metrics.json`` stores them; fields that are None are left out."""
+        values = {name: value for name, value in asdict(self).items() if value is not None}
+        if self.retention is not None:
+            values["retention"] = self.retention.values()
+        return values
+
 
 def write_metrics(path: Path, metrics: Metrics) -> None:
-    """Replace ``metrics.json``; what is None is left out."""
-    values = {name: value for name, value in asdict(metrics).items() if value is not None}
-    if metrics.retention is not None:
-        values["retention"] = metrics.retention.values()
-    write_text(path, json.dumps(values, indent=2) + "\n")
+    """Replace ``metrics.json``."""
+    write_text(path, json.dumps(metrics.to_dict(), indent=2) + "\n")
 
 
 def read_metrics(path: Path) -> Metrics:
-    """Contents of ``metrics.json``; keys that this version does not know are ignored.
+    """Read ``metrics.json``; unknown keys are ignored.
 
     Raises
     ------
@@ -144,7 +147,7 @@ def read_metrics(path: Path) -> Metrics:
             "The metrics of the run are damaged.",
             given=str(path),
             cause=f"{type(error).__name__}: {error}",
-            next_step="make the run again",
+            next_step="repeat the run",
         ) from error
 
 
@@ -152,7 +155,7 @@ _FIELDS = frozenset(Metrics.__dataclass_fields__)
 
 
 def versions(backbone: AbstractBackbone) -> dict[str, str]:
-    """Versions of everything that a result depends on, and the kind of machine."""
+    """Versions of the packages that a result depends on, and the kind of machine."""
     installed = {package.metadata["Name"].lower() for package in metadata.distributions() if package.metadata["Name"]}
     known = {name: metadata.version(name) for name in _PACKAGES if name in installed}
     device = backbone.device

@@ -20,7 +20,7 @@ Strings = NDArray[np.str_]
 _FRAMES = ("source", "config_type", "index", "n_atoms", "numbers", "positions", "cell")
 """Arrays that describe the frames, in the order of a file."""
 _ALWAYS = (ENERGY, FORCES, STRESS)
-"""Quantities that are written also without any label."""
+"""Quantities that are written even without labels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +42,9 @@ class SplitPredictions:
     cell : array, shape (n_frames, 3, 3), Angstrom
         Lattice vectors as rows; zero without a lattice.
     labels, before, after : mapping of Quantity to array, shape (n_frames, ...) or (n_all_atoms, ...)
-        Labels, NaN where there is none; predictions of the base with refitted reference energies; and of the fine-tuned
-        model. All three have the same quantities. Where the sign of the moments of a frame is arbitrary, predictions
-        have the sign that is nearer to the label. Before training, moments are the input spins.
+        Labels (NaN where missing), predictions of the base with refitted reference energies, and predictions of the
+        fine-tuned model. All three have the same quantities. If the sign of the moments of a frame is arbitrary,
+        predictions have the sign that is closer to the label. Before training, moments are the input spins.
     """
 
     source: Strings
@@ -69,7 +69,7 @@ class SplitPredictions:
         return np.repeat(np.arange(self.n_frames), self.n_atoms)
 
     def atoms_of(self, frame: int) -> slice:
-        """Where the atoms of one frame are."""
+        """Range of the atoms of one frame."""
         first = int(self.n_atoms[:frame].sum())
         return slice(first, first + int(self.n_atoms[frame]))
 

@@ -1,4 +1,4 @@
-"""CSV tables whose rows are dataclasses: what was written is read back with the same types."""
+"""CSV tables whose rows are dataclasses; values are read back with the types that were written."""
 
 import csv
 import io
@@ -26,7 +26,7 @@ class TableFile(Generic[RowT]):
     path : Path
     row : type
         Dataclass whose fields are ``int``, ``float``, ``bool``, ``str``, a literal of strings, or one of these or None.
-        A field of ``str | int`` is an int where the text is what `str` writes of an int.
+        A field of type ``str | int`` is read as an int if its text is the usual form of one.
     """
 
     path: Path
@@ -43,7 +43,7 @@ class TableFile(Generic[RowT]):
         Raises
         ------
         WriteError
-            If the disk or the folder does not take it.
+            If the file cannot be written.
         """
         text = io.StringIO(newline="")
         writer = csv.writer(text)
@@ -59,7 +59,7 @@ class TableFile(Generic[RowT]):
         Raises
         ------
         InputError
-            If a column is missing, or a field does not have the type of its column.
+            If a column is missing, or a value does not have the type of its column.
         """
         if not self.path.exists():
             return []
@@ -74,19 +74,19 @@ class TableFile(Generic[RowT]):
                 given=str(self.path),
                 expected=f"the columns {', '.join(self.columns)}",
                 cause=f"{type(error).__name__}: {error}",
-                next_step="make the run again",
+                next_step="repeat the run",
             ) from error
 
 
 @cache
 def _parsers(row: type) -> dict[str, _Parse]:
-    """Column -> what turns its text into a value."""
+    """Parser of each column, by its name."""
     hints = get_type_hints(row)
     return {field.name: _parser(hints[field.name]) for field in fields(row)}
 
 
 def _parser(kind: Any) -> _Parse:
-    """What turns a text into a value of a type."""
+    """Parser of a type."""
     members = set(get_args(kind)) if get_origin(kind) in (Union, types.UnionType) else {kind}
     if type(None) in members:
         return _optional(_single_parser(members - {type(None)}))
@@ -94,7 +94,7 @@ def _parser(kind: Any) -> _Parse:
 
 
 def _single_parser(members: set[Any]) -> _Parse:
-    """What turns a text into a value of one of several types, none of which is None."""
+    """Parser of one of several types, none of which is None."""
     if members == {int, str}:
         return _int_or_text
     (kind,) = members
@@ -105,12 +105,12 @@ def _single_parser(members: set[Any]) -> _Parse:
 
 
 def _optional(parse: _Parse) -> _Parse:
-    """The same parser, for which an empty text is None."""
+    """Parser that returns None for an empty text."""
     return lambda text: None if text == "" else parse(text)
 
 
 def _one_of(values: tuple[str, ...]) -> _Parse:
-    """A parser that takes nothing but some values."""
+    """Parser that accepts only the given values."""
 
     def parse(text: str) -> str:
         if text not in values:
@@ -121,11 +121,11 @@ def _one_of(values: tuple[str, ...]) -> _Parse:
 
 
 def _truth(text: str) -> bool:
-    """``True`` or ``False``, as `str` writes them."""
+    """Boolean of ``True`` or ``False``."""
     return {"True": True, "False": False}[text]
 
 
 def _int_or_text(text: str) -> int | str:
-    """An int if the text is what `str` writes of it, such as ``-1`` but not ``1_000`` or ``01``."""
+    """Int if the text is its usual form, such as ``-1``; the text itself otherwise, such as ``1_000`` or ``01``."""
     digits = text.removeprefix("-")
     return int(text) if digits.isascii() and digits.isdigit() and str(int(text)) == text else text

@@ -1,4 +1,4 @@
-"""Write everything that a fine-tune found out to the folder of its run."""
+"""Write the results of a fine-tune to the folder of its run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,13 +25,13 @@ _COMPARED_FRAMES = 5
 
 @dataclass(frozen=True)
 class Outcome:
-    """Everything that a fine-tune found out.
+    """Results of a fine-tune.
 
     Parameters
     ----------
     adapter : Adapter
     frames : mapping
-        Split -> its frames; ``train``, ``valid``, and perhaps ``test``.
+        Split -> its frames: ``train``, ``valid`` and, if there are any, ``test``.
     before, after : mapping
         Split -> predictions of the base with its own reference energies, and of the fine-tuned model.
     errors : mapping
@@ -40,9 +40,9 @@ class Outcome:
     references : ReferenceFit
     seed : int
     findings : sequence of Finding
-        Of the audit.
+        Findings of the audit.
     retention : DriftSummary or None
-        Drift from the base, if it was measured.
+        Drift from the base; None if it was not measured.
     """
 
     adapter: Adapter
@@ -58,22 +58,22 @@ class Outcome:
 
 
 def write_run(folder: Path, backbone: AbstractBackbone, outcome: Outcome, *, complete: bool = True) -> Run:
-    """Write adapter, native checkpoint if there can be one, tables, and at last the metrics.
+    """Write the adapter, the native checkpoint if the adapter can be merged, the tables and, last, the metrics.
 
     Parameters
     ----------
     folder : Path
-        Exists, with ``config.yaml`` and what the training wrote.
+        Folder of the run, which contains ``config.yaml`` and the files of the training.
     backbone : AbstractBackbone
         The untouched base; untouched again afterwards.
     outcome : Outcome
     complete : bool
-        Whether the native checkpoint and the tables that interpret the change are written, too.
+        Whether to also write the native checkpoint and the tables that interpret the change.
 
     Raises
     ------
     StateError
-        If the native checkpoint does not give what the adapter gives.
+        If the predictions of the native checkpoint differ from those of the adapted model.
     """
     files = RunFolder(folder)
     metrics = _measured(backbone, outcome)
@@ -92,7 +92,7 @@ def write_run(folder: Path, backbone: AbstractBackbone, outcome: Outcome, *, com
 
 
 def _measured(backbone: AbstractBackbone, outcome: Outcome) -> Metrics:
-    """Errors, counts, time and provenance; the size of the adapter is not known yet."""
+    """Errors, counts, time and provenance; the size of the adapter file is filled in later."""
     adapter, references = outcome.adapter, outcome.references
     changes = count_changes(adapter, backbone.model)
     return Metrics(
@@ -120,7 +120,7 @@ def _measured(backbone: AbstractBackbone, outcome: Outcome) -> Metrics:
 
 
 def _header(metrics: Metrics) -> dict[str, object]:
-    """Numbers that the header of the adapter file repeats, with six significant digits to keep it short."""
+    """Metrics in the header of the adapter file, with six significant digits to keep it short."""
     return {
         "final": {split: _rounded_errors(errors) for split, errors in metrics.final.items()},
         "changed_count": metrics.changed_count,
@@ -141,7 +141,7 @@ def _rounded(value: float) -> float:
 
 
 def _merged(path: Path, backbone: AbstractBackbone, adapter: Adapter, outcome: Outcome, metrics: Metrics) -> Metrics:
-    """Write the native checkpoint where there is one that does what the adapter does, and note the result."""
+    """Write the native checkpoint if the adapter can be merged, and add the result to the metrics."""
     if adapter.spins is not None or not adapter.mergeable:
         return replace(metrics, not_merged=SPINS_STAY if adapter.spins is not None else NOT_MERGEABLE)
     frames = outcome.frames["valid"][:_COMPARED_FRAMES]

@@ -1,1 +1,1 @@
-"""One file per verb: what the command line and Python users call."""
+"""Tasks: one function per verb, in a module of its own, for the command line and for Python users."""

@@ -13,22 +13,22 @@ from equisparse.interpret import attribution
 from equisparse.interpret.attribution import AttributionRow, FrameErrors
 from equisparse.quantities import ENERGY, FORCES
 from equisparse.report.html.document import write_report
-from equisparse.tasks.runs import RunLike, opened_run
+from equisparse.run.folder import RunLike, opened_run
 
 
 def attribute(run: RunLike, by: str = "layer", *, frames: int = 50, device: str = "auto") -> list[AttributionRow]:
     """Errors of a run without each part of its change, and with that part alone, on its validation frames.
 
-    The table is written to the folder of the run, and its report is written again.
+    The table is written to the folder of the run, and the report is rewritten.
 
     Parameters
     ----------
     run : str, Path or Run
-        A finished run, or its folder; its data files are read again, from where its configuration names them.
+        A finished run, or its folder. The data files that its configuration names are read again.
     by : str
         One of `equisparse.interpret.attribution.GROUPINGS`, or ``element``.
     frames : int
-        Most validation frames that are used, evenly spread.
+        Largest number of validation frames to use, evenly spread.
     device : str
 
     Returns
@@ -39,12 +39,12 @@ def attribute(run: RunLike, by: str = "layer", *, frames: int = 50, device: str 
     Raises
     ------
     EquisparseError
-        If the folder holds no finished run, the data are gone, or `by` or `frames` is invalid.
+        If the folder holds no finished run, its data files are missing, or `by` or `frames` is invalid.
     """
     opened = opened_run(run)
     config, adapter = opened.config, opened.adapter
     if frames < 1:
-        raise InputError("Errors need frames.", given=f"--frames {frames}", expected="1 or more")
+        raise InputError("Invalid number of frames.", given=f"--frames {frames}", expected="1 or more")
     attribution.check_grouping(by)
     adapter.check_spin_free("attributing errors to")
     backbone = configured_base(config, device)
@@ -60,7 +60,7 @@ def attribute(run: RunLike, by: str = "layer", *, frames: int = 50, device: str 
 
 
 def _errors(backbone: AbstractBackbone, dataset: FrameDataset) -> FrameErrors:
-    """Errors of the present weights, frame by frame."""
+    """Errors of the current weights on each frame."""
     predicted, labels, n_atoms = evaluate(backbone, dataset), dataset.labels(), dataset.n_atoms
     energy = force = np.full(len(n_atoms), np.nan)
     if ENERGY in labels:

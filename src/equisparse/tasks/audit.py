@@ -36,11 +36,11 @@ def audit(
     frames : files, globs, a packaged set, Atoms or labelled frames
         Training frames.
     base : str, Path or AbstractBackbone, optional
-        Base model. The labels are then compared with its predictions, if it knows all elements.
+        Base model. If it knows all elements, its predictions are compared with the labels.
     valid, test : as `frames`, optional
-        Further frames, which are also searched for near duplicates of the training frames.
+        Validation and test frames, which are also searched for near duplicates of the training frames.
     keys, units
-        Names and units of the labels. Magnetic labels are always looked for.
+        Names and units of the labels. Magnetic labels are always read.
     **load_options
         How a base given by name is loaded; see `equisparse.inputs.base.LoadOptions`.
 

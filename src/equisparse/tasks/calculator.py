@@ -1,4 +1,4 @@
-"""ASE calculators and adapter banks in one line."""
+"""ASE calculators and banks of adapters."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,20 +29,21 @@ def calculator(
     Parameters
     ----------
     base : str, Path, AbstractBackbone or AdapterBank
-        Name, file, or a loaded base, whose weights are then changed; or a bank, with the name of one of its adapters.
+        Name or file of a base; a loaded base, whose weights are then changed; or a bank.
     adapter : str, Path, Adapter, Ensemble or sequence of adapters, optional
-        A file; a folder that `equisparse ensemble` wrote; or several adapters, whose spread is then not scaled. Of
-        several, or with a bank, the base is shared and its weights are put back after every call.
+        Adapter or its file; folder of an ensemble; or several adapters, whose spread is then not scaled. With a bank,
+        the name of one of its adapters. A bank and the members of an ensemble share one base, whose weights are
+        restored after every call.
     **load_options
-        How a base given by name is loaded; see `equisparse.inputs.base.LoadOptions`. The modality is the adapter's by
-        default, the precision float32, or that of the members of an ensemble.
+        How a base given by name is loaded; see `equisparse.inputs.base.LoadOptions`. By default, the modality is
+        that of the adapter; the precision is float32, or that of the members of an ensemble.
 
     Raises
     ------
     AdapterMismatchError
         If an adapter belongs to another base.
     StateError
-        If a loaded base is not untouched.
+        If a loaded base has changed weights or an attached adapter.
     """
     if isinstance(base, AdapterBank):
         if not isinstance(adapter, str):
@@ -58,30 +59,31 @@ def calculator(
 
 
 def bank(base: Base, adapters: Mapping[str, AdapterLike], **load_options: "Unpack[LoadOptions]") -> AdapterBank:
-    """Several adapters by name on one base; a base given by name is loaded as the first adapter was trained.
+    """Make a bank of several adapters on one base.
 
     Parameters
     ----------
     base : str, Path or AbstractBackbone
     adapters : mapping of str to adapter
-        One or more adapters or files.
+        Name -> adapter or its file; one or more.
     **load_options
-        How a base given by name is loaded; see `equisparse.inputs.base.LoadOptions`.
+        How a base given by name is loaded; see `equisparse.inputs.base.LoadOptions`. By default, modality and precision
+        are those of the first adapter.
 
     Raises
     ------
     AdapterMismatchError
         If an adapter belongs to another base, modality or precision.
     StateError
-        If a loaded base is not untouched.
+        If a loaded base has changed weights or an attached adapter.
     """
     changes = {name: loaded_adapter(adapter) for name, adapter in adapters.items()}
     first = next(iter(changes.values()), None)
     options = with_defaults(load_options, first.modality, first.dtype) if first else load_options
-    made = AdapterBank(loaded_base(base, options))
+    adapter_bank = AdapterBank(loaded_base(base, options))
     for name, adapter in changes.items():
-        made.add(name, adapter)
-    return made
+        adapter_bank.add(name, adapter)
+    return adapter_bank
 
 
 def _loaded_change(adapter: AdapterLike | Ensemble | Sequence[AdapterLike] | None) -> Adapter | Ensemble | None:

@@ -28,13 +28,13 @@ def combine(
     Parameters
     ----------
     adapters : sequence of str, Path or Adapter
-        One or more of the same base.
+        One or more adapters, or their files, of the same base.
     weights : sequence of float
         One per adapter.
     base : str, Path or AbstractBackbone, optional
         Base model; needed only for adapters that multiply weights (method ``scale``).
     out : str or Path, optional
-        File that gets the result.
+        File to which the result is written.
     **load_options
         How a base given by name is loaded; see `equisparse.inputs.base.LoadOptions`.
 

@@ -1,4 +1,4 @@
-"""Compare finished runs on one page."""
+"""Compare finished runs on one HTML page."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -8,23 +8,23 @@ from equisparse.errors import InputError
 from equisparse.interpret.stability import StabilityRow, stability_table
 from equisparse.report.html.comparison import named
 from equisparse.report.html.document import write_comparison
-from equisparse.tasks.runs import RunLike, opened_run
+from equisparse.run.folder import RunLike, opened_run
 
 
 def compare(runs: Sequence[RunLike], out: str | Path = "compare.html") -> Path:
-    """Write one page about several finished runs, with the overlap of their changes where it can be computed.
+    """Write one HTML page that compares finished runs, with the overlap of their changes if they have one base.
 
     Parameters
     ----------
     runs : sequence of str, Path or Run
         Finished runs, or their folders; two or more, with different names.
     out : str or Path
-        Target.
+        File to write.
 
     Returns
     -------
     Path
-        The page.
+        The file that was written.
 
     Raises
     ------
@@ -35,13 +35,13 @@ def compare(runs: Sequence[RunLike], out: str | Path = "compare.html") -> Path:
     if len(opened) < 2:
         given = ", ".join(str(run.folder) for run in opened)
         raise InputError(
-            "There is nothing to compare.",
+            "Too few runs to compare.",
             given=given,
             expected="two or more run folders",
             next_step="name a second run folder",
         )
     by_name = named(opened)
     rows: list[StabilityRow] = []
-    with suppress(InputError):  # other bases or other tensors
+    with suppress(InputError):  # raised if the runs have different bases or tensors
         rows = stability_table({name: run.adapter for name, run in by_name.items()})
     return write_comparison(by_name, Path(out), rows)

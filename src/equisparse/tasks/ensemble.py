@@ -1,4 +1,4 @@
-"""Several fine-tunes of one base, and the calibration of their spread on the frames that no member was trained on."""
+"""Fine-tune an ensemble, and calibrate its spread on frames that no member was trained on."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -11,35 +11,36 @@ import numpy as np
 from equisparse.adapters.ensemble_file import Ensemble, Scales, read_ensemble, write_ensemble
 from equisparse.adapters.file import load_adapter
 from equisparse.config.finetune import EnsembleConfig, FinetuneConfig
+from equisparse.config.keywords import FinetuneOptions, shows_options
 from equisparse.deploy.calculator import check_adapter
 from equisparse.errors import InputError
+from equisparse.inputs.arguments import configuration, store_frames
 from equisparse.inputs.base import configured_base
 from equisparse.inputs.frames import Frames
 from equisparse.interpret.calibration import Floats, bins, judge, spread_scale
 from equisparse.methods.base import AbstractMethod
-from equisparse.quantities import ENERGY, FORCES, STRESS, find_quantity
+from equisparse.quantities import ENERGY, FORCES, STRESS
+from equisparse.report.calibration import spread_title
 from equisparse.report.paper.figures import reliability, save
-from equisparse.run.files import RunFolder
+from equisparse.run.files import EnsembleFolder, RunFolder
 from equisparse.run.folder import Run
 from equisparse.run.predictions import SplitPredictions, load_predictions
-from equisparse.tasks.arguments import configuration, store_frames
 from equisparse.tasks.finetune import finetune_config, prepare_folder
 from equisparse.tasks.listener import Listener
-from equisparse.tasks.options import FinetuneOptions, shows_options
 from equisparse.training.fit import environment_rank
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-RELIABILITY = "reliability.png"
+
 FITTED_ON = "valid"
 """Split that the scales are fitted on: it chose the best epoch, but no member was trained on it."""
 _CALIBRATED = (ENERGY, FORCES, STRESS)
-"""Quantities whose spread is calibrated: those that `equisparse.adapters.ensemble_file.Scales` has a scale of."""
+"""Quantities whose spread is calibrated: the fields of `equisparse.adapters.ensemble_file.Scales`."""
 
 
 @dataclass(frozen=True)
 class Deviations:
-    """Errors of the mean and sample standard deviations of the members, of one quantity on one split."""
+    """Errors of the mean of the members, and their sample standard deviations, for one quantity and split."""
 
     errors: Floats
     spreads: Floats
@@ -52,7 +53,7 @@ class EnsembleRun:
     Parameters
     ----------
     folder : Path
-        For `equisparse.calculator`.
+        Folder of the ensemble; `equisparse.calculator` takes it in place of an adapter.
     members : tuple of Run
     """
 
@@ -86,7 +87,7 @@ def ensemble(
     train, valid, test, replay, method, listener, **options
         As in `equisparse.finetune`. The seed is that of the first member; ``resume=True`` keeps finished members.
     members : int
-        Two or more.
+        Number of members, at least two.
     base : str or Path
         Name or file of the base model.
     out : str or Path
@@ -104,9 +105,9 @@ def ensemble(
 
 
 def ensemble_config(config: EnsembleConfig, *, listener: Listener | None = None) -> EnsembleRun:
-    """Fine-tune all members of an ensemble as a configuration says, one after the other, and calibrate their spread.
+    """Fine-tune all members of an ensemble from a configuration, one after the other, and calibrate their spread.
 
-    With ``config.resume`` finished members are kept and the one that was cut off goes on.
+    With ``config.resume``, finished members are kept and an interrupted member continues.
 
     Raises
     ------
@@ -147,38 +148,39 @@ def _check_finished(members: Sequence[FinetuneConfig]) -> None:
 
 
 def _continued(member: FinetuneConfig) -> FinetuneConfig:
-    """Resume a member only where it has begun."""
+    """Configuration of a member, which is resumed only if it has begun."""
     begun = RunFolder(Path(member.out)).last_checkpoint.exists()
     return replace(member, resume=member.resume and begun)
 
 
 def calibrate(folder: Path, members: Sequence[str]) -> None:
-    """Fit scales on the validation frames, judge them on all splits that were not trained on, and write both.
+    """Fit scales on the validation frames, test them on all splits that were not trained on, and write both.
 
     Raises
     ------
     InputError
-        If the members do not belong together, were judged on different frames, or their spread cannot be calibrated.
+        If the members do not belong together, were evaluated on different frames, or their spread cannot be calibrated.
     """
-    runs = {name: RunFolder(folder / name) for name in members}
+    files = EnsembleFolder(folder)
+    runs = {name: files.member(name) for name in members}
     Ensemble({name: load_adapter(run.adapter) for name, run in runs.items()})
     names = [name for name in runs[members[0]].predicted_splits() if name != "train"]
     splits = {name: deviations([run.predictions_of(name) for run in runs.values()]) for name in names}
-    scales = {quantity: spread_scale(part.errors, part.spreads) for quantity, part in splits[FITTED_ON].items()}
-    numbers = {name: _judged(quantities, scales) for name, quantities in splits.items()}
-    judged = "test" if "test" in splits else FITTED_ON
-    save(reliability(list(_panels(splits[judged], scales, numbers[judged])), label=judged), folder / RELIABILITY)
+    scales = {quantity: spread_scale(values.errors, values.spreads) for quantity, values in splits[FITTED_ON].items()}
+    numbers = {name: _calibration(quantities, scales) for name, quantities in splits.items()}
+    shown = "test" if "test" in splits else FITTED_ON
+    save(reliability(list(_panels(splits[shown], scales, numbers[shown])), label=shown), files.reliability)
     write_ensemble(folder, list(members), Scales(**scales), {"fitted_on": FITTED_ON, "splits": numbers})
 
 
-def _judged(deviations: Mapping[str, Deviations], scales: Mapping[str, float]) -> dict[str, dict[str, Any]]:
-    """How well scaled spreads fit, by quantity, as plain values; only of quantities that have a scale."""
-    parts = {name: deviations[name] for name in scales if name in deviations}
-    return {name: asdict(judge(part.errors, scales[name] * part.spreads)) for name, part in parts.items()}
+def _calibration(deviations: Mapping[str, Deviations], scales: Mapping[str, float]) -> dict[str, dict[str, Any]]:
+    """Agreement of scaled spreads with errors, by quantity, as plain values; only for quantities with a scale."""
+    scaled = {name: deviations[name] for name in scales if name in deviations}
+    return {name: asdict(judge(values.errors, scales[name] * values.spreads)) for name, values in scaled.items()}
 
 
 def deviations(files: Sequence[Path]) -> dict[str, Deviations]:
-    """Errors and spreads of every quantity that has labels; files hold the members' predictions of one split.
+    """Errors and spreads of every quantity with labels, from the predictions of all members for one split.
 
     Raises
     ------
@@ -189,24 +191,24 @@ def deviations(files: Sequence[Path]) -> dict[str, Deviations]:
     first = splits[0]
     if not all(_same_frames(first, other) for other in splits[1:]):
         raise InputError(
-            "The members of the ensemble were judged on different frames.",
+            "The members of the ensemble were evaluated on different frames.",
             given=", ".join(map(str, files)),
             expected="the same validation frames",
-            cause="members that were made with other files or another split",
+            cause="members that were trained with other files or another split",
         )
-    found = {}
+    by_quantity = {}
     for quantity in _CALIBRATED:
         if quantity not in first.labels:
             continue
         values = np.stack([split.per_atom(quantity, split.after[quantity]) for split in splits])
         errors = values.mean(0) - first.per_atom(quantity, first.labels[quantity])
         if np.isfinite(errors).any():
-            found[quantity.name] = Deviations(errors, np.asarray(values.std(0, ddof=1)))
-    return found
+            by_quantity[quantity.name] = Deviations(errors, np.asarray(values.std(0, ddof=1)))
+    return by_quantity
 
 
 def _same_frames(first: SplitPredictions, other: SplitPredictions) -> bool:
-    """Whether two members were judged on the same labelled structures."""
+    """Tell whether two members were evaluated on the same labelled structures."""
     structures = all(
         np.array_equal(getattr(first, name), getattr(other, name)) for name in ("n_atoms", "numbers", "positions")
     )
@@ -215,20 +217,15 @@ def _same_frames(first: SplitPredictions, other: SplitPredictions) -> bool:
     )
 
 
-def shown_unit(name: str) -> tuple[str, float]:
-    """Title of a quantity with the unit that its errors are shown in, and the factor to that unit."""
-    quantity = find_quantity(name)
-    title = f"{quantity.title} components" if quantity.shape else quantity.title
-    return f"{title} ({quantity.mae.unit})", quantity.mae.factor
-
-
 def _panels(
-    found: Mapping[str, Deviations], scales: Mapping[str, float], numbers: Mapping[str, Mapping[str, Any]]
+    deviations: Mapping[str, Deviations], scales: Mapping[str, float], numbers: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, list[tuple[float, float]], list[tuple[float, float]], str]]:
     """Panels of the reliability figure."""
     for quantity, row in numbers.items():
-        (unit, factor), part = shown_unit(quantity), found[quantity]
-        raw, scaled = (bins(factor * part.errors, factor * scale * part.spreads) for scale in (1.0, scales[quantity]))
+        (unit, factor), values = spread_title(quantity), deviations[quantity]
+        raw, scaled = (
+            bins(factor * values.errors, factor * scale * values.spreads) for scale in (1.0, scales[quantity])
+        )
         text = (
             f"scale {scales[quantity]:.2f}\nSpearman {row['spearman']:.2f}\nmiscalibration {row['miscalibration']:.3f}"
         )

@@ -36,11 +36,11 @@ def evaluate(
     Parameters
     ----------
     frames : files, globs, a packaged set, Atoms or labelled frames
-        The name of a packaged set stands for its test part: a model may have been trained on the others.
+        The name of a packaged set means its test part, because a model may have been trained on the other parts.
     base : str, Path or AbstractBackbone
         Base model; untouched afterwards.
     adapter : str, Path or Adapter, optional
-        With it, the errors are those of the adapted model with the adapter's reference energies.
+        Adapter to apply, with its reference energies; without it, the errors are those of the base.
     keys, units
         Names and units of the labels.
     **load_options
@@ -54,7 +54,7 @@ def evaluate(
     Raises
     ------
     EquisparseError
-        If a frame, an element or the adapter cannot be used with this base.
+        If a file cannot be read, or an element or the adapter does not fit the base.
     """
     change = None if adapter is None else loaded_adapter(adapter)
     backbone = loaded_base(base, load_options)

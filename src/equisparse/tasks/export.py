@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from equisparse.report.paper.export import write_figures, write_tables
-from equisparse.tasks.runs import RunLike, opened_run
+from equisparse.run.folder import RunLike, opened_run
 
 
 def export(run: RunLike, out: str | Path, *, formats: Sequence[str] = ("png", "svg")) -> list[Path]:
@@ -15,7 +15,7 @@ def export(run: RunLike, out: str | Path, *, formats: Sequence[str] = ("png", "s
     run : str, Path or Run
         A finished run, or its folder.
     out : str or Path
-        Folder that gets the files.
+        Folder to which the files are written.
     formats : sequence of str
         Endings of the figure files that Matplotlib can write.
 

@@ -1,4 +1,4 @@
-"""One fine-tune from frames to files, in the order it happens."""
+"""Fine-tune a base model: from frames to the files of a run, in the order in which it happens."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +9,7 @@ from equisparse.adapters.adapter import Adapter
 from equisparse.backbones.base import AbstractBackbone, Predictor
 from equisparse.blocks import Layout
 from equisparse.config.finetune import FinetuneConfig
+from equisparse.config.keywords import FinetuneOptions, shows_options
 from equisparse.data.audit.finding import Finding
 from equisparse.data.references import ReferenceFit
 from equisparse.data.split import FrameSplits
@@ -16,6 +17,7 @@ from equisparse.errors import InputError
 from equisparse.files import make_folder, write_text
 from equisparse.inference.dataset import FrameDataset
 from equisparse.inference.predict import evaluate
+from equisparse.inputs.arguments import configuration, store_frames
 from equisparse.inputs.base import Base, configured_base
 from equisparse.inputs.frames import Frames
 from equisparse.inputs.method import configured_method
@@ -29,9 +31,7 @@ from equisparse.robustness.retention import retention
 from equisparse.run.files import RunFolder
 from equisparse.run.folder import Run
 from equisparse.run.write import Outcome, write_run
-from equisparse.tasks.arguments import configuration, store_frames
 from equisparse.tasks.listener import Listener, Plan
-from equisparse.tasks.options import FinetuneOptions, shows_options
 from equisparse.tasks.stages import Stage, check_frames, evaluate_all, judged, references_from, train_adapter
 from equisparse.training.anchor import LayerRows, layer_rows
 from equisparse.training.fit import FitResult, check_resumable, environment_rank
@@ -93,7 +93,7 @@ def finetune(
     Raises
     ------
     EquisparseError
-        If any input cannot be used; before training starts, and with nothing lost.
+        If an input cannot be used. It is raised before training starts, and no file is lost.
     """
     parts = {"train": train, "valid": valid, "test": test, "replay": replay}
     config = configuration(FinetuneConfig, parts, base, method, {**options, "out": str(out)})
@@ -109,7 +109,7 @@ def finetune_config(
     listener: Listener | None = None,
     report: bool = True,
 ) -> Run:
-    """Fine-tune as a configuration says.
+    """Fine-tune a base model from a configuration.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def finetune_config(
     Raises
     ------
     EquisparseError
-        If any input cannot be used; before training starts, and with nothing lost.
+        If an input cannot be used. It is raised before training starts, and no file is lost.
     """
     is_rank_zero = environment_rank() == 0
     listener = listener if listener and is_rank_zero else Listener()
@@ -150,22 +150,22 @@ def finetune_config(
 
 
 def prepare_folder(config: FinetuneConfig) -> Path:
-    """The folder for results; refuses one that holds a run already, unless that is to be resumed.
+    """Make the folder of the results; refuse a folder that holds a run, unless it is resumed.
 
     Raises
     ------
     InputError
-        If results are there already.
+        If the folder holds a run already.
     """
     folder = Path(config.out)
     files = RunFolder(folder)
-    held = [str(path.relative_to(folder)) for path in (files.adapter, files.last_checkpoint) if path.exists()]
-    if held and not config.resume:
+    existing = [str(path.relative_to(folder)) for path in (files.adapter, files.last_checkpoint) if path.exists()]
+    if existing and not config.resume:
         raise InputError(
             "The output folder holds a run already.",
-            given=f"{folder} with {', '.join(held)}",
+            given=f"{folder} with {', '.join(existing)}",
             expected="a new or empty folder",
-            next_step="choose another --out, or go on with that run with --resume",
+            next_step="choose another --out, or continue that run with --resume",
         )
     return make_folder(folder)
 
@@ -183,7 +183,7 @@ class _Setup:
     method, layout
         The method, and the tensors that it may change.
     options : TrainingOptions
-        With every default turned into a number.
+        Options with a number in place of every default.
     spins : SpinModel or None
         Untrained spin layer on the backbone.
     """
@@ -204,7 +204,7 @@ class _Setup:
 
 @dataclass(frozen=True)
 class _Start:
-    """What is known of the base before training.
+    """State before training: data sets, predictions of the base, findings and reference energies.
 
     Parameters
     ----------
@@ -239,7 +239,7 @@ def _set_up(config: FinetuneConfig, base: AbstractBackbone | None, folder: Path,
     listener.planned(Plan(config.base, backbone, sizes, method, options))
     check_frames(splits, None, backbone, listener, force=config.force, spins=config.spin)
     if config.fast and backbone.accelerate(small_pieces(splits.train)):
-        listener.notice("speed", "the base's faster form, equal in a self-check")
+        listener.notice("speed", "faster form of the base; a self-check gave equal predictions")
     spins, splits = spin_setup(config, splits, backbone, listener.notice)
     return _Setup(config, splits, backbone, method, layout, options, spins)
 
@@ -258,12 +258,12 @@ def _measure_base(setup: _Setup, listener: Listener) -> _Start:
 
 
 def _write_config(folder: Path, config: FinetuneConfig, options: TrainingOptions) -> None:
-    """Write the configuration with the number of epochs and the learning rate that were chosen."""
+    """Write the configuration, with the resolved number of epochs and learning rate."""
     write_text(RunFolder(folder).config, replace(config, epochs=options.epochs, lr=options.lr, resume=False).to_yaml())
 
 
 def _train(setup: _Setup, start: _Start, folder: Path, listener: Listener) -> tuple[Adapter, FitResult]:
-    """Train the method, and the spin layer where there is one."""
+    """Train the method and, if there is one, the spin layer."""
     config, datasets = setup.config, dict(start.datasets)
     replay = _replay(setup, start.kept, listener)
     layers = _layers(setup, start.kept)
@@ -302,21 +302,21 @@ def _outcome(setup: _Setup, start: _Start, adapter: Adapter, fitted: FitResult, 
 
 
 def _layers(setup: _Setup, kept: FrameDataset) -> dict[str, LayerRows] | None:
-    """Activations of the base's layers on the kept structures, if the anchor needs them."""
+    """Activations of the layers of the base on the replay structures, if the anchor needs them."""
     if not (setup.options.anchor and setup.method.keeps_base and len(kept)):
         return None
     return layer_rows(setup.backbone.model, setup.layout, lambda: evaluate(setup.model, kept), setup.options.seed)
 
 
 def _replay(setup: _Setup, kept: FrameDataset, listener: Listener) -> Replay | None:
-    """Structures to replay, if any were asked for."""
+    """Structures to replay; None without ``config.replay``."""
     if not setup.config.replay:
         return None
     options = setup.options
     replay = replay_of(setup.model, kept.frames, seed=options.seed)
     listener.notice(
         "replay",
-        f"{len(replay.learned)} structures, {options.replay_batch_size} a step, weight {options.replay_weight:g}; "
-        f"{len(replay.held)} held out, weight {options.drift_weight:g} in the best epoch",
+        f"{len(replay.learned)} structures, {options.replay_batch_size} per step, weight {options.replay_weight:g}; "
+        f"{len(replay.held)} held out, weight {options.drift_weight:g} in the choice of the best epoch",
     )
     return replay

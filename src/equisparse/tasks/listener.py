@@ -25,7 +25,7 @@ class Plan:
         Number of frames of each split.
     method : AbstractMethod
     training : TrainingOptions
-        With every default turned into a number.
+        Options with a number in place of every default.
     """
 
     base: str
@@ -40,7 +40,7 @@ class Listener(FitListener):
 
     >>> class Epochs(Listener):
     ...     def epoch_done(self, progress):
-    ...         print(progress.curve[-1]["valid_force_mae_mev_per_ang"])
+    ...         print(progress.curve[-1].error("valid", "force_mae_mev_per_ang"))
     """
 
     def planned(self, plan: Plan) -> None:

@@ -28,7 +28,7 @@ class Merged:
     check : MergeCheck
         Largest differences between the file in the upstream's calculator and the adapted model.
     left_out : str or None
-        Part of the adapter that the file cannot hold, as a sentence.
+        Part of the adapter that the file cannot store, as a sentence.
     notes : str
         How to run the file elsewhere, as lines of text.
     """
@@ -47,7 +47,7 @@ def merge(
     frames: Frames = "demo:valid",
     **load_options: "Unpack[LoadOptions]",
 ) -> Merged:
-    """Write the native checkpoint of a base with an adapter, and compare both on frames.
+    """Write a native checkpoint of a base with an adapter, and compare its predictions with the adapted model.
 
     Parameters
     ----------
@@ -55,17 +55,17 @@ def merge(
         Base model; untouched afterwards.
     adapter : str, Path or Adapter
     out : str or Path
-        Target; takes this name once it is checked.
+        File to write; it gets this name after it was checked.
     frames : files, globs, a packaged set, Atoms or labelled frames
-        Structures to compare on; the first five count.
+        Structures on which the predictions are compared; the first five are used.
     **load_options
         How a base given by name is loaded; see `equisparse.inputs.base.LoadOptions`.
 
     Raises
     ------
     EquisparseError
-        If the adapter does not belong to this base or changes no weights, or the file does not give what the adapter
-        gives.
+        If the adapter does not belong to this base or cannot be merged, or the predictions of the file differ from
+        those of the adapted model.
     """
     change, path = loaded_adapter(adapter), Path(out)
     change.check_mergeable()

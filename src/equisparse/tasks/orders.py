@@ -34,7 +34,7 @@ def orders(
     Parameters
     ----------
     structure : str, Path, Atoms or LabelledFrame
-        Of a file, the first frame counts; spins in it do not.
+        Structure; of a file, the first frame. Its spins are ignored.
     base : str, Path or AbstractBackbone
         Base model; untouched afterwards.
     adapter : str, Path or Adapter
@@ -42,15 +42,15 @@ def orders(
     supercell : three int
         Repetitions of the cell.
     out : str or Path, optional
-        Extended XYZ file that gets all orders, with their input spins as ``initial_magmoms``, predicted moments as
-        ``predicted_magmoms``, and energies above the lowest as ``above_lowest_mev_per_atom``.
+        Extended XYZ file to which all orders are written, with input spins as ``initial_magmoms``, predicted
+        moments as ``predicted_magmoms``, and energies above the lowest as ``above_lowest_mev_per_atom``.
     **load_options
         How a base given by name is loaded; see `equisparse.inputs.base.LoadOptions`.
 
     Raises
     ------
     EquisparseError
-        If a file, an element or the adapter cannot be used, or there are no orders or too many.
+        If a file cannot be read, an element or the adapter does not fit the base, or there are no orders or too many.
     """
     change = loaded_adapter(adapter)
     if len(supercell) != 3 or min(supercell) < 1:

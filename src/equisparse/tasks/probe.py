@@ -1,4 +1,4 @@
-"""Tests of a finished run beyond its data: retention, short range and dynamics of its adapter."""
+"""Test a finished run outside of its data: retention, short range and dynamics."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -26,8 +26,8 @@ from equisparse.robustness import drift, scans, verdict
 from equisparse.robustness.dynamics import DynamicsOptions, DynamicsRow, dynamics
 from equisparse.robustness.retention import both_predictions
 from equisparse.run.files import ProbeFolder, ProbeVerdict
+from equisparse.run.folder import RunLike, opened_run
 from equisparse.tasks.listener import Listener
-from equisparse.tasks.runs import RunLike, opened_run
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class ProbeResult:
         The worst of all checks.
     checks : tuple of Check
     folder : Path
-        With the tables, and frames of failures.
+        Folder of the tables and of the frames at which dynamics failed.
     """
 
     level: verdict.Level
@@ -62,22 +62,22 @@ def probe(
 ) -> ProbeResult:
     """Test the adapted model of a run against its base: retention, short range and dynamics.
 
-    The tables are written to the folder of the run, and its report is written again.
+    The tables are written to the folder of the run, and the report is rewritten.
 
     Parameters
     ----------
     run : str, Path or Run
-        A finished run, or its folder; its data files are read again, from where its configuration names them.
+        A finished run, or its folder. The data files that its configuration names are read again.
     temperature : float
-        Of the dynamics, K.
+        Temperature of molecular dynamics, K.
     steps : int
-        Of each molecular dynamics run.
+        Steps of each molecular dynamics run.
     timestep : float or None
-        fs; by default 0.5 with hydrogen, else 1.
+        Time step, fs; by default 0.5 with hydrogen, else 1.
     starts : int
-        Structures that dynamics starts from: the one of lowest energy per atom, and others drawn by the seed.
+        Number of structures from which dynamics starts: that of lowest energy per atom, and others at random.
     compressed : int
-        Training structures that are compressed.
+        Number of training structures to compress.
     seed : int
     device : str
     listener : Listener, optional
@@ -86,7 +86,7 @@ def probe(
     Raises
     ------
     EquisparseError
-        If the folder holds no finished run, an option is out of range, or the data are gone.
+        If the folder holds no finished run, an option is out of range, or its data files are missing.
     """
     options = _Options(DynamicsOptions(temperature, steps, timestep, seed), starts, compressed)
     listener = listener or Listener()
@@ -112,7 +112,7 @@ def probe(
 
 @dataclass(frozen=True)
 class _Options:
-    """What is tried; see `probe`."""
+    """Options of `probe`."""
 
     dynamics: DynamicsOptions
     starts: int
@@ -121,7 +121,7 @@ class _Options:
     def __post_init__(self) -> None:
         for name in ("starts", "compressed"):
             if getattr(self, name) < 1:
-                raise InputError(f"The option {name} has to be positive.", given=str(getattr(self, name)))
+                raise InputError(f"Invalid option {name}.", given=str(getattr(self, name)), expected="1 or more")
 
 
 def _retention(files: ProbeFolder, backbone: AbstractBackbone, adapter: Adapter) -> list[verdict.Check]:
@@ -147,11 +147,11 @@ def _short_range(
             return base(structures)
 
     chosen = [frame.atoms for frame in _starts(train, options.compressed, options.dynamics.seed)]
-    found = {
+    scans_of = {
         "dimers": scans.dimer_scans(base, adapted, adapter.elements, backbone.cutoff),
         "compression": scans.compression_scans(base, adapted, chosen),
     }
-    for (test, curves), unit in zip(found.items(), ("eV", "eV/atom"), strict=True):
+    for (test, curves), unit in zip(scans_of.items(), ("eV", "eV/atom"), strict=True):
         rows = [scans.judged(scan) for scan in curves]
         files.scans(test).write(rows)
         files.scan_curves(test).write(scans.scan_points(curves))
@@ -166,11 +166,11 @@ def _dynamics(
     failures: list[Atoms] = []
     frames = [*splits.train, *splits.valid, *splits.test]
     with adapter.applied(backbone.model):
-        for number, start in enumerate(_starts(frames, options.starts, options.dynamics.seed)):
+        for index, start in enumerate(_starts(frames, options.starts, options.dynamics.seed)):
             data = [frame.atoms for frame in frames if frame.formula == start.formula]
-            name = f"{number} {start.formula}"
-            found, failed = dynamics(name, start.atoms, AdaptedCalculator(backbone), data, options.dynamics)
-            rows += found
+            name = f"{index} {start.formula}"
+            results, failed = dynamics(name, start.atoms, AdaptedCalculator(backbone), data, options.dynamics)
+            rows += results
             failures += [] if failed is None else [failed]
     files.dynamics.write(rows)
     files.failed_frames.unlink(missing_ok=True)
@@ -185,5 +185,5 @@ def _starts(frames: Sequence[LabelledFrame], count: int, seed: int) -> list[Labe
     """The frame of lowest energy per atom, where energies are known, and others at random."""
     energies = [np.inf if frame.energy is None else frame.energy / frame.n_atoms for frame in frames]
     lowest = int(np.argmin(energies))
-    others = [number for number in np.random.default_rng(seed).permutation(len(frames)).tolist() if number != lowest]
-    return [frames[number] for number in [lowest, *others][:count]]
+    others = [index for index in np.random.default_rng(seed).permutation(len(frames)).tolist() if index != lowest]
+    return [frames[index] for index in [lowest, *others][:count]]

@@ -28,7 +28,7 @@ def fit_references(
     Parameters
     ----------
     frames : files, globs, a packaged set, Atoms or labelled frames
-        Frames; those without an energy do not count.
+        Frames with energies; others are ignored.
     base : str, Path or AbstractBackbone
         Base model; untouched.
     keys, units
@@ -39,7 +39,7 @@ def fit_references(
     Returns
     -------
     ReferenceFit
-        With `shifts`, atomic number -> eV.
+        Its `shifts` are a mapping of atomic number to eV.
 
     Raises
     ------

@@ -1,9 +1,9 @@
-"""Write the report of a finished run again."""
+"""Rewrite the report of a finished run."""
 
 from pathlib import Path
 
 from equisparse.report.html import document
-from equisparse.tasks.runs import RunLike, opened_run
+from equisparse.run.folder import RunLike, opened_run
 
 
 def write_report(run: RunLike, out: str | Path | None = None) -> Path:
@@ -14,12 +14,12 @@ def write_report(run: RunLike, out: str | Path | None = None) -> Path:
     run : str, Path or Run
         A finished run, or its folder.
     out : str or Path, optional
-        Target; ``report.html`` in the folder of the run by default.
+        File to write; ``report.html`` in the folder of the run by default.
 
     Returns
     -------
     Path
-        The file.
+        The file that was written.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Judgements of one model on all splits, the audit, and the reference energies: what a fine-tune is measured by."""
+"""Stages of a fine-tune: errors of a model on all splits, the audit, the reference energies, and the training."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -43,12 +43,12 @@ class Stage:
 
 
 def evaluate_all(backbone: Predictor, datasets: Mapping[str, FrameDataset]) -> Stage:
-    """Predictions and errors of the present weights on every split."""
+    """Predictions and errors of the current weights on every split."""
     return judged({name: evaluate(backbone, dataset) for name, dataset in datasets.items()}, datasets)
 
 
 def judged(predictions: dict[str, dict[Quantity, Floats]], datasets: Mapping[str, FrameDataset]) -> Stage:
-    """Errors of predictions against the labels of data sets less their shifts."""
+    """Predictions with their errors against the labels, from which the shifts of the data sets are subtracted."""
     return Stage(predictions, {name: errors_of(predicted, datasets[name]) for name, predicted in predictions.items()})
 
 
@@ -63,8 +63,8 @@ def check_frames(
 ) -> list[Finding]:
     """Audit the frames, report the findings, and stop on errors.
 
-    Without `base`, only checks that need no model run, and only errors are reported; with it, all of them.
-    `spins` says whether the model to be trained sees them.
+    Without predictions of the base (`base`), only checks that need no model run, and only errors are reported.
+    `spins` says whether the model has a spin layer.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def check_frames(
     Raises
     ------
     DataError
-        If there are errors and not `force`.
+        If there are errors, unless `force` is set.
     """
     elements = set(backbone.elements)
     findings = audit(splits.train, splits.valid, splits.test, elements=elements, base=base, spins=spins)
@@ -83,7 +83,7 @@ def check_frames(
     if fatal:
         raise DataError(
             "The audit found errors in the data; nothing was trained.",
-            next_step="mend them as the findings say, or train all the same with --force",
+            next_step="correct them as the findings advise, or train anyway with --force",
         )
     return findings
 
@@ -91,7 +91,7 @@ def check_frames(
 def references_from(
     backbone: AbstractBackbone, frames: Sequence[LabelledFrame], base: Mapping[Quantity, Floats]
 ) -> ReferenceFit:
-    """Shifts of the reference energies from the frames that have an energy, and the predictions of the base.
+    """Fit shifts of the reference energies to the differences of labelled energies and predictions of the base.
 
     Elements that share one reference energy in the base get one common shift.
     """
@@ -120,20 +120,20 @@ def train_adapter(
     resume: bool = False,
     listener: FitListener | None = None,
 ) -> tuple[Adapter, FitResult]:
-    """Attach a method, fit it, and take it off again.
+    """Attach a method, train it, and detach it again.
 
     Parameters
     ----------
     backbone : AbstractBackbone
-        The base is untouched afterwards, also after an error.
+        The base; untouched afterwards, also after an error.
     method, layout
         From `equisparse.methods.choose.choose_method`.
     datasets : mapping of str to FrameDataset
         ``train`` and ``valid``, both with the shifts of the reference energies, which the adapter gets.
     options : TrainingOptions
-        Resolved.
+        Options with a number in place of every default.
     spins : SpinModel, optional
-        A spin layer on `backbone`, to be trained with the method; it stays trained.
+        A spin layer on `backbone`, which is trained with the method and stays trained.
     folder, replay, layers, resume, listener
         As in `equisparse.training.fit.fit`.
     """

@@ -1,4 +1,4 @@
-"""The learning curve: one row per epoch, kept with the checkpoints and written as CSV."""
+"""Collect the learning curve: one row per epoch, kept with the checkpoints and written as CSV."""
 
 import time
 from pathlib import Path
@@ -6,45 +6,55 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from equisparse.files import write_rows
+from equisparse.training.epochs import Epoch, write_curve
 from equisparse.training.task import LOSS, FinetuneTask
 
 
 class LearningCurve(Callback):
-    """Collects a row after every validation; a resumed run goes on where its checkpoint ended.
+    """Collects a row after every validation; a resumed run continues where its checkpoint ended.
 
     Parameters
     ----------
     path : Path
-        CSV file, replaced at once after every epoch.
+        CSV file, replaced after every epoch.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.rows: list[dict[str, float]] = []
+        self.epochs: list[Epoch] = []
         self._seconds_before = 0.0
         self._start = time.monotonic()
 
     @property
     def seconds(self) -> float:
-        """Training time, that of interrupted runs before included."""
+        """Training time, including that of earlier, interrupted runs."""
         return self._seconds_before + time.monotonic() - self._start
 
     def state_dict(self) -> dict[str, Any]:
-        return {"rows": self.rows, "seconds": self.seconds}
+        return {"rows": [epoch.to_dict() for epoch in self.epochs], "seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.rows, self._seconds_before = list(state_dict["rows"]), state_dict["seconds"]
+        self.epochs = [Epoch.from_dict(row) for row in state_dict["rows"]]
+        self._seconds_before = state_dict["seconds"]
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.sanity_checking or not isinstance(pl_module, FinetuneTask):
             return
-        row = {"epoch": float(trainer.current_epoch + 1), "step": float(trainer.global_step)}
-        row[LOSS] = float(trainer.callback_metrics[LOSS])
-        errors_of = {"train": pl_module.train_errors, "valid": pl_module.valid_errors, "drift": pl_module.drift_errors}
-        for split, errors in errors_of.items():
-            row |= {f"{split}_{name}": value for name, value in errors.metrics().items() if value is not None}
-        row |= {"changed_fraction_model": pl_module.changed_fraction(), "seconds": round(self.seconds, 2)}
-        self.rows.append(row)
+        self.epochs.append(self._epoch(trainer, pl_module))
         if trainer.is_global_zero:
-            write_rows(self.path, self.rows)
+            write_curve(self.path, self.epochs)
+
+    def _epoch(self, trainer: Trainer, task: FinetuneTask) -> Epoch:
+        """State of the training after the present epoch."""
+        errors_of = {"train": task.train_errors, "valid": task.valid_errors, "drift": task.drift_errors}
+        return Epoch(
+            epoch=trainer.current_epoch + 1,
+            step=trainer.global_step,
+            changed_fraction_model=task.changed_fraction(),
+            seconds=round(self.seconds, 2),
+            valid_loss=float(trainer.callback_metrics[LOSS]),
+            errors={
+                split: {name: value for name, value in errors.metrics().items() if value is not None}
+                for split, errors in errors_of.items()
+            },
+        )

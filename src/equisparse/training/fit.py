@@ -21,8 +21,9 @@ from equisparse.inference.dataset import FrameDataset
 from equisparse.training.anchor import LayerRows
 from equisparse.training.checkpoints import WholeCheckpoints
 from equisparse.training.curve import LearningCurve
+from equisparse.training.epochs import Epoch
 from equisparse.training.listener import FitListener
-from equisparse.training.names import CHECKPOINTS, LAST
+from equisparse.training.names import CHECKPOINTS, CURVE, LAST
 from equisparse.training.options import TrainingOptions
 from equisparse.training.progress import Progress
 from equisparse.training.replay import Replay
@@ -41,19 +42,19 @@ class FitResult:
         Training time.
     best_criterion : float
         Of the deltas that the attachment holds now: their validation loss, with the drift as far as it counts.
-    curve : list of dict
-        One row per epoch.
+    curve : list of Epoch
+        In order.
     """
 
     steps: int
     seconds: float
     best_criterion: float
-    curve: list[dict[str, float]]
+    curve: list[Epoch]
 
     @property
     def diverged(self) -> bool:
         """True if the loss was NaN or infinite in the last epoch, and training stopped there."""
-        return not math.isfinite(self.curve[-1][LOSS])
+        return not math.isfinite(self.curve[-1].valid_loss or 0.0)
 
 
 def fit(
@@ -101,7 +102,7 @@ def fit(
         check_resumable(folder, backbone)
     total = options.steps_per_epoch(len(train)) * (options.epochs or 0)
     task = FinetuneTask(backbone, attachment, options, total, replay, layers)
-    curve = LearningCurve(folder / "metrics.csv")
+    curve = LearningCurve(folder / CURVE)
     best = ModelCheckpoint(
         checkpoints,
         "best",
@@ -123,7 +124,7 @@ def fit(
             weights_only=True,
         )
     score = math.nan if best.best_model_score is None else float(best.best_model_score)
-    result = FitResult(trainer.global_step, curve.seconds, score, curve.rows)
+    result = FitResult(trainer.global_step, curve.seconds, score, curve.epochs)
     _check_kept(result, options)
     task.load_state_dict(
         torch.load(best.best_model_path, weights_only=True, map_location=backbone.device)["state_dict"]

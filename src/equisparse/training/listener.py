@@ -1,7 +1,9 @@
 """Events of a training, for whoever wants to show them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from equisparse.training.epochs import Epoch
 
 
 @dataclass(frozen=True)
@@ -16,15 +18,15 @@ class FitProgress:
         Of the whole run.
     steps_per_second : float
         Of this process; 0 before the first step.
-    curve : sequence of mapping
-        Learning curve so far, one row per epoch: name of the number -> value.
+    curve : sequence of Epoch
+        Learning curve so far.
     """
 
     step: int
     total_steps: int
     epochs: int
     steps_per_second: float
-    curve: Sequence[Mapping[str, float]]
+    curve: Sequence[Epoch]
 
 
 class FitListener:
@@ -37,7 +39,7 @@ class FitListener:
         """Called after every optimiser step."""
 
     def epoch_done(self, progress: FitProgress) -> None:
-        """Called after every epoch; its row is the last one of the curve."""
+        """Called after every epoch; it is the last one of the curve."""
 
     def fit_ended(self) -> None:
         """Called when training ends, also by an error."""

@@ -38,10 +38,10 @@ class TrainingOptions:
             "Passes over the training frames", TRAINING, least=1, shown_default="about 1000 steps, 10 to 200 epochs"
         ),
     ] = None
-    batch_size: Annotated[int, Option("Training frames per step and process", TRAINING, least=1)] = 10
+    batch_size: Annotated[int, Option("Training frames per optimiser step and process", TRAINING, least=1)] = 10
     lr: Annotated[
         float | None,
-        Option("Learning rate", TRAINING, above=0, below=10, shown_default="that of the method"),
+        Option("Learning rate", TRAINING, above=0, below=10, shown_default="depends on the method"),
     ] = None
     optimizer: Annotated[
         Optimizer,
@@ -73,7 +73,7 @@ class TrainingOptions:
             "Loss weight of a registered quantity, by its name",
             ADVANCED,
             ".NAME X",
-            shown_default="each quantity's own",
+            shown_default="depends on the quantity",
         ),
     ] = None
     huber_delta: Annotated[
@@ -102,7 +102,7 @@ class TrainingOptions:
             CLOSENESS,
             least=0,
             below=math.inf,
-            shown_default="that of --replay-weight",
+            shown_default="value of --replay-weight",
         ),
     ] = None
     patience: Annotated[
@@ -110,13 +110,13 @@ class TrainingOptions:
         Option("Stop after this many epochs without a better validation loss; 0 trains all epochs", TRAINING, least=0),
     ] = 0
     seed: Annotated[
-        int, Option("Seed of the split, of the start values and of the order of the frames", TRAINING, least=0)
+        int, Option("Random seed of the split, the initial values and the order of the frames", TRAINING, least=0)
     ] = 0
     devices: Annotated[int, Option("Processes per node, for torchrun or SLURM", ADVANCED, least=1)] = 1
     num_nodes: Annotated[int, Option("Number of nodes, for torchrun or SLURM", ADVANCED, least=1)] = 1
     logger: Annotated[
         Literal["none", "tensorboard", "wandb"],
-        Option("Also log the learning curve here; the CSV file is always written", OUTPUT),
+        Option("Logger of the learning curve, in addition to the CSV file", OUTPUT),
     ] = "none"
 
     def __post_init__(self) -> None:

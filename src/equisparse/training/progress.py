@@ -33,7 +33,7 @@ class Progress(Callback):
             self._listener.step_done(self._progress(trainer))
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.is_global_zero and self._curve.rows:
+        if trainer.is_global_zero and self._curve.epochs:
             self._listener.epoch_done(self._progress(trainer))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -50,5 +50,5 @@ class Progress(Callback):
             total_steps=int(trainer.estimated_stepping_batches),
             epochs=trainer.max_epochs or 0,
             steps_per_second=(trainer.global_step - self._first_step) / seconds,
-            curve=self._curve.rows,
+            curve=self._curve.epochs,
         )

@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from ase import Atoms
 
 import equisparse
 from equisparse.cli import main
@@ -18,6 +20,7 @@ from equisparse.cli.commands.train import Ensemble, Finetune
 from equisparse.cli.terminal import plain
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.config.read import read_config
+from equisparse.magnetism.orders import Order
 from equisparse.options import options_of
 
 COMMANDS = [command for commands in PANELS.values() for command in commands]
@@ -204,6 +207,16 @@ def test_json_of_values() -> None:
     }
     with pytest.raises(TypeError):
         plain(object())
+
+
+def test_json_holds_all_orders(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    ranked = [Order(Atoms("H"), 0.1 * rank, np.array([1.0]), "+", 1) for rank in range(30)]
+    monkeypatch.setattr("equisparse.tasks.orders.orders", lambda *_, **__: ranked)
+    words = ["orders", "a.xyz", "--base", "7net-0", "--adapter", "a.safetensors", "--top", "5"]
+    assert main([*words, "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 30
+    assert main(words) == 0
+    assert "the lowest 5 of 30" in capsys.readouterr().out
 
 
 def test_an_audit_as_json(capsys: pytest.CaptureFixture[str]) -> None:

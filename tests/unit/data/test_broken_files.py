@@ -173,4 +173,4 @@ def test_the_command_finds_what_is_wrong(
 def test_healthy_files_pass(healthy: list[LabelledFrame], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ase.io.write(tmp_path / "a.extxyz", [structure(frame) for frame in healthy])
     assert main(["audit", str(tmp_path / "a.extxyz")]) == 0
-    assert "nothing found" in capsys.readouterr().out
+    assert "no findings" in capsys.readouterr().out

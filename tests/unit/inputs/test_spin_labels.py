@@ -27,7 +27,7 @@ VECTORS = np.array([[0.0, 0.0, 2.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.1]])
 
 def test_lengths_are_root_mean_squares_of_elements_that_carry_spins() -> None:
     assert spin_lengths([frame(VECTORS)]) == {26: pytest.approx(np.sqrt(2.5))}
-    with pytest.raises(DataError, match="No element carries spins"):
+    with pytest.raises(DataError, match="No element is magnetic"):
         spin_lengths([frame(0.1 * VECTORS)])
 
 

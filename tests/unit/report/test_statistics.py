@@ -98,5 +98,5 @@ def test_checks_name_what_was_not_done(make_run) -> None:
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Exception, match="no finished run"):
+    with pytest.raises(Exception, match="not contain a finished run"):
         read_run(tmp_path)

@@ -32,8 +32,8 @@ from equisparse.report.paper import figures
 from equisparse.report.parity import parity_points
 from equisparse.report.statistics import frame_errors
 from equisparse.report.tables import metrics_table
-from equisparse.run.curve import read_curve
 from equisparse.run.predictions import load_predictions, save_predictions, split_predictions
+from equisparse.training.epochs import read_curve
 from equisparse.training.fit import fit
 from equisparse.training.options import TrainingOptions
 

@@ -1,4 +1,4 @@
-"""All commands; each imports what it needs when it runs, so that the help stays fast."""
+"""All commands; each imports its task when it runs, so that the help stays fast."""
 
 from equisparse.cli.command import Command
 from equisparse.cli.commands.adapter import Combine, Diff, Inspect, Merge
@@ -13,4 +13,4 @@ PANELS: dict[str, tuple[type[Command], ...]] = {
     "Adapters": (Inspect, Diff, Combine, Merge),
     "Magnetism": (Orders,),
 }
-"""Commands by the panel of the help that shows them, in order."""
+"""Panel of the help -> its commands, in the order in which they are shown."""

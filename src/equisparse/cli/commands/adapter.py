@@ -7,12 +7,12 @@ from typing import Annotated, ClassVar
 from equisparse.cli.command import JSON, Command
 from equisparse.cli.commands.shared import ADAPTER_FILE, BaseCommand, NamedBase
 from equisparse.cli.terminal import Terminal
-from equisparse.options import CHANGE, DATA, MODEL, OUTPUT, Option
+from equisparse.options import DATA, MODEL, OUTPUT, Option
 
 
 @dataclass(frozen=True, kw_only=True)
 class Inspect(Command):
-    """Print what an adapter changes; needs no backbone."""
+    """Print what an adapter changes; the base model is not needed."""
 
     adapter: Annotated[str, Option(ADAPTER_FILE, DATA, "ADAPTER", positional=True)]
     json: Annotated[bool, JSON] = False
@@ -41,7 +41,7 @@ class Inspect(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class Diff(Command):
-    """Print how two adapters of one base differ; needs no backbone."""
+    """Print how two adapters of one base differ; the base model is not needed."""
 
     values: ClassVar[str] = "FIRST SECOND"
 
@@ -69,9 +69,11 @@ class Combine(BaseCommand):
     values: ClassVar[str] = "ADAPTER..."
 
     adapters: Annotated[list[str], Option("Adapter files", DATA, "ADAPTER", positional=True)]
-    weights: Annotated[list[float], Option("Weights, one per file, such as 1 -1 to subtract", CHANGE, "W")]
+    weights: Annotated[list[float], Option("Factors, one per adapter, such as 1 -1 to subtract", DATA, "W")]
     out: Annotated[str, Option("File of the new adapter", OUTPUT, "FILE")]
-    base: Annotated[str | None, Option("Base model; needed for the method scale only", MODEL, "MODEL")] = None
+    base: Annotated[str | None, Option("Base model; only needed for adapters of the method scale", MODEL, "MODEL")] = (
+        None
+    )
 
     def run(self, terminal: Terminal) -> int:
         """Write the new adapter."""
@@ -87,12 +89,18 @@ class Combine(BaseCommand):
 
 @dataclass(frozen=True, kw_only=True)
 class Merge(NamedBase):
-    """Write an adapter into a native checkpoint of its base, and check it."""
+    """Merge an adapter into a native checkpoint of its base, and check the result."""
 
     adapter: Annotated[str, Option(ADAPTER_FILE, DATA, "ADAPTER", positional=True)]
     out: Annotated[str, Option("Native checkpoint to write", OUTPUT, "FILE")]
     frames: Annotated[
-        str | None, Option("Frames to compare the checkpoint on", DATA, "FILE", shown_default="the packaged set demo")
+        str | None,
+        Option(
+            "Frames on which the checkpoint is compared with the adapter",
+            DATA,
+            "FILE",
+            shown_default="the packaged set demo",
+        ),
     ] = None
 
     def run(self, terminal: Terminal) -> int:

@@ -21,9 +21,10 @@ class Audit(LabelOptions, BaseCommand):
         list[str],
         Option("Files or globs that ASE reads, or a packaged set such as demo", DATA, "FRAMES", positional=True),
     ]
-    base: Annotated[str | None, Option("Base model to compare the labels with: a name or a file", MODEL, "MODEL")] = (
-        None
-    )
+    base: Annotated[
+        str | None,
+        Option("Base model whose predictions are compared with the labels: a name or a file", MODEL, "MODEL"),
+    ] = None
     json: Annotated[bool, JSON] = False
 
     def run(self, terminal: Terminal) -> int:
@@ -35,7 +36,7 @@ class Audit(LabelOptions, BaseCommand):
         frames = load_frames(self.frames, self.label_keys(magnetic=True), self.units)
         findings = audit(frames, self.base, **self.load_options)
         terminal.note(f"{len(frames)} frames read")
-        terminal.show(format_findings(findings) if findings else "nothing found")
+        terminal.show(format_findings(findings) if findings else "no findings")
         terminal.show_json({"frames": len(frames), "findings": [asdict(finding) for finding in findings]})
         return 2 if has_errors(findings) else 0
 

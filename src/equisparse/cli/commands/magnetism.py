@@ -18,13 +18,18 @@ class Orders(NamedBase):
 
     values: ClassVar[str] = "STRUCTURE"
 
-    structure: Annotated[str, Option("File that ASE reads; its first frame counts", DATA, "STRUCTURE", positional=True)]
+    structure: Annotated[
+        str, Option("File that ASE reads; its first frame is used", DATA, "STRUCTURE", positional=True)
+    ]
     adapter: Annotated[str, Option("Adapter file of a run with --spin", MODEL, "FILE")]
     supercell: Annotated[
-        list[int] | None, Option("Supercell, such as 2 2 1", MAGNETISM, "N", shown_default="1 1 1")
+        list[int] | None,
+        Option("Repetitions of the cell along its three vectors, such as 2 2 1", MAGNETISM, "N", shown_default="1 1 1"),
     ] = None
-    top: Annotated[int, Option("Number of magnetic orders to print", OUTPUT, least=1)] = 20
-    out: Annotated[str | None, Option("Extended XYZ file that gets all magnetic orders", OUTPUT, "FILE")] = None
+    top: Annotated[int, Option("Number of magnetic orders in the table; --json prints all", OUTPUT, least=1)] = 20
+    out: Annotated[str | None, Option("Extended XYZ file to which all magnetic orders are written", OUTPUT, "FILE")] = (
+        None
+    )
     json: Annotated[bool, JSON] = False
 
     def run(self, terminal: Terminal) -> int:
@@ -35,8 +40,8 @@ class Orders(NamedBase):
 
         cell = self.supercell or [1, 1, 1]
         ranked = orders(self.structure, self.base, self.adapter, supercell=cell, out=self.out, **self.load_options)
-        rows = [_row(order) for order in ranked[: self.top]]
-        terminal.show(rich_table(orders_table(rows, len(ranked))))
+        rows = [_row(order) for order in ranked]
+        terminal.show(rich_table(orders_table(rows[: self.top], len(ranked))))
         if self.out:
             terminal.note(f"written: {self.out}")
         names = ("energy_ev_per_atom", "net_moment_mub", "largest_moment_mub", "equivalent", "signs")
@@ -45,6 +50,6 @@ class Orders(NamedBase):
 
 
 def _row(order: "Order") -> tuple[float, float, float, int, str]:
-    """Energy above the lowest, net and largest moment, equivalent sign patterns, and the signs."""
+    """Energy above the lowest, net and largest moment, number of equivalent sign patterns, and the signs."""
     largest = float(abs(order.moments).max())
     return order.energy, float(order.moments.sum()), largest, order.count, order.signs

@@ -10,22 +10,22 @@ from equisparse.cli.terminal import Terminal
 from equisparse.options import DATA, OUTPUT, Option
 
 _FAILED = 3
-"""Exit code of a verdict that is fail."""
+"""Exit code of the verdict fail."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Probe(RunCommand):
-    """Test what a run forgot and where it breaks; exit code 3 if the verdict is fail."""
+    """Test a run for drift from its base, short-range errors and stable dynamics; exit code 3 if it fails."""
 
-    temperature: Annotated[float, Option("Temperature of the dynamics, in K", DATA, "K", above=0)] = 300.0
+    temperature: Annotated[float, Option("Temperature of molecular dynamics, in K", DATA, "K", above=0)] = 300.0
     steps: Annotated[int, Option("Steps of each molecular dynamics run", DATA, least=1)] = 500
     timestep: Annotated[
         float | None,
         Option("Time step, in fs", DATA, "FS", above=0, shown_default="0.5 with hydrogen, 1 without"),
     ] = None
-    starts: Annotated[int, Option("Number of structures from which dynamics starts", DATA, least=1)] = 2
+    starts: Annotated[int, Option("Number of structures from which molecular dynamics starts", DATA, least=1)] = 2
     compressed: Annotated[int, Option("Number of training structures to compress", DATA, least=1)] = 3
-    seed: Annotated[int, Option("Seed of the choice of structures and of the velocities", DATA, least=0)] = 0
+    seed: Annotated[int, Option("Seed that selects structures and velocities", DATA, least=0)] = 0
     device: Annotated[str, DEVICE] = "auto"
     json: Annotated[bool, JSON] = False
 
@@ -34,6 +34,7 @@ class Probe(RunCommand):
         from equisparse.cli.listener import TerminalListener
         from equisparse.report.tables import probe_table
         from equisparse.report.terminal.render import rich_table
+        from equisparse.run.files import RunFolder
         from equisparse.tasks.probe import probe
 
         result = probe(
@@ -45,25 +46,26 @@ class Probe(RunCommand):
             compressed=self.compressed,
             seed=self.seed,
             device=self.device,
-            listener=TerminalListener(terminal.progress),
+            listener=TerminalListener(terminal),
         )
-        terminal.show(rich_table(probe_table(result.checks)), f"verdict  {result.level}")
-        terminal.note(f"results  {result.folder}\nreport   {result.folder.parent / 'report.html'}")
+        terminal.show(rich_table(probe_table(result.checks)), terminal.facts([("verdict", result.level)]))
+        report = RunFolder(Path(self.folder)).report
+        terminal.note(terminal.facts([("results", str(result.folder)), ("report", str(report))]))
         terminal.show_json({"level": result.level, "checks": [asdict(check) for check in result.checks]})
         return _FAILED if result.level == "fail" else 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attribute(RunCommand):
-    """Measure what each part of a run's change does to its errors."""
+    """Measure the effect of each part of a change on the errors of a run."""
 
-    by: Annotated[str, Option("Parts to tell apart: layer, l, role, path, block or element", DATA, "PART")] = "layer"
-    frames: Annotated[int, Option("Largest number of validation frames", DATA, least=1)] = 50
+    by: Annotated[str, Option("Grouping of the change: layer, l, role, path, block or element", DATA, "PART")] = "layer"
+    frames: Annotated[int, Option("Largest number of validation frames to use", DATA, least=1)] = 50
     device: Annotated[str, DEVICE] = "auto"
     json: Annotated[bool, JSON] = False
 
     def run(self, terminal: Terminal) -> int:
-        """Write the table and make the report again."""
+        """Write the table and rewrite the report."""
         from equisparse.run.files import RunFolder
         from equisparse.tasks.attribute import attribute
 
@@ -77,7 +79,7 @@ class Attribute(RunCommand):
 
 @dataclass(frozen=True, kw_only=True)
 class Report(RunCommand):
-    """Write the HTML report of a finished run again."""
+    """Rewrite the HTML report of a finished run."""
 
     out: Annotated[
         str | None, Option("HTML file", OUTPUT, "FILE", shown_default="report.html in the folder of the run")
@@ -93,7 +95,7 @@ class Report(RunCommand):
 
 @dataclass(frozen=True, kw_only=True)
 class Compare(Command):
-    """Write one HTML page about several finished runs."""
+    """Write one HTML page that compares several finished runs."""
 
     values: ClassVar[str] = "RUN RUN..."
 
@@ -112,7 +114,7 @@ class Compare(Command):
 class Export(RunCommand):
     """Write the figures of a run as PNG and SVG, and its tables as CSV and LaTeX."""
 
-    out: Annotated[str, Option("Folder of the files", OUTPUT, "FOLDER")]
+    out: Annotated[str, Option("Folder to which the files are written", OUTPUT, "FOLDER")]
 
     def run(self, terminal: Terminal) -> int:
         """Write the files."""

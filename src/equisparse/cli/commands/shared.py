@@ -19,7 +19,7 @@ class BaseCommand(BaseOptions, Command):
 
     @property
     def load_options(self) -> "LoadOptions":
-        """How the base model is loaded."""
+        """Options of loading the base model."""
         return {
             "backbone": self.backbone,
             "device": self.device,

@@ -16,7 +16,7 @@ _OWN = ("config", "json", "quiet", "verbose")
 
 @dataclass(frozen=True, kw_only=True)
 class _Training(Command):
-    """What both commands have beside the configuration."""
+    """Options of both commands that are not part of the configuration."""
 
     values: ClassVar[str] = "FRAMES..."
     interrupted: ClassVar[str] = "continue from the last epoch with --resume and the same --out"
@@ -49,23 +49,31 @@ class Finetune(FinetuneConfig, _Training):
         from equisparse.tasks.finetune import finetune_config
 
         config = FinetuneConfig(**_values(FinetuneConfig, self))  # type: ignore[arg-type]
-        run = finetune_config(config, listener=TerminalListener(terminal.progress))
-        terminal.show_json(run.metrics)
+        run = finetune_config(config, listener=TerminalListener(terminal))
+        terminal.show_json(run.metrics.to_dict())
         return 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ensemble(EnsembleConfig, _Training):
-    """Fine-tune several members whose spread is a calibrated uncertainty."""
+    """Fine-tune an ensemble whose spread is a calibrated uncertainty."""
 
     def run(self, terminal: Terminal) -> int:
         """Fine-tune all members and calibrate their spread."""
-        from equisparse.cli.listener import TerminalListener, ensemble_lines
+        from equisparse.cli.listener import TerminalListener
+        from equisparse.report.calibration import calibration_table, weak_spreads
+        from equisparse.report.terminal.render import rich_table
+        from equisparse.run.files import EnsembleFolder
         from equisparse.tasks.ensemble import ensemble_config
 
         config = EnsembleConfig(**_values(EnsembleConfig, self))  # type: ignore[arg-type]
-        run = ensemble_config(config, listener=TerminalListener(terminal.progress))
-        terminal.show("\n".join(ensemble_lines(run)))
+        run = ensemble_config(config, listener=TerminalListener(terminal))
+        terminal.show(rich_table(calibration_table(run.ensemble)))
+        for warning in weak_spreads(run.ensemble):
+            terminal.warn(terminal.facts([("caution", warning)]))
+        plot = EnsembleFolder(run.folder).reliability
+        terminal.show(terminal.facts([("results", str(run.folder)), ("plot", str(plot))]))
+        terminal.note(terminal.facts([("use", f"equisparse.calculator(base, '{run.folder}'); results['forces_std']")]))
         terminal.show_json(run.ensemble.numbers)
         return 0
 

@@ -1,4 +1,4 @@
-"""Sections of a page about several runs, side by side."""
+"""Sections of a page that compares several runs."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +18,7 @@ from equisparse.report.statistics import GroupErrors, errors_by_element, errors_
 from equisparse.report.table import Cell, Number, Percent, Table
 from equisparse.run.folder import Run
 
-_OTHER_FRAMES = "These runs were not judged on the same frames, so their errors cannot be compared."
+_OTHER_FRAMES = "These runs were not evaluated on the same frames, so their errors cannot be compared."
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Comparison:
     Parameters
     ----------
     runs : mapping of str to Run
-        By name.
+        Name of a run -> run.
     stability : list of StabilityRow
-        Empty where the changes cannot be compared.
+        Agreement of the changes of each pair of runs; empty if the changes cannot be compared.
     """
 
     runs: Mapping[str, Run]
@@ -111,7 +111,7 @@ def layers(compared: Comparison) -> Markup | None:
 
 
 def stability(compared: Comparison) -> Markup | None:
-    """Section on whether the runs change the same weights, each number beside what chance gives."""
+    """Agreement of the changed weights of the runs, compared with the agreement by chance."""
     if not compared.stability:
         return None
     header = [
@@ -128,15 +128,15 @@ def stability(compared: Comparison) -> Markup | None:
         supports = [Number(pair.jaccard), Number(pair.jaccard_expected), Number(pair.jaccard_null)]
         rows.append([f"{pair.first} and {pair.second}", *shares, *supports])
     text = (
-        "The rank correlation (Spearman) compares the blocks' shares of the squared change; by chance: with the blocks "
-        "shuffled. The Jaccard index is the number of weights changed in both runs over the number changed in either; "
-        "by chance: with as many weights drawn at random within each block."
+        "The rank correlation (Spearman) compares the blocks' shares of the squared change. Chance: shuffled blocks. "
+        "The Jaccard index is the number of weights that both runs change, divided by the number that at least one "
+        "changes. Chance: as many weights are drawn at random within each block."
     )
     return elements.table(Table(header, rows)) + elements.paragraph(text)
 
 
 def options(compared: Comparison) -> Markup:
-    """Options that differ."""
+    """Options in which the runs differ."""
     configs = [asdict(run.config) for run in compared.runs.values()]
     keys = [key for key in dict.fromkeys(key for config in configs for key in config) if key != "out"]
     differing = [key for key in keys if len({str(config.get(key)) for config in configs}) > 1]
@@ -152,14 +152,14 @@ COMPARISONS: tuple[tuple[str, str, Callable[[Comparison], Markup | None]], ...] 
     ("curves", "Learning curves", curves),
     ("groups", "Errors per element and type", groups),
     ("layers", "What changed", layers),
-    ("stability", "Do they change the same weights?", stability),
-    ("options", "Different options", options),
+    ("stability", "Agreement of the changed weights", stability),
+    ("options", "Options that differ", options),
 )
-"""Anchor, title and maker of each section, from first to last."""
+"""Anchor, title and function of each section, in order."""
 
 
 def _same_frames(compared: Comparison) -> bool:
-    """Whether all runs were judged on the same labels, as far as they kept their predictions."""
+    """Tell whether all runs with stored predictions were evaluated on the same labels."""
     splits = [run.predictions for run in compared.runs.values() if run.predictions]
     return all(np.array_equal(split.labels[ENERGY], splits[0].labels[ENERGY], equal_nan=True) for split in splits)
 

@@ -1,4 +1,4 @@
-"""Whole pages: sections, style and scripts in one file that needs nothing else."""
+"""Complete HTML pages: sections, style and scripts in one file that works offline."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -23,12 +23,12 @@ def write_report(run: Run, out: Path | None = None) -> Path:
     ----------
     run : Run
     out : Path, optional
-        Target; ``report.html`` in the folder of the run by default.
+        File to write; ``report.html`` in the folder of the run by default.
 
     Returns
     -------
     Path
-        The page, one file that opens without a network.
+        The file that was written; it opens without a network.
     """
     made = {section: section.make(run) for section in SECTIONS}
     contents = {(section.key, section.title): html for section, html in made.items() if html}
@@ -39,16 +39,16 @@ def write_report(run: Run, out: Path | None = None) -> Path:
 
 
 def write_comparison(runs: Mapping[str, Run], out: Path, stability: Sequence[StabilityRow] = ()) -> Path:
-    """Write one page about several runs.
+    """Write one page that compares several runs.
 
     Parameters
     ----------
     runs : mapping of str to Run
-        By name.
+        Name of a run -> run.
     out : Path
-        Target.
+        File to write.
     stability : sequence of StabilityRow
-        Agreement of the changes of each pair of runs; empty where it cannot be computed.
+        Agreement of the changes of each pair of runs; empty if it cannot be computed.
     """
     comparison = Comparison(runs, list(stability))
     made = {(key, title): make(comparison) for key, title, make in COMPARISONS}
@@ -57,7 +57,7 @@ def write_comparison(runs: Mapping[str, Run], out: Path, stability: Sequence[Sta
 
 
 def page(title: str, subtitle: str, sections: Mapping[tuple[str, str], Markup]) -> str:
-    """One self-contained page.
+    """Self-contained HTML page.
 
     Parameters
     ----------

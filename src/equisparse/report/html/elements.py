@@ -1,4 +1,4 @@
-"""Pieces of HTML: tables, plots and paragraphs, with everything escaped that came from a user."""
+"""HTML elements: tables, plots and paragraphs; text of users is escaped."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -9,13 +9,13 @@ from markupsafe import Markup, escape
 from equisparse.report.table import Cell, Level, Number, Table, show
 
 _LONG = 40
-"""Characters of a cell's text from which its column keeps a readable width."""
+"""Number of characters above which a column keeps a readable width."""
 
 
 def json_data(values: object, name: str = "") -> Markup:
-    """Plain values, or JSON text, in an element that browsers do not run; the page's script finds it by `name`."""
+    """Values as JSON in a script element that is not executed; the script of the page finds it by `name`."""
     text = values if isinstance(values, str) else json.dumps(values, separators=(",", ":"), allow_nan=False)
-    safe = text.replace("<", "\\u003c")  # nothing in it can end the element
+    safe = text.replace("<", "\\u003c")  # the text cannot end the element
     return Markup('<script type="application/json" data-name="{}">{}</script>').format(name, Markup(safe))  # noqa: S704
 
 
@@ -26,13 +26,13 @@ def plot(figure: go.Figure, caption: str, *, height: int = 380, width: int = 0, 
     ----------
     figure : Figure
     caption : str
-        What is seen, in words; also what a screen reader says.
+        Description of the figure, also for screen readers.
     height : int
-        Pixels.
+        Height in pixels.
     width : int
-        Pixels below which the plot scrolls instead of shrinking.
+        Smallest width in pixels; on narrower pages the plot scrolls.
     hook : str
-        Name by which the page's script finds the plot, if it reacts to clicks.
+        Name by which the script of the page finds a plot that reacts to clicks.
     """
     return Markup(
         '<figure><div class="plot" data-hook="{0}" style="height:{1}px;min-width:{2}px" role="img" aria-label="{3}">'
@@ -41,7 +41,7 @@ def plot(figure: go.Figure, caption: str, *, height: int = 380, width: int = 0, 
 
 
 def table(content: Table) -> Markup:
-    """A table; columns of numbers are set to the right."""
+    """A table; columns of numbers are aligned to the right."""
     numeric = content.numeric()
     head = _cells("th", content.header, numeric)
     lines = [Markup("<tr>{}</tr>").format(_cells("td", map(_cell, row), numeric)) for row in content.rows]
@@ -53,7 +53,7 @@ def table(content: Table) -> Markup:
 
 
 def _cell(cell: Cell) -> Markup:
-    """One cell, coloured if it is a level, bold if it is the best; text that is HTML already stays so."""
+    """One cell, coloured if it is a level, bold if it is the best; `Markup` is not escaped."""
     if isinstance(cell, Level):
         return Markup('<span class="level {0}">{0}</span>').format(cell)
     if isinstance(cell, Number) and cell.best:
@@ -77,12 +77,12 @@ def code(text: str) -> Markup:
 
 
 def folded(title: str, content: Markup) -> Markup:
-    """Content that opens on a click, and is always open in print."""
+    """Content that opens with a click, and is always open in print."""
     return Markup("<details><summary>{}</summary>{}</details>").format(title, content)
 
 
 def definitions(values: Mapping[str, object]) -> Markup:
-    """Names with what belongs to them."""
+    """List of names and their values."""
     pairs = (Markup("<dt>{}</dt><dd>{}</dd>").format(name, value) for name, value in values.items())
     return Markup("<dl>{}</dl>").format(Markup("").join(pairs))
 

@@ -1,4 +1,4 @@
-"""Interactive figures from plain numbers; colours and fonts are the page's own."""
+"""Interactive figures; the page sets fonts and the colours of text and axes."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
@@ -17,10 +17,13 @@ Figure: TypeAlias = go.Figure
 """An interactive figure."""
 
 COLORS = (AFTER, BEFORE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Okabe and Ito's colours, one a run."""
+"""Colours of Okabe and Ito, one per run."""
 
 _FEW = 3
-"""Fewer points of a line than these are marked."""
+"""Lines with fewer points are drawn with markers."""
+
+_FEW_TICKS = 10
+"""Up to this number of epochs, every epoch has a tick."""
 
 
 def learning_curve(panel: CurvePanel) -> Figure:
@@ -40,7 +43,8 @@ def learning_curve(panel: CurvePanel) -> Figure:
                 showlegend=len(panel.lines) > 1,
             )
         )
-    figure.update_xaxes(title_text="epoch")
+    few = max((len(points) for points in panel.lines.values()), default=0) <= _FEW_TICKS
+    figure.update_xaxes(title_text="epoch", dtick=1 if few else None)
     if panel.logarithmic:
         return figure.update_yaxes(title_text=panel.title, type="log")
     return figure.update_yaxes(title_text=panel.title, rangemode="tozero")
@@ -56,9 +60,9 @@ def parity(
     reference, before, after : array, shape (n,)
         Labels and predictions.
     unit : str
-        Of all three.
+        Unit of all three.
     hover : sequence of str
-        What each point is.
+        Description of each point.
     frames : array of int, shape (n,)
         Frame of each point, for clicks.
     """
@@ -96,7 +100,7 @@ def grouped_bars(
 
 
 def interval_bars(names: Sequence[str], intervals: Sequence[Interval], *, unit: str) -> Figure:
-    """Horizontal bars with intervals, first name on top."""
+    """Horizontal bars with intervals; the first name is on top."""
     values = [interval.value for interval in intervals]
     spread = {
         "type": "data",
@@ -119,7 +123,7 @@ def heatmap(
     unit: str,
     hover: Sequence[Sequence[str]],
 ) -> Figure:
-    """A map; cells without a value are empty."""
+    """Heat map; cells without a value are empty."""
     cells = [[None if np.isnan(value) else float(f"{value:.4g}") for value in line] for line in values]
     figure = go.Figure(
         go.Heatmap(
@@ -146,7 +150,7 @@ def scan(name: str, rows: Sequence[ScanPoint], *, x: str, y: str) -> Figure:
     Parameters
     ----------
     name : str
-        What is scanned.
+        Title of the plot.
     rows : sequence of ScanPoint
     x, y : str
         Titles of the axes.
@@ -157,7 +161,7 @@ def scan(name: str, rows: Sequence[ScanPoint], *, x: str, y: str) -> Figure:
         figure.add_trace(go.Scatter(x=[row.x for row in rows], y=energies, name=title, mode="lines", line_color=color))
     lowest = min(*base, *adapted)
     figure.update_layout(title_text=name)
-    figure.update_yaxes(title_text=y, range=[1.2 * lowest - 1, 3 * abs(lowest) + 10])  # walls are far higher
+    figure.update_yaxes(title_text=y, range=[1.2 * lowest - 1, 3 * abs(lowest) + 10])  # repulsive walls are cut off
     return figure.update_xaxes(title_text=x)
 
 

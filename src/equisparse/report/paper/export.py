@@ -16,19 +16,20 @@ from equisparse.run.folder import Run
 
 
 def write_figures(run: Run, folder: Path, formats: Sequence[str] = ("png",)) -> list[Path]:
-    """Write every figure that a run has data for.
+    """Write a figure for all data that a run has.
 
     Parameters
     ----------
     run : Run
     folder : Path
-        Made if it is not there.
+        Folder of the figures; it is made if it does not exist.
     formats : sequence of str
-        Endings of files that Matplotlib writes, such as ``png``, ``svg`` or ``pdf``.
+        File formats that Matplotlib writes, such as ``png``, ``svg`` or ``pdf``.
 
     Returns
     -------
     list of Path
+        Files that were written.
     """
     make_folder(folder)
     written = []
@@ -40,7 +41,7 @@ def write_figures(run: Run, folder: Path, formats: Sequence[str] = ("png",)) -> 
 
 
 def write_tables(run: Run, folder: Path) -> list[Path]:
-    """Write every table that a run has data for as CSV and as LaTeX; returns the files."""
+    """Write a table for all data that a run has, as CSV and as LaTeX, and return the files."""
     make_folder(folder)
     written = []
     for name, table in run_tables(run):
@@ -51,7 +52,7 @@ def write_tables(run: Run, folder: Path) -> list[Path]:
 
 
 def run_figures(run: Run) -> Iterator[tuple[str, Figure]]:
-    """Name and figure of everything that can be drawn."""
+    """Name and figure for all data that a run has."""
     if run.curve:
         yield "learning_curve", figures.learning_curve(run.curve)
     if rows := run.block_signatures:
@@ -64,7 +65,10 @@ def run_figures(run: Run) -> Iterator[tuple[str, Figure]]:
         rises = [(group_name(by, row.group), row.difference("without", "force")) for row in groups_of]
         bars = [(name, *rise) for name, rise in rises if rise is not None]
         if bars:
-            yield f"attribution_{by}", figures.interval_bars(bars, "rise of the force MAE without it (meV/Angstrom)")
+            yield (
+                f"attribution_{by}",
+                figures.interval_bars(bars, "increase of the force MAE without this part (meV/Angstrom)"),
+            )
 
 
 def _parities(run: Run) -> Iterator[tuple[str, Figure]]:

@@ -1,4 +1,4 @@
-"""Figures from plain numbers, for papers and pages; no model, no torch, no global state of Matplotlib."""
+"""Figures for papers and pages, drawn without a model, torch or global state of Matplotlib."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,21 +16,21 @@ from equisparse.quantities import Quantity
 from equisparse.report.curves import CurvePanel, curve_panels
 from equisparse.report.layers import layer_name, layer_sort_key
 from equisparse.report.parity import ParityPoints
-from equisparse.run.curve import Epoch
+from equisparse.training.epochs import Epoch
 
 Floats = NDArray[np.float64]
 Pair = tuple[float, float]
 
 BEFORE, AFTER, GREY = "#D55E00", "#0072B2", "#666666"
-"""Okabe and Ito's colours, which stay apart for colour-blind readers."""
+"""Colours of Okabe and Ito, which colour-blind readers can distinguish."""
 
 _FEW_EPOCHS = 3
-"""Fewer epochs than these are marked by points."""
+"""Lines with fewer epochs are drawn with points."""
 _MANY_POINTS = 4000
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure; the ending of `path` chooses the format (``.png``, ``.svg``, ``.pdf``)."""
+    """Write a figure; the suffix of `path` selects the format (``.png``, ``.svg``, ``.pdf``)."""
     FigureCanvasAgg(figure)
     with replacing(path) as file:
         figure.savefig(file, dpi=160, format=path.suffix[1:])
@@ -138,8 +138,8 @@ def reliability(panels: Sequence[tuple[str, Sequence[Pair], Sequence[Pair], str]
     Parameters
     ----------
     panels : sequence of (unit, raw, scaled, text)
-        Quantity with its unit; root mean square spread and error of each bin, of the raw and of the scaled spread; and
-        lines to be shown.
+        Quantity with its unit; root mean square spread and error of each bin, for the raw and for the scaled spread;
+        and text of the legend.
     label : str
         Name of the split.
     """
@@ -148,7 +148,7 @@ def reliability(panels: Sequence[tuple[str, Sequence[Pair], Sequence[Pair], str]
         values = np.array([*raw, *scaled])
         low, high = 0.8 * float(values[values > 0].min()), 1.25 * float(values.max())
         axis.plot([low, high], [low, high], color=GREY, linewidth=0.8)
-        for points, color, name in ((raw, BEFORE, "as it is"), (scaled, AFTER, "scaled")):
+        for points, color, name in ((raw, BEFORE, "unscaled"), (scaled, AFTER, "scaled")):
             axis.plot(*np.array(points).T, ".-", color=color, linewidth=0.8, label=name)
         axis.set(xscale="log", yscale="log", xlabel=f"spread of {unit}", ylabel="RMSE", aspect="equal", title=label)
         axis.set(xlim=(low, high), ylim=(low, high))
@@ -156,7 +156,9 @@ def reliability(panels: Sequence[tuple[str, Sequence[Pair], Sequence[Pair], str]
             side.set_major_locator(LogLocator(subs=(1, 2, 5)))
             side.set_major_formatter("{x:g}")
             side.set_minor_locator(NullLocator())
-        axis.legend(title=text, title_fontsize=8, fontsize=8, frameon=False, loc="lower right")  # spreads are too small
+        axis.legend(
+            title=text, title_fontsize=8, fontsize=8, frameon=False, loc="lower right"
+        )  # where points are rare: unscaled spreads are too small
     return _clean(figure)
 
 
@@ -212,7 +214,7 @@ def _errors(quantity: Quantity, difference: Floats) -> str:
 
 
 def _clean(figure: Figure) -> Figure:
-    """Take off the frame lines that carry nothing."""
+    """Remove the top and right frame lines."""
     for axis in figure.axes:
         axis.spines[["top", "right"]].set_visible(False)
     return figure

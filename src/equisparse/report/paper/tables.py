@@ -1,4 +1,4 @@
-"""Tables as files: comma-separated values and LaTeX."""
+"""Tables as comma-separated values and as LaTeX."""
 
 import csv
 import io
@@ -17,14 +17,14 @@ _LATEX = {
 
 
 def csv_text(table: Table) -> str:
-    """Comma-separated values, quoted where that is needed."""
+    """Comma-separated values, quoted where necessary."""
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows([table.header, *table.texts()])
     return text.getvalue()
 
 
 def latex_text(table: Table) -> str:
-    """A ``tabular`` with the rules of the package booktabs; columns of numbers are set to the right."""
+    """LaTeX ``tabular`` with rules of the package booktabs; columns of numbers are aligned to the right."""
     lines = [" & ".join(map(_escaped, row)) + r" \\" for row in [table.header, *table.texts()]]
     columns = "".join("r" if numeric else "l" for numeric in table.numeric())
     begin = rf"\begin{{tabular}}{{{columns}}}"
@@ -32,5 +32,5 @@ def latex_text(table: Table) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text that LaTeX prints as it is."""
+    """Text with the special characters of LaTeX escaped."""
     return "".join(_LATEX.get(sign, sign) for sign in str(text))

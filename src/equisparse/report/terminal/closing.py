@@ -1,51 +1,50 @@
-"""Last lines of a fine-tune: size and cost of the change, retention, merge check, and where the results are."""
+"""Summary at the end of a fine-tune: size and cost of the change, retention, merge check, and paths of the results."""
 
 import math
 from collections.abc import Iterator
 
 from equisparse.quantities import shown_errors
+from equisparse.report.terminal.facts import Fact
 from equisparse.robustness.drift import drift_line
 from equisparse.run.folder import Run
 from equisparse.run.metrics import Errors
 
-_DIVERGED = (
-    "caution    training diverged: the loss is NaN. The best epoch before is kept. Try half the learning rate (--lr)"
-)
+_DIVERGED = "training diverged: the loss is NaN. The best earlier epoch is kept. Try half the learning rate (--lr)"
 
 
-def closing_lines(run: Run) -> Iterator[str]:
-    """Summarise a finished run, one line per fact."""
+def closing_facts(run: Run) -> Iterator[Fact]:
+    """Summarise a finished run, warnings first."""
     metrics = run.metrics
     if run.curve and not math.isfinite(run.curve[-1].valid_loss or 0.0):
-        yield _DIVERGED
-    if caution := worse_line(metrics.refit["valid"], metrics.final["valid"]):
-        yield caution
+        yield "caution", _DIVERGED
+    if warning := raised_errors(metrics.refit["valid"], metrics.final["valid"]):
+        yield "caution", warning
     yield (
-        f"changed    {metrics.changed_count:,} weights: {metrics.changed_fraction_model:.3%} of the whole model, "
-        f"{metrics.changed_fraction_selected:.3%} of the selected tensors"
+        "changed",
+        f"{metrics.changed_count:,} weights: {metrics.changed_fraction_model:.3%} of the whole model, "
+        f"{metrics.changed_fraction_selected:.3%} of the selected tensors",
     )
-    spins = f", and {metrics.spin_layer_values:,} of the spin layer" if metrics.spin_layer_values else ""
+    spins = f", and {metrics.spin_layer_values:,} values of the spin layer" if metrics.spin_layer_values else ""
     yield (
-        f"adapter    {metrics.adapter_bytes:,} bytes, {metrics.stored_values:,} stored values "
-        f"(base checkpoint {metrics.base_bytes:,} bytes){spins}"
+        "adapter",
+        f"{metrics.adapter_bytes:,} bytes, {metrics.stored_values:,} stored values{spins} "
+        f"(base checkpoint {metrics.base_bytes:,} bytes)",
     )
-    yield f"training   {metrics.steps} steps in {metrics.seconds:.0f} s"
+    yield "training", f"{metrics.steps} steps in {metrics.seconds:.0f} s"
     if metrics.retention is not None:
-        yield f"retention  {drift_line(metrics.retention)}"
-    yield f"merged     {metrics.merged_check or f'no: {metrics.not_merged}'}"
-    yield f"results    {run.folder}"
-    yield f"report     {run.files.report}"
-    if metrics.deployment:
-        yield metrics.deployment.replace("merged.", f"{run.folder}/merged.")
+        yield "retention", drift_line(metrics.retention)
+    yield "merged", str(metrics.merged_check or f"no: {metrics.not_merged}")
+    yield "results", str(run.folder)
+    yield "report", str(run.files.report)
 
 
-def worse_line(before: Errors, after: Errors) -> str | None:
+def raised_errors(before: Errors, after: Errors) -> str | None:
     """Advice about the errors that training raised on one split; None if there are none.
 
     Parameters
     ----------
     before, after : errors
-        Of the base with refitted reference energies and of the result.
+        Errors of the base with refitted reference energies, and of the fine-tuned model.
     """
     raised = []
     for error in shown_errors():
@@ -54,4 +53,4 @@ def worse_line(before: Errors, after: Errors) -> str | None:
             raised.append(f"{error.title} {error.format.format(old)} -> {error.format.format(new)} {error.unit}")
     if not raised:
         return None
-    return f"caution    training raised errors: {', '.join(raised)}. Try half the learning rate (--lr)"
+    return f"training raised errors: {', '.join(raised)}. Try half the learning rate (--lr)"

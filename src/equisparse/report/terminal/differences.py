@@ -1,4 +1,4 @@
-"""How two adapters differ, as tables for the terminal."""
+"""Differences of two adapters, as tables for the terminal."""
 
 from collections.abc import Iterator, Sequence
 
@@ -18,7 +18,7 @@ _TOP_PATHS = 20
 
 
 def difference_tables(names: Sequence[str], first: Adapter, second: Adapter) -> Iterator[RenderableType]:
-    """Tables of how two adapters differ: together, per layer, per path, and in reference energies.
+    """Tables of the differences of two adapters: in total, per layer, per path, and in reference energies.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def difference_tables(names: Sequence[str], first: Adapter, second: Adapter) -> 
 
 
 def _legend(names: Sequence[str], first: Adapter, second: Adapter) -> rich.Table:
-    """Which is A and which is B."""
+    """Files of the adapters A and B, and their base."""
     table = rich.Table(show_header=False, box=None)
     for letter, name, adapter in zip("AB", names, (first, second), strict=True):
         table.add_row(letter, Text(name), Text(f"{adapter.label}, {adapter.stored_values:,} stored values"))
@@ -68,11 +68,11 @@ def _table(title: str, groups: Sequence[tuple[tuple[object, ...], Difference]], 
 
 
 def _chance(row: StabilityRow) -> Text:
-    """What the agreement would be by chance."""
+    """Agreement of the changes, compared with the agreement by chance."""
     return Text(
-        f"Jaccard {row.jaccard:.3f}; as many weights at random within each block: {row.jaccard_expected:.3f}, at most "
-        f"{row.jaccard_null:.3f} in 97.5 %. Rank correlation of the blocks' shares of the change {row.spearman:+.2f}; "
-        f"shuffled: at most {row.spearman_null:+.2f} in 97.5 %."
+        f"Jaccard index {row.jaccard:.3f}; by chance (as many weights drawn at random within each block) "
+        f"{row.jaccard_expected:.3f}, 97.5 % quantile {row.jaccard_null:.3f}. Rank correlation of the blocks' shares "
+        f"of the change {row.spearman:+.2f}; 97.5 % quantile by chance (blocks shuffled) {row.spearman_null:+.2f}."
     )
 
 
@@ -86,5 +86,5 @@ def _shifts(first: Adapter, second: Adapter) -> rich.Table:
 
 
 def _known(value: float) -> float | None:
-    """None for NaN, which stands for what has no value."""
+    """The value; None for NaN."""
     return None if value != value else value

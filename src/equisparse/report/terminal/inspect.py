@@ -18,7 +18,7 @@ _TOP_PATHS = 20
 
 
 def inspect_tables(adapter: Adapter, file_bytes: int) -> Iterator[RenderableType]:
-    """Describe an adapter and what it changes, table by table.
+    """Tables that describe an adapter and its changes.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def _spin_line(spins: SpinPart) -> str:
 
 
 def _made(adapter: Adapter) -> dict[str, str]:
-    """How an adapter came about: by a method with its options, or as a sum of others."""
+    """Origin of an adapter: a method with its options, or a sum of other adapters."""
     if adapter.trained_by is None:
         return {"sum of adapters": describe_combination(adapter) or "unknown", "stored as": adapter.format.name}
     options = ", ".join(f"{key}={value}" for key, value in adapter.trained_by.options.items() if value is not None)

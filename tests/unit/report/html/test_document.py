@@ -78,7 +78,7 @@ def test_a_page_of_a_thousand_frames_is_small_and_quickly_made(make_run, predict
     page = write_report(read_run(folder))
     assert time.monotonic() - start < 20
     assert page.stat().st_size < LARGEST
-    assert "2,000 of 288,000 components: the 400 worst and a random part" in page.read_text()
+    assert "2,000 of 288,000 components: the 400 with the largest errors and a random sample" in page.read_text()
 
 
 def test_stresses_have_their_plot_where_there_are_labels(make_run, predictions) -> None:
@@ -93,7 +93,7 @@ def test_stresses_have_their_plot_where_there_are_labels(make_run, predictions) 
 
 def test_frames_with_energies_alone(make_run, predictions) -> None:
     text = visible(write_report(read_run(make_run(predictions=predictions(12, 4, labelled=False)))).read_text())
-    assert "Better than its base in energy." in text
+    assert "better than its base in energy." in text
     assert "Errors per element" not in text
     assert 'id="structures"' in text
 
@@ -110,7 +110,7 @@ def test_report_command(make_run, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(["report", str(make_run()), "--out", str(tmp_path / "page.html")]) == 0
     assert "<title>Fine-tune run</title>" in (tmp_path / "page.html").read_text()
     assert main(["report", str(tmp_path)]) == 2
-    assert "no finished run" in capsys.readouterr().err
+    assert "not contain a finished run" in capsys.readouterr().err
 
 
 def test_runs_side_by_side(make_run, predictions, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_runs_side_by_side(make_run, predictions, tmp_path: Path) -> None:
 
 def test_runs_judged_on_other_frames_are_said_to_be(make_run, predictions, tmp_path: Path) -> None:
     one, same, other = make_run("one"), make_run("same", predictions(12, 4)), make_run("other", predictions(8, 4))
-    warning = "not judged on the same frames"
+    warning = "not evaluated on the same frames"
     assert warning not in write_comparison(opened(one, same), tmp_path / "a.html").read_text()
     assert warning in write_comparison(opened(one, other), tmp_path / "b.html").read_text()
 

@@ -32,4 +32,4 @@ def test_latex_prints_what_it_is_given() -> None:
 
 def test_export_of_nothing_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
-    assert "no finished run" in capsys.readouterr().err
+    assert "not contain a finished run" in capsys.readouterr().err

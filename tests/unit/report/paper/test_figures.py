@@ -9,8 +9,8 @@ from equisparse.interpret.signatures import SignatureRow
 from equisparse.quantities import ENERGY
 from equisparse.report.paper import figures
 from equisparse.report.parity import parity_points
-from equisparse.run.curve import Epoch
 from equisparse.run.predictions import SplitPredictions
+from equisparse.training.epochs import Epoch
 
 
 def made_epochs(**errors: float) -> list[Epoch]:

@@ -8,8 +8,10 @@ from rich.console import Console
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.quantities import shown_errors
+from equisparse.report.table import Number, Table
 from equisparse.report.tables import error_table, metrics_table, probe_table
-from equisparse.report.terminal.closing import closing_lines, worse_line
+from equisparse.report.terminal.closing import closing_facts, raised_errors
+from equisparse.report.terminal.facts import format_facts
 from equisparse.report.terminal.inspect import inspect_tables
 from equisparse.report.terminal.render import rich_table
 from equisparse.robustness.verdict import Check
@@ -41,8 +43,8 @@ def test_error_table_has_all_stages_and_the_ratio(made_metrics) -> None:
 
 
 def test_errors_that_training_raised_are_named() -> None:
-    assert worse_line(errors(40.0), errors(10.0)) is None
-    line = worse_line(errors(40.0), errors(10.0) | {"energy_mae_mev_per_atom": 200.8})
+    assert raised_errors(errors(40.0), errors(10.0)) is None
+    line = raised_errors(errors(40.0), errors(10.0) | {"energy_mae_mev_per_atom": 200.8})
     assert line is not None
     assert "energy MAE 40.00 -> 200.80 meV/atom" in line
     assert "force" not in line
@@ -62,7 +64,7 @@ def test_text_in_brackets_is_no_markup() -> None:
 
 def test_last_lines_of_a_fine_tune(make_run) -> None:
     run = read_run(make_run(judged="valid"))
-    text = "\n".join(closing_lines(run))
+    text = format_facts(closing_facts(run))
     for shown in ("3 weights", "1,234 bytes", "9 steps", "merged     equal", str(run.files.report)):
         assert shown in text
     assert "caution" not in text
@@ -73,10 +75,24 @@ def test_a_training_that_diverged_is_reported(make_run, loss: str, diverged: boo
     folder = make_run(judged="valid")
     run = read_run(folder)
     run.files.curve.write_text(f"epoch,step,valid_loss,changed_fraction_model\n1.0,5.0,{loss},0.1\n")
-    assert ("the loss is NaN" in "\n".join(closing_lines(run))) == diverged
+    assert ("the loss is NaN" in format_facts(closing_facts(run))) == diverged
 
 
 def test_a_run_without_merged_checkpoint_says_why(make_run, made_metrics) -> None:
     run = read_run(make_run(judged="valid"))
     write_metrics(run.files.metrics, replace(made_metrics("valid"), merged_check=None, not_merged="the reason"))
-    assert "merged     no: the reason" in "\n".join(closing_lines(run))
+    assert "merged     no: the reason" in format_facts(closing_facts(run))
+
+
+def test_long_facts_continue_below_their_beginning() -> None:
+    path = "folder/" * 12
+    text = format_facts([("merged", "equal in energies and forces on all frames"), ("results", path)], width=40)
+    first, second, *rest = text.splitlines()
+    assert first == "merged     equal in energies and forces"
+    assert second == " " * 11 + "on all frames"
+    assert path in "".join(rest)
+
+
+def test_headers_of_numbers_are_as_narrow_as_their_columns() -> None:
+    table = Table(["frame", "force MAE before (meV/Angstrom)"], [["a", Number(1.0)]])
+    assert max(map(len, text_of(rich_table(table)).splitlines())) < 30

@@ -1,1 +1,1 @@
-"""Sections of the report of one run: each a function from a run to a piece of HTML, or None without data."""
+"""Sections of the report of one run: each is a function from a run to HTML, or to None without data."""

@@ -1,4 +1,4 @@
-"""Errors on every split, parity plots of the judged one, errors per element and per configuration type."""
+"""Errors on every split, parity plots, and errors per element and per configuration type."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,17 +11,18 @@ from equisparse.report.html.sections.structures import frame_origin
 from equisparse.report.paper.figures import AFTER, BEFORE
 from equisparse.report.parity import parity_points
 from equisparse.report.statistics import GroupErrors, errors_by_element, errors_by_type
-from equisparse.report.tables import error_table, group_table
+from equisparse.report.tables import ERRORS_NOTE, error_table, group_table
 from equisparse.run.folder import Run
 from equisparse.run.predictions import Floats, Integers, SplitPredictions
 
+_NOTE = f"{ERRORS_NOTE[0].upper()}{ERRORS_NOTE[1:]}"
 _WORST, _RANDOM = 400, 1600
-"""Points of a parity plot where there are more than their sum: those with the largest errors, and a random part."""
+"""Numbers of points with the largest errors and of random points in a parity plot with more points than that."""
 
 
 def accuracy(run: Run) -> Markup:
     """Error table, parity plots, errors per group."""
-    parts = [elements.table(replace(error_table(run.metrics), title=""))]
+    parts = [elements.table(replace(error_table(run.metrics), title="")), elements.paragraph(f"{_NOTE}.")]
     if split := run.predictions:
         parts.append(Markup('<div class="pair">{}</div>').format(Markup("").join(_parity(split, run.judged))))
         parts += _groups(errors_by_element(split), "element", "atoms")
@@ -58,12 +59,12 @@ def _groups(groups: list[GroupErrors], title: str, counted: str) -> Iterator[Mar
         figure = plots.grouped_bars(
             [g.name for g in forces], series, unit="force MAE (meV/Angstrom)", colors=(BEFORE, AFTER)
         )
-        yield elements.plot(figure, f"Mean absolute force error per {title}, before and after.", height=320)
+        yield elements.plot(figure, f"Mean absolute force error per {title}, before and after fine-tuning.", height=320)
     yield elements.table(group_table(groups, title, counted))
 
 
 def _chosen(errors: Floats) -> Integers:
-    """Places of the worst points and of a random part of the rest, rising; all if there are few."""
+    """Indices of the worst points and of a random sample of the others, in increasing order; all if there are few."""
     if len(errors) <= _WORST + _RANDOM:
         return np.arange(len(errors))
     order = np.argsort(-errors, kind="stable")
@@ -72,8 +73,10 @@ def _chosen(errors: Floats) -> Integers:
 
 
 def _sampling(shown: int, total: int, what: str) -> str:
-    """Whether all points are there; what a click does."""
+    """Note on the sample of points, and on clicks."""
     sample = (
-        f"{shown:,} of {total:,} {what}: the {_WORST} worst and a random part of the rest. " if shown < total else ""
+        f"{shown:,} of {total:,} {what}: the {_WORST} with the largest errors and a random sample of the others. "
+        if shown < total
+        else ""
     )
-    return f"{sample}Click on a point to see its frame below, if it is one of those with the largest errors."
+    return f"{sample}Click on a point to view its frame below, if it is among the frames with the largest errors."

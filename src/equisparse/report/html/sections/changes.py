@@ -14,9 +14,13 @@ from equisparse.report.tables import change_table
 from equisparse.run.folder import Run
 
 MEASURES = {
-    "fraction": ("Share of changed weights", "changed (%)", 100.0),
+    "fraction": ("Fraction of changed weights", "changed (%)", 100.0),
     "relative_norm": ("Relative norm of the change", "relative norm (%)", 100.0),
-    "one_minus_r2": ("1 - R\u00b2: the part of the new weights that the old ones do not explain", "1 - R\u00b2", 1.0),
+    "one_minus_r2": (
+        "1 - R\u00b2: fraction of the variance of the new weights that the old weights do not explain",
+        "1 - R\u00b2",
+        1.0,
+    ),
 }
 """Column of the signatures -> its name, the title of its colour bar, and a factor."""
 
@@ -34,7 +38,7 @@ def changes(run: Run) -> Markup | None:
     parts = [elements.paragraph(_summary(rows))]
     for key, (name, unit, factor) in MEASURES.items():
         figure = _map(rows, key, unit, factor)
-        caption = f"{name}, by layer and path. Click on a cell to see its blocks below."
+        caption = f"{name}, by layer and path. Click on a cell to view its blocks below."
         height, width = 240 + 34 * len(_layers(rows)), 160 + 26 * len(set(map(column_of, rows)))
         content = elements.plot(figure, caption, height=height, width=width, hook="changes")
         parts.append(content if key == "fraction" else elements.folded(name, content))
@@ -52,7 +56,7 @@ def column_of(row: SignatureRow) -> str:
 
 
 def _summary(rows: list[SignatureRow]) -> str:
-    """Where most of the change is, in words."""
+    """Blocks with most changes, in words."""
     total, changed = sum(row.n_weights for row in rows), sum(row.n_changed for row in rows)
     shares: dict[str, int] = defaultdict(int)
     for row in rows:
@@ -68,7 +72,7 @@ def _layers(rows: list[SignatureRow]) -> list[int]:
 
 
 def _map(rows: list[SignatureRow], key: str, unit: str, factor: float) -> Any:
-    """Map of one measure; a cell with several blocks has their mean, weighted by their numbers of weights."""
+    """Map of one measure; a cell with several blocks shows their mean, weighted by their numbers of weights."""
     layers = _layers(rows)
     columns = sorted({(row.role, row.l, column_of(row)) for row in rows})
     names = [column for *_, column in columns]
@@ -88,7 +92,7 @@ def _map(rows: list[SignatureRow], key: str, unit: str, factor: float) -> Any:
 
 
 def _details(run: Run, rows: list[SignatureRow]) -> list[dict[str, Any]]:
-    """Everything about every block, for the script that shows one."""
+    """Numbers and largest entries of every block, for the script of the page."""
     entries: dict[int, list[list[Any]]] = defaultdict(list)
     for row in run.entries:
         entries[row.block].append([row.position, float(f"{row.base:.4g}"), float(f"{row.change:.4g}")])
@@ -106,18 +110,18 @@ def _details(run: Run, rows: list[SignatureRow]) -> list[dict[str, Any]]:
 
 
 def _numbers(row: SignatureRow) -> dict[str, str]:
-    """Signature of one block in words and numbers."""
+    """Names and values of the signature of one block."""
     return {
         "changed": f"{row.n_changed:,} of {row.n_weights:,} ({percent(row.fraction)})",
         "relative norm of the change": percent(row.relative_norm),
         "1 - R\u00b2": number(row.one_minus_r2),
-        "sign balance (1: all grow, -1: all shrink)": number(row.sign_balance),
+        "sign balance (1: all increase, -1: all decrease)": number(row.sign_balance),
         "largest change": number(row.largest),
     }
 
 
 def _levels(grid: Any) -> list[list[float]] | None:
-    """A pooled map with three digits."""
+    """Pooled map with three significant digits."""
     return None if grid is None else [[float(f"{value:.3g}") for value in line] for line in grid]
 
 

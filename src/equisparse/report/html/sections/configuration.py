@@ -1,4 +1,4 @@
-"""The full configuration and the versions of everything."""
+"""Configuration, and versions of the packages."""
 
 from markupsafe import Markup
 
@@ -8,7 +8,7 @@ from equisparse.run.folder import Run
 
 
 def configuration(run: Run) -> Markup:
-    """Configuration as YAML that runs again, and versions."""
+    """Configuration as YAML, which can be run again, and versions."""
     versions = elements.table(Table(["package", "version"], list(run.metrics.versions.items())))
     text = elements.code(run.config.to_yaml())
     return elements.folded("All options (config.yaml)", text) + elements.folded("Versions", versions)

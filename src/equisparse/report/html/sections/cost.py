@@ -1,4 +1,4 @@
-"""Cost of the change: values, bytes, time."""
+"""Cost of the change: values, bytes and time."""
 
 from markupsafe import Markup
 
@@ -18,8 +18,8 @@ def cost(run: Run) -> Markup:
         "base checkpoint": f"{metrics.base_bytes:,} bytes",
         "training": f"{metrics.steps:,} steps in {metrics.seconds:,.0f} s",
         "machine": metrics.versions["machine"],
-        "at run time": "the change runs beside the layers of the base, in this package's calculator"
+        "at run time": "the calculator of equisparse evaluates the change in addition to the layers of the base"
         if metrics.not_merged
-        else "none: the merged checkpoint has the size and speed of the base",
+        else "no extra cost: the merged checkpoint has the size and speed of the base",
     }
     return elements.definitions(values)

@@ -1,4 +1,4 @@
-"""The data, and what the audit found in them."""
+"""Data, and findings of the audit."""
 
 from ase.data import chemical_symbols
 from markupsafe import Markup
@@ -17,7 +17,7 @@ def data(run: Run) -> Markup | None:
     facts["elements"] = " ".join(chemical_symbols[z] for z in shifts)
     if split := run.predictions:
         facts[f"{run.judged} frames"] = f"{split.n_frames:,} with {len(split.numbers):,} atoms"
-    facts["shift of the reference energies"] = ", ".join(
+    facts["shifts of the reference energies"] = ", ".join(
         f"{chemical_symbols[z]} {shift:+.3f} eV" for z, shift in shifts.items()
     )
     return Markup("").join([elements.definitions(facts), _findings(run)])
@@ -28,7 +28,7 @@ def _findings(run: Run) -> Markup:
     if run.findings is None:
         return Markup("")
     if not run.findings:
-        return elements.paragraph("The audit found nothing.")
+        return elements.paragraph("The audit has no findings.")
     rows: list[list[Cell]] = []
     for finding in run.findings:
         where = f"{finding.dataset} {format_frames(finding.frames)}" if finding.frames else finding.dataset

@@ -1,4 +1,4 @@
-"""How far the outputs of the layers moved, per degree l and per element."""
+"""Changes of the outputs of the layers, per degree l and per element."""
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -29,7 +29,7 @@ def functional(run: Run) -> Markup | None:
     figure = plots.heatmap(values, names, modules, unit="relative change (%)", hover=hover)
     caption = (
         "Relative change of the output of each module on a few validation frames, by degree l and by the element of "
-        "the atom. A module's output also changes because its input does."
+        "the atom. The output of a module also changes because its input changes."
     )
     return elements.plot(figure, caption, height=160 + 26 * len(modules), width=300 + 26 * len(names))
 

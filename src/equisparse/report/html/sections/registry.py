@@ -1,4 +1,4 @@
-"""Which sections a report has, in their order: the one line to add for a new one."""
+"""Sections of a report in their order; a new section needs one line here."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,10 +27,10 @@ class Section:
     Parameters
     ----------
     key : str
-        Its anchor.
+        Anchor in the page.
     title : str
     make : callable
-        From a run to HTML; None where the run has no data for it.
+        Function from a run to HTML; None if the run has no data for the section.
     """
 
     key: str
@@ -52,4 +52,4 @@ SECTIONS = (
     Section("usage", "Use and citation", usage),
     Section("configuration", "Configuration", configuration),
 )
-"""Sections of a report, from first to last."""
+"""Sections of a report, in order."""

@@ -1,4 +1,4 @@
-"""Retention, short range and dynamics of the model, if `equisparse probe` was run."""
+"""Results of `equisparse probe`: retention, short range and dynamics."""
 
 from dataclasses import replace
 
@@ -10,17 +10,17 @@ from equisparse.robustness.scans import ScanRow
 from equisparse.run.folder import Run
 
 _WORST = 4
-"""Dimer pairs shown as curves."""
+"""Number of dimers shown as curves."""
 _STRUCTURES = 15
-"""Structures in the table of the largest drifts."""
+"""Number of structures in the table of the largest drifts."""
 _NOTE = (
-    "Drift is the difference between the fine-tuned model and the base on structures outside of the data. Energies are "
-    "compared without the shifts of the reference energies."
+    "Drift is the difference between the fine-tuned model and the base on structures outside of the data. The shifts "
+    "of the reference energies are not part of the drift."
 )
 
 
 def robustness(run: Run) -> Markup | None:
-    """Verdict table, drift per element, dimer curves and the numbers behind."""
+    """Verdict, drift per element, dimer curves, dynamics, and tables of all values."""
     if run.verdict is None:
         return None
     parts = [
@@ -55,13 +55,13 @@ def _drift(run: Run) -> Markup:
 
 
 def _dimers(run: Run) -> Markup:
-    """Curves of the pairs whose falls differ most from the base's, and of all scans the numbers."""
+    """Curves of the dimers that differ most from the base, and a table of all scans."""
     rows, curves = run.files.probe.scans("dimers").read(), run.files.probe.scan_curves("dimers").read()
     worst = sorted(rows, key=_difference, reverse=True)[:_WORST]
     shown = Markup("").join(
         elements.plot(
             plots.scan(row.name, points, x="distance (Angstrom)", y="energy (eV)"),
-            f"Dimer {row.name}: energy of the base and of the fine-tuned model, less that at the cutoff.",
+            f"Dimer {row.name}: energy of the base and of the fine-tuned model, relative to the cutoff distance.",
             height=300,
         )
         for row in worst
@@ -69,14 +69,15 @@ def _dimers(run: Run) -> Markup:
     )
     table = elements.table(scan_table([*rows, *run.files.probe.scans("compression").read()]))
     note = (
-        "A fall is the largest drop of the energy on the way inwards from the well, in eV for dimers and in eV/atom "
-        "for compressed structures. A well is as deep as the energy lies below that of the first point."
+        "The drop is the largest decrease of the energy when atoms approach each other inside of the well. The well "
+        "depth is the difference between the energy of the first point and the lowest energy. Units: eV for dimers "
+        "and eV/atom for compressed structures."
     )
     return Markup("<h3>Short range</h3>") + shown + elements.paragraph(note) + elements.folded("All scans", table)
 
 
 def _difference(row: ScanRow) -> float:
-    """How much two models differ in a scan: falls first, then wells."""
+    """Difference of two models in a scan: first by drops, then by wells."""
     fall = abs(row.fall_adapted - row.fall_base)
     return float(1e3 * fall + abs(row.well_adapted - row.well_base))
 

@@ -1,4 +1,4 @@
-"""The frames with the largest errors, with a view of each in space."""
+"""Frames with the largest errors, with a 3D view of each."""
 
 from typing import Any
 
@@ -26,10 +26,10 @@ def structures(run: Run) -> Markup | None:
         "frame",
         "file",
         "atoms",
-        "force MAE before (meV/Angstrom)",
-        "after",
-        "energy error before (meV/atom)",
-        "after",
+        "force MAE, base (meV/Angstrom)",
+        "fine-tuned",
+        "energy error, base (meV/atom)",
+        "fine-tuned",
     ]
     rows: list[list[Cell]] = [
         [
@@ -41,7 +41,9 @@ def structures(run: Run) -> Markup | None:
         for frame in frames
     ]
     data = {"frames": {str(frame): _structure(split, frame) for frame in frames}, "elements": _elements(split, frames)}
-    text = f"The {len(frames)} {run.judged} frames with the largest errors after fine-tuning. Choose one to view it."
+    text = (
+        f"The {len(frames)} {run.judged} frames with the largest errors after fine-tuning. Select a frame to view it."
+    )
     parts = [
         elements.paragraph(text),
         elements.table(Table(header, rows)),
@@ -96,11 +98,11 @@ def _elements(split: SplitPredictions, frames: list[int]) -> dict[str, Any]:
 
 
 def _plain(values: Floats, digits: int) -> list[list[float]]:
-    """Rounded lists; what is not known is zero."""
+    """Rounded lists, with zero for NaN."""
     rows: list[list[float]] = np.round(np.nan_to_num(values), digits).tolist()
     return rows
 
 
 def _finite(value: float) -> float | None:
-    """None for NaN."""
+    """The value; None for NaN."""
     return float(value) if np.isfinite(value) else None

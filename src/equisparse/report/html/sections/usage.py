@@ -1,4 +1,4 @@
-"""How to use the result and how to cite it."""
+"""Use of the result, and citation."""
 
 from markupsafe import Markup
 
@@ -26,7 +26,7 @@ _BIBTEX = """\
 
 
 def usage(run: Run) -> Markup:
-    """Python, command line, the upstream's own tools, citation."""
+    """Use from Python, from the command line and with upstream tools; citation."""
     names = {"base": run.config.base, "folder": run.name}
     version = run.metrics.versions["equisparse"]
     parts = [

@@ -1,4 +1,4 @@
-"""The verdict in words: is the fine-tuned model better than its base, where, and what was checked."""
+"""Verdict in words: whether and where the fine-tuned model is better than its base, and the checks."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -20,28 +20,28 @@ from equisparse.report.table import number, percent
 from equisparse.run.folder import Run
 
 Mark = Literal["good", "caution", "bad", "open"]
-"""Passed; to be looked at; failed; not tested."""
+"""Result of a check: passed, caution, failed or not tested."""
 
 _WORDS: dict[Mark, str] = {"good": "passed", "caution": "caution", "bad": "failed", "open": "not tested"}
 _OVERFIT = 2.0
-"""Error on unseen frames over error on training frames above which to look."""
+"""Ratio of the errors on unseen frames and on training frames above which overfitting is reported."""
 _MOST = 0.75
-"""Fraction of frames that should gain."""
+"""Fraction of frames whose error should decrease."""
 _NAMED = 5
-"""So many groups are named; of more, the number."""
-_SEEN = "The errors are those of validation frames, which chose the best epoch: give test frames for an unbiased error."
+"""Largest number of groups that are named."""
+_SEEN = "The errors are on validation frames, which selected the best epoch. Give test frames for an unbiased error."
 _UNRESOLVED = (
-    "The training frames do not determine the reference energies of {} separately: do not compare energies of other "
-    "compositions than theirs."
+    "The training frames do not determine the reference energies of {} separately. Compare energies only between "
+    "compositions that occur in the training frames."
 )
 _UNCHECKED = (
-    "Other materials: accuracy of the base outside of these data may be lost. Test it with equisparse probe.",
+    "Other materials: the accuracy of the base on them may be lost. Test it with equisparse probe.",
     "Molecular dynamics, short distances and large strains: test them before production with equisparse probe.",
 )
 
 
 def verdict(run: Run) -> Markup:
-    """Headline, where it holds, and the list of checks."""
+    """Headline, errors relative to the base, and the list of checks."""
     ratios = error_ratios(run)
     mark, headline = judgement(ratios)
     parts = [
@@ -54,7 +54,7 @@ def verdict(run: Run) -> Markup:
         Markup('<li class="check {0}"><strong>{1}:</strong> {2}</li>').format(state, _WORDS[state], text)
         for state, text in checks(run, ratios)
     ]
-    parts.append(Markup('<h3>Is it safe to use?</h3><ul class="checks">{}</ul>').format(Markup("").join(rows)))
+    parts.append(Markup('<h3>Checks before use</h3><ul class="checks">{}</ul>').format(Markup("").join(rows)))
     return Markup("").join(parts)
 
 
@@ -62,7 +62,9 @@ def error_ratios(run: Run) -> dict[str, RatioInterval]:
     """Ratio of errors after and before by quantity, on the judged split; both with refitted reference energies."""
     if (split := run.predictions) is None:
         return {}
-    compared = [quantity for quantity in split.labels if not quantity.needs_spins]  # spins have no base to compare with
+    compared = [
+        quantity for quantity in split.labels if not quantity.needs_spins
+    ]  # the base predicts no magnetic quantities
     ratios = {}
     for quantity in sorted(compared, key=lambda quantity: quantity != FORCES):
         weights = split.n_atoms if quantity.per == "atom" else np.ones_like(split.n_atoms)
@@ -71,27 +73,37 @@ def error_ratios(run: Run) -> dict[str, RatioInterval]:
 
 
 def judgement(ratios: dict[str, RatioInterval]) -> tuple[Mark, str]:
-    """One mark and one sentence from the intervals."""
+    """Overall result and its sentence, from the intervals."""
     better = [name for name, ratio in ratios.items() if ratio.high < 1]
     worse = [name for name, ratio in ratios.items() if ratio.low > 1]
     if not ratios:
         return "open", "The run holds no predictions, so this report cannot say whether the fine-tuned model is better."
     if worse and better:
-        return "caution", f"Better than its base in {_joined(better)}, worse in {_joined(worse)}."
+        return (
+            "caution",
+            f"The fine-tuned model is better than its base in {_joined(better)}, and worse in {_joined(worse)}.",
+        )
     if worse:
-        return "bad", f"Worse than its base in {_joined(worse)}: do not use it."
+        return "bad", f"The fine-tuned model is worse than its base in {_joined(worse)}: do not use it."
     if not better:
-        return "caution", "Not clearly better than its base: the difference is within its uncertainty on these frames."
+        return (
+            "caution",
+            "The fine-tuned model is not clearly better than its base: the difference is within its uncertainty.",
+        )
     if len(better) < len(ratios):
         unclear = [name for name in ratios if name not in better]
-        return "good", f"Better than its base in {_joined(better)}; no clear difference in {_joined(unclear)}."
-    return "good", f"Better than its base in {_joined(better)}."
+        return (
+            "good",
+            f"The fine-tuned model is better than its base in {_joined(better)}; "
+            f"no clear difference in {_joined(unclear)}.",
+        )
+    return "good", f"The fine-tuned model is better than its base in {_joined(better)}."
 
 
 def checks(run: Run, ratios: dict[str, RatioInterval]) -> Iterator[tuple[Mark, str]]:
     """Result of every check."""
     seen = run.judged != "test"
-    yield ("caution", _SEEN) if seen else ("good", "The errors are those of test frames, which training did not use.")
+    yield ("caution", _SEEN) if seen else ("good", "The errors are on test frames, which were not used in training.")
     if merged := run.metrics.merged_check:
         state: Mark = "good" if merged.equal else "bad"
         difference = number(1e3 * merged.forces, 2)
@@ -112,7 +124,7 @@ def checks(run: Run, ratios: dict[str, RatioInterval]) -> Iterator[tuple[Mark, s
 
 
 def _probe_checks(run: Run) -> Iterator[tuple[Mark, str]]:
-    """Checks of `equisparse probe`, or that it was not run."""
+    """Checks of `equisparse probe`, or a note that it was not run."""
     states: dict[str, Mark] = {"pass": "good", "warn": "caution", "fail": "bad"}
     if run.verdict is None:
         for text in _UNCHECKED:
@@ -126,7 +138,7 @@ def _probe_checks(run: Run) -> Iterator[tuple[Mark, str]]:
 def _audit_check(run: Run) -> Iterator[tuple[Mark, str]]:
     """Findings of the audit of the data."""
     if run.findings is None:
-        yield "open", "The run holds no audit of the data."
+        yield "open", "The data were not audited."
         return
     levels = [finding.level for finding in run.findings]
     state: Mark = "bad" if "error" in levels else "caution" if "warning" in levels else "good"
@@ -143,35 +155,35 @@ def _overfit_check(run: Run) -> Iterator[tuple[Mark, str]]:
 
 
 def _sentence(name: str, ratio: RatioInterval, split: str) -> str:
-    """One quantity in words."""
-    direction = "falls" if ratio.ratio < 1 else "rises"
+    """Sentence about one quantity."""
+    direction = "decreases" if ratio.ratio < 1 else "increases"
     return (
         f"The {name} error {direction} to {percent(ratio.ratio)} of the base's "
-        f"(95 % interval {percent(ratio.low)} to {percent(ratio.high)}, {ratio.n_frames} {split} frames)."
+        f"(95 % confidence interval {percent(ratio.low)} to {percent(ratio.high)}, {ratio.n_frames} {split} frames)."
     )
 
 
 def _where(groups: list[GroupErrors]) -> str:
-    """Which groups gained most and which lost, by force error."""
+    """Groups whose force error decreased most and least, and groups whose force error increased."""
     ratios = {g.name: g.force_after / g.force_before for g in groups if g.force_after is not None and g.force_before}
     if not ratios:
         return ""
     best, last = min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__)
     lost = [name for name, ratio in ratios.items() if ratio > 1]
     if len(lost) == len(ratios):
-        return "The force error rises for every element and configuration type."
+        return "The force error increases for every element and configuration type."
     named = _joined(lost[:_NAMED]) + (f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else "") if lost else ""
     return (
-        f"The force error falls most for {best} (to {percent(ratios[best])} of the base's) and least for {last} "
+        f"The force error decreases most for {best} (to {percent(ratios[best])} of the base's) and least for {last} "
         f"({percent(ratios[last])}). "
-    ) + (f"It rises for {named}." if lost else "It rises for no element or configuration type.")
+    ) + (f"It increases for {named}." if lost else "It does not increase for any element or configuration type.")
 
 
 def counted(count: int, noun: str) -> str:
-    """Such as ``1 error`` or ``0 errors``."""
+    """Count with its noun, such as ``1 error`` or ``0 errors``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _joined(names: list[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
+    """Enumeration such as ``a, b and c``."""
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -1,4 +1,4 @@
-"""Turn the arguments of `finetune` and `ensemble` into a configuration that files alone can serve again."""
+"""Turn the arguments of `finetune` and `ensemble` into a configuration that can be run again from files."""
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -15,7 +15,7 @@ from equisparse.methods.base import AbstractMethod
 from equisparse.methods.registry import METHODS
 
 FRAMES = "frames"
-"""Folder of frames that were given in memory, in the folder of a run."""
+"""Folder, within the folder of a run, of the frames that were given in memory."""
 
 _LABEL_ENDINGS = ("_key", "_unit", "_sign", "_order")
 _LABEL_FIELDS = tuple(field.name for field in fields(FinetuneConfig) if field.name.endswith(_LABEL_ENDINGS))
@@ -32,7 +32,7 @@ def configuration(
     method: str | AbstractMethod | None,
     options: Mapping[str, object],
 ) -> Config:
-    """The configuration of a fine-tune; frames in memory are left out, see `store_frames`.
+    """Configuration of a fine-tune; frames in memory are left out, see `store_frames`.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def configuration(
     Raises
     ------
     InputError
-        If a method is given as an object and its options are given, too, or an option has no such value.
+        If options of the method are given although the method is an object, or an option has an invalid value.
     """
     names = {part: None if frames is None else file_names(frames) for part, frames in parts.items()}
     values = {**options, **names, **_base_fields(base), **_method_fields(method, options)}
@@ -58,8 +58,8 @@ def configuration(
 def store_frames(config: Config, parts: Parts) -> Config:
     """Write frames that are in memory to the folder of the run, and name their files in the configuration.
 
-    If one of ``train``, ``valid`` and ``test`` is in memory all three are written, as the files then have other names
-    and units of the labels than those given.
+    If one of ``train``, ``valid`` and ``test`` is in memory, all three are written, because the files that are written
+    have the default names and units of labels.
     """
     in_memory = {part for part, frames in parts.items() if frames is not None and file_names(frames) is None}
     folder = Path(config.out) / FRAMES
@@ -75,12 +75,12 @@ def store_frames(config: Config, parts: Parts) -> Config:
 
 
 def _stored(folder: Path, part: str, frames: list[LabelledFrame]) -> list[str]:
-    """Names of the files that hold some frames."""
+    """Write the frames of one part, and return the name of the file in a list."""
     return [str(write_frames(folder / f"{part}.extxyz", frames))]
 
 
 def _given(parts: Parts, part: str) -> Frames:
-    """Frames of a part that is there."""
+    """Frames of one part; empty if there are none."""
     frames = parts[part]
     return [] if frames is None else frames
 
@@ -105,10 +105,10 @@ def _method_fields(method: str | AbstractMethod | None, options: Mapping[str, ob
     given = [name for name in ("regime", "changed", "budget", "method_options") if options.get(name) is not None]
     if given:
         raise InputError(
-            "Options of a method are given beside the method.",
+            "The options of a method are given twice: in the method and as arguments.",
             given=", ".join(given),
             expected=f"{type(method).__name__}(...) with all its options",
-            next_step="give them to the method",
+            next_step="give them to the method only",
         )
     if METHODS.get(method.name) is not type(method):
         raise InputError(

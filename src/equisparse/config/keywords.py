@@ -83,12 +83,12 @@ class FinetuneOptions(TypedDict, total=False):
 
 
 def shows_options(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Let `help`, IPython and Jupyter show the options of a function by name, with their types and defaults.
+    """Show the options of a function by name, with types and defaults, in `help`, IPython and Jupyter.
 
     Parameters
     ----------
     function : callable
-        With ``**options: Unpack[FinetuneOptions]``, which such programs do not take apart.
+        Function with ``**options: Unpack[FinetuneOptions]``, which such programs show as one argument.
     """
     hints = get_type_hints(FinetuneOptions)
     described = {name: option for name, option in options_of(FinetuneConfig).items() if name in hints}

@@ -11,14 +11,14 @@ from ase import Atoms
 from ase.constraints import FixAtoms
 
 from equisparse.config.finetune import FinetuneConfig
+from equisparse.config.keywords import FinetuneOptions
 from equisparse.data.read import read_frames
 from equisparse.errors import InputError
+from equisparse.inputs.arguments import configuration, store_frames
 from equisparse.methods.base import AbstractMethod
 from equisparse.methods.lowrank import LowRank
-from equisparse.tasks.arguments import configuration, store_frames
 from equisparse.tasks.ensemble import ensemble
 from equisparse.tasks.finetune import finetune
-from equisparse.tasks.options import FinetuneOptions
 
 ARGUMENTS = {"train", "valid", "test", "replay", "base", "method", "out"}
 """Fields of the configuration that are arguments of their own."""
