@@ -15,7 +15,7 @@ _FAILED = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Probe(RunCommand):
-    """Test a run for drift from its base, short-range errors and stable dynamics; exit code 3 if it fails."""
+    """Test a run for drift from its base, short-range errors and unstable dynamics; exit code 3 for fail."""
 
     temperature: Annotated[float, Option("Temperature of molecular dynamics, in K", DATA, "K", above=0)] = 300.0
     steps: Annotated[int, Option("Steps of each molecular dynamics run", DATA, least=1)] = 500
