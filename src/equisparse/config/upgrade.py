@@ -42,7 +42,7 @@ def _without_removed(options: Mapping[str, object]) -> dict[str, object]:
             raise InputError(
                 f"The method option {name} was removed: {meaning}.",
                 given=f"{name}: {options[name]}",
-                next_step=f"omit {name} under method_options (--method-options.{name} on the command line)",
+                next_step=f"leave out {name} under method_options (--method-options.{name} on the command line)",
             )
     return kept
 

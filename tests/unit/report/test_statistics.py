@@ -75,9 +75,9 @@ def test_verdict_follows_the_errors(make_run, predictions, gain: float, mark: st
 
 def test_the_verdict_says_where(make_run, predictions) -> None:
     mixed = str(verdict(read_run(make_run("mixed"))))
-    assert "falls most for Mg (to 50 % of the base&#39;s) and least for O (100 %)" in mixed
+    assert "decreases most for Mg (to 50 % of the base&#39;s) and least for O (100 %)" in mixed
     worse = str(verdict(read_run(make_run("worse", predictions(12, 4, gain=3.0)))))
-    assert "It rises for Mg, cold and hot." in worse
+    assert "It increases for Mg, cold and hot." in worse
 
 
 def test_a_worse_stress_is_no_clear_gain(make_run, predictions) -> None:
@@ -86,13 +86,14 @@ def test_a_worse_stress_is_no_clear_gain(make_run, predictions) -> None:
     parts = {"labels": 0 * ones, "before": ones, "after": 2 * ones}
     changed = {name: {**getattr(split, name), STRESS: values} for name, values in parts.items()}
     run = read_run(make_run(predictions=replace(split, **changed)))
-    assert judgement(error_ratios(run)) == ("caution", "Better than its base in force and energy, worse in stress.")
+    sentence = "The fine-tuned model is better than its base in force and energy, and worse in stress."
+    assert judgement(error_ratios(run)) == ("caution", sentence)
 
 
 def test_checks_name_what_was_not_done(make_run) -> None:
     run = read_run(make_run(judged="valid"))
     found = dict(reversed(check) for check in checks(run, error_ratios(run)))
-    assert next(mark for text, mark in found.items() if "chose the best epoch" in text) == "caution"
+    assert next(mark for text, mark in found.items() if "selected the best epoch" in text) == "caution"
     assert next(mark for text, mark in found.items() if "merged checkpoint" in text) == "good"
     assert list(found.values()).count("open") == 2
 
