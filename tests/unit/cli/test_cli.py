@@ -22,6 +22,8 @@ from equisparse.config.finetune import FinetuneConfig
 from equisparse.config.read import read_config
 from equisparse.magnetism.orders import Order
 from equisparse.options import options_of
+from equisparse.run.folder import Run
+from equisparse.tasks.ensemble import EnsembleRun
 
 COMMANDS = [command for commands in PANELS.values() for command in commands]
 
@@ -224,3 +226,17 @@ def test_an_audit_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(capsys.readouterr().out)
     assert found["frames"] > 0
     assert code == (2 if any(finding["level"] == "error" for finding in found["findings"]) else 0)
+
+
+def test_other_processes_read_nothing_of_what_the_first_one_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unfinished = Run(tmp_path)
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr("equisparse.tasks.finetune.finetune_config", lambda *_, **__: unfinished)
+    monkeypatch.setattr(
+        "equisparse.tasks.ensemble.ensemble_config", lambda *_, **__: EnsembleRun(tmp_path, (unfinished,))
+    )
+    for command in ("finetune", "ensemble"):
+        assert main([command, "a.xyz", "--json"]) == 0
+    assert capsys.readouterr().out == ""

@@ -47,10 +47,12 @@ class Finetune(FinetuneConfig, _Training):
         """Fine-tune, showing progress and the errors before and after."""
         from equisparse.cli.listener import TerminalListener
         from equisparse.tasks.finetune import finetune_config
+        from equisparse.training.fit import environment_rank
 
         config = FinetuneConfig(**_values(FinetuneConfig, self))  # type: ignore[arg-type]
         run = finetune_config(config, listener=TerminalListener(terminal))
-        terminal.show_json(run.metrics.to_dict())
+        if environment_rank() == 0:  # the others end while the first one still writes
+            terminal.show_json(run.metrics.to_dict())
         return 0
 
 
@@ -65,9 +67,12 @@ class Ensemble(EnsembleConfig, _Training):
         from equisparse.report.terminal.render import rich_table
         from equisparse.run.files import EnsembleFolder
         from equisparse.tasks.ensemble import ensemble_config
+        from equisparse.training.fit import environment_rank
 
         config = EnsembleConfig(**_values(EnsembleConfig, self))  # type: ignore[arg-type]
         run = ensemble_config(config, listener=TerminalListener(terminal))
+        if environment_rank() != 0:
+            return 0
         terminal.show(rich_table(calibration_table(run.ensemble)))
         for warning in weak_spreads(run.ensemble):
             terminal.warn(terminal.facts([("caution", warning)]))
