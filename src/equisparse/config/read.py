@@ -30,7 +30,7 @@ def read_config(path: str | Path) -> FinetuneConfig:
 
 
 def read_values(path: str | Path) -> dict[str, object]:
-    """Read the values of a YAML file.
+    """Read the values of a YAML file; names and values of earlier versions are translated.
 
     Raises
     ------
@@ -53,20 +53,19 @@ def read_values(path: str | Path) -> dict[str, object]:
             given=f"{path} with {type(values).__name__}",
             expected="lines such as: epochs: 100",
         )
-    return {str(name): value for name, value in values.items()}
+    return upgraded({str(name): value for name, value in values.items()})
 
 
 def make_config(kind: type[Config], values: Mapping[str, object]) -> Config:
-    """Make a configuration from plain values; names and values of earlier versions are translated.
+    """Make a configuration from plain values.
 
     Raises
     ------
     InputError
         If a name is unknown, or a value is missing or cannot be used.
     """
-    current = upgraded(values)
     known = options_of(kind)
-    for name in current:
+    for name in values:
         if name not in known:
             near = nearest(name, list(known))
             raise InputError(
@@ -75,13 +74,13 @@ def make_config(kind: type[Config], values: Mapping[str, object]) -> Config:
                 expected="an option of equisparse finetune",
                 next_step=f"use {near}" if near else "see equisparse finetune --help",
             )
-    if not current.get("train"):
+    if not values.get("train"):
         raise InputError(
             "There are no training frames.",
             expected="files or globs, or a packaged set such as demo",
             next_step="give them after the command: equisparse finetune FRAMES...",
         )
-    typed = {name: _as_number(value) if takes_numbers(known[name].kind) else value for name, value in current.items()}
+    typed = {name: _as_number(value) if takes_numbers(known[name].kind) else value for name, value in values.items()}
     return kind(**typed)  # type: ignore[arg-type]
 
 

@@ -12,7 +12,7 @@ _REMOVED = {
 
 
 def upgraded(values: Mapping[str, object]) -> dict[str, object]:
-    """Translate the values of a configuration to the current names.
+    """Translate the values of a configuration file to the current names.
 
     Raises
     ------
@@ -23,8 +23,8 @@ def upgraded(values: Mapping[str, object]) -> dict[str, object]:
     options = result.get("method_options")
     if isinstance(options, dict):
         result["method_options"] = _without_removed(options)
-    if _means_soft_threshold(result):
-        result["method"] = "soft_threshold"
+    if result.get("method") == "sparse":
+        result |= _of_one_method(result)
     return result
 
 
@@ -47,9 +47,12 @@ def _without_removed(options: Mapping[str, object]) -> dict[str, object]:
     return kept
 
 
-def _means_soft_threshold(values: Mapping[str, object]) -> bool:
-    """Tell whether the method is sparse without a size, which is now called soft_threshold."""
+def _of_one_method(values: Mapping[str, object]) -> dict[str, object]:
+    """The method that ``sparse`` means, which without a size is now ``soft_threshold``, and the options that it has."""
+    from equisparse.methods.choose import own_options  # imports torch, which the help of the command line does without
+
     options = values.get("method_options")
     inner = options if isinstance(options, dict) else {}
     sizes = (values.get("changed"), values.get("budget"), inner.get("changed"), inner.get("value_bytes"))
-    return values.get("method") == "sparse" and all(size is None for size in sizes)
+    name = "soft_threshold" if all(size is None for size in sizes) else "sparse"
+    return {"method": name} | ({"method_options": own_options(name, inner)} if inner else {})

@@ -13,8 +13,11 @@ from equisparse.methods.select import select
 from equisparse.methods.soft_threshold import SoftThreshold
 from equisparse.methods.sparse import Sparse
 
-_SOFT_THRESHOLD_ONLY = ("regime", "start_width", "start_threshold", "tau_lr")
-_SPARSE_ONLY = ("changed", "value_bytes", "prune_start", "prune_end", "prune_interval", "dense_lr")
+OPTIONS_OF_THE_OTHER = {
+    Sparse.name: ("regime", "start_width", "start_threshold", "tau_lr"),
+    SoftThreshold.name: ("changed", "value_bytes", "prune_start", "prune_end", "prune_interval", "dense_lr"),
+}
+"""Method -> options that only the other one of these two has; earlier versions had both under the name ``sparse``."""
 
 
 def choose_method(
@@ -30,8 +33,7 @@ def choose_method(
     """Choose a method for a request, and the tensors that it may change.
 
     Without a method, a fraction or a size, `SoftThreshold` is taken; with a fraction, `Sparse`; with a size, the method
-    that fits best into it. The name ``sparse`` without a fraction or a size stands for ``soft_threshold``, as in
-    configurations of earlier releases.
+    that fits best into it.
 
     Parameters
     ----------
@@ -66,7 +68,7 @@ def choose_method(
         _check_only_method(changed, options)
         return _complete(method, budget, targets, layout)
     name = _name(method, changed, budget, targets, options or {}, layout)
-    kept = _own_options(name, options or {}, method or Sparse.name)
+    kept = dict(options or {}) if method is not None else own_options(name, options or {})
     if changed is not None:
         kept = {"changed": changed} | kept
     if name == SoftThreshold.name and regime is not None:
@@ -122,17 +124,15 @@ def _name(
                 next_step="use --method sparse, or leave --changed out",
             )
         return Sparse.name
-    targeted = budget is not None or any(options.get(target) is not None for target in ("changed", "value_bytes"))
-    if name in (None, Sparse.name):
-        return Sparse.name if targeted else SoftThreshold.name
-    return name
+    if name is not None:
+        return name
+    targeted = any(options.get(target) is not None for target in ("changed", "value_bytes"))
+    return Sparse.name if targeted else SoftThreshold.name
 
 
-def _own_options(name: str, options: Mapping[str, object], asked: str) -> dict[str, object]:
-    """Options of the method `name`; those of its twin are left out where `sparse`, once both methods, was asked for."""
-    ignored: tuple[str, ...] = ()
-    if asked == Sparse.name:
-        ignored = {Sparse.name: _SOFT_THRESHOLD_ONLY, SoftThreshold.name: _SPARSE_ONLY}.get(name, ())
+def own_options(method: str, options: Mapping[str, object]) -> dict[str, object]:
+    """Leave out the options in `OPTIONS_OF_THE_OTHER`; the method was not named, or by a file of an earlier version."""
+    ignored = OPTIONS_OF_THE_OTHER.get(method, ())
     return {option: value for option, value in options.items() if option not in ignored}
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from equisparse.blocks import Layout, matrix_blocks
 from equisparse.config.finetune import FinetuneConfig
+from equisparse.config.upgrade import upgraded
 from equisparse.errors import InputError
 from equisparse.inputs.method import configured_method
 from equisparse.methods.choose import choose_method
@@ -28,12 +29,12 @@ def chosen(**wishes: object) -> tuple[object, tuple[str, ...]]:
     return method, layout.tensors
 
 
-@pytest.mark.parametrize("method", [None, "sparse", "soft_threshold"])
+@pytest.mark.parametrize("method", [None, "soft_threshold"])
 def test_the_default_is_the_published_method_without_radial_networks(method: str | None) -> None:
     assert chosen(method=method) == (SoftThreshold(regime="L"), ("mix.weight",))
 
 
-@pytest.mark.parametrize("method", [None, "sparse", "soft_threshold"])
+@pytest.mark.parametrize("method", [None, "soft_threshold"])
 def test_the_regime_and_options_are_passed_on(method: str | None) -> None:
     options = {"rank": None, "tau_lr": 0.1}
     expected = SoftThreshold(regime="H", rank=None, tau_lr=0.1)
@@ -42,6 +43,12 @@ def test_the_regime_and_options_are_passed_on(method: str | None) -> None:
 
 def test_a_fraction_and_targets_are_passed_on() -> None:
     assert chosen(changed=0.01, targets=["all"]) == (Sparse(changed=0.01), ("mix.weight", "radial.weight"))
+
+
+@pytest.mark.parametrize("method", ["sparse", Sparse()])
+def test_sparse_needs_a_number_of_entries_or_a_size(method: str | Sparse) -> None:
+    with pytest.raises(InputError, match="needs a number of entries or a size"):
+        choose_method(method, LAYOUT)
 
 
 @pytest.mark.parametrize(
@@ -53,8 +60,12 @@ def test_a_fraction_and_targets_are_passed_on() -> None:
         ({"changed": None, "prune_end": 0.75}, SoftThreshold()),
     ],
 )
-def test_options_of_both_methods_under_the_old_name(options: dict[str, object], expected: object) -> None:
-    assert chosen(method="sparse", method_options=options)[0] == expected
+@pytest.mark.parametrize("method", [None, "sparse"])
+def test_options_of_both_methods_in_a_file_of_an_earlier_version(
+    method: str | None, options: dict[str, object], expected: object
+) -> None:
+    wishes = upgraded({"method": method, "method_options": options})
+    assert chosen(**wishes)[0] == expected
 
 
 @pytest.mark.parametrize(("budget", "kind"), [("3KB", Sparse), ("5KB", LowRank), ("30KB", LowRank)])
