@@ -164,7 +164,7 @@ def test_gates_leave_no_merged_checkpoint_and_the_run_says_so(gated: Path) -> No
     assert "merged_check" not in metrics
     report = (gated / "report.html").read_text()
     assert metrics["not_merged"] in report
-    assert "What the layers now give" in report
+    assert "Outputs of the layers" in report
     assert "selected weights changed" not in report
 
 
