@@ -66,6 +66,8 @@ from equisparse.tasks.ensemble import ensemble as ensemble
 from equisparse.tasks.ensemble import ensemble_config as ensemble_config
 from equisparse.tasks.evaluate import evaluate as evaluate
 from equisparse.tasks.export import export as export
+from equisparse.tasks.extract import Extraction as Extraction
+from equisparse.tasks.extract import extract as extract
 from equisparse.tasks.finetune import finetune as finetune
 from equisparse.tasks.finetune import finetune_config as finetune_config
 from equisparse.tasks.inspect import inspect as inspect

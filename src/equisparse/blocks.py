@@ -16,8 +16,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-ROLES = ("embedding", "linear", "self_connection", "radial", "contraction", "readout")
-"""Roles of a tensor in the network, the same words for every backbone."""
+ROLES = ("embedding", "linear", "self_connection", "radial", "contraction", "readout", "other")
+"""Roles of a tensor in the network, the same words for every backbone; ``other`` are parameters that no path has."""
 
 MOST_WEIGHTS = 2**26
 """Largest number of weights of a layout in a file: more than published models have, and few enough for the memory."""

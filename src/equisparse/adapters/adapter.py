@@ -79,7 +79,7 @@ class Adapter:
     dtype : str
         Precision of the training.
     elements : tuple of int
-        Atomic numbers in the training data.
+        Atomic numbers in the training data; empty if they are not known.
     modality : str or None
         Task of a multi-task base.
     metrics : mapping
@@ -87,7 +87,8 @@ class Adapter:
     spins : SpinPart or None
         The spin layer that was trained beside the change.
     trained_by : TrainedBy or None
-        The method that trained the change; None for a sum of adapters.
+        The method that trained the change; None for a sum of adapters, and for one
+        that was extracted from a checkpoint.
     """
 
     format: AbstractFormat

@@ -66,7 +66,7 @@ def combine(
     changes = {name: change.to(dtype) for name, change in sums.items() if change is not None}
     if not all(bool(change.isfinite().all()) for change in changes.values()):
         raise InputError("The combined change is too large to be stored.", given=f"weights {list(weights)}")
-    smallest, stored = _stored({name: change for name, change in changes.items() if bool(change.any())})
+    smallest, stored = smaller_format({name: change for name, change in changes.items() if bool(change.any())})
     terms = zip(names or [adapter.label for adapter in adapters], weights, adapters, strict=True)
     return Adapter(
         format=smallest,
@@ -164,8 +164,8 @@ def _change(adapter: Adapter, name: str, backbone: AbstractBackbone | None) -> T
     return stored_format.apply(base, adapter.stored[name], adapter.layout.of(name)) - base
 
 
-def _stored(changes: dict[str, Tensor]) -> tuple[AbstractFormat, dict[str, Stored]]:
-    """The changes in the format that takes fewer bytes."""
+def smaller_format(changes: Mapping[str, Tensor]) -> tuple[AbstractFormat, dict[str, Stored]]:
+    """The changes by tensor name in the format that takes fewer bytes: `entries` or `dense`."""
     packed = {name: pack(change) for name, change in changes.items()}
     dense: dict[str, Stored] = {name: {"change": change} for name, change in changes.items()}
     if sum(map(stored_bytes, packed.values())) <= sum(map(stored_bytes, dense.values())):

@@ -208,6 +208,33 @@ class AbstractBackbone(ABC):
         """Atomic number -> index of the reference energy that it uses; elements may share one."""
 
     @property
+    def reference_tensor(self) -> str:
+        """Name of the parameter or buffer that holds the reference energies.
+
+        Raises
+        ------
+        BackboneError
+            If this backbone does not expose it.
+        """
+        raise BackboneError(
+            f"The backbone {self.name} does not expose its reference energies.",
+            given=self.identity.source,
+            expected="a backbone with `reference_tensor` and `reference_energies`",
+        )
+
+    @property
+    def reference_energies(self) -> Mapping[int, float]:
+        """Atomic number -> reference energy of the file, eV, for the chosen modality.
+
+        Raises
+        ------
+        BackboneError
+            If this backbone does not expose them.
+        """
+        rows = self.model.state_dict()[self.reference_tensor].double().reshape(-1)
+        return {z: float(rows[slot]) for z, slot in self.reference_slots.items()}
+
+    @property
     def element_order(self) -> tuple[int, ...] | None:
         """Atomic numbers in the order of the element axis of tensors that have one; None if unknown."""
         return None

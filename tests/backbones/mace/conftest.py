@@ -45,26 +45,26 @@ def build() -> Callable[..., None]:
         scales = {"atomic_inter_scale": [1.2] * count, "atomic_inter_shift": [0.1] * count}
         with upstream.default_dtype(dtype), torch.random.fork_rng():
             torch.manual_seed(0)
-            model = cls(
-                r_max=4.0,
-                num_bessel=6,
-                num_polynomial_cutoff=5,
-                max_ell=2,
-                interaction_cls_first=first,
-                interaction_cls=later,
-                num_interactions=2,
-                num_elements=len(NUMBERS),
-                hidden_irreps=o3.Irreps("8x0e+8x1o"),
-                MLP_irreps=o3.Irreps("8x0e"),
-                gate=torch.nn.functional.silu,
-                atomic_energies=np.array([[-3.0, -1.0, -2.0]] * count),
-                avg_num_neighbors=8,
-                atomic_numbers=NUMBERS,
-                correlation=3,
-                radial_MLP=[16, 16],
+            values = {
+                "r_max": 4.0,
+                "num_bessel": 6,
+                "num_polynomial_cutoff": 5,
+                "max_ell": 2,
+                "interaction_cls_first": first,
+                "interaction_cls": later,
+                "num_interactions": 2,
+                "num_elements": len(NUMBERS),
+                "hidden_irreps": o3.Irreps("8x0e+8x1o"),
+                "MLP_irreps": o3.Irreps("8x0e"),
+                "gate": torch.nn.functional.silu,
+                "atomic_energies": np.array([[-3.0, -1.0, -2.0]] * count),
+                "avg_num_neighbors": 8,
+                "atomic_numbers": NUMBERS,
+                "correlation": 3,
+                "radial_MLP": [16, 16],
                 **(scales if cls is modules.ScaleShiftMACE else {}),
-                **changes,
-            )
+            }
+            model = cls(**values | changes)
             torch.save(model, path)
 
     return write

@@ -48,6 +48,7 @@ class MACEBackbone(AbstractBackbone):
         self._head = self._heads.index(self.modality) if self.modality else 0
         weights = dict(model.named_parameters()) | {_REFERENCES: model.state_dict()[_REFERENCES]}
         self.identity = BaseId(self.name, Path(source).name, fingerprint(weights), mace.__version__)
+        self._references: Tensor = weights[_REFERENCES].detach().clone()
         self.dtype, self.device = DTYPES[dtype], device
         self.model = model.to(device=device, dtype=self.dtype).eval()
         self.loaded = fingerprint(dict(self.model.named_parameters()))
@@ -106,6 +107,16 @@ class MACEBackbone(AbstractBackbone):
     @property
     def reference_slots(self) -> Mapping[int, int]:
         return {z: slot for slot, z in enumerate(self._table.zs)}
+
+    @property
+    def reference_tensor(self) -> str:
+        return _REFERENCES
+
+    @property
+    def reference_energies(self) -> Mapping[int, float]:
+        rows = torch.atleast_2d(self._references.double())
+        row = rows[self._head if len(rows) > 1 else 0]
+        return {z: float(row[slot]) for z, slot in self.reference_slots.items()}
 
     @property
     def element_order(self) -> tuple[int, ...]:

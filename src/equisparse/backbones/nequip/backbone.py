@@ -116,6 +116,10 @@ class NequIPBackbone(AbstractBackbone):
         return {z: 0 if shared else index for z, index in self._types.items()}
 
     @property
+    def reference_tensor(self) -> str:
+        return self._shifts
+
+    @property
     def element_order(self) -> tuple[int, ...]:
         return tuple(sorted(self._types, key=lambda z: self._types[z]))
 

@@ -38,6 +38,7 @@ from equisparse.quantities import ENERGY, FORCES, STRESS
 
 _log = logging.getLogger(__name__)
 
+_REFERENCES = "rescale_atomic_energy.shift"
 _MATRIX = [0, 3, 5, 3, 1, 4, 5, 4, 2]
 """Components of SevenNet's stress (xx, yy, zz, xy, yz, zx) in the order of a flattened 3x3 matrix."""
 
@@ -137,6 +138,15 @@ class SevenNetBackbone(AbstractBackbone):
         return {int(z): int(slot) for z, slot in self.model.type_map.items()}  # type: ignore[union-attr,operator]
 
     @property
+    def reference_tensor(self) -> str:
+        return _REFERENCES
+
+    @property
+    def reference_energies(self) -> Mapping[int, float]:
+        rows = self._references_of_modality(self.model.get_parameter(_REFERENCES).detach().double())
+        return {z: float(rows[slot]) for z, slot in self.reference_slots.items()}
+
+    @property
     def element_order(self) -> tuple[int, ...]:
         return tuple(sorted(self.elements, key=lambda z: int(self.model.type_map[z])))  # type: ignore[index]
 
@@ -145,7 +155,7 @@ class SevenNetBackbone(AbstractBackbone):
         contents = self._checkpoint.get_checkpoint_dict()
         native = next(value.dtype for value in contents["model_state_dict"].values() if value.is_floating_point())
         state = {name: value.detach().cpu().clone() for name, value in self.model.state_dict().items()}
-        state["rescale_atomic_energy.shift"] = self._shifted(state["rescale_atomic_energy.shift"], shifts)
+        state[_REFERENCES] = self._shifted(state[_REFERENCES], shifts)
         contents["model_state_dict"] = {
             name: value.to(native) if value.is_floating_point() else value for name, value in state.items()
         }
@@ -183,12 +193,16 @@ class SevenNetBackbone(AbstractBackbone):
     def _shifted(self, shift: Tensor, shifts: Mapping[int, float]) -> Tensor:
         """Reference energies plus `shifts`, summed in float64; those of the chosen modality if each has its own."""
         moved, slots = shift.to(torch.float64), self.reference_slots
-        rows = moved
-        if getattr(self.model.rescale_atomic_energy, "use_modal_wise_shift", False):
-            rows = moved[self.model.modal_map[self.modality]]  # type: ignore[index]
+        rows = self._references_of_modality(moved)
         for slot, value in {slots[z]: value for z, value in shifts.items()}.items():
             rows[slot] += value
         return moved.to(shift.dtype)
+
+    def _references_of_modality(self, shift: Tensor) -> Tensor:
+        """View of the reference energies of the chosen modality, where each has its own; of all, otherwise."""
+        if getattr(self.model.rescale_atomic_energy, "use_modal_wise_shift", False):
+            return shift[self.model.modal_map[self.modality]]  # type: ignore[index]
+        return shift
 
     def _resolved_references(self, state: Mapping[str, Tensor]) -> dict[str, Any]:
         """The `shift` and `scale` entries of SevenNet's configuration that belong to a state."""

@@ -1,7 +1,7 @@
 """All commands; each imports its task when it runs, so that the help stays fast."""
 
 from equisparse.cli.command import Command
-from equisparse.cli.commands.adapter import Combine, Diff, Inspect, Merge
+from equisparse.cli.commands.adapter import Combine, Diff, Extract, Inspect, Merge
 from equisparse.cli.commands.data import Audit, Evaluate
 from equisparse.cli.commands.magnetism import Orders
 from equisparse.cli.commands.run import Attribute, Compare, Export, Probe, Report
@@ -10,7 +10,7 @@ from equisparse.cli.commands.train import Ensemble, Finetune
 PANELS: dict[str, tuple[type[Command], ...]] = {
     "Fine-tune": (Audit, Finetune, Ensemble),
     "Evaluate": (Evaluate, Probe, Attribute, Report, Compare, Export),
-    "Adapters": (Inspect, Diff, Combine, Merge),
+    "Adapters": (Inspect, Diff, Combine, Merge, Extract),
     "Magnetism": (Orders,),
 }
 """Panel of the help -> its commands, in the order in which they are shown."""

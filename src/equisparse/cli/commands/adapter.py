@@ -113,3 +113,37 @@ class Merge(NamedBase):
         terminal.show(str(merged.check))
         terminal.note(f"written: {merged.path}\n{left}{merged.notes}")
         return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extract(BaseCommand):
+    """Make an adapter out of a fine-tuned native checkpoint and its base, and check it."""
+
+    base: Annotated[
+        str, Option("Base model, a name or a file, that the fine-tune started from", MODEL, "BASE", positional=True)
+    ]
+    finetuned: Annotated[str, Option("Fine-tuned checkpoint, a file", MODEL, "FINETUNED", positional=True)]
+    out: Annotated[str, Option("Adapter file to write", OUTPUT, "FILE")]
+    frames: Annotated[
+        str | None,
+        Option("Frames to compare on", DATA, "FILE", shown_default="the packaged set demo, or molecules"),
+    ] = None
+    json: Annotated[bool, JSON] = False
+
+    def run(self, terminal: Terminal) -> int:
+        """Write the adapter."""
+        from equisparse.report.terminal.extraction import extraction_tables
+        from equisparse.tasks.extract import extract
+
+        found = extract(self.base, self.finetuned, out=self.out, frames=self.frames, **self.load_options)
+        size = Path(self.out).stat().st_size
+        terminal.show(*extraction_tables(found.changed, found.rounding, found.per_role, found.per_degree))
+        terminal.show(str(found.check))
+        left = f"\nleft out: {found.left_out}" if found.left_out else ""
+        terminal.note(f"written: {self.out}, {size:,} bytes ({found.adapter.format.name}){left}")
+        if self.json:
+            values = asdict(found)
+            del values["adapter"]
+            made = {"metrics": dict(found.adapter.metrics), "shifts": dict(found.adapter.shifts)}
+            terminal.show_json(values | made | {"path": self.out, "bytes": size, "format": found.adapter.format.name})
+        return 0

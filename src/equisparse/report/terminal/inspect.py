@@ -9,6 +9,7 @@ from rich.text import Text
 
 from equisparse.adapters.adapter import Adapter, SpinPart
 from equisparse.adapters.arithmetic import describe_combination
+from equisparse.adapters.extraction import EXTRACTED, describe_extraction
 from equisparse.interpret.changes import ChangeRow, aggregate, change_table
 from equisparse.report.layers import layer_sort_key
 from equisparse.report.tables import totals_table
@@ -47,7 +48,7 @@ def _header(adapter: Adapter, rows: list[ChangeRow], file_bytes: int) -> Table:
         "sha256 of base": adapter.base["sha256"],
         "modality": adapter.modality or "none",
         "precision": adapter.dtype,
-        "elements": " ".join(chemical_symbols[z] for z in adapter.elements),
+        "elements": " ".join(chemical_symbols[z] for z in adapter.elements) or "unknown",
         "file": f"{file_bytes:,} bytes, {adapter.stored_values:,} stored values",
         "changed": f"{changed:,} weights: {changed / adapter.layout.total_parameters:.3%} of the whole model, "
         f"{changed / selected:.3%} of the selected tensors",
@@ -66,7 +67,9 @@ def _spin_line(spins: SpinPart) -> str:
 
 
 def _made(adapter: Adapter) -> dict[str, str]:
-    """Origin of an adapter: a method with its options, or a sum of other adapters."""
+    """Origin of an adapter: a method with its options, a sum of other adapters, or a checkpoint."""
+    if EXTRACTED in adapter.metrics:
+        return {"extracted from": describe_extraction(adapter), "stored as": adapter.format.name}
     if adapter.trained_by is None:
         return {"sum of adapters": describe_combination(adapter) or "unknown", "stored as": adapter.format.name}
     options = ", ".join(f"{key}={value}" for key, value in adapter.trained_by.options.items() if value is not None)

@@ -1,0 +1,48 @@
+"""Checkpoints of NequIP that were changed elsewhere become adapters."""
+
+import pytest
+import torch
+
+pytest.importorskip("nequip", reason="the extra nequip is not installed")
+
+import equisparse
+from equisparse.backbones.registry import load_backbone
+from equisparse.errors import AdapterMismatchError, InputError
+
+
+def test_any_model_with_reference_energies(checkpoint, name, shifts, oxides, tmp_path):
+    base, tuned = checkpoint(name), tmp_path / "tuned.ckpt"
+    other = load_backbone(str(base), dtype="float64")
+    layout = other.layout()
+    with torch.no_grad():
+        other.model.get_parameter(layout.tensors[0]).mul_(1.01)
+    given = dict.fromkeys(shifts, 1.5) if name == "one-reference" else shifts
+    other.save_native(tuned, given)
+    found = equisparse.extract(str(base), tuned, dtype="float64", device="cpu", frames=oxides)
+    assert found.adapter.shifts == pytest.approx(given)
+    assert found.changed.count == layout.size_of(layout.tensors[0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"r_max": 3.5}, "cutoff: 3.5 Angstrom"),
+        ({"avg_num_neighbors": 11.0}, "other constants"),
+        ({"per_type_energy_scales": {"Al": 1.5, "Mg": 1.6, "O": 1.8}}, "per_type_energy_scale_shift.scales"),
+        ({"num_layers": 2, "num_features": [8, 4, 4]}, "another network"),
+        ({"type_names": ["Mg", "Al", "O"]}, "elements: 3 elements .Mg Al O."),
+    ],
+)
+def test_what_an_adapter_cannot_carry_is_refused_by_name(
+    checkpoint, model_config, write_checkpoint, oxides, tmp_path, changes, words
+):
+    write_checkpoint(tmp_path / "other.ckpt", model_config(**changes))
+    with pytest.raises(AdapterMismatchError, match=words):
+        equisparse.extract(
+            str(checkpoint("plain")), tmp_path / "other.ckpt", dtype="float64", device="cpu", frames=oxides
+        )
+
+
+def test_the_base_itself_is_refused(checkpoint, oxides):
+    with pytest.raises(InputError, match="does not differ from the base"):
+        equisparse.extract(str(checkpoint("plain")), checkpoint("plain"), dtype="float64", device="cpu", frames=oxides)
