@@ -130,7 +130,7 @@ def train(run: Callable[..., str]) -> Callable[..., None]:
         optimizer = "schedulefree.AdamWScheduleFree" if "ScheduleFree" in trained_by else "torch.optim.Adam"
         config = {
             "run": ["train"],
-            "data": data_config(model["type_names"]),
+            "data": data_config(model.get("type_names", TYPES)),
             "trainer": {
                 "_target_": "lightning.Trainer",
                 "accelerator": "cpu",

@@ -1,4 +1,4 @@
-"""Checkpoints of NequIP that were changed elsewhere become adapters."""
+"""Checkpoints that ``nequip-train`` fine-tuned become adapters, which merge into those checkpoints."""
 
 import pytest
 import torch
@@ -8,6 +8,23 @@ pytest.importorskip("nequip", reason="the extra nequip is not installed")
 import equisparse
 from equisparse.backbones.registry import load_backbone
 from equisparse.errors import AdapterMismatchError, InputError
+
+PLAIN = "nequip.train.NequIPLightningModule"
+
+
+def test_extract_then_merge_gives_the_checkpoint(checkpoint, train, oxides, tmp_path):
+    base, tuned = checkpoint("plain"), tmp_path / "tuned.ckpt"
+    model = {"_target_": "nequip.model.ModelFromCheckpoint", "checkpoint_path": str(base)}
+    train(tuned, PLAIN, model, max_steps=2)
+    options = {"dtype": "float64", "device": "cpu", "frames": oxides}
+    found = equisparse.extract(str(base), tuned, **options)
+    assert found.check.equal
+    assert found.changed.of_model > 0.5
+    merged = equisparse.merge(str(base), found.adapter, tmp_path / "merged.ckpt", **options).path
+    ours, theirs = (load_backbone(str(path), dtype="float64").model.state_dict() for path in (merged, tuned))
+    assert sum(int((ours[key] != value).sum()) for key, value in theirs.items()) == found.rounding.inexact
+    for key, value in theirs.items():
+        torch.testing.assert_close(ours[key], value, rtol=1e-14, atol=1e-14)
 
 
 def test_any_model_with_reference_energies(checkpoint, name, shifts, oxides, tmp_path):
