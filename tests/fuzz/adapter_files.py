@@ -23,12 +23,14 @@ import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
+from safetensors.torch import load, save
 
 from equisparse.adapters.adapter import SpinPart, adapter_of
 from equisparse.adapters.attach import attach
 from equisparse.adapters.file import load_adapter, save_adapter
 from equisparse.blocks import Layout, column_blocks, matrix_blocks
 from equisparse.errors import EquisparseError
+from equisparse.formats.compression import expand
 from equisparse.magnetism.layer import SpinLayer
 from equisparse.magnetism.options import SpinOptions
 from equisparse.methods.registry import make_method
@@ -42,6 +44,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "elora": {"rank": 2},
     "lowrank": {"rank": 2},
     "full": {},
+    "sparse": {"changed": 0.05},
 }
 SPINS = "spins"
 """The kind of file that carries a spin layer."""
@@ -103,7 +106,7 @@ STRANGE: tuple[Any, ...] = (
         "F8_E5M2",
         "BOOL",
     ),
-    *("entries", "dense", "factors", "quantised", "scales", "gates"),
+    *("entries", "dense", "factors", "quantised", "scales", "gates", "bitmap", "gaps", "float16", "bfloat16"),
     *([], {}, [[]], [1] * 50, [0], [-1], [2**31, 2**31], [0, 2**62], ["1o->1o", [1, 1]], {"a": {}}, [[None]], [1.5]),
 )
 FORBIDDEN = ("os.system", "subprocess.Popen", "pickle.find_class", "socket.connect", "exec", "compile")
@@ -130,15 +133,28 @@ def valid_file(method: str) -> bytes:
         return Path(folder, "a").read_bytes()
 
 
+def with_plain_header(contents: bytes) -> bytes:
+    """The same file with a header that is not compressed, so that mutations reach what it says."""
+    tensors = load(contents)
+    text = expand(tensors.pop("header").numpy().tobytes(), 2**24).decode()
+    return save(tensors, metadata={"equisparse": text})
+
+
 def of_version_2(contents: bytes, method: str) -> bytes:
-    """The same file as version 2 wrote it, with a method in place of a format."""
-    directory, start = parts(contents)
-    header = json.loads(directory["__metadata__"]["equisparse"])
-    kept = {key: value for key, value in header.items() if key not in ("format", "format_options", "trained_by")}
+    """The same file as version 2 wrote it, with a method in place of a format and a tensor for every part."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "a").write_bytes(contents)
+        adapter = load_adapter(Path(folder, "a"))
+    tensors = {f"{name}/{part}": v for name, parts in adapter.stored.items() for part, v in parts.items()}
+    tensors["reference_energy/atomic_number"] = torch.tensor(list(adapter.shifts), dtype=torch.int32)
+    tensors["reference_energy/shift"] = torch.tensor(list(adapter.shifts.values()), dtype=torch.float64)
+    tensors |= {f"spin_layer/{name}": v for name, v in adapter.spins.tensors.items()} if adapter.spins else {}
+    header = json.loads(parts(with_plain_header(contents))[0]["__metadata__"]["equisparse"])
+    new = ("format", "format_options", "trained_by", "parts", "reference_energy")
     options = {"rank": 2} if method == "elora" else {}
     named = {"version": 2, "method": OLD_NAMES.get(method, method), "options": options}
-    directory["__metadata__"]["equisparse"] = json.dumps(kept | named)
-    return assembled(directory, contents[start:])
+    text = json.dumps({key: value for key, value in header.items() if key not in new} | named)
+    return save(tensors, metadata={"equisparse": text})
 
 
 def mutated(contents: bytes, random: Random) -> bytes:
@@ -331,7 +347,9 @@ def accepted(path: Path, model: PathNetwork) -> bool:
 def fuzz(count: int, report: Callable[[str], object] = print) -> None:
     """Try `count` inputs; raises what must not happen, with the smallest input that makes it happen."""
     files = {method: valid_file(method) for method in (*METHODS, SPINS)}
-    files |= {f"{method}, version 2": of_version_2(contents, method) for method, contents in files.items()}
+    files |= {f"{method}, version 2": of_version_2(contents, method) for method, contents in files.items()} | {
+        f"{method}, plain header": with_plain_header(contents) for method, contents in files.items()
+    }
     model = PathNetwork(LAYOUT, torch.float32, seed=0)
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     seen = {"inputs": 0, "accepted": 0}

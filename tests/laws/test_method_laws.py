@@ -50,7 +50,7 @@ VARIANTS: dict[str, Variant] = {
     "mmea": ("mmea", lambda layout: {"rank": 3}, 0.0),
     "sparse-entry-by-entry": (
         "sparse",
-        lambda layout: {"changed": 1 / layout.total_parameters, "rank": None},
+        lambda layout: {"changed": 1 / layout.total_parameters, "rank": None, "stored_values": "float32"},
         0.0,
     ),
     "elora-alpha": ("elora", lambda layout: {"rank": 16, "alpha": 4.0}, 0.0),
@@ -59,9 +59,8 @@ VARIANTS: dict[str, Variant] = {
 
 _HALF = Tolerance(2e-3, 4e-3, "float16 values: 11 bits of a scale, or of a change that may be larger than the weight")
 _BYTE = Tolerance(1e-2, 1e-2, "factors in 255 levels: each product is within two steps of one half in 127")
-STORAGE = dict.fromkeys(("sparse-bytes", "scale-half-precision"), _HALF) | dict.fromkeys(
-    ("lowrank", "lowrank-bytes"), _BYTE
-)
+_ROUNDED = ("sparse-bytes", "sparse-one-entry", "sparse-half-late", "sparse-at-once", "scale-half-precision")
+STORAGE = dict.fromkeys(_ROUNDED, _HALF) | dict.fromkeys(("lowrank", "lowrank-bytes"), _BYTE)
 """Variants that round what they store."""
 
 

@@ -1,11 +1,11 @@
 """Adapter files: safetensors with a versioned JSON header. Reading needs no backbone and no method, and runs no code.
 
-Layout (see docs/file-format.md): tensors ``<parameter>/<part>``, for example ``<parameter>/index`` and
-``<parameter>/value``; ``reference_energy/atomic_number`` and ``reference_energy/shift`` (eV); ``spin_layer/<name>``;
-and one metadata entry ``equisparse`` with everything else as JSON.
+Layout (see docs/file-format.md): the stored parts as their format encodes them; ``spin_layer/<name>``; and
+``header``, compressed JSON with everything else. The metadata entry ``equisparse`` names the version.
 """
 
 import json
+import math
 from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,22 +16,25 @@ from safetensors.torch import save
 from torch import Tensor
 
 from equisparse.adapters.adapter import Adapter, SpinPart, TrainedBy
-from equisparse.adapters.earlier_versions import upgraded
+from equisparse.adapters.earlier_versions import FIRST_WITH_COMPACT_PARTS, upgraded
 from equisparse.blocks import MOST_WEIGHTS, Layout
 from equisparse.errors import AdapterError
 from equisparse.files import replacing
+from equisparse.formats.compression import compress, expand
 from equisparse.formats.registry import FORMATS, make_format
 
 ADAPTER = "adapter.safetensors"
 """Name of the adapter in the folder of a run."""
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Version that this package writes; older ones are read, newer ones refused."""
 SPIN_VERSION = 2
 """First version that can hold a spin layer."""
 
 _ENTRY = "equisparse"
+_HEADER = "header"
 _REFERENCE = "reference_energy"
 _SPINS = "spin_layer"
+_PARTS = "parts"
 _LARGEST_HEADER = 16 * 2**20
 _DAMAGE = (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError, ArithmeticError, AttributeError)
 """Exceptions that damaged bytes can raise in the reader and in the checks."""
@@ -51,7 +54,10 @@ def save_adapter(adapter: Adapter, path: str | Path) -> int:
         Size of the file in bytes.
     """
     path = Path(path)
-    contents = save(_tensors(adapter), metadata={_ENTRY: json.dumps(_header(adapter), separators=(",", ":"))})
+    table, tensors = adapter.format.encode(adapter.stored, adapter.layout)
+    if adapter.spins is not None:
+        tensors |= {f"{_SPINS}/{name}": tensor.contiguous() for name, tensor in adapter.spins.tensors.items()}
+    contents = _contents(_header(adapter) | {_PARTS: table}, tensors)
     with replacing(path) as file:
         file.write(contents)
     return len(contents)
@@ -76,9 +82,9 @@ def load_adapter(path: str | Path) -> Adapter:
         )
     try:
         with safe_open(str(path), framework="pt") as file:
-            text = (file.metadata() or {}).get(_ENTRY, "")
-            header = _parse_header(text, path)
+            version = _version((file.metadata() or {}).get(_ENTRY, ""), path)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
+        header = _parse_header(version, tensors)
         return _assemble(header, tensors)
     except AdapterError:
         raise
@@ -106,28 +112,23 @@ def _header(adapter: Adapter) -> dict[str, Any]:
         "elements": list(adapter.elements),
         "modality": adapter.modality,
         "layout": adapter.layout.to_dict(),
+        _REFERENCE: {str(z): adapter.shifts[z] for z in sorted(adapter.shifts)},
         "metrics": dict(adapter.metrics),
     }
 
 
-def _tensors(adapter: Adapter) -> dict[str, Tensor]:
-    """All tensors of an adapter under the names of the file."""
-    tensors = {
-        f"{name}/{part}": tensor.contiguous()
-        for name, parts in adapter.stored.items()
-        for part, tensor in parts.items()
-    }
-    if adapter.shifts:
-        numbers = sorted(adapter.shifts)
-        tensors[f"{_REFERENCE}/atomic_number"] = torch.tensor(numbers, dtype=torch.int32)
-        tensors[f"{_REFERENCE}/shift"] = torch.tensor([adapter.shifts[z] for z in numbers], dtype=torch.float64)
-    if adapter.spins is not None:
-        tensors |= {f"{_SPINS}/{name}": tensor.contiguous() for name, tensor in adapter.spins.tensors.items()}
-    return tensors
+def _contents(header: Mapping[str, Any], tensors: dict[str, Tensor]) -> bytes:
+    """Bytes of a file; the header is compressed where that makes it smaller."""
+    text = json.dumps(header, separators=(",", ":"))
+    if (compressed := compress(text.encode())) is None:
+        return save(tensors, metadata={_ENTRY: text})
+    short = {"version": header["version"]}
+    in_full = {_HEADER: torch.frombuffer(bytearray(compressed), dtype=torch.uint8)}
+    return save(tensors | in_full, metadata={_ENTRY: json.dumps(short, separators=(",", ":"))})
 
 
-def _parse_header(text: str, path: Path) -> dict[str, Any]:
-    """JSON header of a readable version, as one of the present version."""
+def _version(text: str, path: Path) -> dict[str, Any]:
+    """JSON in the metadata of a readable version: the header, or only its version."""
     if not text or len(text) > _LARGEST_HEADER:
         raise AdapterError(
             "This safetensors file is not an equisparse adapter.", given=str(path), cause="a file of another program"
@@ -143,7 +144,17 @@ def _parse_header(text: str, path: Path) -> dict[str, Any]:
         )
     if version < 1:
         raise ValueError("there is no such version")
-    header = upgraded(header)
+    return header
+
+
+def _parse_header(header: dict[str, Any], tensors: dict[str, Tensor]) -> dict[str, Any]:
+    """Header of a readable version, as one of the present version; tensors that belong to it are taken out."""
+    if (compressed := tensors.pop(_HEADER, None)) is not None:
+        version = header["version"]
+        header = json.loads(expand(compressed.numpy().tobytes(), _LARGEST_HEADER))
+        if version < FIRST_WITH_COMPACT_PARTS or header["version"] != version:
+            raise ValueError("a compressed header of another version")
+    header = upgraded(header, tensors)
     if header["format"] not in FORMATS:
         raise AdapterError(
             "The adapter has a format that is not known here.",
@@ -157,13 +168,9 @@ def _assemble(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Adapt
     """Adapter of a header and the file's tensors: untrusted input, every entry is validated."""
     layout = Layout.from_dict(header["layout"])
     stored_format = make_format(header["format"], header["format_options"])
-    stored: dict[str, dict[str, Tensor]] = {}
-    references: dict[str, Tensor] = {}
-    spins: dict[str, Tensor] = {}
-    for key, tensor in tensors.items():
-        name, _, part = key.rpartition("/")
-        known = {_REFERENCE: references, _SPINS: spins}.get(name)
-        (stored.setdefault(name, {}) if known is None else known)[part] = tensor
+    in_parts = {name: tensor for name, tensor in tensors.items() if not _of_spins(name)}
+    spins = {name.rpartition("/")[2]: tensor for name, tensor in tensors.items() if _of_spins(name)}
+    stored = stored_format.decode(header[_PARTS], in_parts, layout)
     for name, parts in stored.items():
         if name not in layout.tensor_shapes:
             raise ValueError(f"{name!r:.80} is not in the layout")
@@ -172,7 +179,7 @@ def _assemble(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Adapt
         format=stored_format,
         layout=layout,
         stored=stored,
-        shifts=_shifts(references),
+        shifts=_shifts(header[_REFERENCE]),
         base={key: _text(header["base"][key]) for key in ("backbone", "source", "sha256", "version")},
         dtype=_choice(header["dtype"], _DTYPES),
         elements=tuple(_choice(z, _ELEMENTS) for z in header["elements"]),
@@ -181,6 +188,11 @@ def _assemble(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Adapt
         spins=_spin_part(header, spins),
         trained_by=None if header["trained_by"] is None else _trained_by(header["trained_by"]),
     )
+
+
+def _of_spins(name: str) -> bool:
+    """Whether a tensor of a file belongs to the spin layer."""
+    return name.rpartition("/")[0] == _SPINS
 
 
 def _trained_by(values: Mapping[str, Any]) -> TrainedBy:
@@ -234,11 +246,9 @@ def _choice(value: Any, choices: Container[_Choice]) -> _Choice:
     return found
 
 
-def _shifts(references: Mapping[str, Tensor]) -> dict[int, float]:
+def _shifts(references: Mapping[str, float]) -> dict[int, float]:
     """Reference-energy shifts by atomic number."""
-    if not references:
-        return {}
-    numbers, shifts = references["atomic_number"].tolist(), references["shift"].to(torch.float64)
-    if len(references) != 2 or len(set(numbers)) != len(numbers) or not bool(shifts.isfinite().all()):
+    shifts = {_choice(int(z), _ELEMENTS): shift for z, shift in references.items()}
+    if len(shifts) != len(references) or not all(type(v) is float and math.isfinite(v) for v in shifts.values()):
         raise ValueError("reference energies that are no numbers, or several of one element")
-    return {_choice(z, _ELEMENTS): float(value) for z, value in zip(numbers, shifts.tolist(), strict=True)}
+    return shifts

@@ -12,13 +12,16 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from equisparse.blocks import Block
+from equisparse.blocks import Block, Layout
 
 Stored = dict[str, Tensor]
 """Part name -> tensor: the stored change of one weight tensor, or of one module."""
 
 Options = dict[str, object]
 """Option name -> plain value."""
+
+_DIRECTORY_ENTRY = len('"/":{"dtype":"I32","shape":[123456],"data_offsets":[1234567,1234567]},')
+"""Bytes that a safetensors file spends on one tensor, without its name and values."""
 
 
 def holds_values(part: Tensor) -> bool:
@@ -29,6 +32,15 @@ def holds_values(part: Tensor) -> bool:
 def stored_bytes(stored: Mapping[str, Tensor]) -> int:
     """Bytes of all parts together."""
     return sum(part.numel() * part.element_size() for part in stored.values())
+
+
+def by_tensor(tensors: Mapping[str, Tensor]) -> dict[str, Stored]:
+    """Parts by the name of their tensor, from tensors ``<parameter>/<part>``."""
+    stored: dict[str, Stored] = {}
+    for key, tensor in tensors.items():
+        name, _, part = key.rpartition("/")
+        stored.setdefault(name, {})[part] = tensor
+    return stored
 
 
 class Channels(NamedTuple):
@@ -81,6 +93,24 @@ class AbstractFormat(ABC):
         for part, values in stored.items():
             if values.is_floating_point() and not bool(values.isfinite().all()):
                 raise ValueError(f"{part} has values that are not finite")
+
+    def encode(self, stored: Mapping[str, Mapping[str, Tensor]], layout: Layout) -> tuple[object, dict[str, Tensor]]:
+        """Return a plain table for the header of a file, and tensors by their names in the file.
+
+        By default there is no table, and every part is a tensor ``<parameter>/<part>``.
+        """
+        parts = {f"{name}/{part}": tensor for name, parts in stored.items() for part, tensor in parts.items()}
+        return None, {name: tensor.contiguous() for name, tensor in parts.items()}
+
+    def decode(self, table: object, tensors: Mapping[str, Tensor], layout: Layout) -> dict[str, Stored]:
+        """Parts by the name of their tensor, from what `encode` gave: untrusted input, which `check` validates next."""
+        if table is not None:
+            raise ValueError(f"a table of parts that the format {self.name} has not")
+        return by_tensor(tensors)
+
+    def file_overhead(self, layout: Layout) -> int:
+        """Largest number of bytes that a file takes to say where the parts of the tensors of `layout` are."""
+        return sum(len(name) + len(part) + _DIRECTORY_ENTRY for name in layout.tensors for part in self.parts)
 
     @abstractmethod
     def check(self, stored: Mapping[str, Tensor], shape: tuple[int, ...], blocks: tuple[Block, ...]) -> None:

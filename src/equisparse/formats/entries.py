@@ -8,10 +8,16 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from equisparse.blocks import Block
+from equisparse.blocks import Block, Layout
+from equisparse.formats import entries_file
 from equisparse.formats.base import AbstractWeightFormat, Stored
+from equisparse.formats.index_coding import most_entries
 
-_SMALL = 2**16
+_MOST_ROUNDING = 5e-4
+"""As a fraction of the norm: that of normal float16 numbers, 2^-11, and not that of very small or large ones."""
+_TABLE_ROW = len('[123,12345678,"bitmap",12345678,"bfloat16"],')
+_FILE_PARTS = 400
+"""Bytes of the directory and the table that do not depend on the number of tensors."""
 
 
 @final
@@ -36,6 +42,18 @@ class Entries(AbstractWeightFormat):
         numel = math.prod(shape)
         if index.numel() and not 0 <= int(index[0]) <= int(index[-1]) < numel:
             raise ValueError(f"indices that do not fit a tensor of {numel} entries")
+
+    def encode(self, stored: Mapping[str, Mapping[str, Tensor]], layout: Layout) -> tuple[object, dict[str, Tensor]]:
+        """All indices and all values as two strings of bytes: see `equisparse.formats.entries_file`."""
+        return entries_file.encode(stored, layout)
+
+    def decode(self, table: object, tensors: Mapping[str, Tensor], layout: Layout) -> dict[str, Stored]:
+        """Parts from two strings of bytes, or, without a table, from tensors as files before version 4 had them."""
+        return super().decode(None, tensors, layout) if table is None else entries_file.decode(table, tensors, layout)
+
+    def file_overhead(self, layout: Layout) -> int:
+        """A row of the table for every tensor."""
+        return _FILE_PARTS + _TABLE_ROW * len(layout.tensors)
 
     def apply(self, weight: Tensor, stored: Mapping[str, Tensor], blocks: tuple[Block, ...]) -> Tensor:
         """Base weight with the stored values added at the stored indices."""
@@ -62,9 +80,26 @@ def pack(change: Tensor, dtype: torch.dtype | None = None) -> Stored:
     """
     flat = change.detach().reshape(-1).cpu()
     index = flat.nonzero().reshape(-1)
-    return {"index": index.to(torch.uint16 if flat.numel() <= _SMALL else torch.int32), "value": flat[index].to(dtype)}
+    return {"index": index.to(entries_file.index_dtype(flat.numel())), "value": flat[index].to(dtype)}
 
 
-def bytes_per_entry(numel: int, value_bytes: int = 4) -> int:
-    """Stored bytes of one changed entry of a tensor of `numel` entries."""
-    return value_bytes + (2 if numel <= _SMALL else 4)
+def compact_dtype(change: Tensor) -> torch.dtype:
+    """float16 if rounding to it alters a change by at most 0.05 % of its norm; otherwise the type of the change."""
+    exact = change.double()
+    rounding = (change.half().double() - exact).norm()
+    return torch.float16 if bool(rounding <= _MOST_ROUNDING * exact.norm()) else change.dtype
+
+
+def entries_in(value_bytes: int, layout: Layout, dtype: torch.dtype) -> int:
+    """Number of entries of the tensors of `layout` that `value_bytes` bytes hold, wherever the entries are.
+
+    Parameters
+    ----------
+    value_bytes : int
+        Bytes of all indices and values in a file.
+    layout : Layout
+        Selected tensors.
+    dtype : torch.dtype
+        Of the values.
+    """
+    return most_entries(value_bytes, [layout.size_of(name) for name in layout.tensors], dtype.itemsize)

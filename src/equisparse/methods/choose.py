@@ -15,7 +15,15 @@ from equisparse.methods.sparse import Sparse
 
 OPTIONS_OF_THE_OTHER = {
     Sparse.name: ("regime", "start_width", "start_threshold", "tau_lr"),
-    SoftThreshold.name: ("changed", "value_bytes", "prune_start", "prune_end", "prune_interval", "dense_lr"),
+    SoftThreshold.name: (
+        "changed",
+        "value_bytes",
+        "prune_start",
+        "prune_end",
+        "prune_interval",
+        "dense_lr",
+        "stored_values",
+    ),
 }
 """Method -> options that only the other one of these two has; earlier versions had both under the name ``sparse``."""
 
@@ -100,7 +108,7 @@ def _complete(
         selected = select(layout, targets or method.default_targets)
         return method.resolve(selected), selected
     selected = select(layout, targets or Sparse().default_targets)
-    room = value_bytes(budget, selected, method.format.parts)
+    room = value_bytes(budget, selected, method.format)
     return method.fit_into(room, selected).resolve(selected), selected
 
 
@@ -115,7 +123,7 @@ def _name(
     """Name of the method that is meant."""
     if budget is not None and name is None:
         selected = select(layout, targets or Sparse().default_targets)
-        return method_for_size(value_bytes(budget, selected, Sparse().format.parts), selected)
+        return method_for_size(value_bytes(budget, selected, Sparse().format), selected)
     if changed is not None:
         if name not in (None, Sparse.name):
             raise InputError(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, distributed
 
 from equisparse.formats.base import Stored
-from equisparse.formats.entries import pack
+from equisparse.formats.entries import compact_dtype, pack
 from equisparse.methods.base import AbstractDelta, Controller, ParameterGroup
 from equisparse.methods.parametrization import AbstractParametrization
 
@@ -64,17 +64,15 @@ class PrunedDelta(AbstractPrunable):
     raw : AbstractParametrization
         R.
     storage : torch.dtype or None
-        Of the stored values; that of the weight if None.
-    cost : int
-        Of an entry.
+        Of the stored values; float16 where that is precise enough if None.
     """
 
     size: Tensor
     squared_gradient: Tensor
     gradient: Tensor
 
-    def __init__(self, weight: Tensor, raw: AbstractParametrization, storage: torch.dtype | None, cost: int) -> None:
-        super().__init__(torch.full(weight.shape, cost), weight)
+    def __init__(self, weight: Tensor, raw: AbstractParametrization, storage: torch.dtype | None) -> None:
+        super().__init__(torch.ones(weight.shape), weight)
         self.raw, self._storage = raw, storage
         self.register_buffer("size", weight.double().square().mean().sqrt().clamp_max(1.0).to(weight))
         self.register_buffer("squared_gradient", torch.zeros_like(weight))
@@ -91,7 +89,8 @@ class PrunedDelta(AbstractPrunable):
         return weight + self.change()
 
     def stored(self) -> Stored:
-        return pack(self.change(), self._storage)
+        change = self.change().detach()
+        return pack(change, self._storage or compact_dtype(change))
 
     def groups(self) -> list[ParameterGroup]:
         return [self.raw.group()]

@@ -10,12 +10,13 @@ from torch import Generator, Tensor
 
 from equisparse.blocks import Block, Layout
 from equisparse.errors import InputError
-from equisparse.formats.entries import Entries, bytes_per_entry
+from equisparse.formats.entries import Entries, entries_in
 from equisparse.methods.base import AbstractChange, AbstractDelta, AbstractWeightMethod, Controller
 from equisparse.methods.parametrization import make_parametrization
 from equisparse.methods.pruned import GradualPruning, PrunedDelta
 
-_COMPACT = torch.float16
+_DTYPES = {"auto": torch.float16, "float16": torch.float16, "float32": torch.float32}
+"""Choice of `stored_values` -> type of the stored values."""
 
 
 @final
@@ -31,7 +32,7 @@ class Sparse(AbstractWeightMethod):
     changed : float or None
         Changed entries as a fraction of all parameters of the base model, such as 0.03.
     value_bytes : int or None
-        Bytes of the stored indices and values together; values are then stored in half precision.
+        Bytes of the stored indices and values together.
     rank : int or None
         dW is trained as a product of two factors of this rank per path, or entry by entry if None.
     prune_start, prune_end : float
@@ -40,6 +41,9 @@ class Sparse(AbstractWeightMethod):
         Steps between two removals.
     dense_lr : float
         Learning rate before the removal as a fraction of that after it.
+    stored_values : {"auto", "float16", "float32"}
+        Type of the stored values. With ``auto`` it is float16; a tensor whose change that would alter by more than
+        0.05 % keeps the precision of the model, unless `value_bytes` is given. Errors are measured as stored.
     """
 
     name: ClassVar[str] = "sparse"
@@ -51,11 +55,18 @@ class Sparse(AbstractWeightMethod):
     prune_end: float = 0.75
     prune_interval: int = 10
     dense_lr: float = 0.6
+    stored_values: str = "auto"
 
     def __post_init__(self) -> None:
         if self.changed is not None and self.value_bytes is not None:
             raise InputError(
                 "changed and value_bytes are mutually exclusive.", given=f"{self.changed} and {self.value_bytes}"
+            )
+        if self.stored_values not in _DTYPES:
+            raise InputError(
+                "The option stored_values has no such value.",
+                given=str(self.stored_values),
+                expected=" or ".join(_DTYPES),
             )
         ordered = 0 <= self.prune_start <= self.prune_end <= 1
         rank = 1 if self.rank is None else self.rank
@@ -83,9 +94,7 @@ class Sparse(AbstractWeightMethod):
             )
         if math.isnan(self.changed or 0.0):
             raise InputError("The changed fraction is not a number.", given=str(self.changed))
-        sizes = [layout.size_of(name) for name in layout.tensors]
-        least, most = min(map(self._cost, sizes)), sum(size * self._cost(size) for size in sizes)
-        if not least <= self._capacity(layout) <= most:
+        if not 1 <= self._capacity(layout) <= layout.numel:
             raise InputError(
                 "The number of changed entries is out of reach.",
                 given=f"changed = {self.changed}" if self.value_bytes is None else f"{self.value_bytes} bytes",
@@ -97,8 +106,8 @@ class Sparse(AbstractWeightMethod):
 
     def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:
         raw = make_parametrization(weight, blocks, rank=self.rank, width=0.0, generator=generator)
-        storage = None if self.value_bytes is None else _COMPACT
-        return PrunedDelta(weight, raw, storage, self._cost(weight.numel()))
+        chosen = self.stored_values == "auto" and self.value_bytes is None
+        return PrunedDelta(weight, raw, None if chosen else _DTYPES[self.stored_values])
 
     def controller(self, deltas: Mapping[str, AbstractChange], layout: Layout) -> Controller:
         return GradualPruning(
@@ -111,11 +120,7 @@ class Sparse(AbstractWeightMethod):
         )
 
     def _capacity(self, layout: Layout) -> int:
-        """Largest total cost of the changed entries, in the unit of `_cost`."""
+        """Number of entries that change."""
         if self.value_bytes is not None:
-            return self.value_bytes
+            return entries_in(self.value_bytes, layout, _DTYPES[self.stored_values])
         return round((self.changed or 0) * layout.total_parameters)
-
-    def _cost(self, numel: int) -> int:
-        """Cost of one entry of a tensor of `numel` entries: its stored bytes, or 1 where entries are counted."""
-        return 1 if self.value_bytes is None else bytes_per_entry(numel, _COMPACT.itemsize)

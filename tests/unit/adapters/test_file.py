@@ -1,7 +1,6 @@
 """Adapter files: exact round trip, and refusal of everything that is not one."""
 
 import json
-import struct
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,18 +10,23 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.torch import save
 
 from equisparse.adapters.adapter import Adapter, SpinPart, TrainedBy
 from equisparse.adapters.file import FORMAT_VERSION, load_adapter, save_adapter
 from equisparse.blocks import Layout, matrix_blocks
 from equisparse.cli import main
 from equisparse.errors import AdapterError, AdapterMismatchError, StateError
+from equisparse.formats.compression import expand
 from equisparse.formats.entries import Entries, pack
 from equisparse.magnetism.layer import SpinLayer
 from equisparse.magnetism.options import SpinOptions
 from equisparse.testing.methods import PathNetwork
 
 BASE = {"backbone": "sevennet", "source": "7net-0", "sha256": "ab" * 32, "version": "0.13.0"}
+
+REAL = Path(__file__).parents[2] / "regression" / "adapters" / "version-1-real" / "7net-0.safetensors"
 
 
 def make_adapter() -> Adapter:
@@ -64,14 +68,19 @@ def test_another_base_is_refused() -> None:
 
 
 def with_header(path: Path, change: dict[str, object]) -> None:
-    """Rewrite the JSON header of a file."""
-    contents = path.read_bytes()
-    (length,) = struct.unpack("<Q", contents[:8])
-    directory = json.loads(contents[8 : 8 + length])
-    header = json.loads(directory["__metadata__"]["equisparse"]) | change
-    directory["__metadata__"]["equisparse"] = json.dumps(header)
-    text = json.dumps(directory).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + contents[8 + length :])
+    """Rewrite the JSON header of a file, which is no longer compressed then."""
+    with safe_open(str(path), framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
+    header = json.loads(expand(tensors.pop("header").numpy().tobytes(), 2**24)) | change
+    path.write_bytes(save(tensors, metadata={"equisparse": json.dumps(header)}))
+
+
+def of_version_3(path: Path, index: torch.Tensor, value: torch.Tensor) -> None:
+    """Rewrite a file as version 3, with the given parts of one tensor."""
+    with_header(path, {"version": 3})
+    with safe_open(str(path), framework="pt") as file:
+        metadata = file.metadata()
+    path.write_bytes(save({"a.weight/index": index, "a.weight/value": value}, metadata=metadata))
 
 
 @pytest.mark.parametrize(
@@ -100,10 +109,8 @@ def test_a_wrong_header_is_refused(tmp_path: Path, change: dict[str, object], me
     ids=["unsorted", "too-large", "negative", "wrong-length"],
 )
 def test_indices_that_do_not_fit_are_refused(tmp_path: Path, index: torch.Tensor) -> None:
-    adapter = make_adapter()
-    adapter.stored["a.weight"]["index"] = index.to(torch.int32)  # type: ignore[index]
-    adapter.stored["a.weight"]["value"] = torch.ones(2)  # type: ignore[index]
-    save_adapter(adapter, tmp_path / "a.safetensors")
+    save_adapter(make_adapter(), tmp_path / "a.safetensors")
+    of_version_3(tmp_path / "a.safetensors", index.to(torch.int32), torch.ones(2))
     with pytest.raises(AdapterError, match="damaged"):
         load_adapter(tmp_path / "a.safetensors")
 
@@ -263,7 +270,7 @@ def test_a_spin_layer_is_kept(tmp_path: Path) -> None:
 
 def test_files_are_written_in_the_newest_version(tmp_path: Path) -> None:
     save_adapter(make_adapter(), tmp_path / "a.safetensors")
-    assert b'\\"version\\":3' in (tmp_path / "a.safetensors").read_bytes()
+    assert b'\\"version\\":4' in (tmp_path / "a.safetensors").read_bytes()
 
 
 def test_a_spin_layer_claimed_by_version_1_is_refused(tmp_path: Path) -> None:
@@ -296,3 +303,23 @@ def test_inspect_shows_a_spin_layer(tmp_path: Path, capsys: pytest.CaptureFixtur
     save_adapter(with_spins(), tmp_path / "a.safetensors")
     assert main(["inspect", str(tmp_path / "a.safetensors")]) == 0
     assert "spin layer" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("count", "most"), [(25_279, 90_000), (4_212, 16_000)])
+@pytest.mark.parametrize("clustered", [False, True])
+def test_sparse_changes_of_a_published_base_are_small(tmp_path: Path, count: int, most: int, clustered: bool) -> None:
+    """3 % and 0.5 % of the weights of 7net-0, anywhere or mostly in some columns."""
+    real = load_adapter(REAL)
+    generator = torch.Generator().manual_seed(0)
+    score = torch.rand(real.layout.numel, generator=generator)
+    if clustered:
+        score *= torch.rand(128, generator=generator).square().repeat(-(-len(score) // 128))[: len(score)]
+    change = torch.zeros_like(score)
+    change[score.argsort()[:count]] = 0.01 * torch.randn(count, generator=generator)
+    parts = change.split([real.layout.size_of(name) for name in real.layout.tensors])
+    stored = {name: pack(part, torch.float16) for name, part in zip(real.layout.tensors, parts, strict=True)}
+    adapter = replace(real, stored={name: parts for name, parts in stored.items() if len(parts["index"])})
+    assert save_adapter(adapter, tmp_path / "a.safetensors") <= most
+    loaded = load_adapter(tmp_path / "a.safetensors")
+    for name, parts in adapter.stored.items():
+        assert all(torch.equal(loaded.stored[name][part], values) for part, values in parts.items())

@@ -1,11 +1,15 @@
 """The method `sparse` keeps its promise: as many changed entries, or bytes, as were asked for."""
 
+from collections.abc import Mapping
+
 import pytest
 import torch
 
 from equisparse.adapters.attach import Attachment, attach
 from equisparse.blocks import Layout, column_blocks, matrix_blocks
 from equisparse.errors import InputError
+from equisparse.formats.base import Stored
+from equisparse.formats.entries import Entries, compact_dtype
 from equisparse.methods.sparse import Sparse
 from equisparse.testing.methods import train
 from equisparse.testing.networks import PathNetwork
@@ -32,11 +36,34 @@ def test_asked_number_of_entries_is_kept(changed):
     assert sum(parts["value"].numel() for parts in stored.values()) == round(changed * 400)
 
 
-@pytest.mark.parametrize("value_bytes", [60, 303, 800])
-def test_asked_bytes_are_not_exceeded(value_bytes):
-    stored = trained(Sparse(value_bytes=value_bytes)).stored()
-    used = sum(part.numel() * part.element_size() for parts in stored.values() for part in parts.values())
-    assert value_bytes - 4 < used <= value_bytes
+def coded_bytes(stored: Mapping[str, Stored]) -> int:
+    """Bytes of indices and values in a file."""
+    return sum(len(contents) for contents in Entries().encode(stored, LAYOUT)[1].values())
+
+
+@pytest.mark.parametrize("stored_values", ["auto", "float32"])
+@pytest.mark.parametrize("value_bytes", [60, 303, 400])
+def test_asked_bytes_are_used_and_not_exceeded(value_bytes, stored_values):
+    stored = trained(Sparse(value_bytes=value_bytes, stored_values=stored_values)).stored()
+    assert 0.85 * value_bytes < coded_bytes(stored) <= value_bytes
+
+
+def test_a_size_beyond_all_entries_changes_all():
+    stored = trained(Sparse(value_bytes=10_000)).stored()
+    assert sum(parts["value"].numel() for parts in stored.values()) == LAYOUT.numel
+
+
+def test_values_are_stored_in_half_precision_where_that_is_enough():
+    stored = trained(Sparse(changed=0.1)).stored()
+    assert {parts["value"].dtype for parts in stored.values()} == {torch.float16}
+    stored = trained(Sparse(changed=0.1, stored_values="float32")).stored()
+    assert {parts["value"].dtype for parts in stored.values()} == {torch.float32}
+
+
+@pytest.mark.parametrize(("size", "dtype"), [(1e-2, torch.float16), (1e-9, torch.float32), (1e6, torch.float32)])
+def test_changes_that_half_precision_cannot_hold_keep_the_precision_of_the_model(size, dtype):
+    change = size * torch.randn(100, generator=torch.Generator().manual_seed(0))
+    assert compact_dtype(change) == dtype
 
 
 @pytest.mark.parametrize(("start", "end"), [(0.0, 0.0), (0.0, 1.0), (0.5, 0.5), (0.9, 1.0)])
@@ -54,7 +81,7 @@ def test_masks_are_zero_or_one():
 
 @pytest.mark.parametrize(
     "options",
-    [{"changed": 0.0}, {"changed": 0.51}, {"changed": -1.0}, {"value_bytes": 0}, {"value_bytes": 801}],
+    [{"changed": 0.0}, {"changed": 0.51}, {"changed": -1.0}, {"value_bytes": 0}, {"value_bytes": 2}],
 )
 def test_a_target_out_of_reach_is_refused(options):
     with pytest.raises(InputError, match="out of reach"):
@@ -68,6 +95,11 @@ def test_a_target_out_of_reach_is_refused(options):
 def test_an_option_out_of_range_is_refused(options):
     with pytest.raises(InputError, match="out of range"):
         Sparse(**options)
+
+
+def test_a_type_of_values_that_does_not_exist_is_refused():
+    with pytest.raises(InputError, match="stored_values"):
+        Sparse(changed=0.1, stored_values="int3")
 
 
 def test_a_target_is_needed():
