@@ -1,5 +1,6 @@
 """The result of a fine-tune: plain tensors that say how one base model changes."""
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -218,6 +219,27 @@ def count_changes(adapter: Adapter, model: nn.Module) -> ChangeCount:
     base = dict(model.named_parameters())
     changed = sum(int((weight != base[name]).sum()) for name, weight in adapter.weights(model).items())
     return ChangeCount(changed, changed / adapter.layout.total_parameters, changed / adapter.layout.numel)
+
+
+def value_rounding(adapter: Adapter, model: nn.Module, trained: Mapping[str, Tensor]) -> float:
+    """Difference of the stored change from the trained one, over the size of the trained one; both are norms.
+
+    Parameters
+    ----------
+    adapter : Adapter
+        The stored change.
+    model : Module
+        The untouched base.
+    trained : mapping of str to Tensor
+        From `Attachment.trained_weights`, before it was detached.
+    """
+    stored = adapter.weights(model)
+    difference = change = 0.0
+    for name, weight in trained.items():
+        base = model.get_parameter(name).detach().double()
+        difference += float((stored.get(name, base).double() - weight).square().sum())
+        change += float((weight - base).square().sum())
+    return math.sqrt(difference / change) if change else 0.0
 
 
 def nonempty(stored: Mapping[str, Stored]) -> dict[str, Stored]:

@@ -74,6 +74,11 @@ class Attachment:
             parameter.requires_grad_(self._trainable_before[name])
         self.deltas = {}
 
+    def trained_weights(self) -> dict[str, Tensor]:
+        """Copies of the changed weights as they are trained, by tensor name; none if outputs change."""
+        owners = {name: parameter_owner(self.model, name) for name in self._weight_deltas()}
+        return {name: getattr(owner, leaf).detach().clone() for name, (owner, leaf) in owners.items()}
+
     def _weight_deltas(self) -> dict[str, AbstractDelta]:
         """The deltas that change weights."""
         return {name: delta for name, delta in self.deltas.items() if isinstance(delta, AbstractDelta)}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from equisparse.adapters.adapter import NOT_MERGEABLE, SPINS_STAY, Adapter, count_changes
 from equisparse.adapters.file import save_adapter
@@ -104,6 +105,7 @@ def _measured(backbone: AbstractBackbone, outcome: Outcome) -> Metrics:
         changed_fraction_selected=changes.of_selected,
         changed_count=changes.count,
         stored_values=adapter.stored_values,
+        value_rounding=cast(float | None, adapter.metrics.get("value_rounding")),
         spin_layer_values=adapter.spins.n_values if adapter.spins else 0,
         steps=outcome.fitted.steps,
         seconds=round(outcome.fitted.seconds, 2),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from equisparse.adapters.adapter import Adapter, SpinPart, adapter_of
+from equisparse.adapters.adapter import Adapter, SpinPart, adapter_of, value_rounding
 from equisparse.adapters.attach import attach
 from equisparse.backbones.base import AbstractBackbone, Predictor
 from equisparse.blocks import Layout
@@ -160,8 +160,10 @@ def train_adapter(
             elements=tuple(sorted(train.shifts)),
             modality=backbone.modality,
         )
+        trained = attachment.trained_weights()
     finally:
         attachment.detach()
+    adapter = replace(adapter, metrics={"value_rounding": value_rounding(adapter, backbone.model, trained)})
     if spins is not None:
         adapter = replace(adapter, spins=SpinPart(spins.layer.options.to_dict(), spins.layer.stored()))
     return adapter, fitted

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pytest
 import torch
 
+from equisparse.adapters.adapter import adapter_of, value_rounding
 from equisparse.adapters.attach import Attachment, attach
 from equisparse.blocks import Layout, column_blocks, matrix_blocks
 from equisparse.errors import InputError
@@ -58,6 +59,16 @@ def test_values_are_stored_in_half_precision_where_that_is_enough():
     assert {parts["value"].dtype for parts in stored.values()} == {torch.float16}
     stored = trained(Sparse(changed=0.1, stored_values="float32")).stored()
     assert {parts["value"].dtype for parts in stored.values()} == {torch.float32}
+
+
+@pytest.mark.parametrize(("stored_values", "most"), [("auto", 5e-4), ("float32", 0.0)])
+def test_the_rounding_of_stored_values_is_measured(stored_values, most):
+    attachment = trained(Sparse(changed=0.1, stored_values=stored_values))
+    adapter = adapter_of(attachment, base={}, dtype=torch.float32, shifts={}, elements=())
+    weights = attachment.trained_weights()
+    attachment.detach()
+    rounding = value_rounding(adapter, attachment.model, weights)
+    assert most / 50 <= rounding <= most
 
 
 @pytest.mark.parametrize(("size", "dtype"), [(1e-2, torch.float16), (1e-9, torch.float32), (1e6, torch.float32)])

@@ -30,6 +30,8 @@ def closing_facts(run: Run) -> Iterator[Fact]:
         f"{metrics.adapter_bytes:,} bytes, {metrics.stored_values:,} stored values{spins} "
         f"(base checkpoint {metrics.base_bytes:,} bytes)",
     )
+    if metrics.value_rounding:
+        yield "rounding", f"{metrics.value_rounding:.2%} of the change; all errors are those of the stored values"
     yield "training", f"{metrics.steps} steps in {metrics.seconds:.0f} s"
     if metrics.retention is not None:
         yield "retention", drift_line(metrics.retention)
