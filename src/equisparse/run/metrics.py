@@ -42,14 +42,10 @@ class Metrics:
     changed_count : int
         Changed weights.
     stored_values : int
-<<<<<<< HEAD
         Values that the adapter stores.
-=======
-        Numbers that the adapter stores.
     value_rounding : float or None
         Difference of the stored change from the trained one, over the size of the change; None in earlier runs. All
         errors are those of the stored change.
->>>>>>> 0773c2d (The rounding of stored values is measured and reported; file format 4 in the documentation)
     spin_layer_values : int
         Values of the spin layer; 0 without one.
     steps : int
