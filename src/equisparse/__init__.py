@@ -1,7 +1,7 @@
 """Sparse fine-tuning of E(3)-equivariant materials foundation models.
 
 The public names are listed in ``__init__.pyi``, where type checkers and editors find them. Each is imported when it is
-first used, so that ``import equisparse`` is fast and reading an adapter needs no backbone and no trainer.
+first used, so ``import equisparse`` is fast, and reading an adapter imports neither a backbone nor the trainer.
 """
 
 import importlib
@@ -25,9 +25,9 @@ def __getattr__(name: str) -> object:
     """Import a public name when it is first used; ``__all__`` are all of them."""
     if name != "__all__" and name not in _modules():
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found: object = __dir__() if name == "__all__" else getattr(importlib.import_module(_modules()[name]), name)
-    globals()[name] = found
-    return found
+    value: object = __dir__() if name == "__all__" else getattr(importlib.import_module(_modules()[name]), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

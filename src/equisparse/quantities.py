@@ -1,8 +1,7 @@
-"""Quantities: everything that is known about a label or a prediction, in one table.
+"""Quantities: names, shapes, units and display of labels and predictions, in one table.
 
-Labels, predictions, losses, errors, tables, curves, parity plots and files take names, units and order from here. A
-further quantity is registered with `register_quantity`; nothing else has to change for it to be read, trained on and
-reported, given a backbone that predicts it.
+Labels, predictions, losses, errors, tables, curves, parity plots and files take names, units and order from here.
+`register_quantity` adds a quantity: it is then read, trained on and reported, if the backbone predicts it.
 """
 
 import math
@@ -19,20 +18,20 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclass(frozen=True)
 class ShownError:
-    """An error of a quantity as tables and files show it.
+    """Error of a quantity as it appears in tables and files.
 
     Parameters
     ----------
     name : str
         Key in ``metrics.json`` and ``metrics.csv``, such as ``force_mae_mev_per_ang``.
     title : str
-        Such as ``force MAE``.
+        Title, such as ``force MAE``.
     unit : str
-        Such as ``meV/Angstrom``.
+        Unit, such as ``meV/Angstrom``.
     format : str
         Format of the number in tables.
     factor : float
-        Converts the quantity's own unit to `unit`.
+        Factor from the unit of the quantity to `unit`.
     kind : {"mae", "rmse"}
         Mean absolute or root mean square error.
     """
@@ -52,37 +51,37 @@ class Quantity:
     Parameters
     ----------
     name : str
-        Such as ``forces``: name in files and, with ``_key`` appended, of the option that names its label.
+        Name in files, such as ``forces``; the option for its label key is the name with ``_key`` appended.
     per : {"frame", "atom"}
         Whether there is one value per frame or one per atom.
     shape : tuple of int
-        Of one value: ``()``, ``(3,)`` or ``(3, 3)``.
+        Shape of one value: ``()``, ``(3,)`` or ``(3, 3)``.
     unit : str
-        Of labels and predictions in memory and in files.
+        Unit of labels and predictions, in memory and in files.
     singular : str
-        Such as ``force``; `name` if not given.
+        Singular of the name, such as ``force``; `name` by default.
     symbol : str
-        Short sign in the table of a running fine-tune; `name` if not given.
+        Short symbol in the table of a running fine-tune; `name` by default.
     errors : tuple of ShownError
-        By default one: the mean absolute error in `unit`, named ``<singular>_mae``.
+        Errors to show; by default the mean absolute error in `unit`, named ``<singular>_mae``.
     label_keys : tuple of str
-        Names under which files usually store it, in order of preference; by default ``REF_<name>`` and ``<name>``.
+        Usual names in files, in order of preference; by default ``REF_<name>`` and ``<name>``.
     extensive : bool
-        Whether it grows with the number of atoms: losses and errors are then per atom.
+        Whether the value grows with the number of atoms; losses and errors are then per atom.
     measured_by : {"component", "length"}
-        Whether each component has an error, or each value one: the length of the difference of two vectors.
+        Whether an error is that of each component, or the length of the difference of two vectors.
     sign_ambiguous : bool
-        Whether all values of a frame may change sign together where a backbone says that their sign is arbitrary.
+        Whether the common sign of all values of a frame is arbitrary if a backbone says so.
     needs_spins : bool
-        Whether its usual names are looked for only where spins are used.
+        Whether its usual names are searched for only if spins are used.
     loss_weight : float
         Default weight of its Huber loss.
     plot_unit : str
-        Unit of parity plots; `unit` if not given.
+        Unit of parity plots; `unit` by default.
     plot_factor : float
-        Converts `unit` (per atom if extensive) to `plot_unit`.
+        Factor from `unit` (per atom if extensive) to `plot_unit`.
     before : str
-        What the prediction before fine-tuning is, in titles.
+        Name of the model before fine-tuning, in titles.
     """
 
     name: str
@@ -130,7 +129,7 @@ class Quantity:
 
     @property
     def mae(self) -> ShownError:
-        """The error that learning curves and the table of a running fine-tune show: the first one."""
+        """First error; learning curves and the table of a running fine-tune show it."""
         return self.errors[0]
 
     @property
@@ -139,7 +138,7 @@ class Quantity:
         return math.prod(self.shape)
 
     def count(self, n_frames: int, n_atoms: int) -> int:
-        """Number of values of `n_frames` frames with `n_atoms` atoms together."""
+        """Number of values of `n_frames` frames that have `n_atoms` atoms in total."""
         return n_frames if self.per == "frame" else n_atoms
 
 
@@ -224,32 +223,32 @@ MAGNETIC_FORCES = Quantity(
     needs_spins=True,
     loss_weight=10.0,
 )
-"""Minus the derivative of the energy by the input spins, eV/muB."""
+"""Negative derivative of the energy with respect to the input spins, eV/muB."""
 
 _REGISTERED: dict[str, Quantity] = {
     quantity.name: quantity for quantity in (ENERGY, FORCES, STRESS, MOMENTS, MAGNETIC_FORCES)
 }
 _RESERVED = ("spins", "source", "config_type", "index", "n_atoms", "numbers", "positions", "cell")
-"""Names that files of a run use for other things."""
+"""Names that the files of a run use for other data."""
 
 
 def register_quantity(quantity: Quantity) -> Quantity:
-    """Add a quantity to those that are read, trained on and reported.
+    """Register a quantity, so that it is read, trained on and reported.
 
     Parameters
     ----------
     quantity : Quantity
-        Its name and the names of its errors must be new. Registering an equal one again changes nothing.
+        Quantity with a new name and new names of its errors. Registering an equal quantity again has no effect.
 
     Returns
     -------
     Quantity
-        The same, so that the call can stand in an assignment.
+        The same quantity, so that the call can be used in an assignment.
 
     Raises
     ------
     InputError
-        If a name is in use.
+        If a name is already in use.
     """
     if _REGISTERED.get(quantity.name) == quantity:
         return quantity
@@ -266,17 +265,17 @@ def register_quantity(quantity: Quantity) -> Quantity:
 
 
 def all_quantities() -> tuple[Quantity, ...]:
-    """All quantities in the order of tables: the built-in ones, then others as they were registered."""
+    """All quantities in the order of tables: the built-in ones, then others in the order of their registration."""
     return tuple(_REGISTERED.values())
 
 
 def find_quantity(name: str) -> Quantity:
-    """Quantity of a name.
+    """Find a quantity by its name.
 
     Raises
     ------
     InputError
-        If there is none.
+        If there is no such quantity.
     """
     if name not in _REGISTERED:
         raise InputError("There is no such quantity.", given=name, expected=", ".join(_REGISTERED))
@@ -284,6 +283,6 @@ def find_quantity(name: str) -> Quantity:
 
 
 def shown_errors() -> Iterator[ShownError]:
-    """Errors of all quantities in the order of tables."""
+    """Iterate over the errors of all quantities in the order of tables."""
     for quantity in all_quantities():
         yield from quantity.errors

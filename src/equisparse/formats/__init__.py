@@ -1,1 +1,1 @@
-"""Formats: how the change of one tensor is stored and applied, one file each. They know blocks and tensors only."""
+"""Formats: how the change of one tensor is stored and applied, one file each; they depend on blocks only."""

@@ -1,7 +1,7 @@
-"""Interface of formats: how the change of one tensor, or of the output of one module, is stored and applied again.
+"""Interface of formats: how the change of one tensor, or of the output of one module, is stored and applied.
 
-A format knows nothing of the method that trained the change: an adapter file names its format, and to read it no method
-is needed.
+A format does not depend on the method that trained the change. An adapter file names its format, so reading it needs no
+method.
 """
 
 from abc import ABC, abstractmethod
@@ -25,12 +25,12 @@ _DIRECTORY_ENTRY = len('"/":{"dtype":"I32","shape":[123456],"data_offsets":[1234
 
 
 def holds_values(part: Tensor) -> bool:
-    """Return whether a stored part is counted as values: floating-point or one-byte numbers; not indices, ranks."""
+    """Return whether a part is counted as values: floating-point or one-byte numbers, not indices and ranks."""
     return part.is_floating_point() or part.dtype == torch.int8
 
 
 def stored_bytes(stored: Mapping[str, Tensor]) -> int:
-    """Bytes of all parts together."""
+    """Total size of all parts in bytes."""
     return sum(part.numel() * part.element_size() for part in stored.values())
 
 
@@ -52,7 +52,7 @@ class Channels(NamedTuple):
 
     @property
     def invariant(self) -> bool:
-        """True if rotations and inversion leave them as they are."""
+        """True if the channels are invariant under rotations and inversion."""
         return self.l == 0 and self.parity == 1
 
     @property
@@ -67,20 +67,20 @@ Irreps = tuple[Channels, ...]
 
 @dataclass(frozen=True)
 class AbstractFormat(ABC):
-    """Rule how a change is stored; its fields are its options, plain values that a file's header holds.
+    """How a change is stored; the fields are the options, plain values in the header of a file.
 
     Raises
     ------
     ValueError
-        By the constructor, if an option has no meaning.
+        If an option is out of range.
     """
 
     name: ClassVar[str]
     """Name in adapter files."""
     parts: ClassVar[tuple[str, ...]]
-    """Names of the stored tensors, in the order in which they are written."""
+    """Names of the stored tensors, in the order in which they are written to a file."""
     mergeable: ClassVar[bool]
-    """Whether the changed model is the base with other weights, so that an upstream's checkpoint can hold it."""
+    """Whether the changed model is the base with other weights, so that it fits into an upstream checkpoint."""
 
     def options(self) -> Options:
         """Options as plain values, for the header of a file."""
@@ -89,7 +89,7 @@ class AbstractFormat(ABC):
     def check_parts(self, stored: Mapping[str, Tensor]) -> None:
         """Raise ValueError unless the parts have this format's names and finite values."""
         if set(stored) != set(self.parts):
-            raise ValueError(f"stored are {', '.join(stored)}, not {', '.join(self.parts)}")
+            raise ValueError(f"the parts are {', '.join(stored)}, not {', '.join(self.parts)}")
         for part, values in stored.items():
             if values.is_floating_point() and not bool(values.isfinite().all()):
                 raise ValueError(f"{part} has values that are not finite")
@@ -122,31 +122,31 @@ class AbstractWeightFormat(AbstractFormat):
 
     mergeable: ClassVar[bool] = True
     additive: ClassVar[bool] = True
-    """Whether what is added to a weight does not depend on the weight."""
+    """Whether the added change is independent of the base weight."""
 
     @abstractmethod
     def apply(self, weight: Tensor, stored: Mapping[str, Tensor], blocks: tuple[Block, ...]) -> Tensor:
-        """Changed weight from the base weight and the stored parts; a new tensor of the same shape, dtype and device.
+        """Compute the changed weight, a new tensor of the same shape, dtype and device as the base weight.
 
         Parameters
         ----------
         weight : Tensor
-            Base weight, any shape; never modified.
+            Base weight, any shape; not modified.
         stored : mapping of str to Tensor
             Parts that passed `check`.
         blocks : tuple of Block
-            Tile the flattened weight.
+            Blocks that tile the flattened weight.
         """
 
 
 class AbstractGateFormat(AbstractFormat):
-    """Format of a change of the outputs of modules; no weight changes, so it cannot be merged."""
+    """Format of a change of the outputs of modules; weights do not change, so it cannot be merged."""
 
     mergeable: ClassVar[bool] = False
 
     @abstractmethod
     def restore(self, stored: Mapping[str, Tensor], inputs: Irreps, outputs: Irreps) -> nn.Module:
-        """Module ``gate(features, output) -> output`` with the stored parameters.
+        """Create a module ``gate(features, output) -> output`` with the stored parameters.
 
         Raises
         ------
@@ -156,7 +156,7 @@ class AbstractGateFormat(AbstractFormat):
 
 
 def check_shape(name: str, part: Tensor, shape: tuple[int, ...], dtype: torch.dtype | None = None) -> None:
-    """Raise ValueError unless a part has a shape, and is of `dtype`, or of any floating-point type if that is None."""
-    right_type = part.is_floating_point() if dtype is None else part.dtype == dtype
-    if tuple(part.shape) != shape or not right_type:
+    """Raise ValueError unless a part has the given shape and dtype; None means any floating-point dtype."""
+    has_dtype = part.is_floating_point() if dtype is None else part.dtype == dtype
+    if tuple(part.shape) != shape or not has_dtype:
         raise ValueError(f"{name} has the shape {tuple(part.shape)} and type {part.dtype}, not the shape {shape}")

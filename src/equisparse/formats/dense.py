@@ -1,4 +1,4 @@
-"""Format `dense`: a value for every entry of a tensor."""
+"""Format `dense`: one value for every entry of a tensor."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from equisparse.formats.base import AbstractWeightFormat, check_shape
 @final
 @dataclass(frozen=True)
 class Dense(AbstractWeightFormat):
-    """``W' = W + change``."""
+    """Dense change ``W' = W + change``."""
 
     name: ClassVar[str] = "dense"
     parts: ClassVar[tuple[str, ...]] = ("change",)

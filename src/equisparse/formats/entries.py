@@ -23,25 +23,25 @@ _FILE_PARTS = 400
 @final
 @dataclass(frozen=True)
 class Entries(AbstractWeightFormat):
-    """``W'[index] = W[index] + value`` in the flattened tensor; all other entries keep their bits.
+    """Changed entries ``W'[index] = W[index] + value`` of the flattened tensor; other entries stay bitwise the same.
 
-    ``index`` rises; it is uint16 where the tensor has at most 65,536 entries and int32 otherwise. ``value`` is of any
-    floating-point type.
+    ``index`` is strictly increasing; it is uint16 if the tensor has at most 65,536 entries, and int32 otherwise.
+    ``value`` has any floating-point dtype.
     """
 
     name: ClassVar[str] = "entries"
     parts: ClassVar[tuple[str, ...]] = ("index", "value")
 
     def check(self, stored: Mapping[str, Tensor], shape: tuple[int, ...], blocks: tuple[Block, ...]) -> None:
-        """Raise ValueError unless indices rise, lie in the tensor and have one value each."""
+        """Raise ValueError unless indices increase, are within the tensor, and have one value each."""
         self.check_parts(stored)
         index, value = stored["index"].to(torch.int64), stored["value"]
         paired = index.ndim == 1 and index.shape == value.shape and value.is_floating_point()
         if not paired or stored["index"].is_floating_point() or not bool((index[1:] > index[:-1]).all()):
-            raise ValueError("indices that do not rise, or that have no value each")
+            raise ValueError("the indices do not increase, or do not have one value each")
         numel = math.prod(shape)
         if index.numel() and not 0 <= int(index[0]) <= int(index[-1]) < numel:
-            raise ValueError(f"indices that do not fit a tensor of {numel} entries")
+            raise ValueError(f"an index is outside of a tensor of {numel} entries")
 
     def encode(self, stored: Mapping[str, Mapping[str, Tensor]], layout: Layout) -> tuple[object, dict[str, Tensor]]:
         """All indices and all values as two strings of bytes: see `equisparse.formats.entries_file`."""
@@ -64,19 +64,19 @@ class Entries(AbstractWeightFormat):
 
 
 def pack(change: Tensor, dtype: torch.dtype | None = None) -> Stored:
-    """Index and value of the entries of `change` that are not zero.
+    """Store the nonzero entries of a change.
 
     Parameters
     ----------
     change : Tensor
-        What is added to the base weight, any shape.
+        Change of the base weight, any shape.
     dtype : torch.dtype, optional
-        Of the stored values; that of `change` by default.
+        Precision of the stored values; that of `change` by default.
 
     Returns
     -------
     dict
-        The parts of `Entries`.
+        Parts of the format `Entries`.
     """
     flat = change.detach().reshape(-1).cpu()
     index = flat.nonzero().reshape(-1)

@@ -1,4 +1,4 @@
-"""Format `factors`: two matrices for every block, whose product is added to it."""
+"""Format `factors`: two matrices for every block, whose product is added to the block."""
 
 import math
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ from equisparse.formats.products import factor_shapes, order_of_entries, product
 @final
 @dataclass(frozen=True)
 class Factors(AbstractWeightFormat):
-    """``W' = W + factor * A B`` for every block; ``down`` holds all A and ``up`` all B, row by row, block after block.
+    """Products ``W' = W + factor * A B``; ``down`` contains all A and ``up`` all B, row by row, block after block.
 
     Parameters
     ----------
     rank : int
-        Columns of A and rows of B; less where a block is smaller.
+        Number of columns of A and rows of B; smaller for small blocks.
     factor : float
-        Multiplies the product.
+        Factor of the product.
     """
 
     name: ClassVar[str] = "factors"
@@ -33,10 +33,10 @@ class Factors(AbstractWeightFormat):
 
     def __post_init__(self) -> None:
         if self.rank < 1 or not math.isfinite(self.factor):
-            raise ValueError(f"factors of rank {self.rank} times {self.factor}")
+            raise ValueError(f"invalid rank {self.rank} or factor {self.factor}")
 
     def check(self, stored: Mapping[str, Tensor], shape: tuple[int, ...], blocks: tuple[Block, ...]) -> None:
-        """Raise ValueError unless the factors have the sizes that the blocks and the rank ask for."""
+        """Raise ValueError unless the sizes of the factors follow from the blocks and the rank."""
         self.check_parts(stored)
         downs, ups = shapes_by_factor([factor_shapes(block, self.rank) for block in blocks])
         check_shape("down", stored["down"], (total_size(downs),))

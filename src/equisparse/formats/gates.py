@@ -12,20 +12,20 @@ from equisparse.blocks import Block
 from equisparse.formats.base import AbstractGateFormat, Irreps, check_shape
 
 MODULATIONS = ("exp", "residual")
-"""How a modulation s becomes a factor: ``exp(s)`` or ``1 + s``."""
+"""Factors of a modulation s: ``exp(s)`` or ``1 + s``."""
 
 
 @final
 @dataclass(frozen=True)
 class Gates(AbstractGateFormat):
-    """``s = silu(x0 A + a) B + b`` from the invariant inputs x0; see `MagnitudeGate`.
+    """Gates with the modulation ``s = silu(x0 A + a) B + b`` of the invariant inputs x0; see `MagnitudeGate`.
 
     ``down`` (invariant inputs, rank) is A, ``down_bias`` a, ``up`` (rank, output channels) B and ``up_bias`` b.
 
     Parameters
     ----------
     modulation : {"exp", "residual"}
-        Whether channels are multiplied by ``exp(s)`` or by ``1 + s``. Nothing writes ``residual`` any more.
+        Whether channels are multiplied by ``exp(s)`` or by ``1 + s``. Only old files contain ``residual``.
     """
 
     name: ClassVar[str] = "gates"
@@ -35,21 +35,21 @@ class Gates(AbstractGateFormat):
 
     def __post_init__(self) -> None:
         if self.modulation not in MODULATIONS:
-            raise ValueError(f"gates with the modulation {self.modulation!r:.20}")
+            raise ValueError(f"unknown modulation {self.modulation!r:.20}")
 
     def check(self, stored: Mapping[str, Tensor], shape: tuple[int, ...], blocks: tuple[Block, ...]) -> None:
-        """Raise ValueError unless the parts have one rank; whether they fit a module is for `restore` to say."""
+        """Raise ValueError unless the shapes of the parts agree; `restore` checks whether they fit a module."""
         self.check_parts(stored)
         down, up = stored["down"], stored["up"]
         if down.ndim != 2 or up.ndim != 2:
-            raise ValueError("gates whose factors are no matrices")
+            raise ValueError("the factors of a gate are not matrices")
         check_shape("down", down, (len(down), len(up)))
         check_shape("down_bias", stored["down_bias"], (len(up),))
         check_shape("up", up, tuple(up.shape))
         check_shape("up_bias", stored["up_bias"], (up.shape[1],))
 
     def restore(self, stored: Mapping[str, Tensor], inputs: Irreps, outputs: Irreps) -> "MagnitudeGate":
-        """Gate of a module with these irreps.
+        """Create the gate of a module with these irreps.
 
         Raises
         ------
@@ -58,22 +58,22 @@ class Gates(AbstractGateFormat):
         """
         self.check(stored, (), ())
         if (len(stored["down"]), stored["up"].shape[1]) != gate_sizes(inputs, outputs):
-            raise ValueError("gates of another number of channels")
+            raise ValueError("the number of channels of a gate differs from that of its module")
         return MagnitudeGate(inputs, outputs, stored, residual=self.modulation == "residual")
 
 
 class MagnitudeGate(nn.Module):
-    """``s = silu(x0 A + a) B + b`` from the invariant inputs x0: added to invariant outputs, a factor of all others.
+    """Gate with the modulation ``s = silu(x0 A + a) B + b`` of the invariant inputs x0.
 
-    A factor is one number a channel, the same for its 2l + 1 components, so that the gate commutes with rotations and
-    inversion.
+    s is added to invariant outputs, and determines a factor of all other outputs. The factor of a channel is the same
+    for its 2l + 1 components, so the gate commutes with rotations and inversion.
 
     Parameters
     ----------
     inputs, outputs : Irreps
-        Of the module; at least one input is invariant.
+        Irreps of input and output of the module; at least one input is invariant.
     values : mapping of str to Tensor
-        Start values of the parameters, as in `Gates`.
+        Initial values of the parameters, as in `Gates`.
     residual : bool
         Whether the factor is ``1 + s`` rather than ``exp(s)``.
     """
@@ -93,23 +93,24 @@ class MagnitudeGate(nn.Module):
 
     def _invariant(self, features: Tensor) -> Tensor:
         """Invariant inputs, shape (..., scalars)."""
-        parts = features.split([channels.width for channels in self._inputs], -1)
-        return torch.cat([part for part, channels in zip(parts, self._inputs, strict=True) if channels.invariant], -1)
+        columns = features.split([channels.width for channels in self._inputs], -1)
+        invariant = [x for x, channels in zip(columns, self._inputs, strict=True) if channels.invariant]
+        return torch.cat(invariant, -1)
 
     def _modulated(self, modulation: Tensor, output: Tensor) -> Iterator[Tensor]:
-        """Parts of the output, one an irrep, each with its part of the modulation, shape (..., channels)."""
+        """Modulated columns of the output, one tensor per irrep; `modulation` has the shape (..., channels)."""
         modulations = modulation.split([channels.multiplicity for channels in self._outputs], -1)
-        parts = output.split([channels.width for channels in self._outputs], -1)
-        for channels, part, s in zip(self._outputs, parts, modulations, strict=True):
+        columns = output.split([channels.width for channels in self._outputs], -1)
+        for channels, y, s in zip(self._outputs, columns, modulations, strict=True):
             if channels.invariant:
-                yield part + s
+                yield y + s
             else:
                 factor = 1 + s if self._residual else s.exp()
-                components = part.unflatten(-1, (channels.multiplicity, 2 * channels.l + 1))
+                components = y.unflatten(-1, (channels.multiplicity, 2 * channels.l + 1))
                 yield (components * factor.unsqueeze(-1)).flatten(-2)
 
 
 def gate_sizes(inputs: Irreps, outputs: Irreps) -> tuple[int, int]:
-    """Number of invariant input channels, and of output channels of every kind."""
+    """Number of invariant input channels, and number of all output channels."""
     scalars = sum(channels.multiplicity for channels in inputs if channels.invariant)
     return scalars, sum(channels.multiplicity for channels in outputs)

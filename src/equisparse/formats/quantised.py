@@ -1,4 +1,4 @@
-"""Format `quantised`: a rank for every block, factors in whole numbers of one byte, and one size per component."""
+"""Format `quantised`: a rank for every block, factors as one-byte integers, and one size per component."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,16 +19,16 @@ from equisparse.formats.products import (
 )
 
 LEVELS = 127
-"""Largest whole number that a factor is stored as."""
+"""Largest integer in a stored factor."""
 
 RANK_BYTES = 2
-"""Stored bytes of the rank of one block."""
+"""Size of the stored rank of one block in bytes."""
 
 
 @final
 @dataclass(frozen=True)
 class Quantised(AbstractWeightFormat):
-    """``W' = W + sum_k size_k a_k b_k^T`` for every block.
+    """Quantised components ``W' = W + sum_k size_k a_k b_k^T`` of every block.
 
     ``ranks`` (int16) holds the number of components of every block, ``down`` and ``up`` (int8) the columns a and the
     rows b, as matrices (mul_in, rank) and (rank, columns), block after block, and ``size`` one number per component.
@@ -38,13 +38,13 @@ class Quantised(AbstractWeightFormat):
     parts: ClassVar[tuple[str, ...]] = ("ranks", "down", "up", "size")
 
     def check(self, stored: Mapping[str, Tensor], shape: tuple[int, ...], blocks: tuple[Block, ...]) -> None:
-        """Raise ValueError unless no rank is larger than its block, and the factors have the sizes that follow."""
+        """Raise ValueError unless all ranks are possible for their blocks, and the factors have the sizes of the ranks."""
         self.check_parts(stored)
         ranks = stored["ranks"]
         check_shape("ranks", ranks, (len(blocks),), torch.int16)
         for block, rank in zip(blocks, ranks.tolist(), strict=True):
             if not 0 <= rank <= largest_rank(block):
-                raise ValueError("ranks that the blocks do not have")
+                raise ValueError("a rank is negative, or larger than its block allows")
         downs, ups = shapes_by_factor(stored_shapes(blocks, ranks))
         check_shape("down", stored["down"], (total_size(downs),), torch.int8)
         check_shape("up", stored["up"], (total_size(ups),), torch.int8)
@@ -60,12 +60,12 @@ class Quantised(AbstractWeightFormat):
 
 
 def largest_rank(block: Block) -> int:
-    """Most components that a block can have."""
+    """Largest number of components of a block."""
     return min(block.shape[0], block.numel // block.shape[0])
 
 
 def component_bytes(shapes: Shapes) -> int:
-    """Stored bytes of one component of a block whose factors have these shapes: a byte a value, and its size."""
+    """Stored bytes of one component of a block with factors of these shapes: one per value, and 4 for the size."""
     (inputs, _), (_, columns) = shapes
     return inputs + columns + 4
 
@@ -80,12 +80,12 @@ def stored_shapes(blocks: Sequence[Block], ranks: Tensor) -> list[Shapes]:
 
 
 def quantise(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows as whole numbers from -127 to 127, int8, and what each row has to be multiplied by."""
+    """Quantise rows to integers from -127 to 127, int8; the second result is the factor of each row."""
     size = rows.abs().amax(1) / LEVELS
     return (rows / torch.where(size > 0, size, 1.0)[:, None]).round().to(torch.int8), size
 
 
 def _size_of_entries(size: Tensor, shapes: Sequence[Shapes]) -> Tensor:
-    """Size of the component that each entry of the flattened A belongs to."""
+    """Size of the component of each entry of the flattened A."""
     sizes = size.split([rank for _, (rank, _) in shapes])
-    return torch.cat([part.expand(down).reshape(-1) for part, (down, _) in zip(sizes, shapes, strict=True)])
+    return torch.cat([values.expand(down).reshape(-1) for values, (down, _) in zip(sizes, shapes, strict=True)])

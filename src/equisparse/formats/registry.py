@@ -1,4 +1,4 @@
-"""Name -> format. Adding a format is one file beside this one and one line here."""
+"""Registry of formats. A new format is one file beside this one and one line here."""
 
 from collections.abc import Mapping
 from typing import get_args, get_type_hints
@@ -12,13 +12,13 @@ from equisparse.formats.quantised import Quantised
 from equisparse.formats.scales import ChannelScales
 
 FORMATS: dict[str, type[AbstractFormat]] = {}
-"""Every format that adapter files may name."""
+"""Name -> format, for all formats that adapter files can use."""
 
 
 def register_format(kind: type[AbstractFormat]) -> type[AbstractFormat]:
-    """Make a format known to the reader of adapter files; ValueError if its name is taken by another one."""
+    """Register a format for adapter files; raise ValueError if another format has its name."""
     if FORMATS.get(kind.name, kind) is not kind:
-        raise ValueError(f"there is a format {kind.name!r} already")
+        raise ValueError(f"another format has the name {kind.name!r}")
     FORMATS[kind.name] = kind
     return kind
 
@@ -28,12 +28,12 @@ for _kind in (Entries, Dense, Factors, Quantised, ChannelScales, Gates):
 
 
 def make_format(name: str, options: Mapping[str, object]) -> AbstractFormat:
-    """Format by name, with the options of a file's header: untrusted input, every option is checked.
+    """Create a format by name, with options from the header of a file; untrusted input: all options are validated.
 
     Raises
     ------
     ValueError
-        If there is no such format or option, or an option has no such value.
+        If there is no such format or option, or the value of an option is invalid.
     """
     if name not in FORMATS:
         raise ValueError(f"there is no format {name!r:.80}, only {', '.join(FORMATS)}")
@@ -46,7 +46,7 @@ def make_format(name: str, options: Mapping[str, object]) -> AbstractFormat:
 
 
 def is_of_type(value: object, hint: object) -> bool:
-    """Return whether a value has the type of a hint, such as ``float | None``; a whole number may stand for a float."""
+    """Return whether a value has the type of a hint, such as ``float | None``; integers are accepted as floats."""
     kinds = get_args(hint) or (hint,)
     if isinstance(value, bool):
         return bool in kinds

@@ -14,9 +14,9 @@ from equisparse.formats.base import AbstractWeightFormat, check_shape
 @final
 @dataclass(frozen=True)
 class ChannelScales(AbstractWeightFormat):
-    """``W' = diag(1 + a) W diag(1 + b)`` for every block; with an element axis, one b per element.
+    """Channel scales ``W' = diag(1 + a) W diag(1 + b)`` of every block; with an element axis, one b per element.
 
-    ``input_scale`` holds all a and ``output_scale`` all b, block after block.
+    ``input_scale`` contains all a and ``output_scale`` all b, block after block.
     """
 
     name: ClassVar[str] = "scales"
@@ -31,19 +31,19 @@ class ChannelScales(AbstractWeightFormat):
         check_shape("output_scale", stored["output_scale"], (outputs,))
 
     def apply(self, weight: Tensor, stored: Mapping[str, Tensor], blocks: tuple[Block, ...]) -> Tensor:
-        """Base weight times the stored scales of its channels."""
+        """Base weight multiplied by the stored scales of its channels."""
         rows, columns = scale_indices(weight, blocks)
         a, b = stored["input_scale"].to(weight), stored["output_scale"].to(weight)
         return scaled(weight.detach(), a, b, rows.to(weight.device), columns.to(weight.device))
 
 
 def half_precision_bytes(layout: Layout) -> int:
-    """Bytes of the scales of all blocks of a layout as float16."""
+    """Size in bytes of the scales of all blocks of a layout as float16."""
     return 2 * sum(block.shape[0] + block.numel // block.shape[0] for block in layout)
 
 
 def scaled(weight: Tensor, a: Tensor, b: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """``(1 + a[rows]) * weight * (1 + b[columns])``; `rows` and `columns` have the shape of `weight`."""
+    """Compute ``(1 + a[rows]) * weight * (1 + b[columns])``; `rows` and `columns` have the shape of `weight`."""
     left = (1 + a).gather(0, rows.reshape(-1))
     right = (1 + b).gather(0, columns.reshape(-1))
     return left.view_as(weight) * weight * right.view_as(weight)
@@ -56,8 +56,8 @@ def scale_indices(weight: Tensor, blocks: tuple[Block, ...]) -> tuple[Tensor, Te
     first_row = first_column = 0
     for block in blocks:
         inputs, outputs = block.shape[0], block.numel // block.shape[0]
-        place = block.indices().reshape(inputs, outputs)
-        rows[place] = (first_row + torch.arange(inputs)).unsqueeze(1).expand(inputs, outputs)
-        columns[place] = (first_column + torch.arange(outputs)).expand(inputs, outputs)
+        entries = block.indices().reshape(inputs, outputs)
+        rows[entries] = (first_row + torch.arange(inputs)).unsqueeze(1).expand(inputs, outputs)
+        columns[entries] = (first_column + torch.arange(outputs)).expand(inputs, outputs)
         first_row, first_column = first_row + inputs, first_column + outputs
     return rows.reshape(weight.shape), columns.reshape(weight.shape)

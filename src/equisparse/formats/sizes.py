@@ -1,4 +1,4 @@
-"""How much of an adapter file of a stated size is left for values."""
+"""Size of the values in an adapter file of a given total size."""
 
 import json
 
@@ -17,14 +17,14 @@ def value_bytes(file_bytes: int, layout: Layout, stored_format: AbstractFormat) 
     Raises
     ------
     InputError
-        If nothing is left.
+        If no bytes remain.
     """
     text = json.dumps(layout.to_dict(), separators=(",", ":")).encode()
     header = len(compress(text) or text)
     left = file_bytes - header - stored_format.file_overhead(layout) - _FILE_OVERHEAD
     if left <= 0:
         raise InputError(
-            "The adapter cannot be that small.",
+            "The budget is too small for an adapter file.",
             given=f"{file_bytes} bytes",
             expected=f"more than {file_bytes - left} bytes: the names of the tensors alone take this much",
             next_step="raise --budget (40KB means 40,000 bytes), or select fewer tensors with --targets",

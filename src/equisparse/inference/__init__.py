@@ -1,1 +1,1 @@
-"""Inference: frames as graphs with labels, the one loop that predicts them, and errors."""
+"""Inference: frames as graphs with labels, the prediction loop, and errors."""

@@ -18,14 +18,14 @@ from equisparse.quantities import ENERGY, STRESS, Quantity, all_quantities
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One frame as a model takes it.
+    """One frame as input of a model.
 
     Parameters
     ----------
     graph
-        From `Predictor.graph`.
+        Result of `Predictor.graph`.
     labels : mapping of Quantity to array
-        Labels that the frame has, float64; the energy less the shifts of the reference energies.
+        Labels of the frame, float64; the shifts of the reference energies are subtracted from the energy.
     n_atoms : int
     has_stress : bool
         Whether the frame has a stress; see `equisparse.data.frames.has_stress`.
@@ -39,14 +39,14 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    r"""Some frames together.
+    r"""Batch of frames.
 
     Parameters
     ----------
     graphs
-        From `Predictor.collate`; used up by a prediction.
+        Result of `Predictor.collate`; it can be used for one prediction only.
     labels : dict of Quantity to Tensor, shape (n_frames, \...) or (n_atoms, \...)
-        Of every quantity that one of the frames has; NaN where a frame has none.
+        Labels of every quantity that any of the frames has; NaN for frames without a label.
     n_atoms : Tensor, shape (n_frames,), int64
     """
 
@@ -64,7 +64,7 @@ class FrameDataset(Dataset[Sample]):
         Builds the graphs.
     frames : sequence of LabelledFrame
     shifts : mapping of int to float
-        Atomic number -> eV, taken off the labelled energies.
+        Atomic number -> eV, subtracted from the energy labels.
     """
 
     def __init__(self, backbone: Predictor, frames: Sequence[LabelledFrame], shifts: Mapping[int, float]) -> None:
@@ -81,7 +81,7 @@ class FrameDataset(Dataset[Sample]):
         return np.array([sample.n_atoms for sample in self._samples], dtype=np.int64)
 
     def with_shifts(self, shifts: Mapping[int, float]) -> "FrameDataset":
-        """The same frames and graphs with other shifts."""
+        """Data set of the same frames and graphs with other shifts."""
         samples = [
             replace(sample, labels=_labels(frame, shifts))
             for frame, sample in zip(self.frames, self._samples, strict=True)
@@ -89,26 +89,26 @@ class FrameDataset(Dataset[Sample]):
         return self._with(self.frames, samples, shifts)
 
     def with_labels(self, labels: Mapping[Quantity, Floats]) -> "FrameDataset":
-        """The same structures and graphs with these labels alone, and no shifts.
+        """Data set of the same structures and graphs with only these labels, and no shifts.
 
         Parameters
         ----------
         labels : mapping of Quantity to array
-            As `equisparse.inference.predict.evaluate` gives them.
+            Labels in the form of the result of `equisparse.inference.predict.evaluate`.
         """
         frames = [
-            replace(frame, labels=_usable(frame.atoms, part))
-            for frame, part in zip(self.frames, by_frame(labels, self.n_atoms), strict=True)
+            replace(frame, labels=_usable(frame.atoms, frame_labels))
+            for frame, frame_labels in zip(self.frames, by_frame(labels, self.n_atoms), strict=True)
         ]
         samples = [replace(sample, labels=frame.labels) for frame, sample in zip(frames, self._samples, strict=True)]
         return self._with(frames, samples, {})
 
     def part(self, indices: Sequence[int]) -> "FrameDataset":
-        """The frames of these indices, in this order, with their graphs."""
+        """Data set of the frames with these indices, in this order."""
         return self._with([self.frames[i] for i in indices], [self._samples[i] for i in indices], self.shifts)
 
     def bootstrapped(self, seed: int) -> "FrameDataset":
-        """As many frames drawn with replacement."""
+        """Data set of as many frames, drawn with replacement."""
         drawn = np.random.default_rng(seed).integers(len(self), size=len(self))
         return self.part(np.sort(drawn).tolist())
 
@@ -119,31 +119,31 @@ class FrameDataset(Dataset[Sample]):
         return self._samples[index]
 
     def labels(self) -> dict[Quantity, Floats]:
-        """Labels of all frames one after the other; NaN where a frame has none."""
+        """Labels of all frames, concatenated; NaN for frames without a label."""
         return join_labels(self._samples)
 
     def batches(self, size: int) -> Iterator[list[Sample]]:
-        """All samples in order, `size` at a time."""
+        """Iterate over all samples in order, `size` at a time."""
         for first in range(0, len(self), size):
             yield self._samples[first : first + size]
 
     def train_loader(self, size: int, *, seed: int, replicas: int = 1, rank: int = 0) -> DataLoader[Sample]:
-        """Shuffled batches, not collated yet; the order depends on the seed and the epoch alone."""
+        """Loader of shuffled batches, as lists of samples; the order depends only on the seed and the epoch."""
         sampler: DistributedSampler[Sample] = DistributedSampler(self, replicas, rank, shuffle=True, seed=seed)
         return DataLoader(self, size, sampler=sampler, collate_fn=list)
 
     def eval_loader(self, size: int, *, replicas: int = 1, rank: int = 0) -> DataLoader[Sample]:
-        """Batches in order, not collated yet; every process sees its own share."""
+        """Loader of batches in order, as lists of samples; every process gets its own share."""
         return DataLoader(self, size, sampler=list(range(rank, len(self), replicas)), collate_fn=list)
 
     @classmethod
     def _with(
         cls, frames: Sequence[LabelledFrame], samples: Sequence[Sample], shifts: Mapping[int, float]
     ) -> "FrameDataset":
-        """A data set of samples that exist already."""
-        made = object.__new__(cls)
-        made.frames, made.shifts, made._samples = list(frames), dict(shifts), list(samples)
-        return made
+        """Data set of existing samples."""
+        dataset = object.__new__(cls)
+        dataset.frames, dataset.shifts, dataset._samples = list(frames), dict(shifts), list(samples)
+        return dataset
 
 
 def reference_energy(atoms: Atoms, shifts: Mapping[int, float]) -> float:
@@ -153,7 +153,7 @@ def reference_energy(atoms: Atoms, shifts: Mapping[int, float]) -> float:
 
 
 def collate(backbone: Predictor, samples: Sequence[Sample]) -> Batch:
-    """Graphs on the CPU, as a backbone takes them, and labels on its device, in its precision."""
+    """Collate samples: graphs in the form that the backbone expects, labels on its device and in its precision."""
     labels = {
         quantity: torch.from_numpy(values).to(backbone.dtype).to(backbone.device)
         for quantity, values in join_labels(samples).items()
@@ -163,13 +163,13 @@ def collate(backbone: Predictor, samples: Sequence[Sample]) -> Batch:
 
 
 def join_labels(frames: Sequence[LabelledFrame | Sample]) -> dict[Quantity, Floats]:
-    """Labels of some frames one after the other, for every quantity that one of them has; NaN for the others."""
+    """Concatenate the labels of frames, for every quantity that any of them has; NaN for frames without a label."""
     present = {quantity for frame in frames for quantity in frame.labels}
     return {quantity: _joined(quantity, frames) for quantity in all_quantities() if quantity in present}
 
 
 def count_labels(samples: Iterable[Sample]) -> dict[Quantity, int]:
-    """Number of finite label components of some frames, by quantity."""
+    """Count the finite label components of frames, by quantity."""
     counts: dict[Quantity, int] = {}
     for sample in samples:
         for quantity, label in sample.labels.items():
@@ -178,7 +178,7 @@ def count_labels(samples: Iterable[Sample]) -> dict[Quantity, int]:
 
 
 def by_frame(values: Mapping[Quantity, Floats], n_atoms: NDArray[np.int64]) -> list[dict[Quantity, Floats]]:
-    r"""Values of all frames, frame by frame.
+    r"""Split concatenated values into those of each frame.
 
     Parameters
     ----------
@@ -186,14 +186,14 @@ def by_frame(values: Mapping[Quantity, Floats], n_atoms: NDArray[np.int64]) -> l
     n_atoms : array of int, shape (n_frames,)
     """
     ends = np.cumsum(n_atoms)[:-1]
-    parts: dict[Quantity, Sequence[Floats]] = {
+    pieces: dict[Quantity, Sequence[Floats]] = {
         quantity: np.split(array, ends) if quantity.per == "atom" else list(array) for quantity, array in values.items()
     }
-    return [{quantity: np.asarray(part[frame]) for quantity, part in parts.items()} for frame in range(len(n_atoms))]
+    return [{q: np.asarray(values[frame]) for q, values in pieces.items()} for frame in range(len(n_atoms))]
 
 
 def _labels(frame: LabelledFrame, shifts: Mapping[int, float]) -> dict[Quantity, Floats]:
-    """Labels to learn from, the energy less the shifts."""
+    """Labels for training; the shifts are subtracted from the energy."""
     labels = _usable(frame.atoms, frame.labels)
     if ENERGY in labels:
         labels[ENERGY] = np.asarray(labels[ENERGY] - reference_energy(frame.atoms, shifts))
@@ -201,19 +201,19 @@ def _labels(frame: LabelledFrame, shifts: Mapping[int, float]) -> dict[Quantity,
 
 
 def _usable(atoms: Atoms, labels: Mapping[Quantity, Floats]) -> dict[Quantity, Floats]:
-    """Labels as float64 arrays, without the stress of a frame that has none."""
-    there = has_stress(atoms)
+    """Labels as float64 arrays, without the stress if `has_stress` is false."""
+    keeps_stress = has_stress(atoms)
     return {
         quantity: np.asarray(label, dtype=np.float64)
         for quantity, label in labels.items()
-        if there or quantity != STRESS
+        if keeps_stress or quantity != STRESS
     }
 
 
 def _joined(quantity: Quantity, frames: Sequence[LabelledFrame | Sample]) -> Floats:
     r"""Labels of one quantity, shape (n_frames, ...) or (n_atoms, ...)."""
-    parts = []
+    labels = []
     for frame in frames:
         shape = quantity.shape if quantity.per == "frame" else (frame.n_atoms, *quantity.shape)
-        parts.append(frame.labels.get(quantity, np.full(shape, np.nan)))
-    return np.concatenate(parts) if quantity.per == "atom" else np.stack(parts)
+        labels.append(frame.labels.get(quantity, np.full(shape, np.nan)))
+    return np.concatenate(labels) if quantity.per == "atom" else np.stack(labels)

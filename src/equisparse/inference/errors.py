@@ -1,4 +1,4 @@
-"""Errors over many batches, kept as sums so that processes can add them up."""
+"""Errors over many batches, as sums that can be added over processes."""
 
 import math
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from equisparse.inference.dataset import FrameDataset
 from equisparse.quantities import Quantity, ShownError, all_quantities
 
 Metrics = dict[str, float | None]
-"""Value of every shown error by its name; None without labels or without predictions."""
+"""Name of a shown error -> value; None without labels or predictions."""
 
 
 class ErrorSums:
@@ -26,7 +26,7 @@ class ErrorSums:
     Parameters
     ----------
     sign_ambiguous : bool
-        Whether values of a frame may change sign together; see `nearest_sign`.
+        Whether the common sign of all values of a frame is arbitrary; see `nearest_sign`.
     """
 
     def __init__(self, *, sign_ambiguous: bool = False) -> None:
@@ -34,7 +34,7 @@ class ErrorSums:
         self.sums = torch.zeros((len(self._quantities), 3), dtype=torch.float64)
 
     def update(self, prediction: Mapping[Quantity, Tensor], labels: Mapping[Quantity, Tensor], n_atoms: Tensor) -> None:
-        """Add one batch; labels that are NaN do not count."""
+        """Add the errors of one batch; labels that are NaN are ignored."""
         rows = []
         for quantity in self._quantities:
             if quantity in prediction and quantity in labels:
@@ -45,10 +45,10 @@ class ErrorSums:
         self.sums += torch.stack(rows)
 
     def metrics(self) -> Metrics:
-        """All shown errors."""
+        """Values of all shown errors."""
         return {
-            error.name: _shown(error, self.sums[place].tolist())
-            for place, quantity in enumerate(self._quantities)
+            error.name: _shown(error, self.sums[index].tolist())
+            for index, quantity in enumerate(self._quantities)
             for error in quantity.errors
         }
 
@@ -66,12 +66,12 @@ class ErrorSums:
 
 
 def errors_of(predicted: Mapping[Quantity, Floats], dataset: FrameDataset) -> Metrics:
-    """Errors of predictions against the labels of a data set less its shifts.
+    """Errors of predictions against the labels of a data set, whose shifts are subtracted from the energies.
 
     Parameters
     ----------
     predicted : mapping of Quantity to array
-        As `equisparse.inference.predict.evaluate` gives them.
+        Result of `equisparse.inference.predict.evaluate`.
     dataset : FrameDataset
     """
     sums = ErrorSums()
@@ -82,16 +82,16 @@ def errors_of(predicted: Mapping[Quantity, Floats], dataset: FrameDataset) -> Me
 
 
 def nearest_sign(quantity: Quantity, values: Tensor, target: Tensor, n_atoms: Tensor) -> Tensor:
-    r"""Values with the sign of whole frames changed where that is nearer to the target.
+    r"""Change the sign of all values of a frame if that brings them closer to the target.
 
-    Time reversal changes the sign of all moments and keeps the energy: in which of the two states a calculation ended
-    is chance where only the relative order of the spins was given to it.
+    Time reversal changes the sign of all moments and does not change the energy. Which of the two states a calculation
+    reaches is arbitrary if only the relative order of the spins is specified.
 
     Parameters
     ----------
     quantity : Quantity
     values, target : Tensor, shape (n_frames, \...) or (n_all_atoms, \...)
-        NaN in `target` does not count.
+        NaN in `target` is ignored.
     n_atoms : Tensor, shape (n_frames,)
     """
     along = torch.nan_to_num(values.detach() * target).reshape(len(values), -1).sum(1)
@@ -103,7 +103,7 @@ def nearest_sign(quantity: Quantity, values: Tensor, target: Tensor, n_atoms: Te
 
 
 def per_value(numbers: Tensor, values: Tensor) -> Tensor:
-    """One number per frame or atom, in a shape that broadcasts over the components of `values`."""
+    """Reshape one number per frame or atom so that it broadcasts over the components of `values`."""
     return numbers.reshape(-1, *(1 for _ in values.shape[1:]))
 
 
@@ -116,7 +116,7 @@ def _row(difference: Tensor) -> Tensor:
 
 
 def _shown(error: ShownError, row: list[float]) -> float | None:
-    """An error in its shown unit, from the sums; None if nothing was counted."""
+    """Value of an error in its shown unit, from the sums; None if the count is zero."""
     absolute, squared, count = row
     if not count:
         return None

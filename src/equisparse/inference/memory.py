@@ -1,4 +1,4 @@
-"""Batches that do not fit into memory are taken in smaller pieces, and the user is warned once."""
+"""Process batches that do not fit into memory in smaller pieces; warn the user once."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -11,17 +11,17 @@ from equisparse.errors import StateError
 _log = logging.getLogger(__name__)
 
 _PHRASES = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
-"""In the RuntimeErrors of torch's allocators; those of the GPU have a class of their own."""
+"""Phrases in the RuntimeErrors of torch's CPU allocators; the GPU allocator has its own exception class."""
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
 class BatchLimiter:
-    """Limit on the frames that are taken at once, lowered whenever a batch does not fit into memory."""
+    """Limit on the number of frames that are processed at once, lowered when a batch does not fit into memory."""
 
     warned: ClassVar[bool] = False
-    """Whether this process has warned its user."""
+    """Whether this process has warned the user."""
 
     def __init__(self) -> None:
         self.frames: int | None = None
@@ -32,28 +32,28 @@ class BatchLimiter:
         Raises
         ------
         StateError
-            If there is no smaller piece.
+            If a single frame does not fit.
         """
         if not is_out_of_memory(error):
             raise error
         if tried == 1:
             raise StateError(
-                "The memory is too small for a single frame.",
-                cause="a frame that is too large, or other processes that hold memory",
-                next_step="take a machine or device with more memory, and go on from the last epoch with --resume",
+                "A single frame does not fit into memory.",
+                cause="a very large frame, or other processes that use the memory",
+                next_step="use a machine or device with more memory, and continue from the last epoch with --resume",
             ) from error
         if not BatchLimiter.warned:
             BatchLimiter.warned = True
             _log.warning(
-                "Out of memory with %d frames at once: batches are taken in smaller pieces from now on. The steps of a "
-                "fine-tune stay the same, up to rounding.",
+                "Out of memory with %d frames at once: batches are now processed in smaller pieces. The result of a "
+                "fine-tune stays the same, up to rounding.",
                 tried,
             )
         self.frames = (tried + 1) // 2
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that memory is short: of the GPU, of torch on the CPU, or of Python."""
+    """Return whether an error is an out-of-memory error of the GPU, of torch on the CPU, or of Python."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(phrase in str(error) for phrase in _PHRASES)
@@ -62,14 +62,14 @@ def is_out_of_memory(error: BaseException) -> bool:
 def in_pieces(
     items: Sequence[_Item], run: Callable[[Sequence[_Item]], _Result], limiter: BatchLimiter
 ) -> list[_Result]:
-    """Results of `run` on all items at once, or on one piece after the other where they do not fit into memory.
+    """Call `run` on all items at once, or on consecutive pieces if they do not fit into memory; return all results.
 
     Parameters
     ----------
     items : sequence
         Frames of one batch.
     run : callable
-        Must leave nothing behind where it fails.
+        Function of some items; it must have no side effects if it fails.
     limiter : BatchLimiter
     """
     results: list[_Result] = []
@@ -82,6 +82,6 @@ def in_pieces(
             continue
         except (RuntimeError, MemoryError) as error:
             limiter.shrink(error, len(piece))
-        if torch.cuda.is_available():  # now that the error, and with it the tensors of its frames, is gone
+        if torch.cuda.is_available():  # after the except block: the error holds tensors
             torch.cuda.empty_cache()
     return results

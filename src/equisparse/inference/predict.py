@@ -1,4 +1,4 @@
-"""The one loop that predicts many frames: evaluation, audit, replay, probes and ensembles all use it."""
+"""Predictions for many frames; evaluation, audit, replay, probes and ensembles all use this loop."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -18,43 +18,50 @@ from equisparse.quantities import STRESS, Quantity
 
 _BATCH_FRAMES = 10
 _BATCH_ATOMS = 256
-"""Atoms of one batch of structures, about: enough to fill a core, little enough for any memory."""
+"""Approximate number of atoms per batch of structures: enough to use a core well, and small in memory."""
 
 
 def predict(backbone: Predictor, samples: Sequence[Sample], *, training: bool = False) -> tuple[Prediction, Batch]:
-    """Predictions of the present weights for some frames, and the frames with their labels."""
+    """Predict some frames with the present weights.
+
+    Returns
+    -------
+    prediction : Prediction
+    batch : Batch
+        The same frames with their labels; its graphs cannot be used again.
+    """
     batch = collate(backbone, samples)
     return backbone.predict(batch.graphs, training=training), batch
 
 
 def predict_batches(backbone: Predictor, batches: Iterable[Sequence[Sample]]) -> dict[Quantity, Floats]:
-    r"""Predictions of the present weights, batch after batch, in smaller pieces where the memory is short.
+    r"""Predict batches with the present weights, in smaller pieces if they do not fit into memory.
 
     Parameters
     ----------
     backbone : Predictor
     batches : iterable of sequence of Sample
-        At least one.
+        One batch or more.
 
     Returns
     -------
     dict of Quantity to array, shape (n_frames, \...) or (n_all_atoms, \...)
-        Of all frames one after the other, float64, in the unit of the quantity. Energies are totals with the base's own
-        reference energies. The stress of a frame without one is NaN.
+        Predictions of all frames, concatenated, float64, in the unit of the quantity. Energies are totals with the
+        base's own reference energies. The stress of a frame without one is NaN.
     """
     limiter = BatchLimiter()
-    parts: dict[Quantity, list[Tensor]] = {}
+    pieces: dict[Quantity, list[Tensor]] = {}
     for samples in batches:
         for prediction in in_pieces(samples, partial(_predicted, backbone), limiter):
             for quantity, values in prediction.items():
-                parts.setdefault(quantity, []).append(values)
-    return {quantity: torch.cat(values).numpy() for quantity, values in parts.items()}
+                pieces.setdefault(quantity, []).append(values)
+    return {quantity: torch.cat(values).numpy() for quantity, values in pieces.items()}
 
 
 def evaluate(backbone: Predictor, dataset: FrameDataset, batch_size: int = _BATCH_FRAMES) -> dict[Quantity, Floats]:
-    """Predictions of the present weights for a data set; see `predict_batches`.
+    """Predict a data set with the present weights; see `predict_batches`.
 
-    Where the sign of the moments of a frame is arbitrary, they have the one that is nearer to the labels.
+    If the sign of the moments of a frame is arbitrary, it is the one that is closer to the labels.
     """
     predicted = predict_batches(backbone, dataset.batches(batch_size))
     if not backbone.sign_ambiguous:
@@ -68,7 +75,7 @@ def evaluate(backbone: Predictor, dataset: FrameDataset, batch_size: int = _BATC
 
 
 def predict_structures(backbone: Predictor, structures: Sequence[Atoms]) -> dict[Quantity, Floats]:
-    """Predictions of the present weights for structures without labels; see `predict_batches`."""
+    """Predict structures without labels with the present weights; see `predict_batches`."""
     return predict_batches(backbone, _graphs(backbone, structures))
 
 
@@ -83,13 +90,13 @@ def _predicted(backbone: Predictor, samples: Sequence[Sample]) -> Prediction:
 
 
 def _graphs(backbone: Predictor, structures: Sequence[Atoms]) -> Iterator[list[Sample]]:
-    """Structures in order, as batches of about `_BATCH_ATOMS` atoms; graphs are built when their batch is due."""
+    """Batches of structures in order, of about `_BATCH_ATOMS` atoms; graphs are built when a batch is requested."""
     for batch in _of_similar_size(structures):
         yield [Sample(backbone.graph(atoms), {}, len(atoms), has_stress(atoms)) for atoms in batch]
 
 
 def _of_similar_size(structures: Sequence[Atoms]) -> Iterator[list[Atoms]]:
-    """Structures in order, in parts of about `_BATCH_ATOMS` atoms."""
+    """Lists of structures in order, of about `_BATCH_ATOMS` atoms."""
     batch: list[Atoms] = []
     for atoms in structures:
         if batch and sum(map(len, batch)) + len(atoms) > _BATCH_ATOMS:

@@ -1,1 +1,1 @@
-"""Methods: rules how path weights may change, one file each."""
+"""Methods: how changes of a model are trained, one file each."""

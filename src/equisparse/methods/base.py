@@ -1,7 +1,7 @@
-"""Interface of methods: a rule how a model may change while it is trained, and the format of what it stores.
+"""Interface of methods: how a change of a model is trained, and the format in which it is stored.
 
 Most methods change weights: an `AbstractWeightMethod` builds an `AbstractDelta` for every tensor. An
-`AbstractGateMethod` leaves the weights alone and changes the outputs of modules, with an `AbstractGate` for each.
+`AbstractGateMethod` does not change weights but the outputs of modules, with an `AbstractGate` for each.
 """
 
 from abc import ABC, abstractmethod
@@ -24,17 +24,17 @@ class ParameterGroup:
     Parameters
     ----------
     name : str
-        For messages and logs.
+        Name in messages and logs.
     parameters : tuple of Parameter
-        Members.
+        Parameters of the group.
     lr_factor : float
-        Learning rate as a multiple of the run's; ignored if `lr` is given.
+        Learning rate as a multiple of that of the run; ignored if `lr` is given.
     weight_decay : float
         Decoupled weight decay.
     lr : float or None
-        A learning rate of its own, which is not annealed.
+        Learning rate of this group, which is not annealed.
     matrices : mapping of Parameter to tuple of Matrices
-        The matrices that tile a member; members without any may be left out.
+        Positions of the matrices that tile a parameter; parameters without matrices may be absent.
     """
 
     name: str
@@ -50,7 +50,7 @@ class AbstractChange(nn.Module, ABC):
 
     @abstractmethod
     def stored(self) -> Stored:
-        """The change as few plain tensors on the CPU, detached: the parts of the method's format."""
+        """The change as plain tensors on the CPU, detached: the parts of the method's format."""
 
     @abstractmethod
     def groups(self) -> list[ParameterGroup]:
@@ -58,83 +58,83 @@ class AbstractChange(nn.Module, ABC):
 
 
 class AbstractDelta(AbstractChange):
-    """The change of one weight tensor, used as a torch parametrization: base weight in, changed weight out."""
+    """Change of one weight tensor, used as a torch parametrization: maps the base weight to the changed weight."""
 
     @abstractmethod
     def forward(self, weight: Tensor) -> Tensor:
-        """Changed weight, same shape and dtype as the base `weight`."""
+        """Changed weight, of the same shape and dtype as the base `weight`."""
 
 
 class AbstractGate(AbstractChange):
-    """The change of the output of one module, used as a forward hook."""
+    """Change of the output of one module, used as a forward hook."""
 
     @abstractmethod
     def forward(self, features: Tensor, output: Tensor) -> Tensor:
         """Changed output of a module from its input and its output, rows of irreps along the last axis.
 
-        It has to commute with rotations and inversion, whatever the parameters are.
+        It has to commute with rotations and inversion for all values of the parameters.
         """
 
 
 class Controller:
-    """Actions of a method on its deltas between training steps; this one does nothing.
+    """Actions of a method between training steps; this base class does nothing.
 
-    All state lives in the deltas' buffers, so that a checkpoint of the model is a checkpoint of the controller.
+    All state is in the buffers of the deltas, so a checkpoint of the model includes that of the controller.
     """
 
     def before_step(self, step: int, total: int) -> None:
-        """Called with gradients in place, before the optimiser's step `step` (from 0) of `total`."""
+        """Called after the gradients are computed and before the optimiser takes step `step` (from 0) of `total`."""
 
     def after_step(self, step: int, total: int) -> None:
-        """Called after the optimiser's step."""
+        """Called after the optimiser has taken step `step` of `total`."""
 
     def lr_factor(self, step: int, total: int) -> float:
         """Factor of the annealed learning rate at a step."""
         return 1.0
 
     def ready(self, step: int, total: int) -> bool:
-        """Return whether the model after `step` steps obeys the method's promise and may be kept as the best."""
+        """Return whether the model after `step` steps meets the target of the method and may be kept as the best."""
         return True
 
 
 @dataclass(frozen=True)
 class AbstractMethod(ABC):
-    """A rule how a model may change; its fields are its options, all plain values.
+    """How a change of a model is trained; the fields are the options, all plain values.
 
-    A method knows layouts and names the format of what it stores. It never knows a backbone, a data set or a trainer.
+    A method uses layouts and a format. It does not depend on backbones, data sets or the trainer.
 
     Raises
     ------
     InputError
-        By the constructor, if an option is out of range.
+        If an option is out of range.
     """
 
     name: ClassVar[str]
     """Name in configurations and in the registry."""
     keeps_base: ClassVar[bool] = True
-    """Whether the change starts at the base or near to it, so that there is something to stay close to."""
+    """Whether the change starts at or close to the base, so that training can preserve its predictions."""
 
     @property
     @abstractmethod
     def format(self) -> AbstractFormat:
-        """How the changes that this method trains are stored."""
+        """Format in which the trained changes are stored."""
 
     @property
     def learning_rate(self) -> float:
-        """Default learning rate of the run, as measured (docs/benchmarks.md)."""
+        """Default learning rate; chosen by benchmarks (docs/benchmarks.md)."""
         return 3e-2
 
     @property
     def default_targets(self) -> tuple[str, ...]:
-        """Tensors that are selected if the user names none; see `equisparse.methods.select.select`."""
+        """Targets that are selected by default; see `equisparse.methods.select.select`."""
         return ("all", "!radial")
 
     def controller(self, deltas: Mapping[str, AbstractChange], layout: Layout) -> Controller:
-        """Return the controller of the training; it does nothing by default."""
+        """Create the controller of training; by default it does nothing."""
         return Controller()
 
     def resolve(self, layout: Layout) -> "AbstractMethod":
-        """The same method with every target that depends on the layout turned into numbers; checks them too.
+        """Check the targets against a layout, and return the method with targets that depend on it as numbers.
 
         Raises
         ------
@@ -144,17 +144,17 @@ class AbstractMethod(ABC):
         return self
 
     def fit_into(self, value_bytes: int, layout: Layout) -> "AbstractMethod":
-        """The same method, set up so that its stored values over `layout` take at most `value_bytes` bytes.
+        """Return the method with options such that its stored values over `layout` take at most `value_bytes` bytes.
 
         Raises
         ------
         InputError
-            If the method has no setting that small, or none at all.
+            If the method cannot be made that small, or has no option for its size.
         """
         raise InputError(
-            f"The method {self.name} cannot be fitted into a size.",
+            f"The method {self.name} has no option for its size.",
             given=f"--budget with --method {self.name}",
-            next_step="leave --method out: the best method per byte is taken",
+            next_step="omit --method: the best method for this size is chosen",
         )
 
     def options(self) -> Options:
@@ -168,44 +168,44 @@ class AbstractWeightMethod(AbstractMethod):
     @property
     @abstractmethod
     def format(self) -> AbstractWeightFormat:
-        """How the changes that this method trains are stored."""
+        """Format in which the trained changes are stored."""
 
     @abstractmethod
     def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:
-        """Trainable change of one tensor at its start.
+        """Create the trainable change of one tensor.
 
         Parameters
         ----------
         weight : Tensor
-            Base weight, any shape; never modified.
+            Base weight, any shape; not modified.
         blocks : tuple of Block
-            Tile the flattened weight.
+            Blocks that tile the flattened weight.
         generator : Generator
-            Source of every random number.
+            Generator of all random numbers.
         """
 
 
 class AbstractGateMethod(AbstractMethod):
-    """A method that changes outputs and no weights: it cannot be merged, and runs where its gates run."""
+    """A method that changes outputs instead of weights; its adapters cannot be merged into a checkpoint."""
 
     @property
     @abstractmethod
     def format(self) -> AbstractGateFormat:
-        """How the gates that this method trains are stored."""
+        """Format in which the trained gates are stored."""
 
     @abstractmethod
     def build(self, inputs: Irreps, outputs: Irreps, generator: Generator) -> AbstractGate | None:
-        """Trainable gate of one module at its start; None where the method has nothing to do.
+        """Create the trainable gate of one module; None if the method does not apply to the module.
 
         Parameters
         ----------
         inputs, outputs : Irreps
-            Of the module.
+            Irreps of input and output of the module.
         generator : Generator
-            Source of every random number.
+            Generator of all random numbers.
         """
 
 
 def plain_copies(tensors: Mapping[str, Tensor]) -> Stored:
-    """Detached copies on the CPU."""
+    """Copy tensors to the CPU, detached."""
     return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}

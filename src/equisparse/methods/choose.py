@@ -1,4 +1,4 @@
-"""Which method, with which options and on which tensors, a request asks for."""
+"""Choice of the method, its options and its tensors from the options of a user."""
 
 from collections.abc import Mapping, Sequence
 
@@ -38,15 +38,15 @@ def choose_method(
     options: Mapping[str, object] | None = None,
     regime: str | None = None,
 ) -> tuple[AbstractMethod, Layout]:
-    """Choose a method for a request, and the tensors that it may change.
+    """Choose a method and the tensors that it may change.
 
-    Without a method, a fraction or a size, `SoftThreshold` is taken; with a fraction, `Sparse`; with a size, the method
-    that fits best into it.
+    Without a method, a fraction or a size, the method is `SoftThreshold`; with a fraction, `Sparse`; with a size, the
+    most accurate method of that size.
 
     Parameters
     ----------
     method : AbstractMethod, str or None
-        A method with its options, or a name.
+        Method with its options, or name of a method.
     layout : Layout
         All tensors of the base model.
     changed : float, optional
@@ -54,21 +54,21 @@ def choose_method(
     budget : int, optional
         Largest size of the adapter file, bytes.
     targets : sequence of str, optional
-        See `equisparse.methods.select.select`; by default the method's own.
+        Targets for `equisparse.methods.select.select`; by default those of the method.
     options : mapping, optional
-        Options by name, for a method given by name or chosen here.
+        Options by name, for a method that is given by name or chosen here.
     regime : {"L", "H"}, optional
-        Option of ``soft_threshold``; ignored where another method is chosen.
+        Option of ``soft_threshold``; ignored if another method is chosen.
 
     Returns
     -------
     tuple of AbstractMethod and Layout
-        The method, resolved, and the selected tensors.
+        Resolved method, and layout of the selected tensors.
 
     Raises
     ------
     InputError
-        If parts of the request contradict one another or cannot be met.
+        If the arguments contradict one another or cannot be met.
     """
     if changed is not None and budget is not None:
         raise InputError("--changed and --budget are mutually exclusive.", given=f"{changed} and {budget} bytes")
@@ -76,24 +76,24 @@ def choose_method(
         _check_only_method(changed, options)
         return _complete(method, budget, targets, layout)
     name = _name(method, changed, budget, targets, options or {}, layout)
-    kept = dict(options or {}) if method is not None else own_options(name, options or {})
+    own = dict(options or {}) if method is not None else own_options(name, options or {})
     if changed is not None:
-        kept = {"changed": changed} | kept
+        own = {"changed": changed} | own
     if name == SoftThreshold.name and regime is not None:
-        kept = {"regime": regime} | kept
-    return _complete(make_method(name, kept), budget, targets, layout)
+        own = {"regime": regime} | own
+    return _complete(make_method(name, own), budget, targets, layout)
 
 
 def method_for_size(value_bytes: int, layout: Layout) -> str:
-    """Name of the method that fits best into a size, as measured (docs/benchmarks.md).
+    """Name of the most accurate method of a size, according to benchmarks (docs/benchmarks.md).
 
-    Components of low rank beat as many bytes of scales and of single entries. They need room for some in every path:
-    below that of the scales of all channels, single entries are taken.
+    Low-rank components are more accurate than scales or single entries of the same size, if there are some in every
+    path. Below the size of the scales of all channels, single entries are used.
 
     Parameters
     ----------
     value_bytes : int
-        Bytes for stored values.
+        Size of the stored values in bytes.
     layout : Layout
         Selected tensors.
     """
@@ -103,7 +103,7 @@ def method_for_size(value_bytes: int, layout: Layout) -> str:
 def _complete(
     method: AbstractMethod, budget: int | None, targets: Sequence[str] | None, layout: Layout
 ) -> tuple[AbstractMethod, Layout]:
-    """The method fitted into the budget and resolved, and the selected tensors."""
+    """Method that fits into the budget, resolved, and layout of the selected tensors."""
     if budget is None:
         selected = select(layout, targets or method.default_targets)
         return method.resolve(selected), selected
@@ -120,16 +120,16 @@ def _name(
     options: Mapping[str, object],
     layout: Layout,
 ) -> str:
-    """Name of the method that is meant."""
+    """Name of the chosen method."""
     if budget is not None and name is None:
         selected = select(layout, targets or Sparse().default_targets)
         return method_for_size(value_bytes(budget, selected, Sparse().format), selected)
     if changed is not None:
         if name not in (None, Sparse.name):
             raise InputError(
-                f"The method {name} cannot be given a changed fraction.",
+                f"The method {name} has no option for the changed fraction.",
                 given=f"--changed {changed} --method {name}",
-                next_step="use --method sparse, or leave --changed out",
+                next_step="use --method sparse, or omit --changed",
             )
         return Sparse.name
     if name is not None:
@@ -145,10 +145,10 @@ def own_options(method: str, options: Mapping[str, object]) -> dict[str, object]
 
 
 def _check_only_method(changed: float | None, options: Mapping[str, object] | None) -> None:
-    """Raise InputError if a method with its options is given together with more options."""
+    """Raise InputError if further options are given together with a method that has its options."""
     if changed is not None or options:
         raise InputError(
-            "A method that is an object has its options already.",
+            "A method that is given as an object already has its options.",
             given=f"changed={changed}" if changed is not None else ", ".join(options or {}),
-            next_step="give the options to the method, such as Sparse(changed=0.03)",
+            next_step="pass the options to the method, such as Sparse(changed=0.03)",
         )

@@ -1,4 +1,4 @@
-"""Changes of every weight of a tensor: what the methods `full`, `readout` and `scratch` have in common."""
+"""Dense changes of tensors: common base of the methods `full`, `readout` and `scratch`."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ from equisparse.methods.matrices import matrices_of_blocks
 
 
 class DenseDelta(AbstractDelta):
-    """``W' = W + dW``; starts exactly at the base.
+    """Dense change ``W' = W + dW``; starts exactly at the base.
 
     Parameters
     ----------
     weight : Tensor
         Base weight, any shape.
     blocks : tuple of Block
-        Tile the weight.
+        Blocks that tile the weight.
     """
 
     def __init__(self, weight: Tensor, blocks: tuple[Block, ...]) -> None:
@@ -40,7 +40,7 @@ class DenseDelta(AbstractDelta):
 
 @dataclass(frozen=True)
 class AbstractDenseMethod(AbstractWeightMethod):
-    """``W' = W + dW`` with nothing held back; stores one value per weight of the selected tensors."""
+    """Dense change ``W' = W + dW``; stores one value per weight of the selected tensors."""
 
     @property
     def format(self) -> Dense:

@@ -1,4 +1,4 @@
-"""Method `elora`: a change of low rank per path, the equivariant form of LoRA; a peer of the sparse methods."""
+"""Method `elora`: a low-rank change per path, the equivariant form of LoRA, for comparison."""
 
 import math
 from dataclasses import dataclass
@@ -15,20 +15,20 @@ from equisparse.methods.parametrization import Product
 
 
 class LowRankDelta(AbstractDelta):
-    """``W' = W + (alpha / rank) A B`` for every block; starts exactly at the base, with B = 0.
+    """Change ``W' = W + (alpha / rank) A B`` of every block; starts exactly at the base, with B = 0.
 
     Parameters
     ----------
     weight : Tensor
         Base weight, any shape.
     blocks : tuple of Block
-        Tile the weight.
+        Blocks that tile the weight.
     rank : int
-        Of the change of a block; less where a block is smaller.
+        Rank of the change of a block; smaller for small blocks.
     factor : float
-        ``alpha / rank``.
+        The factor ``alpha / rank``.
     generator : Generator
-        For A.
+        Generator of the start values of A.
     """
 
     def __init__(
@@ -51,17 +51,17 @@ class LowRankDelta(AbstractDelta):
 @final
 @dataclass(frozen=True)
 class ELoRA(AbstractWeightMethod):
-    """Low-rank adaptation of every path by itself, so that irreps are never mixed (Wang et al., ELoRA, ICML 2025).
+    """Low-rank adaptation of each path separately, so that irreps are not mixed (Wang et al., ELoRA, ICML 2025).
 
-    A block of shape (mul_in, mul_out) stores ``rank * (mul_in + mul_out)`` values; one with an element axis is taken as
-    (mul_in, elements * mul_out).
+    A block of shape (mul_in, mul_out) stores ``rank * (mul_in + mul_out)`` values; one with an element axis is used
+    as a matrix (mul_in, elements * mul_out).
 
     Parameters
     ----------
     rank : int
-        Of the change of each block.
+        Rank of the change of each block.
     alpha : float or None
-        The change is multiplied by ``alpha / rank``; by default alpha is the rank.
+        Numerator of the factor ``alpha / rank`` of the change; by default equal to the rank.
     """
 
     name: ClassVar[str] = "elora"
@@ -71,7 +71,11 @@ class ELoRA(AbstractWeightMethod):
 
     def __post_init__(self) -> None:
         if self.rank < 1 or not math.isfinite(self._factor):
-            raise InputError("The rank has to be positive, and alpha a number.", given=f"{self.rank}, {self.alpha}")
+            raise InputError(
+                "An option of the method elora is out of range.",
+                given=f"rank={self.rank}, alpha={self.alpha}",
+                expected="a positive rank, and a finite alpha",
+            )
 
     @property
     def format(self) -> Factors:

@@ -1,4 +1,4 @@
-"""Method `full`: every weight of the selected tensors changes; what sparse methods are compared with."""
+"""Method `full`: every weight of the selected tensors changes; the reference for sparse methods."""
 
 from dataclasses import dataclass
 from typing import ClassVar, final
@@ -9,6 +9,6 @@ from equisparse.methods.dense import AbstractDenseMethod
 @final
 @dataclass(frozen=True)
 class Full(AbstractDenseMethod):
-    """``W' = W + dW`` with nothing held back; stores one value per weight of the selected tensors."""
+    """Full fine-tuning ``W' = W + dW``; stores one value per weight of the selected tensors."""
 
     name: ClassVar[str] = "full"

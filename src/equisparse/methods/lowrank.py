@@ -1,4 +1,4 @@
-"""Method `lowrank`: for every path as many components as it is worth, within a stated size (ours)."""
+"""Method `lowrank`: low-rank changes of all paths, whose ranks are chosen within a given total size (new here)."""
 
 import math
 from collections.abc import Mapping
@@ -19,21 +19,21 @@ from equisparse.methods.pruned import AbstractPrunable, GradualPruning
 
 
 class ComponentsDelta(AbstractPrunable):
-    """``W' = W + sum_k m_k a_k b_k^T`` for every block, with a mask m of the components that are kept.
+    """Change ``W' = W + sum_k m_k a_k b_k^T`` of every block, with a mask m of the components that are not pruned.
 
-    All a are zero at the start: exactly the base. Rows that the data do not reach, such as the embeddings of elements
-    that are not in the data, have no gradient and stay there.
+    All a are zero at the start, so the model is exactly the base. Rows that the data do not use, such as embeddings of
+    absent elements, have no gradient and stay at the base.
 
     Parameters
     ----------
     weight : Tensor
         Base weight, any shape.
     blocks : tuple of Block
-        Tile the weight.
+        Blocks that tile the weight.
     rank : int
-        Components of a block at the start; less where a block is smaller.
+        Number of components of a block at the start; smaller for small blocks.
     generator : Generator
-        For b.
+        Generator of the start values of b.
     """
 
     order: Tensor
@@ -41,7 +41,7 @@ class ComponentsDelta(AbstractPrunable):
 
     def __init__(self, weight: Tensor, blocks: tuple[Block, ...], *, rank: int, generator: Generator) -> None:
         shapes = [factor_shapes(block, rank) for block in blocks]
-        costs = [torch.full((each[1][0],), component_bytes(each)) for each in shapes]
+        costs = [torch.full((up[0],), component_bytes((down, up))) for down, up in shapes]
         super().__init__(torch.cat(costs), weight)
         self._shapes = shapes
         self.register_buffer("order", order_of_entries(blocks), persistent=False)
@@ -51,8 +51,8 @@ class ComponentsDelta(AbstractPrunable):
         self.up = nn.Parameter(torch.cat([up.reshape(-1) for up in ups]).to(weight))
 
     def forward(self, weight: Tensor) -> Tensor:
-        kept = [mask.expand(down).reshape(-1) for mask, (down, _) in zip(self._masks(), self._shapes, strict=True)]
-        return weight + product(self.down * torch.cat(kept), self.up, self._shapes, self.order).view_as(weight)
+        masks = [mask.expand(down).reshape(-1) for mask, (down, _) in zip(self._masks(), self._shapes, strict=True)]
+        return weight + product(self.down * torch.cat(masks), self.up, self._shapes, self.order).view_as(weight)
 
     def stored(self) -> Stored:
         ranks, downs, ups, sizes = [], [], [], []
@@ -86,29 +86,30 @@ class ComponentsDelta(AbstractPrunable):
             self.squared_gradient.lerp_(torch.cat([by_entry.sum(1) for _, by_entry in terms]).square(), 1 - memory)
 
     def _masks(self) -> tuple[Tensor, ...]:
-        """The mask of every block."""
+        """Mask of each block."""
         return torch.split(self.mask, [r for _, (r, _) in self._shapes])
 
 
 @final
 @dataclass(frozen=True)
 class LowRank(AbstractWeightMethod):
-    """``W' = W + A B`` for every block, with ranks that share a size so that the loss loses least.
+    """Low-rank change ``W' = W + A B`` of every block, with ranks chosen for a given total size.
 
-    All blocks start at the same rank. Their components ``a_k b_k^T`` are then pruned together, on a schedule, by what
-    the loss would lose without them per stored byte, until what is left fits (in kind: Zhang et al., AdaLoRA, arXiv
-    2303.10512). Stores ``mul_in + columns`` whole numbers of one byte and one size per component, and a rank per block.
+    All blocks start at the same rank. Their components ``a_k b_k^T`` are then pruned together, on a schedule: first
+    those with the smallest estimated increase of the loss per stored byte, until the rest fits (similar to AdaLoRA,
+    Zhang et al., arXiv 2303.10512). Stores ``mul_in + columns`` one-byte integers and one size per component, and one
+    rank per block.
 
     Parameters
     ----------
     value_bytes : int or None
-        Target: bytes of the stored factors together; by default nothing is pruned.
+        Target: total size of the stored factors in bytes; by default nothing is pruned.
     rank : int
-        At the start.
+        Rank at the start.
     prune_start, prune_end : float
-        Part of the run over which the components shrink to their target.
+        Fractions of the run at which pruning starts and ends.
     prune_interval : int
-        Steps between two prunings.
+        Number of steps between two prunings.
     """
 
     name: ClassVar[str] = "lowrank"
@@ -140,7 +141,7 @@ class LowRank(AbstractWeightMethod):
         least = min(component_bytes(factor_shapes(block, 1)) for block in layout)
         if value_bytes - ranks < least:
             raise InputError(
-                "No component of a path fits into the size.",
+                "The size is too small for one component of a path.",
                 given=f"{value_bytes} bytes for values",
                 expected=f"at least {ranks + least} bytes",
                 next_step="raise --budget, select fewer tensors with --targets, or use --method sparse",

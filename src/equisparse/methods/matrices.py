@@ -1,4 +1,4 @@
-"""Where matrices that mix channels lie in a flattened parameter; some optimisers treat them as matrices."""
+"""Positions of channel-mixing matrices in a flattened parameter, for optimisers that treat them as matrices."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from torch import Tensor
 from equisparse.blocks import Block
 
 MIXING_ROLES = ("linear", "self_connection", "radial", "readout")
-"""Roles of the tensors whose blocks map channels to channels; the others are tables, one row an element."""
+"""Roles of the tensors whose blocks map channels to channels; others are tables with one row per element."""
 
 
 class Matrices(NamedTuple):
@@ -25,7 +25,7 @@ class Matrices(NamedTuple):
 
 
 def matrices_of_blocks(blocks: Sequence[Block]) -> tuple[Matrices, ...]:
-    """Matrices of the blocks of a tensor, one per element where there is such an axis; none unless all mix channels."""
+    """Matrices of the blocks of a tensor, one per element if there is an element axis; none unless all mix channels."""
     matrices: list[Matrices] = []
     for block in blocks:
         if block.role not in MIXING_ROLES or len(block.shape) not in (2, 3):
@@ -37,7 +37,7 @@ def matrices_of_blocks(blocks: Sequence[Block]) -> tuple[Matrices, ...]:
 
 
 def consecutive_matrices(shapes: Iterable[tuple[int, int]]) -> tuple[Matrices, ...]:
-    """Matrices of these shapes, each stored row by row right after the one before."""
+    """Matrices of these shapes, stored row by row, one directly after the other."""
     matrices: list[Matrices] = []
     offset = 0
     for rows, columns in shapes:

@@ -1,4 +1,4 @@
-"""Method `mmea`: magnitudes of output channels modulated by the invariant inputs; a peer of the sparse methods."""
+"""Method `mmea`: the invariant inputs modulate the magnitudes of output channels; for comparison."""
 
 from dataclasses import dataclass
 from typing import ClassVar, final
@@ -19,11 +19,11 @@ class MagnitudeChange(AbstractGate):
     Parameters
     ----------
     inputs, outputs : Irreps
-        Of the module; at least one input is invariant.
+        Irreps of input and output of the module; at least one input is invariant.
     rank : int
         Width of the bottleneck.
     generator : Generator
-        For A.
+        Generator of the start values of A.
     """
 
     def __init__(self, inputs: Irreps, outputs: Irreps, *, rank: int, generator: Generator) -> None:
@@ -53,11 +53,11 @@ class MagnitudeChange(AbstractGate):
 @final
 @dataclass(frozen=True)
 class MMEA(AbstractGateMethod):
-    """Magnitude-modulated equivariant adapter of every Linear that has invariant inputs (Jin et al., arXiv 2511.06696).
+    """Magnitude-modulated equivariant adapter of each Linear that has invariant inputs (Jin et al., arXiv 2511.06696).
 
-    A module stores ``rank * (scalars + channels + 1) + channels`` values, with its invariant input channels and all its
-    output channels. The authors' code starts the correction of invariant outputs at random values; here it starts at
-    zero, so that training starts from the base.
+    A module stores ``rank * (scalars + channels + 1) + channels`` values, where ``scalars`` is the number of its
+    invariant input channels and ``channels`` that of all its output channels. The authors' code starts the correction
+    of invariant outputs at random values; here it starts at zero, so that training starts from the base.
 
     Parameters
     ----------

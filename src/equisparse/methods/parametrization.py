@@ -1,8 +1,8 @@
-"""How the change of a weight is parametrised while it is trained: entry by entry, or path by path as a product.
+"""Parametrisations of a change during training: entry by entry, or as a product of two factors per path.
 
-A product ``A B`` of trained factors reaches the same changes, but not at the same pace: directions that have grown grow
-faster. Gradient descent on factors therefore prefers changes of low rank (Gunasekar et al., arXiv 1705.09280), which is
-worth as much as the choice of a method where frames are few (docs/benchmarks.md).
+A product ``A B`` of trained factors can represent the same changes, but its gradient descent prefers changes of low
+rank (Gunasekar et al., arXiv 1705.09280). With few frames, this improves accuracy as much as the choice of the method
+(docs/benchmarks.md).
 """
 
 from abc import ABC, abstractmethod
@@ -22,15 +22,15 @@ class AbstractParametrization(nn.Module, ABC):
 
     @abstractmethod
     def forward(self) -> Tensor:
-        """The tensor."""
+        """Present value of the tensor."""
 
     @abstractmethod
     def reached(self) -> Tensor:
-        """Which entries the present gradient can move; bool, shape of the weight."""
+        """Mask of the entries that the present gradient changes; bool, shape of the weight."""
 
     @abstractmethod
     def group(self) -> ParameterGroup:
-        """The trained parameters."""
+        """Parameter group of the trained parameters."""
 
 
 class EntryByEntry(AbstractParametrization):
@@ -39,9 +39,9 @@ class EntryByEntry(AbstractParametrization):
     Parameters
     ----------
     weight : Tensor
-        For its shape, precision and device.
+        Weight whose shape, precision and device are used.
     blocks : tuple of Block
-        Tile the weight.
+        Blocks that tile the weight.
     width : float
     generator : Generator
     """
@@ -66,18 +66,18 @@ class EntryByEntry(AbstractParametrization):
 class Product(AbstractParametrization):
     """``A B`` for every block, with A of shape (mul_in, r) and B of shape (r, columns); see `factor_shapes`.
 
-    A is drawn with standard deviation ``mul_in^-1/2``, B so that entries of the product have that of `width`.
+    A is drawn with standard deviation ``mul_in^-1/2``, and B such that entries of the product have that of `width`.
 
     Parameters
     ----------
     weight : Tensor
-        For its shape, precision and device.
+        Weight whose shape, precision and device are used.
     blocks : tuple of Block
-        Tile the weight.
+        Blocks that tile the weight.
     rank : int
         Largest r.
     width : float
-        At 0, B and the product are zero.
+        Standard deviation of the entries of the product; at 0, B and the product are zero.
     generator : Generator
     """
 
@@ -89,7 +89,7 @@ class Product(AbstractParametrization):
         super().__init__()
         self._shape, self._shapes = weight.shape, [factor_shapes(block, rank) for block in blocks]
         self.register_buffer("order", order_of_entries(blocks), persistent=False)
-        # all A are drawn before all B: the order fixes which numbers a seed gives
+        # all A are drawn before all B: results of a seed depend on this order
         downs = [_normal(shape, shape[0] ** -0.5, generator) for shape, _ in self._shapes]
         ups = [_normal(up, width * (inputs / r) ** 0.5, generator) for (inputs, r), up in self._shapes]
         self.down = nn.Parameter(torch.cat(downs).to(weight))
@@ -113,7 +113,7 @@ class Product(AbstractParametrization):
 def make_parametrization(
     weight: Tensor, blocks: Sequence[Block], *, rank: int | None, width: float, generator: Generator
 ) -> AbstractParametrization:
-    """`Product` of a rank, or `EntryByEntry` if the rank is None."""
+    """Create a `Product` of a rank, or an `EntryByEntry` if the rank is None."""
     if rank is None:
         return EntryByEntry(weight, blocks, width=width, generator=generator)
     return Product(weight, blocks, rank=rank, width=width, generator=generator)

@@ -1,8 +1,9 @@
-"""Changes of a stated size: train all of it, prune the least useful parts step by step, train what is left.
+"""Changes of a given size: train all parts, prune the least important ones step by step, train the rest.
 
-Parts are single entries, or components of a product. A part's use is what the loss would lose without it, to second
-order with the squared gradient as curvature: ``E[g^2]``, g the gradient by a factor of 1 on the part (optimal brain
-damage). The size of a change early in an Adam run says little: every entry has moved by about the learning rate.
+Parts are single entries, or components of a product. The importance of a part is the estimated increase of the loss if
+it is removed: ``E[g^2]``, with g the gradient with respect to a factor of 1 on the part, that is, second order with the
+squared gradient as curvature (optimal brain damage, LeCun et al. 1990). The magnitude of a change is no measure early
+in a run with Adam, because every entry has changed by about the learning rate.
 """
 
 import math
@@ -19,12 +20,14 @@ from equisparse.methods.parametrization import AbstractParametrization
 
 
 class AbstractPrunable(AbstractDelta):
-    """A change of parts that can be taken out one by one.
+    """Change that consists of parts which can be pruned one by one.
 
     Parameters
     ----------
     costs : Tensor
-        What each part costs, int32; `mask` has its shape.
+        Cost of each part, int32; `mask` has its shape.
+    weight : Tensor
+        Base weight, whose precision and device are used.
     """
 
     mask: Tensor
@@ -37,32 +40,32 @@ class AbstractPrunable(AbstractDelta):
 
     @abstractmethod
     def saliency(self) -> Tensor:
-        """Estimated loss increase of taking a part out, shape of the mask."""
+        """Estimated increase of the loss if a part is removed, shape of the mask."""
 
     @abstractmethod
     def update_statistics(self, memory: float) -> None:
-        """Update the running mean squares with the present gradients."""
+        """Update the running mean squares of the gradients; `memory` is the decay."""
 
     def discard_gradients(self) -> None:
-        """Discard gradients gathered since `update_statistics`, such as those of a penalty outside of the loss."""
+        """Discard gradients that were accumulated since `update_statistics`, such as those of penalties."""
 
     def restrict(self, mask: Tensor) -> None:
-        """Take out the parts where `mask` is zero; flat, or of the shape of the mask."""
+        """Remove the parts where `mask` is zero; it is flat, or has the shape of the present mask."""
         self.mask.copy_(mask.reshape(self.mask.shape))
 
 
 class PrunedDelta(AbstractPrunable):
-    """``W' = W + mask * size * R``, where R is what is trained.
+    """Change ``W' = W + mask * size * R`` with a trained tensor R.
 
-    The size is the root mean square of the weight where that is below one, so that tensors of small weights move as
-    far, for their size, as others.
+    The size is the smaller of 1 and the root mean square of the weight, so that relative changes of small weights are
+    as large as those of other weights.
 
     Parameters
     ----------
     weight : Tensor
         Base weight, any shape.
     raw : AbstractParametrization
-        R.
+        Trained tensor R.
     storage : torch.dtype or None
         Of the stored values; float16 where that is precise enough if None.
     """
@@ -79,7 +82,7 @@ class PrunedDelta(AbstractPrunable):
         self.register_buffer("gradient", torch.zeros_like(weight), persistent=False)
 
     def change(self) -> Tensor:
-        """DW, shape of the weight."""
+        """Present change of the weight, same shape."""
         dense: Tensor = self.size * self.raw()
         if dense.requires_grad:
             dense.register_hook(self.gradient.add_)
@@ -107,7 +110,7 @@ class PrunedDelta(AbstractPrunable):
 
 
 def mean_over_processes(x: Tensor) -> Tensor:
-    """Mean of a tensor over the processes that train together, so that all of them prune the same entries."""
+    """Average a tensor in place over all processes, so that all of them prune the same entries."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return x
     distributed.all_reduce(x)
@@ -115,22 +118,23 @@ def mean_over_processes(x: Tensor) -> Tensor:
 
 
 class GradualPruning(Controller):
-    """Prunes all deltas together to a stated cost, on a cubic schedule (Zhu and Gupta, arXiv 1710.01878).
+    """Pruning of all deltas together to a given total cost, on a cubic schedule (Zhu and Gupta, arXiv 1710.01878).
 
-    The learning rate rises while the support shrinks, as a power of the density: few entries have to move further.
+    The learning rate increases as a power of the density while parts are pruned, because fewer entries need larger
+    changes.
 
     Parameters
     ----------
     deltas : sequence of AbstractPrunable
-        Their parts are ranked against one another, by saliency per cost.
+        Deltas whose parts are ranked together, by saliency per cost.
     capacity : int
-        Total cost that remains.
+        Total cost of the remaining parts.
     start, end : float
-        Fraction of the run where pruning begins and where `capacity` is reached.
+        Fractions of the run at which pruning starts, and at which `capacity` is reached.
     interval : int
-        Steps between two prunings.
+        Number of steps between two prunings.
     dense_lr : float
-        Learning rate while everything is there, as a fraction of the final one.
+        Learning rate before pruning, as a fraction of the final one.
     memory : float
         Decay of the running mean of squared gradients.
     """
@@ -150,7 +154,7 @@ class GradualPruning(Controller):
         self._start, self._end, self._interval, self._dense_lr = start, end, interval, dense_lr
         self._sizes = [delta.mask.numel() for delta in deltas]
         self._costs = torch.cat([delta.costs.reshape(-1) for delta in deltas])
-        self._everything = int(self._costs.sum())
+        self._total_cost = int(self._costs.sum())
 
     def before_step(self, step: int, total: int) -> None:
         for delta in self._deltas:
@@ -167,28 +171,28 @@ class GradualPruning(Controller):
         return step > self._span(total)[1]
 
     def lr_factor(self, step: int, total: int) -> float:
-        if self._everything <= self._capacity:
+        if self._total_cost <= self._capacity:
             return 1.0
-        done = math.log(self._everything / self._capacity_at(step, total))
-        return float(self._dense_lr ** (1 - done / math.log(self._everything / self._capacity)))
+        done = math.log(self._total_cost / self._capacity_at(step, total))
+        return float(self._dense_lr ** (1 - done / math.log(self._total_cost / self._capacity)))
 
     def _span(self, total: int) -> tuple[int, int]:
-        """First and last step that prune; the last is never later than the last of the run."""
+        """First and last step that prune; the latter is at most the last step of the run."""
         last = min(int(self._end * total), total - 1)
         return min(int(self._start * total), last), last
 
     def _capacity_at(self, step: int, total: int) -> int:
-        """Cost that is kept at a step."""
+        """Total cost of the parts that remain at a step."""
         first, last = self._span(total)
         progress = 1.0 if step >= last else max(0.0, (step - first) / (last - first))
-        return self._capacity + round((self._everything - self._capacity) * (1 - progress) ** 3)
+        return self._capacity + round((self._total_cost - self._capacity) * (1 - progress) ** 3)
 
     def _select(self, capacity: int) -> None:
-        """Keep the parts of largest saliency per cost as far as their cost goes."""
+        """Keep the parts with the largest saliency per cost up to a total cost."""
         saliency = torch.cat([delta.saliency().reshape(-1) for delta in self._deltas])
         order = (saliency / self._costs).argsort(descending=True)
         affordable = self._costs[order].cumsum(0) <= capacity
-        kept = torch.zeros_like(saliency)
-        kept[order[affordable]] = 1
-        for delta, mask in zip(self._deltas, kept.split(self._sizes), strict=True):
+        selected = torch.zeros_like(saliency)
+        selected[order[affordable]] = 1
+        for delta, mask in zip(self._deltas, selected.split(self._sizes), strict=True):
             delta.restrict(mask)

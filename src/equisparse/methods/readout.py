@@ -1,4 +1,4 @@
-"""Method `readout`: only the last layers change, the features stay; the cheapest of the usual fine-tunes."""
+"""Method `readout`: only the last layers change, and the features stay those of the base."""
 
 from dataclasses import dataclass
 from typing import ClassVar, final
@@ -9,7 +9,7 @@ from equisparse.methods.dense import AbstractDenseMethod
 @final
 @dataclass(frozen=True)
 class Readout(AbstractDenseMethod):
-    """``W' = W + dW`` in the tensors that turn features into energies."""
+    """Dense change ``W' = W + dW`` of the tensors that map features to energies."""
 
     name: ClassVar[str] = "readout"
 

@@ -1,7 +1,7 @@
-"""Name -> method: those of this package, those that a user registers, and those that installed packages offer.
+"""Registry of methods: those of this package, those that a user registers, and those of installed packages.
 
-Adding a method to this package is one file beside this one and one line here. Another package offers one with an entry
-point of the group ``equisparse.methods``, which has the method's name and is imported when that name is asked for::
+A new method in this package is one file beside this one and one line here. Another package provides a method by an
+entry point of the group ``equisparse.methods`` with the name of the method; it is imported when it is first used::
 
     [project.entry-points."equisparse.methods"]
     mine = "my_package.method:Mine"
@@ -27,34 +27,34 @@ from equisparse.methods.soft_threshold import SoftThreshold
 from equisparse.methods.sparse import Sparse
 
 ENTRY_POINTS = "equisparse.methods"
-"""Group of entry points by which other packages offer methods."""
+"""Group of entry points by which other packages provide methods."""
 
 METHODS: dict[str, type[AbstractMethod]] = {
     method.name: method for method in (SoftThreshold, Sparse, Scale, LowRank, Full, ELoRA, MMEA, Readout, Scratch)
 }
-"""Methods of this package, and those that were registered."""
+"""Name -> method, of this package and of those that were registered."""
 
 _Method = TypeVar("_Method", bound=type[AbstractMethod])
 
 
 def register_method(kind: _Method) -> _Method:
-    """Make a method known by its name, to `equisparse.finetune` and configurations; usable as a decorator.
+    """Register a method, so that `equisparse.finetune` and configurations find it by name; usable as a decorator.
 
-    The laws in `equisparse.testing.methods` show whether a method keeps what every method promises.
+    The laws in `equisparse.testing.methods` check what every method has to fulfil.
 
     Parameters
     ----------
     kind : class
-        A frozen dataclass derived from `AbstractWeightMethod` or `AbstractGateMethod`, with a ``name``.
+        Frozen dataclass derived from `AbstractWeightMethod` or `AbstractGateMethod`, with a ``name``.
 
     Raises
     ------
     InputError
-        If it is no such class, or the name belongs to another method.
+        If `kind` is not such a class, or another method has its name.
     """
     if not (isinstance(kind, type) and issubclass(kind, AbstractMethod)) or isabstract(kind):
         raise InputError(
-            "Only a class of a method can be registered.",
+            "Only the class of a method can be registered.",
             given=repr(kind),
             expected="a class derived from AbstractWeightMethod or AbstractGateMethod, with all its abstract methods",
         )
@@ -63,48 +63,48 @@ def register_method(kind: _Method) -> _Method:
         raise InputError("A method needs a name.", given=repr(name), expected="a class variable such as name = 'mine'")
     if METHODS.get(name, kind) is not kind:
         raise InputError(
-            "There is a method of this name already.",
+            "A method of this name exists already.",
             given=f"{name} of {kind.__module__}",
-            expected=f"another name than {', '.join(METHODS)}",
+            expected=f"a name other than {', '.join(METHODS)}",
         )
     METHODS[name] = kind
     return kind
 
 
 def method_names() -> tuple[str, ...]:
-    """Names of all methods: of this package, registered, and of installed packages, which are not imported."""
-    offered = metadata.entry_points(group=ENTRY_POINTS).names
-    return (*METHODS, *sorted(offered - METHODS.keys()))
+    """Names of all methods: of this package, registered ones, and those of installed packages (not imported)."""
+    provided = metadata.entry_points(group=ENTRY_POINTS).names
+    return (*METHODS, *sorted(provided - METHODS.keys()))
 
 
 def method_class(name: str) -> type[AbstractMethod]:
-    """Class of the method of a name.
+    """Find the class of a method by its name.
 
     Raises
     ------
     InputError
-        If there is no such method, or the package that offers it cannot be imported.
+        If there is no such method, or the package that provides it cannot be imported.
     """
     if name not in METHODS:
-        found = metadata.entry_points(group=ENTRY_POINTS, name=name)
-        if not found:
+        entries = metadata.entry_points(group=ENTRY_POINTS, name=name)
+        if not entries:
             raise InputError(
                 "There is no such method.",
                 given=name,
                 expected=", ".join(method_names()),
                 next_step="correct the name; docs/method.md describes the methods",
             )
-        _load(next(iter(found)))
+        _load(next(iter(entries)))
     return METHODS[name]
 
 
 def make_method(name: str, options: Mapping[str, object] | None = None) -> AbstractMethod:
-    """Method by name, with options.
+    """Create a method by name, with options.
 
     Raises
     ------
     InputError
-        If there is no such method or option, or an option has no such value.
+        If there is no such method or option, or the value of an option has the wrong type.
     """
     kind, options = method_class(name), options or {}
     known = {field.name for field in fields(kind)}
@@ -118,7 +118,7 @@ def make_method(name: str, options: Mapping[str, object] | None = None) -> Abstr
     for option, value in options.items():
         if not is_of_type(value, hints[option]):
             raise InputError(
-                f"The option {option} of the method {name} has no such value.",
+                f"The option {option} of the method {name} has the wrong type.",
                 given=repr(value),
                 expected=str(getattr(hints[option], "__name__", hints[option])),
             )
@@ -131,7 +131,7 @@ def _load(entry: metadata.EntryPoint) -> None:
     Raises
     ------
     InputError
-        If that fails, or it is no method of that name.
+        If the import fails, or the class is not a method of that name.
     """
     package = entry.dist.name if entry.dist else entry.module
     try:
@@ -141,11 +141,11 @@ def _load(entry: metadata.EntryPoint) -> None:
             f"The method {entry.name} of the package {package} cannot be imported.",
             given=entry.value,
             cause=f"{type(error).__name__}: {error}",
-            next_step=f"mend or uninstall {package}",
+            next_step=f"repair or uninstall {package}",
         ) from error
     if getattr(kind, "name", None) != entry.name:
         raise InputError(
-            f"The package {package} offers the method {entry.name}, but its class has another name.",
+            f"The package {package} provides the method {entry.name}, but its class has another name.",
             given=f"{entry.value} with the name {getattr(kind, 'name', None)!r}",
             expected=f"a method of the name {entry.name}",
         )

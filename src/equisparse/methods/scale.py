@@ -1,4 +1,4 @@
-"""Method `scale`: every channel of every path is amplified or damped; two vectors per block are stored."""
+"""Method `scale`: a factor for every channel of every path; stores two vectors per block."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, final
@@ -14,16 +14,16 @@ from equisparse.methods.base import AbstractDelta, AbstractWeightMethod, Paramet
 
 
 class ScaleDelta(AbstractDelta):
-    """``W' = diag(1 + a) W diag(1 + b)`` per block; with an element axis, one `b` per element.
+    """Change ``W' = diag(1 + a) W diag(1 + b)`` of every block; with an element axis, one b per element.
 
     Parameters
     ----------
     weight : Tensor
         Base weight, any shape.
     blocks : tuple of Block
-        Tile the weight.
+        Blocks that tile the weight.
     storage : torch.dtype, optional
-        Of the stored values; that of the weight by default.
+        Precision of the stored values; that of the weight by default.
     """
 
     rows: Tensor
@@ -52,7 +52,7 @@ class ScaleDelta(AbstractDelta):
 @final
 @dataclass(frozen=True)
 class Scale(AbstractWeightMethod):
-    """``W' = diag(1 + a) W diag(1 + b)`` for every block W of shape (mul_in, mul_out).
+    """Scales ``W' = diag(1 + a) W diag(1 + b)`` of every block W of shape (mul_in, mul_out).
 
     Stores ``mul_in + mul_out`` values per block and starts exactly at the base. Every weight of a scaled channel
     changes, so the changed fraction is large while the adapter is small. A block with an element axis of size E has
@@ -82,7 +82,7 @@ class Scale(AbstractWeightMethod):
     def fit_into(self, value_bytes: int, layout: Layout) -> "Scale":
         if value_bytes < half_precision_bytes(layout):
             raise InputError(
-                "The scales do not fit into the size.",
+                "The size is too small for the scales.",
                 given=f"{value_bytes} bytes for values",
                 expected=f"at least {half_precision_bytes(layout)} bytes, for the selected tensors in half precision",
                 next_step="raise --budget, select fewer tensors with --targets, or use --method sparse",

@@ -1,4 +1,4 @@
-"""Method `scratch`: the base's architecture with fresh weights; shows what the base's training is worth."""
+"""Method `scratch`: training of the base's architecture from random weights, to measure the value of pretraining."""
 
 from dataclasses import dataclass
 from typing import ClassVar, final
@@ -14,9 +14,9 @@ from equisparse.methods.dense import AbstractDenseMethod, DenseDelta
 @final
 @dataclass(frozen=True)
 class Scratch(AbstractDenseMethod):
-    """All path weights start anew, from the normal distribution that e3nn and MACE draw them from.
+    """Training from scratch: path weights start from the normal distribution that e3nn and MACE use.
 
-    Reference energies, scales and biases stay those of the base.
+    Reference energies, scales and biases are those of the base.
     """
 
     name: ClassVar[str] = "scratch"

@@ -1,4 +1,4 @@
-"""Which tensors of a layout a method may touch."""
+"""Selection of the tensors of a layout that a method may change."""
 
 import fnmatch
 import re
@@ -11,38 +11,38 @@ _DEGREE = re.compile(r"^l=(\d+)$")
 
 
 def select(layout: Layout, targets: Sequence[str]) -> Layout:
-    """Layout of the tensors that match any target.
+    """Select the tensors that match any target.
 
     Parameters
     ----------
     layout : Layout
         All tensors of a model.
     targets : sequence of str
-        Each one is ``"all"``, a role such as ``"linear"`` or ``"radial"``, a degree such as ``"l=2"`` (tensors that
-        have a block of that degree), or a shell pattern over tensor names such as ``"3_*"``. With a leading ``!`` the
-        tensors that match are taken out again.
+        Each target is ``"all"``, a role such as ``"linear"`` or ``"radial"``, a degree such as ``"l=2"`` (tensors that
+        have a block of that degree), or a shell pattern over tensor names such as ``"3_*"``. A leading ``!``
+        removes the matching tensors.
 
     Raises
     ------
     SelectionError
-        If a target matches nothing, or nothing is left.
+        If a target matches no tensor, or no tensor is left.
     """
-    chosen: set[str] = set()
+    selected: set[str] = set()
     for target in targets:
         matched = _matches(layout, target.removeprefix("!"))
-        chosen = chosen - matched if target.startswith("!") else chosen | matched
-    if not chosen:
+        selected = selected - matched if target.startswith("!") else selected | matched
+    if not selected:
         raise SelectionError(
             "No tensor is selected.",
             given=", ".join(targets) or "nothing",
-            expected="at least one target that matches and is not taken out again",
+            expected="at least one target that is not removed by another one",
             next_step="give `--targets all` or a role: " + ", ".join(sorted({block.role for block in layout})),
         )
-    return layout.restrict(chosen)
+    return layout.restrict(selected)
 
 
 def _matches(layout: Layout, target: str) -> set[str]:
-    """Tensors that one target names."""
+    """Tensors that match one target."""
     matched = {block.tensor for block in layout if _block_matches(block, target)}
     if not matched:
         raise SelectionError(
@@ -59,7 +59,7 @@ def _matches(layout: Layout, target: str) -> set[str]:
 
 
 def _block_matches(block: Block, target: str) -> bool:
-    """Whether one block is meant by one target."""
+    """Return whether a block matches a target."""
     if degree := _DEGREE.match(target):
         return block.l == int(degree[1])
     return target in ("all", block.role) or fnmatch.fnmatchcase(block.tensor, target)

@@ -1,4 +1,4 @@
-"""Method `soft_threshold`: a learned change behind a soft threshold that is learned too (arXiv 2606.18691)."""
+"""Method `soft_threshold`: a learned change with a learned soft threshold (arXiv 2606.18691)."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,11 +17,11 @@ from equisparse.methods.base import AbstractChange, AbstractDelta, AbstractWeigh
 from equisparse.methods.parametrization import AbstractParametrization, make_parametrization
 
 TAU_DECAY = {"L": 0.01, "H": 0.3}
-"""The paper's two regimes: L is the most accurate, H the most sparse."""
+"""Weight decay of tau in the two regimes of the paper: L is more accurate, H more sparse."""
 
 
 def soft_threshold(x: Tensor, threshold: Tensor) -> Tensor:
-    """``sign(x) * relu(|x| - threshold)``; shapes broadcast.
+    """Compute ``sign(x) * relu(|x| - threshold)``; shapes broadcast.
 
     >>> soft_threshold(torch.tensor([-2.0, 0.5]), torch.tensor(1.0))
     tensor([-1.,  0.])
@@ -30,18 +30,18 @@ def soft_threshold(x: Tensor, threshold: Tensor) -> Tensor:
 
 
 class SoftThresholdDelta(AbstractDelta):
-    """``W' = W + S(dW, sigmoid(tau))``, with one tau per tensor.
+    """Change ``W' = W + S(dW, sigmoid(tau))`` with the soft threshold S and one tau per tensor.
 
     Parameters
     ----------
     weight : Tensor
         Base weight, any shape.
     raw : AbstractParametrization
-        dW. At the start it must not be zero, or no gradient would pass the threshold.
+        Trained tensor dW. It must not be zero at the start, because then no gradient would pass the threshold.
     start_threshold : float
-        ``sigmoid(tau)`` at the start.
+        Threshold ``sigmoid(tau)`` at the start.
     tau_decay, tau_lr : float
-        Weight decay and learning rate of tau. Decay pulls tau to 0, that is the threshold to 0.5: it creates sparsity.
+        Weight decay and learning rate of tau. Decay drives tau to 0, i.e. the threshold to 0.5, and creates sparsity.
     """
 
     seen: Tensor
@@ -63,10 +63,10 @@ class SoftThresholdDelta(AbstractDelta):
         self.tau_decay, self.tau_lr = tau_decay, tau_lr
 
     def change(self) -> Tensor:
-        """``S(dW, sigmoid(tau))``, shape of the weight.
+        """Present change ``S(dW, sigmoid(tau))``, shape of the weight.
 
-        Out of training, entries that never had a gradient are zero: they are random numbers from the start, in weights
-        that the data do not use, such as the embeddings of elements that are not in the data.
+        In evaluation mode, entries that never had a gradient are zero: they would be random start values of weights
+        that the data do not use, such as embeddings of absent elements.
         """
         change = soft_threshold(self.raw(), torch.sigmoid(self.tau))
         return change if self.training or not bool(self.seen.any()) else change * self.seen
@@ -88,7 +88,7 @@ class SoftThresholdDelta(AbstractDelta):
 
 
 class GradientWatch(Controller):
-    """Remembers which entries ever had a gradient.
+    """Controller that records which entries have had a gradient.
 
     Parameters
     ----------
@@ -107,20 +107,21 @@ class GradientWatch(Controller):
 @final
 @dataclass(frozen=True)
 class SoftThreshold(AbstractWeightMethod):
-    """``W' = W + S(dW, sigmoid(tau))``: decay of the learned tau decides how many entries change, as published.
+    """Sparse change ``W' = W + S(dW, sigmoid(tau))``: the decay of tau determines how many entries change.
 
-    Stores an index and a value per changed entry. The start changes every weight by about `start_width`.
+    Stores an index and a value per changed entry. At the start every weight differs from the base by about
+    `start_width`.
 
     Parameters
     ----------
     regime : {"L", "H"}
-        Decay of tau: ``L`` is the most accurate, ``H`` the most sparse.
+        Decay of tau: ``L`` is more accurate, ``H`` more sparse.
     rank : int or None
-        dW is trained as a product of two factors of this rank per path, or entry by entry (as published) if None.
+        Rank of the two factors per path whose product is dW; entry by entry (as published) if None.
     start_width : float
         Standard deviation of dW at the start.
     start_threshold, tau_lr : float
-        See `SoftThresholdDelta`.
+        Parameters of `SoftThresholdDelta`.
     """
 
     name: ClassVar[str] = "soft_threshold"
@@ -134,7 +135,7 @@ class SoftThreshold(AbstractWeightMethod):
     def __post_init__(self) -> None:
         if self.regime not in TAU_DECAY:
             raise InputError(
-                "The option regime has no such value.", given=str(self.regime), expected=" or ".join(TAU_DECAY)
+                "The option regime has an invalid value.", given=str(self.regime), expected=" or ".join(TAU_DECAY)
             )
         rank = 1 if self.rank is None else self.rank
         if not (min(self.start_width, self.tau_lr, rank) > 0 and 0 < self.start_threshold < 1):

@@ -1,4 +1,4 @@
-"""Method `sparse`: as many entries of the path weights change as were asked for, by number or by bytes (ours)."""
+"""Method `sparse`: a given number of path weights changes, stated as a fraction or in bytes (new here)."""
 
 import math
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _DTYPES = {"auto": torch.float16, "float16": torch.float16, "float32": torch.flo
 @final
 @dataclass(frozen=True)
 class Sparse(AbstractWeightMethod):
-    """``W' = W + dW`` with a stated number of changed entries; starts exactly at the base.
+    """Sparse change ``W' = W + dW`` with a given number of changed entries; starts exactly at the base.
 
     All entries are trained at first. Those whose removal raises the loss least are then removed step by step. The
     adapter stores an index and a value per changed entry. Give one of `changed` and `value_bytes`.
@@ -34,7 +34,7 @@ class Sparse(AbstractWeightMethod):
     value_bytes : int or None
         Bytes of the stored indices and values together.
     rank : int or None
-        dW is trained as a product of two factors of this rank per path, or entry by entry if None.
+        Rank of the two factors per path whose product is dW; entry by entry if None.
     prune_start, prune_end : float
         Start and end of the removal, as fractions of the run.
     prune_interval : int
@@ -90,7 +90,7 @@ class Sparse(AbstractWeightMethod):
                 "The method sparse needs a number of entries or a size.",
                 given="neither",
                 expected="Sparse(changed=0.03), or Sparse(value_bytes=40_000)",
-                next_step="give one of them, or use SoftThreshold: it finds the number by itself",
+                next_step="give one of them, or use SoftThreshold, which needs neither",
             )
         if math.isnan(self.changed or 0.0):
             raise InputError("The changed fraction is not a number.", given=str(self.changed))

@@ -1,4 +1,4 @@
-"""A pull towards the base, layer by layer: on structures unlike the data, every layer goes on giving what it gave."""
+"""Activation-matching penalty: on replay structures, the output of every layer stays close to that of the base."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -11,20 +11,26 @@ from equisparse.adapters.parameters import parameter_owner
 from equisparse.blocks import Layout
 
 MOST_ROWS = 2000
-"""Rows that are kept of a layer."""
-ROWS_A_STEP = 128
-"""Rows that a step looks at in every layer."""
+"""Largest number of rows that are stored per layer."""
+ROWS_PER_STEP = 128
+"""Rows of every layer that enter the penalty of one step."""
 
 
 class LayerRows(NamedTuple):
-    """Inputs and outputs of a layer of the base, one row per atom: shapes (n, columns in) and (n, columns out)."""
+    """Inputs and outputs of one layer of the base, one row per atom.
+
+    Parameters
+    ----------
+    inputs : Tensor, shape (n, input columns)
+    outputs : Tensor, shape (n, output columns)
+    """
 
     inputs: Tensor
     outputs: Tensor
 
 
 def layer_rows(model: nn.Module, layout: Layout, predict: Callable[[], object], seed: int = 0) -> dict[str, LayerRows]:
-    """Rows of the modules that own the layout's weights and map one tensor to another, by the name of a weight.
+    """Record inputs and outputs of the modules that own the layout's weights and map one tensor to another.
 
     Parameters
     ----------
@@ -33,43 +39,49 @@ def layer_rows(model: nn.Module, layout: Layout, predict: Callable[[], object], 
     layout : Layout
         Weights that may change.
     predict : callable
-        Runs the model over the structures that are to be kept.
+        Runs the model on the replay structures.
     seed : int
-        Of the choice of rows, where there are more than `MOST_ROWS`.
+        Seed of the choice of rows, if a layer has more than `MOST_ROWS`.
+
+    Returns
+    -------
+    dict of str to LayerRows
+        Name of the weight that a module owns -> rows of the module.
     """
     owners = {parameter_owner(model, tensor)[0]: tensor for tensor in layout.tensors}
-    seen: dict[str, list[tuple[Tensor, Tensor]]] = {}
+    recorded: dict[str, list[tuple[Tensor, Tensor]]] = {}
 
-    def keep(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+    def record(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         if len(inputs) == 1 and isinstance(inputs[0], Tensor) and isinstance(output, Tensor):
-            seen.setdefault(owners[module], []).append((inputs[0].detach(), output.detach()))
+            recorded.setdefault(owners[module], []).append((inputs[0].detach(), output.detach()))
 
-    handles = [module.register_forward_hook(keep) for module in owners]
+    handles = [module.register_forward_hook(record) for module in owners]
     try:
         predict()
     finally:
         for handle in handles:
             handle.remove()
     generator = torch.Generator().manual_seed(seed)
-    return {tensor: _some_rows(pairs, generator) for tensor, pairs in seen.items()}
+    return {tensor: _some_rows(pairs, generator) for tensor, pairs in recorded.items()}
 
 
 class Anchor:
-    """The penalty ``weight * mean_l |f'_l(x) - f_l(x)|^2 / |f_l(x)|^2``, x rows that the base's layer l took.
+    """Penalty ``weight * mean_l |f'_l(x) - f_l(x)|^2 / |f_l(x)|^2``, with inputs x of layer l of the base.
 
-    It costs no pass through the model: each layer is asked alone. For linear layers it is L2-SP (Li et al., arXiv
-    1802.01483) with the second moments of a layer's inputs as metric, so that weights may move where structures unlike
-    the data do not notice.
+    It needs no pass through the whole model: each layer is evaluated alone. For linear layers it is L2-SP (Li et al.,
+    arXiv 1802.01483) with the second moments of a layer's inputs as metric: weights may move in directions that do not
+    change the outputs for replay structures.
 
     Parameters
     ----------
     attachment : Attachment
-        Of any method.
+        Attachment of any method.
     rows : mapping of str to LayerRows
-        From `layer_rows`; layers that gave zero do not count.
+        Result of `layer_rows`; layers whose outputs are zero are ignored.
     weight : float
+        Weight of the penalty.
     seed : int
-        Of the rows that a step looks at.
+        Seed of the choice of rows in every step.
     """
 
     def __init__(self, attachment: Attachment, rows: Mapping[str, LayerRows], weight: float, seed: int = 0) -> None:
@@ -82,21 +94,21 @@ class Anchor:
         ]
 
     def penalty(self, step: int) -> Tensor:
-        """Penalty of the present weights, shape (); rows depend on the seed and the step alone."""
+        """Penalty of the present weights, shape (); its rows depend only on the seed and the step."""
         generator = torch.Generator().manual_seed(1_000_003 * self._seed + step)
-        moved = [self._moved(module, layer, generator) / size for module, layer, size in self._layers]
-        return self._weight * torch.stack(moved).mean()
+        changes = [self._change(module, layer, generator) / size for module, layer, size in self._layers]
+        return self._weight * torch.stack(changes).mean()
 
-    def _moved(self, module: nn.Module, layer: LayerRows, generator: torch.Generator) -> Tensor:
+    def _change(self, module: nn.Module, layer: LayerRows, generator: torch.Generator) -> Tensor:
         """Mean square change of a layer's outputs on some of its rows."""
-        some = torch.randint(len(layer.inputs), (ROWS_A_STEP,), generator=generator).to(layer.inputs.device)
-        change: Tensor = module(layer.inputs[some]) - layer.outputs[some]
+        rows = torch.randint(len(layer.inputs), (ROWS_PER_STEP,), generator=generator).to(layer.inputs.device)
+        change: Tensor = module(layer.inputs[rows]) - layer.outputs[rows]
         return change.square().mean()
 
 
 def _some_rows(pairs: Sequence[tuple[Tensor, Tensor]], generator: torch.Generator) -> LayerRows:
-    """Rows of several passes, at most `MOST_ROWS`."""
+    """Randomly chosen rows of several passes, at most `MOST_ROWS`."""
     inputs = torch.cat([inputs for inputs, _ in pairs])
     outputs = torch.cat([outputs for _, outputs in pairs])
-    some = torch.randperm(len(inputs), generator=generator)[:MOST_ROWS].to(inputs.device)
-    return LayerRows(inputs[some], outputs[some])
+    chosen = torch.randperm(len(inputs), generator=generator)[:MOST_ROWS].to(inputs.device)
+    return LayerRows(inputs[chosen], outputs[chosen])

@@ -1,4 +1,4 @@
-"""Checkpoints that are written whole or not at all, on any file system."""
+"""Atomic writes of checkpoints on any file system."""
 
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,14 @@ from equisparse.files import make_folder, replacing
 
 
 class WholeCheckpoints(TorchCheckpointIO):
-    """Writes beside the target and replaces it at once.
+    """Checkpoint writer that writes a temporary file beside the target and then replaces the target.
 
-    Lightning's own writer goes through the system's folder for temporary files; where that is on another file system,
-    its last step copies, and a run that is cut off then loses the checkpoint it had.
+    Lightning's own writer uses the system's folder for temporary files. If that is on another file system, its last
+    step is a copy, and an interrupted run can lose its previous checkpoint.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write one checkpoint; called by Lightning."""
+        """Write one checkpoint; Lightning calls this."""
         make_folder(Path(path).parent)
         with replacing(Path(path)) as file:
             torch.save(checkpoint, file)

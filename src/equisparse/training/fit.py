@@ -1,4 +1,4 @@
-"""Fit an attached method to frames; resume a fit that was cut off."""
+"""Fit an attached method to frames, and resume an interrupted fit."""
 
 import math
 import os
@@ -37,7 +37,7 @@ class FitResult:
     Parameters
     ----------
     steps : int
-        Optimiser steps, those of interrupted runs before included.
+        Optimiser steps, including those of earlier interrupted runs.
     seconds : float
         Training time.
     best_criterion : float
@@ -70,31 +70,31 @@ def fit(
     resume: bool = False,
     listener: FitListener | None = None,
 ) -> FitResult:
-    """Train the deltas of `attachment`, and a spin layer on it; afterwards they are those of the best epoch.
+    """Train the deltas of an attachment, and the spin layer if there is one, and restore those of the best epoch.
 
     Parameters
     ----------
     backbone, attachment
-        The attachment is to the model of the backbone, or of the backbone that a spin layer sits on.
+        Model to train, and the method attached to it; with a spin layer, `backbone` is the `SpinModel`.
     train, valid : FrameDataset
     options : TrainingOptions
-        Resolved.
+        Resolved options; see `TrainingOptions.resolved`.
     folder : Path
-        Gets ``metrics.csv`` and ``checkpoints/``.
+        Folder for ``metrics.csv`` and ``checkpoints/``.
     replay : Replay, optional
-        Structures on which the model is to stay with the base.
+        Structures on which to preserve the predictions of the base.
     layers : mapping of str to LayerRows, optional
-        What the base's layers take and give there, for the anchor.
+        Inputs and outputs of the base's layers on replay structures, for the activation-matching penalty.
     resume : bool
-        Go on from the last checkpoint in `folder`, to the same end as a run that was never cut off.
+        Continue from the last checkpoint in `folder`. The result equals that of an uninterrupted run.
     listener : FitListener, optional
-        Is told how training goes.
+        Receives the progress of training.
 
     Raises
     ------
     StateError
-        If there is nothing to resume, or it was begun on another base, or the loss was no number before any epoch could
-        be kept.
+        If there is no checkpoint to resume, if it belongs to another base, or if training diverges before the first
+        epoch that can be kept.
     """
     checkpoints = folder / CHECKPOINTS
     last = checkpoints / LAST
@@ -114,12 +114,12 @@ def fit(
     )
     with _quiet_lightning():
         trainer = _trainer(backbone, options, folder, [curve, best, *_extra_callbacks(options, curve, listener)])
-        judged_on = [valid] if replay is None else [valid, replay.held]
+        validation_sets = [valid] if replay is None else [valid, replay.held]
         replicas = {"replicas": options.devices * options.num_nodes, "rank": environment_rank()}
         trainer.fit(
             task,
             train.train_loader(options.batch_size, seed=options.seed, **replicas),
-            [judged.eval_loader(options.batch_size, **replicas) for judged in judged_on],
+            [dataset.eval_loader(options.batch_size, **replicas) for dataset in validation_sets],
             ckpt_path=last if resume else None,
             weights_only=True,
         )
@@ -133,36 +133,36 @@ def fit(
 
 
 def _check_kept(result: FitResult, options: TrainingOptions) -> None:
-    """Raise StateError if training diverged before any epoch could be kept."""
+    """Raise StateError if training diverged before the first epoch that could be kept."""
     if result.diverged and not math.isfinite(result.best_criterion):
         raise StateError(
             "Training diverged: the loss is NaN, and there is no earlier epoch to keep.",
             given=f"learning rate {options.lr:g}, epoch {len(result.curve)} of {options.epochs}",
-            cause="too high a learning rate, or labels that are off by orders of magnitude",
-            next_step="halve --lr and begin a new run; `equisparse audit` looks at the labels",
+            cause="a learning rate that is too high, or labels that are wrong by orders of magnitude",
+            next_step="halve --lr and start a new run; check the labels with `equisparse audit`",
         )
 
 
 def check_resumable(folder: Path, backbone: Predictor) -> None:
-    """Raise StateError unless the folder of a run has a checkpoint that was made on this base."""
+    """Raise StateError unless the folder of a run has a checkpoint that was trained on this base."""
     last, identity = folder / CHECKPOINTS / LAST, backbone.identity
     if not last.exists():
-        raise StateError("There is no checkpoint to resume from.", expected=str(last), next_step="leave --resume out")
-    begun_on = torch.load(last, weights_only=True, mmap=True, map_location="cpu").get(BASE, identity.sha256)
-    if begun_on != identity.sha256:
+        raise StateError("There is no checkpoint to resume from.", expected=str(last), next_step="omit --resume")
+    base_sha256 = torch.load(last, weights_only=True, mmap=True, map_location="cpu").get(BASE, identity.sha256)
+    if base_sha256 != identity.sha256:
         raise StateError(
-            "The run that is to be resumed was begun on another base model.",
+            "The run to be resumed was started on another base model.",
             given=f"{identity.source} (sha256 {identity.sha256[:12]}...)",
-            expected=f"sha256 {begun_on[:12]}...",
-            cause="the file of the base was replaced or changed since, or another --base was given",
-            next_step="give the base that the run was begun on, or begin a new run in another --out",
+            expected=f"sha256 {base_sha256[:12]}...",
+            cause="the file of the base has changed since, or another --base was given",
+            next_step="give the base of that run, or start a new run in another --out",
         )
 
 
 def _extra_callbacks(
     options: TrainingOptions, curve: LearningCurve, listener: FitListener | None
 ) -> Iterator[Callback]:
-    """Progress and early stopping, where asked for; a stop where the loss is NaN or infinite."""
+    """Callbacks for progress and early stopping, if requested, and for a stop when the loss is NaN or infinite."""
     if listener is not None:
         yield Progress(curve, listener)
     yield EarlyStopping(LOSS, patience=sys.maxsize, check_finite=True)
@@ -171,7 +171,7 @@ def _extra_callbacks(
 
 
 def _trainer(backbone: Predictor, options: TrainingOptions, folder: Path, callbacks: list[Callback]) -> Trainer:
-    """Lightning's trainer for one run."""
+    """Lightning trainer of one run."""
     processes = options.devices * options.num_nodes
     return Trainer(
         accelerator="gpu" if backbone.device.type == "cuda" else "cpu",
@@ -193,7 +193,7 @@ def _trainer(backbone: Predictor, options: TrainingOptions, folder: Path, callba
 
 
 def _logger(options: TrainingOptions, folder: Path) -> Logger | bool:
-    """The logger asked for."""
+    """Logger that the options name; False for none."""
     if options.logger == "tensorboard":
         return TensorBoardLogger(folder, name="tensorboard", version="")
     if options.logger == "wandb":
@@ -203,7 +203,7 @@ def _logger(options: TrainingOptions, folder: Path) -> Logger | bool:
 
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
-    """Keep Lightning's advice on loaders and devices away from users; its errors still come through."""
+    """Suppress Lightning's advice on loaders and devices within the block; errors are still raised."""
     import logging
 
     logger = logging.getLogger("lightning.pytorch")
@@ -219,6 +219,6 @@ def _quiet_lightning() -> Iterator[None]:
 
 
 def environment_rank() -> int:
-    """Rank of this process under torchrun, SLURM, or as a child that Lightning started; 0 if there is but one."""
-    named = (os.environ.get(name) for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"))
-    return int(next((rank for rank in named if rank is not None), "0"))
+    """Rank of this process under torchrun or SLURM, or as a child process of Lightning; 0 if it is the only one."""
+    ranks = (os.environ.get(name) for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"))
+    return int(next((rank for rank in ranks if rank is not None), "0"))

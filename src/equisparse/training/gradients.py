@@ -1,4 +1,4 @@
-"""Gradients as values: computed, summed over pieces of a batch, averaged over processes, added."""
+"""Functions on gradients: compute them, sum them over pieces of a batch, average them over processes, add them."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,11 @@ from lightning.pytorch import Trainer
 from torch import Tensor, nn
 
 Gradients = list[Tensor | None]
-"""One gradient per parameter; None where a loss does not depend on it."""
+"""One gradient per parameter; None if the loss does not depend on the parameter."""
 
 
 def gradients_of(loss: Tensor, parameters: Sequence[nn.Parameter]) -> Gradients:
-    """Gradients of a loss, shape (), by parameters."""
+    """Gradients of a loss, shape (), with respect to parameters."""
     return list(torch.autograd.grad(loss, parameters, allow_unused=True))
 
 
@@ -23,42 +23,42 @@ def summed(pieces: Sequence[Gradients]) -> Gradients:
 
 
 def mean_of_processes(gradients: Gradients, parameters: Sequence[nn.Parameter], trainer: Trainer) -> Gradients:
-    """Mean over all processes, in one exchange; None counts as zero where another process has a gradient.
+    """Average gradients over all processes; None counts as zero if another process has a gradient.
 
-    Every process has to call this with gradients by the same parameters.
+    Every process has to call this function with gradients of the same parameters.
     """
     if trainer.world_size == 1:
         return gradients
     filled = [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, gradients, strict=True)]
     present = torch.stack([p.new_tensor(float(g is not None)) for p, g in zip(parameters, gradients, strict=True)])
     flat = torch.cat([present, *(gradient.reshape(-1) for gradient in filled)])
-    mean: Tensor = trainer.strategy.reduce(flat, reduce_op="mean")
-    present, *parts = mean.split([len(filled), *(gradient.numel() for gradient in filled)])
+    averaged: Tensor = trainer.strategy.reduce(flat, reduce_op="mean")
+    present, *means = averaged.split([len(filled), *(gradient.numel() for gradient in filled)])
     return [
-        part.view_as(gradient) if there else None
-        for part, gradient, there in zip(parts, filled, present.tolist(), strict=True)
+        mean.view_as(gradient) if is_present else None
+        for mean, gradient, is_present in zip(means, filled, present.tolist(), strict=True)
     ]
 
 
 def add_where_trained(parameters: Sequence[nn.Parameter], gradients: Gradients) -> None:
-    """Add gradients of what holds a model at its base to those of the loss, where the loss has any.
+    """Add gradients of penalties to those of the loss, except where the gradient of the loss is zero.
 
-    A parameter that the data do not reach, such as the embedding of an absent element, stays at the base by itself, and
-    methods recognise such parameters by their zero gradient.
+    A parameter that the data do not affect, such as the embedding of an absent element, stays at the base by itself.
+    Methods recognise such parameters by their zero gradient.
 
     Parameters
     ----------
     parameters : sequence of Parameter
-        With the gradients of the loss in place.
+        Parameters whose ``grad`` holds the gradients of the loss; it is modified.
     gradients : list of Tensor or None
-        To be added.
+        Gradients of the penalty.
     """
     for parameter, gradient in zip(parameters, gradients, strict=True):
         if parameter.grad is not None and gradient is not None:
             parameter.grad += gradient * (parameter.grad != 0)
 
 
-def _sum(parts: Sequence[Tensor | None]) -> Tensor | None:
+def _sum(gradients: Sequence[Tensor | None]) -> Tensor | None:
     """Sum of the gradients of one parameter; None if no piece has one."""
-    present = [part for part in parts if part is not None]
+    present = [gradient for gradient in gradients if gradient is not None]
     return torch.stack(present).sum(0) if present else None

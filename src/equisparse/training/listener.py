@@ -1,4 +1,4 @@
-"""Events of a training, for whoever wants to show them."""
+"""Interface to follow the progress of training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from equisparse.training.epochs import Epoch
 
 @dataclass(frozen=True)
 class FitProgress:
-    """Progress of a training.
+    """Progress of training.
 
     Parameters
     ----------
     step, total_steps : int
-        Optimiser steps done, and in the whole run.
+        Number of optimiser steps done, and of the whole run.
     epochs : int
-        Of the whole run.
+        Number of epochs of the whole run.
     steps_per_second : float
         Of this process; 0 before the first step.
     curve : sequence of Epoch
@@ -30,7 +30,7 @@ class FitProgress:
 
 
 class FitListener:
-    """Receives the progress of training and shows nothing; override the methods whose calls you want to show."""
+    """Listener that does nothing; override the methods of the events that you want to show."""
 
     def fit_started(self) -> None:
         """Called when training begins."""
@@ -42,4 +42,4 @@ class FitListener:
         """Called after every epoch; it is the last one of the curve."""
 
     def fit_ended(self) -> None:
-        """Called when training ends, also by an error."""
+        """Called when training ends, also after an error."""

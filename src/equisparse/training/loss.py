@@ -17,19 +17,19 @@ from equisparse.training.options import TrainingOptions
 
 @dataclass(frozen=True)
 class Loss:
-    """``sum_q w_q H(d_q)``: H the Huber loss of the errors of a quantity, averaged over the components with a label.
+    """Weighted sum ``sum_q w_q H(d_q)`` of the Huber losses H of the errors d_q of all quantities q.
 
-    Errors are in the unit of the quantity, per atom if it is extensive. A quantity that the model predicts and no frame
-    has a label of counts as zero.
+    H is averaged over the components with a label. Errors are in the unit of the quantity, per atom if it is extensive.
+    A quantity without any label contributes zero.
 
     Parameters
     ----------
     weights : mapping of Quantity to float
-        In the order in which the terms are added; quantities that are not in it do not count.
+        Weights, in the order in which the terms are added; other quantities are ignored.
     huber_delta : float
         Error, in the unit of each quantity, above which the loss grows linearly.
     sign_ambiguous : bool
-        Whether values of a frame may change sign together; see `equisparse.inference.errors.nearest_sign`.
+        Whether the common sign of all values of a frame is arbitrary; see `equisparse.inference.errors.nearest_sign`.
     """
 
     weights: Mapping[Quantity, float]
@@ -38,7 +38,7 @@ class Loss:
 
     @classmethod
     def of(cls, options: TrainingOptions, *, spins: bool = False, sign_ambiguous: bool = False) -> "Loss":
-        """Loss with the weights of a run; `spins` says whether a spin layer is trained."""
+        """Loss with the weights of the options; `spins` says whether a spin layer is trained."""
         weights = {quantity: options.loss_weight(quantity, spins=spins) for quantity in all_quantities()}
         return cls(weights, options.huber_delta, sign_ambiguous)
 
@@ -49,10 +49,10 @@ class Loss:
         ----------
         prediction : Prediction
         batch : Batch
-            The same frames.
+            Labels of the same frames.
         whole : mapping of Quantity to int, optional
-            Number of label components (`equisparse.inference.dataset.count_labels`) of a larger batch that these
-            frames belong to: the losses of its pieces then add up to its loss.
+            Numbers of label components, from `equisparse.inference.dataset.count_labels`, of the whole batch if these
+            frames are a piece of it. The losses of all pieces then add up to the loss of the batch.
         """
         terms = (
             weight * self._huber(quantity, prediction[quantity], batch, whole)
@@ -64,7 +64,7 @@ class Loss:
     def _huber(
         self, quantity: Quantity, predicted: Tensor, batch: Batch, whole: Mapping[Quantity, int] | None
     ) -> Tensor:
-        """Mean Huber loss over the components with a label, or their part of the mean over `whole`; zero if none."""
+        """Mean Huber loss over the components with a label, or their share of the mean over `whole`; 0 if none."""
         target = batch.labels.get(quantity)
         labelled = None if target is None else torch.isfinite(target)
         if target is None or labelled is None or not bool(labelled.any()):

@@ -1,8 +1,8 @@
-"""Names of the files of a training, for those that read them without a trainer."""
+"""Names of the files that training writes; reading them needs no trainer."""
 
 CURVE = "metrics.csv"
 """Learning curve, in the folder of a run."""
 CHECKPOINTS = "checkpoints"
-"""Folder of the checkpoints, in the folder of a run."""
+"""Name of the folder of checkpoints in the folder of a run."""
 LAST = "last.ckpt"
-"""Checkpoint to resume from, in the checkpoint folder."""
+"""Name of the checkpoint to resume from, in the folder of checkpoints."""

@@ -16,14 +16,15 @@ from equisparse.training.options import TrainingOptions
 def build_optimizer(
     changes: Iterable[AbstractChange], options: TrainingOptions, more: Iterable[ParameterGroup] = ()
 ) -> torch.optim.Optimizer:
-    """The optimiser that the options name, over the groups of all changes and `more`; equal settings are joined."""
-    wished, lr = [*(group for change in changes for group in change.groups()), *more], options.lr or 0.0
-    groups = _joined(wished, lr)
+    """Build the optimiser that the options name, over the parameter groups of all changes and `more`."""
+    parameter_groups = [*(group for change in changes for group in change.groups()), *more]
+    lr = options.lr or 0.0
+    groups = _joined(parameter_groups, lr)
     if options.optimizer == "schedulefree":
         schedule_free: torch.optim.Optimizer = AdamWScheduleFree(groups, lr=lr, warmup_steps=options.warmup_steps)
         return schedule_free
     if options.optimizer == "muon":
-        matrices = {member: where for group in wished for member, where in group.matrices.items() if where}
+        matrices = {p: positions for group in parameter_groups for p, positions in group.matrices.items() if positions}
         return Muon(groups, lr=lr, matrices=matrices)
     return torch.optim.AdamW(groups, lr=lr)
 
@@ -31,9 +32,9 @@ def build_optimizer(
 def build_schedule(
     optimizer: torch.optim.Optimizer, options: TrainingOptions, controller: Controller, total_steps: int
 ) -> LambdaLR | None:
-    """Warm-up and cosine to zero, times what the controller wants; None if schedule-free.
+    """Build the schedule: warm-up and cosine decay to zero, times the factor of the controller; None if schedule-free.
 
-    Groups with a learning rate of their own keep it.
+    Groups with their own learning rate keep it constant.
     """
     if options.optimizer == "schedulefree":
         return None
@@ -48,7 +49,7 @@ def build_schedule(
 
 
 def _joined(groups: list[ParameterGroup], lr: float) -> list[dict[str, Any]]:
-    """Torch parameter groups, one per distinct setting, in order of first appearance."""
+    """Torch parameter groups: groups with equal settings are joined, in order of first appearance."""
     joined: dict[tuple[Any, ...], dict[str, Any]] = {}
     for group in groups:
         settings = {

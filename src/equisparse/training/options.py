@@ -1,4 +1,4 @@
-"""Options of training, with the defaults that were measured (docs/benchmarks.md)."""
+"""Options of training; the defaults were chosen by benchmarks (docs/benchmarks.md)."""
 
 import math
 from dataclasses import dataclass, replace
@@ -11,10 +11,10 @@ from equisparse.quantities import ENERGY, FORCES, MAGNETIC_FORCES, MOMENTS, STRE
 _WEIGHT_OPTIONS = {
     quantity.name: f"{quantity.singular}_weight" for quantity in (ENERGY, FORCES, STRESS, MOMENTS, MAGNETIC_FORCES)
 }
-"""Option that states the loss weight of each built-in quantity."""
+"""Name of a built-in quantity -> option that sets its loss weight."""
 
 Optimizer = Literal["adamw", "muon", "schedulefree"]
-"""Names of the optimisers; see `equisparse.training.muon` for ``muon``, the paper for ``schedulefree``."""
+"""Names of the optimisers; for ``muon`` see `equisparse.training.muon`, for ``schedulefree`` arXiv 2405.15682."""
 
 OPTIMIZERS: tuple[str, ...] = get_args(Optimizer)
 
@@ -23,8 +23,8 @@ OPTIMIZERS: tuple[str, ...] = get_args(Optimizer)
 class TrainingOptions:
     """Options of the training loop; each field carries its own description.
 
-    Losses are Huber losses. Errors of energies count in eV/atom, of forces in eV/Angstrom, of stress in eV/Angstrom^3,
-    of moments in muB and of magnetic forces in eV/muB.
+    Losses are Huber losses of errors in eV/atom (energy), eV/Angstrom (forces), eV/Angstrom^3 (stress), muB (moments)
+    and eV/muB (magnetic forces).
 
     Raises
     ------
@@ -142,7 +142,15 @@ class TrainingOptions:
         return math.ceil(math.ceil(n_frames / (self.devices * self.num_nodes)) / self.batch_size)
 
     def resolved(self, n_frames: int, default_lr: float) -> "TrainingOptions":
-        """The same options with every default turned into a number."""
+        """Copy of the options in which every default of None is replaced by a number.
+
+        Parameters
+        ----------
+        n_frames : int
+            Number of training frames.
+        default_lr : float
+            Learning rate of the method, used if `lr` is None.
+        """
         epochs = self.epochs or min(200, max(10, math.ceil(1000 / self.steps_per_epoch(n_frames))))
         lr = self.lr if self.lr is not None else default_lr
         drift_weight = self.drift_weight if self.drift_weight is not None else self.replay_weight

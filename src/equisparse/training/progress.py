@@ -1,4 +1,4 @@
-"""Tell a listener how far training is."""
+"""Callback that reports the progress of training to a listener."""
 
 import time
 from typing import Any
@@ -10,12 +10,12 @@ from equisparse.training.listener import FitListener, FitProgress
 
 
 class Progress(Callback):
-    """Tells a listener, in the first process alone.
+    """Reports progress to a listener, from the first process only.
 
     Parameters
     ----------
     curve : LearningCurve
-        Source of the numbers; has to come before this callback.
+        Callback that records the learning curve; it has to come before this one.
     listener : FitListener
     """
 
@@ -43,7 +43,7 @@ class Progress(Callback):
         self._listener.fit_ended()
 
     def _progress(self, trainer: Trainer) -> FitProgress:
-        """State of the run."""
+        """Progress of the run now."""
         seconds = max(time.monotonic() - self._start, 1e-9)
         return FitProgress(
             step=trainer.global_step,

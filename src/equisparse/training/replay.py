@@ -12,7 +12,7 @@ from equisparse.inference.dataset import FrameDataset, Sample
 from equisparse.inference.predict import evaluate
 
 _HELD_FRACTION, _HELD_FRAMES = 0.2, 20
-"""At most this part, and about this many, of the structures are held out."""
+"""Largest fraction, and approximate number, of the structures that are held out."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,11 @@ class Replay:
     Parameters
     ----------
     learned : FrameDataset
-        Trained on, beside the target data.
+        Structures that are trained on, together with the training frames.
     held : FrameDataset
-        Held out: the drift on them is reported, and counts in the choice of the best epoch.
+        Held-out structures: the drift on them is reported and enters the choice of the best epoch.
     seed : int
-        Of the order.
+        Seed of the order.
     """
 
     learned: FrameDataset
@@ -34,30 +34,30 @@ class Replay:
     seed: int
 
     def batch(self, size: int, index: int) -> list[Sample]:
-        """Batch of an index, from 0, in an endless sequence in which all structures come once before any comes again.
+        """Batch `index`, from 0, of an endless sequence; every structure occurs once before any is repeated.
 
-        It depends on the arguments and the seed alone, so that a resumed run goes on with the same batches.
+        It depends only on the arguments and the seed, so a resumed run continues with the same batches.
         """
-        members = [self._place(index * size + member) for member in range(size)]
-        return [self.learned[member] for member in members]
+        first = index * size
+        return [self.learned[self._structure_at(position)] for position in range(first, first + size)]
 
-    def _place(self, position: int) -> int:
-        """Which structure comes at a position of the sequence."""
-        turn, place = divmod(position, len(self.learned))
-        return int(np.random.default_rng((self.seed, turn)).permutation(len(self.learned))[place])
+    def _structure_at(self, position: int) -> int:
+        """Index of the structure at a position of the sequence."""
+        repetition, place = divmod(position, len(self.learned))
+        return int(np.random.default_rng((self.seed, repetition)).permutation(len(self.learned))[place])
 
 
 def replay_of(backbone: Predictor, frames: Sequence[LabelledFrame], *, seed: int) -> Replay:
-    """Replay of structures, labelled by the present weights of `backbone`; labels of their own are not used.
+    """Replay of structures, labelled by the present weights of `backbone`; their own labels are ignored.
 
     Parameters
     ----------
     backbone : Predictor
-        Nothing attached.
+        Base model, with nothing attached.
     frames : sequence of LabelledFrame
-        At least two.
+        At least two structures.
     seed : int
-        Of the part that is held out, and of the order.
+        Seed of the choice of the held-out structures, and of the order.
     """
     labelled = labelled_by(backbone, FrameDataset(backbone, frames, {}))
     rest, held = split_off(frames, min(_HELD_FRACTION, _HELD_FRAMES / len(frames)), seed=seed)
@@ -65,9 +65,9 @@ def replay_of(backbone: Predictor, frames: Sequence[LabelledFrame], *, seed: int
 
 
 def labelled_by(backbone: Predictor, dataset: FrameDataset) -> FrameDataset:
-    """The same structures with the predictions of the present weights as labels.
+    """Data set of the same structures with the predictions of the present weights as labels.
 
-    What depends on spins is left out: a spin layer has no base to stay with.
+    Quantities that need spins are omitted: the base has no spin layer whose predictions could be preserved.
     """
     predicted = evaluate(backbone, dataset)
     return dataset.with_labels({q: values for q, values in predicted.items() if not q.needs_spins})

@@ -1,4 +1,4 @@
-"""The Lightning task: one backbone with one method attached, and what a training step does, in its order."""
+"""Lightning task of one backbone with one method attached: the order of a training step, and validation."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -27,30 +27,31 @@ from equisparse.training.options import TrainingOptions
 from equisparse.training.replay import Replay
 
 BASE = "base_sha256"
-"""Name of the base's fingerprint in a checkpoint."""
+"""Key of the base's fingerprint in a checkpoint."""
 LOSS = "valid_loss"
-"""Name of the metric that is the loss on the validation frames."""
+"""Metric: loss on the validation frames."""
 CRITERION = "criterion"
-"""Name of the metric of which the best epoch has the least: the validation loss, and the drift as far as it counts."""
+"""Metric that the best epoch minimises: validation loss plus the weighted loss on held-out replay structures."""
 
 
 class FinetuneTask(LightningModule):
-    """Trains the deltas of an attachment, and a spin layer where the model has one.
+    """Training of the deltas of an attachment, and of the spin layer if the model has one.
 
-    Its state is what it trains, so checkpoints hold nothing of the base.
+    Its state is the trained parameters only: checkpoints contain no weights of the base.
 
     Parameters
     ----------
     backbone : Predictor
-        With `attachment` attached to its model.
+        Model to train, with `attachment` attached to it.
     attachment : Attachment
     options : TrainingOptions
-        Resolved.
+        Resolved options.
     total_steps : int
         Optimiser steps of the whole run.
     replay : Replay, optional
+        Structures on which to preserve the predictions of the base.
     layers : mapping of str to LayerRows, optional
-        For the anchor.
+        Inputs and outputs of the base's layers, for the activation-matching penalty.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class FinetuneTask(LightningModule):
         checkpoint[BASE] = self._backbone.identity.sha256
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Count the steps of a checkpoint that was written when Lightning still called the optimiser."""
+        """Copy the number of steps from a checkpoint of an earlier version, which used automatic optimisation."""
         progress = checkpoint["loops"]["fit_loop"]
         manual, automatic = (f"epoch_loop.{kind}_optimization" for kind in ("manual", "automatic"))
         steps = progress[f"{automatic}.optim_progress"]["optimizer"]["step"]
@@ -96,7 +97,7 @@ class FinetuneTask(LightningModule):
             progress[f"{manual}.optim_step_progress"] = steps
 
     def training_step(self, batch: Sequence[Sample], _: int) -> None:
-        """One step of the optimiser: gradients of the loss, then of what holds the model at its base, then the step."""
+        """Take one optimiser step: gradients of the loss, then of the penalty and the replay loss, then the update."""
         step, optimizer, schedule = self.global_step, self.optimizers(), self.lr_schedulers()
         optimizer.zero_grad()  # type: ignore[union-attr]
         self._set_gradients(self._data_gradients(batch))
@@ -141,26 +142,26 @@ class FinetuneTask(LightningModule):
             self._average(False)
 
     def changed_fraction(self) -> float:
-        """Entries that differ from the base now, over all parameters of the base."""
+        """Number of weights that differ from the base now, divided by the number of all parameters of the base."""
         return self._attachment.changed_count() / self._attachment.layout.total_parameters
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         return batch  # the backbone moves its own batches
 
     def _data_gradients(self, batch: Sequence[Sample]) -> Gradients:
-        """Gradients of the loss of a batch by all parameters; its errors are counted."""
+        """Gradients of the loss of a batch with respect to all parameters; its errors are added to `train_errors`."""
 
         def gradients(samples: Sequence[Sample]) -> Gradients:
             prediction, piece = predict(self._backbone, samples, training=True)
             loss = self._loss(prediction, piece, _counts(batch, len(samples)))
-            found = gradients_of(loss, list(self.parameters()))
+            piece_gradients = gradients_of(loss, list(self.parameters()))
             self.train_errors.update(prediction, piece.labels, piece.n_atoms)
-            return found
+            return piece_gradients
 
         return summed(in_pieces(batch, gradients, self._limiter))
 
     def _replay_gradients(self, replay: Replay, step: int) -> Gradients:
-        """Gradients by the deltas of the weighted loss of the replay structures of a step."""
+        """Gradients of the weighted loss on the replay structures of a step, with respect to the deltas."""
         batch = replay.batch(self._options.replay_batch_size, step * self.trainer.world_size + self.global_rank)
 
         def gradients(samples: Sequence[Sample]) -> Gradients:
@@ -171,27 +172,27 @@ class FinetuneTask(LightningModule):
         return summed(in_pieces(batch, gradients, self._limiter))
 
     def _set_gradients(self, gradients: Gradients) -> None:
-        """Give all parameters their gradients, averaged over all processes."""
+        """Set the gradients of all parameters, averaged over all processes."""
         parameters = list(self.parameters())
         for parameter, gradient in zip(parameters, mean_of_processes(gradients, parameters, self.trainer), strict=True):
             parameter.grad = gradient
 
     def _add_gradients(self, gradients: Gradients) -> None:
-        """Add gradients, averaged over all processes, to those of the deltas."""
+        """Add gradients, averaged over all processes, to the gradients of the deltas."""
         parameters = list(self.deltas.parameters())
         add_where_trained(parameters, mean_of_processes(gradients, parameters, self.trainer))
 
     def _no_errors(self) -> ErrorSums:
-        """Sums that nothing was added to."""
+        """Error sums of zero."""
         return ErrorSums(sign_ambiguous=self._backbone.sign_ambiguous)
 
     def _start_validation(self) -> None:
-        """Forget the errors and losses of the last validation."""
+        """Reset the errors and losses of validation."""
         self.valid_errors, self.drift_errors = self._no_errors(), self._no_errors()
         self._losses: tuple[list[tuple[float, int]], ...] = ([], [])
 
     def _mean(self, losses: list[tuple[float, int]]) -> float:
-        """Mean over the frames of all processes, from sums and numbers of frames of batches; 0 if there are none."""
+        """Mean loss over the frames of all processes, from sum and number of frames of each batch; 0 without frames."""
         weighted = [(0.0, 0.0), *((total, float(n)) for total, n in losses)]
         total = self._summed(torch.tensor(weighted, dtype=torch.float64).sum(0))
         return float(total[0] / total[1].clamp_min(1.0))
@@ -204,17 +205,17 @@ class FinetuneTask(LightningModule):
         return gathered.sum(0)
 
     def _average(self, on: bool) -> None:
-        """Schedule-free optimisers train on one point and are judged on another: switch between the two."""
+        """Switch a schedule-free optimiser to its averaged weights for validation, or back to those for training."""
         optimizer = self.optimizers(use_pl_optimizer=False)
         if isinstance(optimizer, AdamWScheduleFree):
             optimizer.eval() if on else optimizer.train()
 
 
 def _counts(batch: Sequence[Sample], n_samples: int) -> dict[Quantity, int] | None:
-    """Numbers of labels of the batch that some frames are a piece of; None if they are all of it."""
+    """Numbers of labels of a batch, if `n_samples` frames are only a piece of it; None if they are all of it."""
     return None if n_samples == len(batch) else count_labels(batch)
 
 
 def _spin_group(layer: SpinLayer, options: TrainingOptions) -> ParameterGroup:
-    """All parameters of a spin layer, with a learning rate of their own that is annealed with the method's."""
+    """All parameters of a spin layer, with their own learning rate, annealed like that of the method."""
     return ParameterGroup("spins", tuple(layer.parameters()), lr_factor=options.spin_lr / (options.lr or 1.0))
