@@ -99,7 +99,7 @@ def test_a_training_step_on_the_model_is_noticed(oxides: list[Atoms]) -> None:
     graphs = backbone.collate([backbone.graph(oxides[0])])
     backbone.predict(graphs, training=True)[ENERGY].sum().backward()
     torch.optim.SGD(backbone.model.parameters(), lr=1e-6).step()
-    with pytest.raises(StateError, match="not the base of this bank any more"):
+    with pytest.raises(StateError, match="no longer the base of this bank"):
         bank.use(None)
     with pytest.raises(StateError, match="not as it was loaded"):
         AdapterBank(backbone)

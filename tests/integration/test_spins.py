@@ -133,7 +133,7 @@ def test_merge_covers_the_backbone_and_says_so(run: Path, tmp_path: Path, capsys
 
 def test_attribution_is_refused_in_words(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["attribute", str(run), "--device", "cpu"]) == 2
-    assert "carries a spin layer" in capsys.readouterr().err
+    assert "has a spin layer" in capsys.readouterr().err
 
 
 def test_orders_from_the_command_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

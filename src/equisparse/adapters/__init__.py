@@ -1,1 +1,1 @@
-"""Adapters: attach a method to a model, keep the result as a file, merge it."""
+"""Adapters: attach a method to a model, store the result in a file, apply it or merge it."""

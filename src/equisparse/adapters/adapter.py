@@ -1,4 +1,4 @@
-"""The result of a fine-tune: plain tensors that say how one base model changes."""
+"""Result of a fine-tune: plain tensors that describe the change of one base model."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -14,26 +14,26 @@ from equisparse.blocks import Layout
 from equisparse.errors import AdapterMismatchError, StateError
 from equisparse.formats.base import AbstractFormat, AbstractGateFormat, Stored, holds_values
 
-NOT_MERGEABLE = "the method changes outputs of layers and no weights: no checkpoint of the upstream can hold that"
-"""Why some adapters cannot be merged."""
+NOT_MERGEABLE = "the method changes outputs of layers instead of weights, which no upstream checkpoint can contain"
+"""Reason why some adapters cannot be merged."""
 
 SPINS_STAY = (
-    "no checkpoint of the upstream can hold the spin layer: magnetic energies, moments and magnetic forces stay in the "
+    "no upstream checkpoint can contain the spin layer: magnetic energies, moments and magnetic forces stay in the "
     "adapter, and a merged model gives every magnetic order the same energy"
 )
-"""Why a spin layer cannot be merged."""
+"""Reason why a spin layer cannot be merged."""
 
 
 @dataclass(frozen=True)
 class SpinPart:
-    """The spin layer that an adapter carries; `equisparse.magnetism` makes a layer of it.
+    """Stored spin layer of an adapter; `equisparse.magnetism` restores the layer from it.
 
     Parameters
     ----------
     options : mapping
-        Of the layer, plain values.
+        Options of the layer, plain values.
     tensors : mapping of str to Tensor
-        Its parameters by name.
+        Parameters of the layer by name.
     """
 
     options: Mapping[str, object]
@@ -47,14 +47,14 @@ class SpinPart:
 
 @dataclass(frozen=True)
 class TrainedBy:
-    """Method of a training, for information: nothing that is done with an adapter depends on it.
+    """Method that trained an adapter, for information only: applying the adapter does not depend on it.
 
     Parameters
     ----------
     method : str
-        Its name.
+        Name of the method.
     options : mapping
-        Its options, plain values.
+        Options of the method, plain values.
     """
 
     method: str
@@ -63,14 +63,14 @@ class TrainedBy:
 
 @dataclass(frozen=True)
 class Adapter:
-    """A change of one base model: stored tensors, and the format by which they are applied.
+    """Change of one base model: stored tensors, and the format that defines how they are applied.
 
     Parameters
     ----------
     format : AbstractFormat
         How the change is stored.
     layout : Layout
-        The touched tensors; counted against all parameters of the base.
+        Selected tensors, and the number of all parameters of the base.
     stored : mapping of str to mapping of str to Tensor
         Tensor name -> part name -> values.
     shifts : mapping of int to float
@@ -82,13 +82,13 @@ class Adapter:
     elements : tuple of int
         Atomic numbers in the training data; empty if they are not known.
     modality : str or None
-        Task of a multi-task base.
+        Task of a multi-task base; None for other bases.
     metrics : mapping
         Errors and counts of the training run, plain values.
     spins : SpinPart or None
-        The spin layer that was trained beside the change.
+        Spin layer that was trained together with the change.
     trained_by : TrainedBy or None
-        The method that trained the change; None for a sum of adapters, and for one
+        Method that trained the change; None for a sum of adapters, and for one
         that was extracted from a checkpoint.
     """
 
@@ -106,7 +106,7 @@ class Adapter:
 
     @property
     def label(self) -> str:
-        """Name of the method that trained the change; of the format, where it was not trained."""
+        """Name of the method that trained the change; name of the format for a sum of adapters."""
         return self.format.name if self.trained_by is None else self.trained_by.method
 
     @property
@@ -131,69 +131,75 @@ class Adapter:
             )
 
     def weights(self, model: nn.Module) -> dict[str, Tensor]:
-        """Changed weights by tensor name, from the untouched base `model`; none if the method changes outputs."""
+        """Compute the changed weights by tensor name from the untouched base `model`; empty if outputs change.
+
+        Raises
+        ------
+        AdapterMismatchError
+            If the model lacks a tensor of the layout, or has it in another shape.
+        """
         return merged_weights(model, self.format, self.layout, self.stored)
 
     def merge_into(self, model: nn.Module) -> None:
-        """Write the changed weights into the untouched base `model`, in place.
+        """Overwrite the weights of the untouched base `model` with the changed weights.
 
         Raises
         ------
         StateError
-            If the method changes outputs and no weights.
+            If the method changes outputs instead of weights.
         """
         self.check_mergeable()
         write(model, self.weights(model))
 
     def apply_to(self, model: nn.Module) -> None:
-        """Change the untouched base `model` for good: its weights, or with gates its outputs."""
+        """Change the untouched base `model` permanently: its weights, or by gates its outputs."""
         write(model, self.weights(model))
         place_gates(model, self.gates(model))
 
     def check_spin_free(self, doing: str) -> None:
-        """Raise StateError if the adapter carries a spin layer, which the operation `doing` would leave out."""
+        """Raise StateError if the adapter has a spin layer, which the operation `doing` would ignore."""
         if self.spins is not None:
             raise StateError(
-                "This adapter carries a spin layer.",
+                "This adapter has a spin layer.",
                 given=f"{doing} an adapter with {self.spins.n_values:,} values of a spin layer",
                 expected="an adapter of a run without --spin",
-                cause="without its spin layer the model would be another one than was trained",
+                cause="without its spin layer the model would differ from the trained one",
                 next_step="use `equisparse.calculator`, `equisparse evaluate` or `equisparse orders`",
             )
 
     @contextmanager
     def applied(self, model: nn.Module) -> Iterator[None]:
-        """Within the block `model` is changed; afterwards it is the base again, bit for bit."""
+        """Apply the adapter to the base `model` within the block; afterwards the base is restored bit for bit."""
         with written(model, self.weights(model)), gated(model, self.gates(model)):
             yield
 
     def gates(self, model: nn.Module) -> dict[str, nn.Module]:
-        """Gates by tensor name, not placed yet, for the base `model`; none if weights change."""
+        """Create the gates for the base `model`, by tensor name; empty if weights change."""
         if not isinstance(self.format, AbstractGateFormat):
             return {}
         return restored_gates(model, self.format, self.stored)
 
     def check_base(self, identity: Mapping[str, str]) -> None:
-        """Raise AdapterMismatchError unless `identity` is the base that this adapter was made for."""
+        """Raise AdapterMismatchError unless `identity` is that of the adapter's base."""
         if identity["sha256"] != self.base["sha256"]:
             raise AdapterMismatchError(
                 "The adapter belongs to another base model.",
                 given=f"{identity['source']} (sha256 {identity['sha256'][:12]}...)",
                 expected=f"{self.base['source']} (sha256 {self.base['sha256'][:12]}...)",
                 cause="another checkpoint or version, or a base that was itself fine-tuned or merged",
-                next_step="give the base that the adapter names",
+                next_step="use the base of the adapter",
             )
 
     def check_fits(self, base: Mapping[str, str], modality: str | None, dtype: str) -> None:
-        """Raise AdapterMismatchError unless this adapter was made for a base in this modality and precision."""
+        """Raise AdapterMismatchError unless this adapter was trained on this base, modality and precision."""
         self.check_base(base)
-        for what, its, expected in (("modality", self.modality, modality), ("dtype", self.dtype, dtype)):
-            if its != expected:
+        for field_name, own, expected in (("modality", self.modality, modality), ("dtype", self.dtype, dtype)):
+            if own != expected:
                 raise AdapterMismatchError(
-                    f"The adapter was trained with another {what}.",
-                    given=f"an adapter of {what} {its}",
-                    expected=f"{what} {expected}, as of the base in memory or of the other adapters",
-                    next_step=f"load the base with {what}={its!r} for this adapter, or take adapters of one {what}",
+                    f"The adapter was trained with another {field_name}.",
+                    given=f"an adapter with {field_name} {own}",
+                    expected=f"{field_name} {expected}, like the loaded base or the other adapters",
+                    next_step=f"load the base with {field_name}={own!r}, or use adapters of one {field_name}",
                 )
 
 
@@ -206,7 +212,7 @@ class ChangeCount:
     count : int
         Weights whose bits differ from the base.
     of_model, of_selected : float
-        That number over all parameters of the base, and over those of the selected tensors.
+        `count` divided by the number of all parameters of the base, and of those of the selected tensors.
     """
 
     count: int
@@ -215,7 +221,7 @@ class ChangeCount:
 
 
 def count_changes(adapter: Adapter, model: nn.Module) -> ChangeCount:
-    """Count on the untouched base `model`."""
+    """Count the weights that an adapter changes, on the untouched base `model`."""
     base = dict(model.named_parameters())
     changed = sum(int((weight != base[name]).sum()) for name, weight in adapter.weights(model).items())
     return ChangeCount(changed, changed / adapter.layout.total_parameters, changed / adapter.layout.numel)
@@ -243,7 +249,7 @@ def value_rounding(adapter: Adapter, model: nn.Module, trained: Mapping[str, Ten
 
 
 def nonempty(stored: Mapping[str, Stored]) -> dict[str, Stored]:
-    """Only the tensors whose parts hold any value."""
+    """Select the tensors whose parts are not empty."""
     return {name: parts for name, parts in stored.items() if any(part.numel() for part in parts.values())}
 
 
@@ -256,7 +262,16 @@ def adapter_of(
     elements: tuple[int, ...],
     modality: str | None = None,
 ) -> Adapter:
-    """Adapter of what is attached now; nothing is detached."""
+    """Create an adapter from the present state of an attachment, which stays attached.
+
+    Parameters
+    ----------
+    attachment : Attachment
+    base : mapping
+        Fields of `equisparse.backbones.base.BaseId`.
+    dtype, shifts, elements, modality
+        As in `Adapter`; `dtype` is a torch dtype.
+    """
     return Adapter(
         format=attachment.method.format,
         layout=attachment.layout,

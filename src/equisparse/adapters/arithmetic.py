@@ -16,7 +16,7 @@ from equisparse.formats.dense import Dense
 from equisparse.formats.entries import Entries, pack
 
 COMBINED = "combined"
-"""Entry of an adapter's metrics that lists the terms of a sum."""
+"""Key of the terms of a sum in the metrics of an adapter."""
 
 
 def combine(
@@ -26,33 +26,32 @@ def combine(
     names: Sequence[str] | None = None,
     backbone: AbstractBackbone | None = None,
 ) -> Adapter:
-    """Adapter whose change is the weighted sum of the changes of others; reference-energy shifts are summed likewise.
+    """Weighted sum of adapters, as a new adapter; reference-energy shifts are summed in the same way.
 
     ``combine([a, b], [1, 1])`` adds, ``[1, -1]`` subtracts, and ``combine([a], [0.5])`` scales. Sums are taken in
-    float64 and rounded once to the precision of the adapters. An element that an adapter has no shift for counts as
-    zero there, which is what that adapter does.
+    float64 and rounded once to the precision of the adapters. The shift of an element that an adapter
+    does not have is zero.
 
-    The result has the format `entries`, or `dense` where that is smaller. It was not trained by a method;
+    The result has the format `entries`, or `dense` if that is smaller. No method trained it;
     ``metrics["combined"]`` lists its terms.
 
     Parameters
     ----------
     adapters : sequence of Adapter
-        One or more, of one base, modality and precision, that change weights.
+        One or more adapters of one base, modality and precision, all of which change weights.
     weights : sequence of float
         One coefficient c_i per adapter.
     names : sequence of str, optional
         Names of the adapters in ``metrics["combined"]``; their methods by default.
     backbone : AbstractBackbone, optional
-        The untouched base; needed only where an adapter multiplies weights (`scale`).
+        Untouched base; needed only if an adapter multiplies weights (method `scale`).
 
     Raises
     ------
     AdapterMismatchError
         If the adapters belong to different bases, modalities, precisions or tensors.
     InputError
-        If there is not one finite coefficient an adapter, a sum is too large for the precision, or the base is needed
-        and not given.
+        If there is not one finite coefficient per adapter, a sum overflows the precision, or the base is missing.
     StateError
         If an adapter changes no weights, or the base is not untouched.
     """
@@ -82,13 +81,13 @@ def combine(
 
 
 def _origin(name: str, weight: float, adapter: Adapter) -> dict[str, object]:
-    """Plain values that say what one term of a sum was."""
+    """Plain values that describe one term of a sum."""
     seed = {"seed": adapter.metrics["seed"]} if "seed" in adapter.metrics else {}
     return {"name": name, "weight": float(weight), "method": adapter.label} | seed
 
 
 def describe_combination(adapter: Adapter) -> str | None:
-    """Terms of a sum of adapters in words, such as ``+0.5 * a +0.5 * b``; None for an adapter that is no sum."""
+    """Describe the terms of a sum of adapters, such as ``+0.5 * a +0.5 * b``; None if the adapter is not a sum."""
     if COMBINED not in adapter.metrics:
         return None
     try:
@@ -96,8 +95,8 @@ def describe_combination(adapter: Adapter) -> str | None:
             (float(term["weight"]), str(term["name"]))
             for term in cast(list[Mapping[str, Any]], adapter.metrics[COMBINED])
         ]
-    except (TypeError, ValueError, LookupError, OverflowError):  # a file may say anything
-        return "something that its file does not tell"
+    except (TypeError, ValueError, LookupError, OverflowError):  # untrusted input
+        return "unreadable terms"
     return " ".join(f"{weight:+g} * {name if name.isprintable() else ascii(name)}" for weight, name in terms)
 
 
@@ -117,44 +116,46 @@ def _check_terms(adapters: Sequence[Adapter], weights: Sequence[float]) -> None:
 
 
 def _union(layouts: Sequence[Layout]) -> Layout:
-    """Layout of the tensors of all layouts, in the order in which they first come."""
+    """Layout of the tensors of all layouts, in the order of first occurrence."""
     blocks: dict[str, tuple[Block, ...]] = {}
     shapes: dict[str, tuple[int, ...]] = {}
     for layout in layouts:
         for name in layout.tensors:
-            found = (layout.of(name), layout.tensor_shapes[name], layout.total_parameters)
-            if found != (blocks.get(name, found[0]), shapes.get(name, found[1]), layouts[0].total_parameters):
+            own_blocks, shape = layout.of(name), layout.tensor_shapes[name]
+            fits = blocks.get(name, own_blocks) == own_blocks and shapes.get(name, shape) == shape
+            if not fits or layout.total_parameters != layouts[0].total_parameters:
                 raise AdapterMismatchError(
                     "The tensors of the adapters do not fit each other.",
-                    given=f"{name} of shape {found[1]}, one of {found[2]} parameters",
-                    expected=f"shape {shapes.get(name, found[1])}, one of {layouts[0].total_parameters} parameters",
+                    given=f"{name} of shape {shape}, one of {layout.total_parameters} parameters",
+                    expected=f"shape {shapes.get(name, shape)}, one of {layouts[0].total_parameters} parameters",
                     cause="adapters of models of different versions",
                 )
-            blocks[name], shapes[name] = found[:2]
-    return Layout(tuple(block for part in blocks.values() for block in part), shapes, layouts[0].total_parameters)
+            blocks[name], shapes[name] = own_blocks, shape
+    all_blocks = tuple(block for own_blocks in blocks.values() for block in own_blocks)
+    return Layout(all_blocks, shapes, layouts[0].total_parameters)
 
 
 def _sum(
     adapters: Sequence[Adapter], weights: Sequence[float], name: str, backbone: AbstractBackbone | None
 ) -> Tensor | None:
     """Weighted sum of the changes of one tensor, float64; None if no adapter stores one."""
-    parts = [
+    changes = [
         weight * _change(adapter, name, backbone)
         for adapter, weight in zip(adapters, weights, strict=True)
         if name in adapter.stored
     ]
-    return torch.stack(parts).sum(0) if parts else None
+    return torch.stack(changes).sum(0) if changes else None
 
 
 def _change(adapter: Adapter, name: str, backbone: AbstractBackbone | None) -> Tensor:
-    """What an adapter adds to one tensor, float64, of the tensor's shape."""
+    """Change of one tensor by an adapter, float64, of the tensor's shape."""
     stored_format = adapter.format
     assert isinstance(stored_format, AbstractWeightFormat)  # noqa: S101  checked before
     if stored_format.additive:
         base = torch.zeros(adapter.layout.tensor_shapes[name], dtype=torch.float64)
     elif backbone is None:
         raise InputError(
-            f"The method {adapter.label} multiplies weights: what it adds depends on the base.",
+            f"The method {adapter.label} multiplies weights, so its change depends on the base.",
             given="no base model",
             expected=str(adapter.base["source"]),
             next_step=f"give the base with --base {adapter.base['source']}",
@@ -165,7 +166,7 @@ def _change(adapter: Adapter, name: str, backbone: AbstractBackbone | None) -> T
 
 
 def smaller_format(changes: Mapping[str, Tensor]) -> tuple[AbstractFormat, dict[str, Stored]]:
-    """The changes by tensor name in the format that takes fewer bytes: `entries` or `dense`."""
+    """Store changes by tensor name in the format that needs fewer bytes: `entries` or `dense`."""
     packed = {name: pack(change) for name, change in changes.items()}
     dense: dict[str, Stored] = {name: {"change": change} for name, change in changes.items()}
     if sum(map(stored_bytes, packed.values())) <= sum(map(stored_bytes, dense.values())):

@@ -1,4 +1,4 @@
-"""Attach a method to any module that has a layout; take it off again; merge."""
+"""Attach a method to any module that has a layout, detach it, and write changed weights."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,9 +27,9 @@ from equisparse.methods.base import (
 
 @dataclass
 class Attachment:
-    """A method attached to a model: the base is frozen, the deltas or gates train.
+    """A method attached to a model: the base is frozen, and the deltas or gates are trained.
 
-    Made by `attach`; ended by `detach`.
+    `attach` creates it; `detach` restores the base.
     """
 
     model: nn.Module
@@ -40,11 +40,11 @@ class Attachment:
     _hooks: list[RemovableHandle] = field(default_factory=list, repr=False)
 
     def stored(self) -> dict[str, Stored]:
-        """Tensor name -> stored parts of its change, in the method's format."""
+        """Stored parts of the change of every tensor, by tensor name, in the method's format."""
         return {name: delta.stored() for name, delta in self.deltas.items()}
 
     def weights(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Base weight and present weight of every tensor that a delta changes, the latter with its graph."""
+        """Iterate over base weight and present weight of every tensor with a delta; the latter has a gradient graph."""
         for name, delta in self._weight_deltas().items():
             owner, leaf = parameter_owner(self.model, name)
             base: Tensor = owner.parametrizations[leaf].original  # type: ignore[index,union-attr]
@@ -52,24 +52,24 @@ class Attachment:
 
     @torch.no_grad()
     def changed_count(self) -> int:
-        """Number of weights that differ from the base now."""
+        """Count the weights that differ from the base now."""
         return sum(int((present != base).sum()) for base, present in self.weights())
 
     def controller(self) -> Controller:
-        """Controller that the training has to call between steps."""
+        """Create the controller that training has to call between steps."""
         return self.method.controller(self.deltas, self.layout)
 
     def detach(self) -> None:
-        """Take the method off: the base is back bit for bit, with its classes, order of names and `requires_grad`.
+        """Detach the method and restore the base bit for bit, with classes, order of names and `requires_grad`.
 
-        What was trained is lost unless `stored`, or `equisparse.adapters.adapter.adapter_of`, was called before.
+        Call `stored` or `equisparse.adapters.adapter.adapter_of` before; the trained change is lost otherwise.
         """
-        touched = self._weight_deltas()
-        for name in touched:
+        weight_deltas = self._weight_deltas()
+        for name in weight_deltas:
             owner, leaf = parameter_owner(self.model, name)
             parametrize.remove_parametrizations(owner, leaf, leave_parametrized=False)
-        _restore_order(self.model, self._trainable_before, touched)
-        remove_gates(self.model, self.deltas.keys() - touched, self._hooks)
+        _restore_order(self.model, self._trainable_before, weight_deltas)
+        remove_gates(self.model, self.deltas.keys() - weight_deltas.keys(), self._hooks)
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(self._trainable_before[name])
         self.deltas = {}
@@ -80,32 +80,32 @@ class Attachment:
         return {name: getattr(owner, leaf).detach().clone() for name, (owner, leaf) in owners.items()}
 
     def _weight_deltas(self) -> dict[str, AbstractDelta]:
-        """The deltas that change weights."""
+        """Deltas that change weights."""
         return {name: delta for name, delta in self.deltas.items() if isinstance(delta, AbstractDelta)}
 
 
 def attach(model: nn.Module, method: AbstractMethod, layout: Layout, *, seed: int = 0) -> Attachment:
-    """Freeze `model` and let `method` change the tensors of `layout`, or the outputs of the modules that own them.
+    """Freeze a model and attach a method to the tensors of a layout, or to the modules that own them.
 
     Weights are changed by torch parametrizations, outputs by forward hooks.
 
     Parameters
     ----------
     model : Module
-        Base model, changed in place until `Attachment.detach`.
+        Base model; it is modified until `Attachment.detach`.
     method : AbstractMethod
-        How weights may change.
+        Method that determines the changes.
     layout : Layout
-        Which tensors; every name must be a parameter of `model`. The attachment has those of them that carry a change.
+        Selected tensors; every name must be a parameter of `model`. The attachment has those that get a change.
     seed : int
-        Seed of the deltas' start; the global generator is not touched.
+        Seed of the start values; the global generator is not used.
 
     Raises
     ------
     StateError
-        If something is attached to the model already.
+        If a method is attached to the model already.
     SelectionError
-        If the method changes outputs, and no owner of a tensor takes and gives rows of irreps.
+        If the method changes outputs, and no module of the layout has irreps as input and output.
     """
     if is_attached(model):
         raise StateError("A method is attached to this model already.", next_step="call `detach()` first")
@@ -124,7 +124,7 @@ def attach(model: nn.Module, method: AbstractMethod, layout: Layout, *, seed: in
 def _place_deltas(
     model: nn.Module, method: AbstractWeightMethod, layout: Layout, generator: torch.Generator
 ) -> dict[str, AbstractDelta]:
-    """Put a delta at its start on every tensor of `layout`."""
+    """Create a delta for every tensor of `layout` and register it."""
     deltas: dict[str, AbstractDelta] = {}
     for name in layout.tensors:
         owner, leaf = parameter_owner(model, name)
@@ -138,7 +138,7 @@ def _place_deltas(
 def merged_weights(
     model: nn.Module, stored_format: AbstractFormat, layout: Layout, stored: Mapping[str, Mapping[str, Tensor]]
 ) -> dict[str, Tensor]:
-    """Changed weights by tensor name, from an untouched base `model` and stored tensors; none if outputs change.
+    """Compute changed weights by tensor name from an untouched base `model`; empty if the format changes outputs.
 
     Raises
     ------
@@ -164,25 +164,25 @@ def merged_weights(
 
 @contextmanager
 def written(model: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
-    """Within the block `model` has the given weights; afterwards its own, bit for bit."""
-    kept = {name: model.get_parameter(name).detach().clone() for name in weights}
+    """Give `model` other weights within the block; afterwards restore its own, bit for bit."""
+    original = {name: model.get_parameter(name).detach().clone() for name in weights}
     write(model, weights)
     try:
         yield
     finally:
-        write(model, kept)
+        write(model, original)
 
 
 def write(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Copy weights into the parameters of `model`, in place."""
+    """Copy weights into the parameters of `model`."""
     with torch.no_grad():
         for name, weight in weights.items():
             model.get_parameter(name).copy_(weight)
 
 
-def _restore_order(model: nn.Module, names: Iterable[str], touched: Iterable[str]) -> None:
-    """Register the parameters of modules with touched ones in the order of `names`; parametrizing put those last."""
-    owners = {name.rpartition(".")[0] for name in touched}
+def _restore_order(model: nn.Module, names: Iterable[str], parametrized: Iterable[str]) -> None:
+    """Restore the order `names` of parameters, in modules where torch has moved the parametrized ones to the end."""
+    owners = {name.rpartition(".")[0] for name in parametrized}
     for name in names:
         if name.rpartition(".")[0] in owners:
             owner, leaf = parameter_owner(model, name)

@@ -1,4 +1,4 @@
-"""Many adapters on one base in memory, switched in place by writing only the entries that differ."""
+"""Several adapters on one base in memory; a switch writes only the entries that differ."""
 
 import difflib
 from collections.abc import Iterator, Mapping
@@ -19,14 +19,14 @@ from equisparse.errors import InputError, StateError
 
 _INTEGERS = {4: torch.int32, 8: torch.int64}
 _UNKNOWN = -1
-"""Version that no parameter has."""
+"""Version number that no parameter has."""
 _DENSE = 0.5
-"""Part of a tensor from which on it is written as a whole."""
+"""Fraction of changed entries above which a tensor is written as a whole."""
 
 
 @dataclass(frozen=True)
 class _Entries:
-    """Values of one tensor that an adapter changes: at `index` of the flattened tensor, or all if that is None."""
+    """Changed values of one tensor at `index` of the flattened tensor; all its values if `index` is None."""
 
     index: Tensor | None
     changed: Tensor
@@ -39,7 +39,7 @@ class _Entries:
 
 @dataclass(frozen=True)
 class _Prepared:
-    """An adapter, ready to be written."""
+    """Adapter with its changed entries and gates."""
 
     adapter: Adapter
     entries: Mapping[str, _Entries]
@@ -48,7 +48,7 @@ class _Prepared:
 
 @dataclass
 class _Watched:
-    """A parameter of the model, and what it was when the bank last wrote to it or looked at it."""
+    """Parameter of the model, with its version when the bank last wrote or checked it."""
 
     owner: nn.Module
     leaf: str
@@ -58,21 +58,21 @@ class _Watched:
 
 
 class AdapterBank:
-    """Adapters by name on one base model, of which one or none is in use.
+    """Adapters by name on one base model; at most one of them is in use.
 
-    A switch writes the changed entries of the old and the new adapter and nothing else; entries of the base are
-    restored bit for bit. Tensors that change in more than half of their entries are written whole, and the gates of a
-    method that changes outputs are put on and taken off.
+    A switch writes only the changed entries of the old and the new adapter; the base is restored bit for bit. Tensors
+    with more than half of their entries changed are written as a whole. The gates of a method that changes outputs are
+    placed and removed.
 
     Parameters
     ----------
     backbone : AbstractBackbone
-        Its model is the untouched base, and from now on only the bank changes it.
+        Untouched base; from now on only the bank may change its model.
 
     Raises
     ------
     StateError
-        If something is attached to the model, merged into it or otherwise changed in it.
+        If a method is attached to the model, or its weights have changed.
     """
 
     def __init__(self, backbone: AbstractBackbone) -> None:
@@ -92,32 +92,32 @@ class AdapterBank:
 
     @property
     def in_use(self) -> str | None:
-        """Name of the adapter that is in use; None if the model is the base."""
+        """Name of the adapter in use; None if the model is the base."""
         return self._name
 
     @property
     def shifts(self) -> Mapping[int, float]:
-        """Atomic number -> eV: shifts of the reference energies of the adapter in use; none for the base."""
+        """Reference-energy shifts of the adapter in use, atomic number -> eV; empty for the base."""
         return {} if self._name is None else self._prepared[self._name].adapter.shifts
 
     def __getitem__(self, name: str) -> Adapter:
-        """The adapter of a name."""
+        """Adapter of a name; InputError if there is none."""
         return self._known(name).adapter
 
     def __len__(self) -> int:
         return len(self._prepared)
 
     def add(self, name: str, adapter: Adapter) -> None:
-        """Prepare an adapter; what is in use stays in use.
+        """Add an adapter; the adapter in use stays in use.
 
         Raises
         ------
         InputError
             If there is an adapter of that name.
         AdapterMismatchError
-            If it belongs to another base, modality or precision, or does not fit the model.
+            If the adapter belongs to another base, modality or precision, or does not fit the model.
         StateError
-            If the model is not the base with what is in use, or the adapter carries a spin layer.
+            If something else has changed the model, or the adapter has a spin layer.
         """
         adapter.check_spin_free("adding to a bank")
         if name in self._prepared:
@@ -128,26 +128,34 @@ class AdapterBank:
             weights = adapter.weights(self.backbone.model)
             entries = {key: _entries(self._watched[key].flat, weight) for key, weight in weights.items()}
             gates = adapter.gates(self.backbone.model)
-        self._prepared[name] = _Prepared(adapter, {key: part for key, part in entries.items() if part}, gates)
+        self._prepared[name] = _Prepared(adapter, {key: changed for key, changed in entries.items() if changed}, gates)
 
     def remove(self, name: str) -> None:
-        """Forget an adapter; if it is in use, the model is the base afterwards."""
-        self._known(name)
-        if name == self._name:
-            self.use(None)
-        del self._prepared[name]
-
-    def use(self, name: str | None) -> None:
-        """Make the model that of an adapter, or with None the base.
+        """Remove an adapter; if it is in use, the model is the base afterwards.
 
         Raises
         ------
         InputError
             If there is no such adapter.
         StateError
-            If the model was changed by anything but this bank; it is then left as it is.
+            If something else has changed the model.
         """
-        wanted = None if name is None else self._known(name)
+        self._known(name)
+        if name == self._name:
+            self.use(None)
+        del self._prepared[name]
+
+    def use(self, name: str | None) -> None:
+        """Switch the model to an adapter, or with None to the base.
+
+        Raises
+        ------
+        InputError
+            If there is no such adapter.
+        StateError
+            If something else has changed the model, which then stays as it is.
+        """
+        target = None if name is None else self._known(name)
         self._check_untouched()
         if name == self._name:
             return
@@ -156,16 +164,16 @@ class AdapterBank:
         try:
             if before is not None:
                 self._take_off(before)
-            if wanted is not None:
-                self._put_on(wanted)
-        except BaseException:  # such as a user's interruption
-            self._restore_base(before, wanted)
+            if target is not None:
+                self._put_on(target)
+        except BaseException:  # including KeyboardInterrupt
+            self._restore_base(before, target)
             raise
         self._name = name
 
     @contextmanager
     def using(self, name: str | None) -> Iterator[None]:
-        """Within the block an adapter is in use; afterwards what was in use before."""
+        """Use an adapter within the block; afterwards switch back to the one before."""
         before = self._name
         self.use(name)
         try:
@@ -186,7 +194,7 @@ class AdapterBank:
         return self._prepared[name]
 
     def _put_on(self, prepared: _Prepared) -> None:
-        """Write the changed entries of an adapter and place its gates; the model is the base."""
+        """Write the changed entries of an adapter and place its gates on the base."""
         self._handles = place_gates(self.backbone.model, prepared.gates)
         self._write({key: (part.index, part.changed) for key, part in prepared.entries.items()})
 
@@ -197,15 +205,15 @@ class AdapterBank:
         self._handles = []
 
     def _restore_base(self, *prepared: _Prepared | None) -> None:
-        """Write the base's weights after an interrupted switch, and have the next switch check the whole model."""
-        for each in filter(None, prepared):
-            self._write({key: (part.index, part.base) for key, part in each.entries.items()})
+        """Restore the base after an interrupted switch, and let the next switch check the whole model."""
+        for adapter in filter(None, prepared):
+            self._write({key: (part.index, part.base) for key, part in adapter.entries.items()})
         for watched in self._watched.values():
             watched.version = _UNKNOWN
 
     @torch.no_grad()
     def _write(self, values: Mapping[str, tuple[Tensor | None, Tensor]]) -> None:
-        """Write entries of tensors, in place."""
+        """Write entries of tensors."""
         for key, (index, value) in values.items():
             watched = self._watched[key]
             if index is None:
@@ -215,39 +223,39 @@ class AdapterBank:
             watched.version = watched.parameter._version
 
     def _check_untouched(self) -> None:
-        """Raise StateError unless the model is what this bank made it; a look at counters unless one has moved."""
-        if any(each.owner._parameters.get(each.leaf) is not each.parameter for each in self._watched.values()):
+        """Raise StateError if something else has changed the model; compare values only if a version differs."""
+        if any(w.owner._parameters.get(w.leaf) is not w.parameter for w in self._watched.values()):
             raise _changed("a method is attached to it, or its parameters were replaced", "detach the method first")
-        if any(each.flat.data_ptr() != each.parameter.data_ptr() for each in self._watched.values()):
-            raise _changed("it was moved to another device or precision", "make a new bank")
-        moved = [each for each in self._watched.values() if each.version != each.parameter._version]
-        if not self._gates_are_ours() or (moved and not self._weights_are_ours()):
+        if any(w.flat.data_ptr() != w.parameter.data_ptr() for w in self._watched.values()):
+            raise _changed("it was moved to another device or precision", "create a new bank")
+        written = [w for w in self._watched.values() if w.version != w.parameter._version]
+        if not self._gates_are_ours() or (written and not self._weights_are_ours()):
             raise _changed("an adapter was merged into it, or it was trained or gated", "load the base again")
-        for each in moved:
-            each.version = each.parameter._version
+        for watched in written:
+            watched.version = watched.parameter._version
 
     def _gates_are_ours(self) -> bool:
-        """Whether the model has gates only where the adapter in use has put them."""
+        """Return whether the gates of the model are those of the adapter in use."""
         ours = {} if self._name is None else self._prepared[self._name].gates
         present = [module._modules[GATE] for module in self._modules if GATE in module._modules]
         return set(map(id, present)) == set(map(id, ours.values()))
 
     def _weights_are_ours(self) -> bool:
-        """Whether the model has, bit for bit, the entries of the adapter in use, and elsewhere those of the base."""
+        """Return whether the weights are, bit for bit, those of the base with the adapter in use."""
         entries = {} if self._name is None else self._prepared[self._name].entries
-        in_place = all(_same_bits(part.of(self._watched[name].flat), part.changed) for name, part in entries.items())
-        return in_place and self._fingerprint(entries) == self._digest
+        has_entries = all(_same_bits(part.of(self._watched[name].flat), part.changed) for name, part in entries.items())
+        return has_entries and self._fingerprint(entries) == self._digest
 
     def _fingerprint(self, undone: Mapping[str, _Entries]) -> str:
-        """Fingerprint of the watched parameters with the entries of an adapter put back to those of the base."""
-        values = {name: each.flat for name, each in self._watched.items()}
+        """Fingerprint of the parameters after the entries of an adapter are replaced by those of the base."""
+        values = {name: watched.flat for name, watched in self._watched.items()}
         for name, part in undone.items():
             values[name] = part.base if part.index is None else values[name].index_copy(0, part.index, part.base)
         return fingerprint(values)
 
 
 def _watch(model: nn.Module, name: str) -> _Watched:
-    """Parameter of a model by name, to be watched from now on."""
+    """Parameter of a model by name, with its present version."""
     owner, leaf = parameter_owner(model, name)
     parameter = owner.get_parameter(leaf)
     return _Watched(owner, leaf, parameter, parameter.detach().view(-1), parameter._version)
@@ -265,19 +273,19 @@ def _entries(base: Tensor, changed: Tensor) -> _Entries | None:
 
 
 def _same_bits(one: Tensor, other: Tensor) -> bool:
-    """Whether two tensors of one type and shape have the same bits."""
+    """Return whether two tensors of equal type and shape have the same bits."""
     return torch.equal(_bits(one), _bits(other))
 
 
 def _bits(values: Tensor) -> Tensor:
-    """The same bits as whole numbers, so that -0 is not 0."""
+    """View the bits as integers, so that -0 differs from 0."""
     return values.view(_INTEGERS[values.element_size()])
 
 
 def _changed(cause: str, next_step: str) -> StateError:
-    """The model is not what the bank made it."""
+    """Error of a model that something else has changed."""
     return StateError(
-        "The model is not the base of this bank any more.",
+        "The model is no longer the base of this bank.",
         given="a model that something else has changed",
         expected="the base, or the base with the adapter in use",
         cause=cause,

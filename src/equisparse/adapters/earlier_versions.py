@@ -73,7 +73,7 @@ def _with_format(header: dict[str, object]) -> dict[str, object]:
     method, options = values["method"], dict(values["options"])
     if method not in _FORMATS:
         raise AdapterError(
-            "The adapter uses a method that is not known here.",
+            "The adapter has an unknown method.",
             given=f"{method!r:.80}",
             expected=", ".join(_FORMATS),
         )

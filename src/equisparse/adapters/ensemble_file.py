@@ -1,6 +1,6 @@
-"""Ensembles of adapters: several fine-tunes of one base, whose spread says how far to trust their mean.
+"""Ensembles of adapters: several fine-tunes of one base, whose spread estimates the error of their mean.
 
-A folder holds one folder per member, each with ``adapter.safetensors``, and ``ensemble.json`` (docs/adapters.md).
+A folder contains one folder per member, each with ``adapter.safetensors``, and ``ensemble.json`` (docs/adapters.md).
 """
 
 import hashlib
@@ -18,9 +18,9 @@ from equisparse.files import write_text
 ENSEMBLE = "ensemble.json"
 """File that makes a folder an ensemble."""
 FORMAT_VERSION = 1
-"""Version that this package writes; newer ones are refused."""
+"""Version that this package writes; newer versions are refused."""
 MIN_MEMBERS = 2
-"""Smallest number of members that have a spread."""
+"""Smallest number of members."""
 
 _DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError)
 """Exceptions that a damaged file can raise while it is read."""
@@ -28,11 +28,12 @@ _DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError)
 
 @dataclass(frozen=True)
 class Scales:
-    """Factors that make spreads as large as errors; 1 where they were not measured.
+    """Factors that scale spreads to the size of errors; 1 if they were not calibrated.
 
     Parameters
     ----------
     energy, forces, stress : float
+        Factor of the spread of each quantity.
     """
 
     energy: float = 1.0
@@ -42,7 +43,7 @@ class Scales:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Members and the scales of their spreads.
+    """Members of an ensemble, and the scales of their spreads.
 
     Parameters
     ----------
@@ -50,14 +51,14 @@ class Ensemble:
         Name of a member -> its adapter; of one base, modality and precision, trained on the same elements.
     scales : Scales
     numbers : mapping
-        How well the scaled spreads fit, plain values.
+        Results of the calibration, plain values.
 
     Raises
     ------
     InputError
         If there are fewer than two members.
     AdapterMismatchError
-        If the members do not belong together.
+        If the members differ in base, modality, precision or elements.
     """
 
     adapters: Mapping[str, Adapter]
@@ -66,7 +67,7 @@ class Ensemble:
 
     def __post_init__(self) -> None:
         if len(self.adapters) < MIN_MEMBERS:
-            raise InputError("One model has no spread.", given=f"{len(self.adapters)} members", expected="two or more")
+            raise InputError("An ensemble needs at least two members.", given=f"{len(self.adapters)} members")
         first, *others = self.adapters.values()
         for other in others:
             other.check_fits(first.base, first.modality, first.dtype)
@@ -103,12 +104,12 @@ def write_ensemble(folder: Path, members: list[str], scales: Scales, numbers: Ma
 
 
 def read_ensemble(folder: str | Path) -> Ensemble:
-    """Ensemble of a folder.
+    """Read the ensemble of a folder.
 
     Raises
     ------
     AdapterError
-        If the folder holds none, or one that is damaged, too new, or with a member that is not the calibrated one.
+        If there is no ensemble, if its file is damaged or too new, or if a member has changed since the calibration.
     """
     folder = Path(folder)
     if not (folder / ENSEMBLE).is_file():
@@ -116,22 +117,22 @@ def read_ensemble(folder: str | Path) -> Ensemble:
             "There is no ensemble in this folder.",
             given=str(folder),
             expected=f"a folder with {ENSEMBLE}",
-            next_step=f"make one with equisparse ensemble, or let it end with --resume; of one run, give its {ADAPTER}",
+            next_step=f"run equisparse ensemble, or finish it with --resume; for a single run, give its {ADAPTER}",
         )
     try:
         values = json.loads((folder / ENSEMBLE).read_text())
         version = values["version"]
         if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
-            raise ValueError(f"version {version!r:.20}, at most {FORMAT_VERSION} is known here")
+            raise ValueError(f"version {version!r:.20} is newer than {FORMAT_VERSION} or invalid")
         members = {_name(name): str(digest) for name, digest in values["members"].items()}
         scales = Scales(**{name: _positive(value) for name, value in values["scales"].items()})
         numbers = dict(values["numbers"])
     except _DAMAGE as error:
         raise AdapterError(
-            "The file of this ensemble cannot be used.",
+            "The file of the ensemble is damaged or too new.",
             given=str(folder / ENSEMBLE),
             cause=f"{type(error).__name__}: {str(error)[:200]}",
-            next_step="make it again with equisparse ensemble ... --resume",
+            next_step="write it again with equisparse ensemble ... --resume",
         ) from error
     return Ensemble(
         {name: _member(folder / name / ADAPTER, digest) for name, digest in members.items()}, scales, numbers
@@ -139,11 +140,11 @@ def read_ensemble(folder: str | Path) -> Ensemble:
 
 
 def _member(path: Path, digest: str) -> Adapter:
-    """Adapter of a member, which has to be the one that was calibrated."""
+    """Read the adapter of a member; AdapterError if its file has changed since the calibration."""
     adapter = load_adapter(path)
     if _digest(path) != digest:
         raise AdapterError(
-            "A member of the ensemble is not the one that was calibrated.",
+            "A member of the ensemble has changed since the calibration.",
             given=str(path),
             cause="the member was trained again or its file was replaced",
             next_step="calibrate again with equisparse ensemble ... --resume",
@@ -157,9 +158,9 @@ def _digest(path: Path) -> str:
 
 
 def _name(value: str) -> str:
-    """The same name; ValueError unless it is that of a folder right here."""
+    """The same name; ValueError unless it is the name of a folder without a path."""
     if Path(value).name != value or not value.isprintable():
-        raise ValueError(f"{value!r:.80} is no name of a member")
+        raise ValueError(f"invalid name of a member: {value!r:.80}")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Adapter files: safetensors with a versioned JSON header. Reading needs no backbone and no method, and runs no code.
+"""Adapter files: safetensors with a versioned JSON header; reading needs no backbone and executes no code.
 
 Layout (see docs/file-format.md): the stored parts as their format encodes them; ``spin_layer/<name>``; and
 ``header``, compressed JSON with everything else. The metadata entry ``equisparse`` names the version.
@@ -28,7 +28,7 @@ ADAPTER = "adapter.safetensors"
 FORMAT_VERSION = 4
 """Version that this package writes; older ones are read, newer ones refused."""
 SPIN_VERSION = 2
-"""First version that can hold a spin layer."""
+"""First version that can contain a spin layer."""
 
 _ENTRY = "equisparse"
 _HEADER = "header"
@@ -46,7 +46,12 @@ _Choice = TypeVar("_Choice")
 
 
 def save_adapter(adapter: Adapter, path: str | Path) -> int:
-    """Write an adapter, all at once.
+    """Write an adapter file atomically.
+
+    Raises
+    ------
+    WriteError
+        If the file cannot be written.
 
     Returns
     -------
@@ -64,12 +69,12 @@ def save_adapter(adapter: Adapter, path: str | Path) -> int:
 
 
 def load_adapter(path: str | Path) -> Adapter:
-    """Read an adapter and check it.
+    """Read an adapter file and validate it.
 
     Raises
     ------
     AdapterError
-        If the file is missing, damaged, too new, or no adapter.
+        If the file is missing, damaged, too new, or not an adapter.
     """
     path = Path(path)
     if not path.is_file():
@@ -99,14 +104,14 @@ def load_adapter(path: str | Path) -> Adapter:
 
 
 def _header(adapter: Adapter) -> dict[str, Any]:
-    """JSON header of an adapter: everything but its tensors."""
+    """JSON header of an adapter: everything except its tensors."""
     spins = {} if adapter.spins is None else {_SPINS: dict(adapter.spins.options)}
-    trained = adapter.trained_by
+    method = adapter.trained_by
     return spins | {
         "version": FORMAT_VERSION,
         "format": adapter.format.name,
         "format_options": adapter.format.options(),
-        "trained_by": None if trained is None else {"method": trained.method, "options": dict(trained.options)},
+        "trained_by": None if method is None else {"method": method.method, "options": dict(method.options)},
         "base": dict(adapter.base),
         "dtype": adapter.dtype,
         "elements": list(adapter.elements),
@@ -157,7 +162,7 @@ def _parse_header(header: dict[str, Any], tensors: dict[str, Tensor]) -> dict[st
     header = upgraded(header, tensors)
     if header["format"] not in FORMATS:
         raise AdapterError(
-            "The adapter has a format that is not known here.",
+            "The adapter has an unknown format.",
             given=f"{header['format']!r:.80}",
             expected=", ".join(FORMATS),
         )
@@ -165,7 +170,7 @@ def _parse_header(header: dict[str, Any], tensors: dict[str, Tensor]) -> dict[st
 
 
 def _assemble(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Adapter:
-    """Adapter of a header and the file's tensors: untrusted input, every entry is validated."""
+    """Adapter from a header and the tensors of a file: untrusted input, every entry is validated."""
     layout = Layout.from_dict(header["layout"])
     stored_format = make_format(header["format"], header["format_options"])
     in_parts = {name: tensor for name, tensor in tensors.items() if not _of_spins(name)}
@@ -196,7 +201,7 @@ def _of_spins(name: str) -> bool:
 
 
 def _trained_by(values: Mapping[str, Any]) -> TrainedBy:
-    """Name and options of a method, which need not be known here: they are shown and not used."""
+    """Name and options of a method, which may be unknown here: they are displayed but not used."""
     options = values["options"]
     if not isinstance(options, dict) or not _is_plain(options):
         raise ValueError("invalid options of a method")
@@ -204,7 +209,7 @@ def _trained_by(values: Mapping[str, Any]) -> TrainedBy:
 
 
 def _is_plain(value: object) -> bool:
-    """Whether no text in JSON values has characters that control a terminal."""
+    """Return whether all texts in JSON values are printable, without control characters."""
     if isinstance(value, dict):
         return all(_is_plain(key) and _is_plain(part) for key, part in value.items())
     if isinstance(value, list):
@@ -213,37 +218,37 @@ def _is_plain(value: object) -> bool:
 
 
 def _spin_part(header: Mapping[str, Any], tensors: dict[str, Tensor]) -> SpinPart | None:
-    """The spin layer of a file; None if there is none. The layer itself checks whether the tensors fit the options."""
+    """Spin layer of a file; None if there is none. The layer itself checks whether its tensors fit its options."""
     if header["version"] < SPIN_VERSION or _SPINS not in header:
         if tensors or _SPINS in header:
-            raise ValueError("a spin layer in a file that has none")
+            raise ValueError("options and tensors of the spin layer do not belong together")
         return None
     options = header[_SPINS]
     if not isinstance(options, dict) or not all(_text(name) for name in options):
         raise ValueError("invalid options of a spin layer")
     dtypes = {str(tensor.dtype).removeprefix("torch.") for tensor in tensors.values()}
     if len(dtypes) != 1 or not dtypes <= set(_DTYPES) or not all(_text(name) for name in tensors):
-        raise ValueError("a spin layer of several or of other types of numbers")
+        raise ValueError("the tensors of the spin layer have different or invalid dtypes or names")
     if sum(tensor.numel() for tensor in tensors.values()) > MOST_WEIGHTS:
-        raise ValueError(f"a spin layer of more than {MOST_WEIGHTS} values")
+        raise ValueError(f"the spin layer has more than {MOST_WEIGHTS} values")
     if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
-        raise ValueError("a spin layer that is not finite")
+        raise ValueError("the spin layer has values that are not finite")
     return SpinPart(dict(options), tensors)
 
 
 def _text(value: Any) -> str:
-    """The same text; ValueError if it is not a text, or has characters that control a terminal."""
+    """The same text; ValueError if it is not a text, or contains control characters."""
     if not isinstance(value, str) or not value.isprintable():
-        raise ValueError("a name that cannot be printed")
+        raise ValueError("a name is not printable text")
     return value
 
 
 def _choice(value: Any, choices: Container[_Choice]) -> _Choice:
     """The same value; ValueError unless it is one of `choices`."""
     if type(value) not in (int, str) or value not in choices:
-        raise ValueError(f"{value!r:.80} where that has no meaning")
-    found: _Choice = value
-    return found
+        raise ValueError(f"{value!r:.80} is not an allowed value")
+    choice: _Choice = value
+    return choice
 
 
 def _shifts(references: Mapping[str, float]) -> dict[int, float]:

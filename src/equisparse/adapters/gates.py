@@ -1,4 +1,4 @@
-"""Gates on modules: which modules can carry one, how it is put on, and how it is taken off."""
+"""Gates on modules: create, restore, place and remove them."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from equisparse.methods.base import AbstractGate, AbstractGateMethod
 def build_gates(
     model: nn.Module, method: AbstractGateMethod, layout: Layout, generator: Generator
 ) -> dict[str, AbstractGate]:
-    """Gates at their start by tensor name, for the modules of `layout` that can carry one; nothing is changed yet.
+    """Create gates by tensor name for the modules of `layout` that have irreps; the model is not changed.
 
     Raises
     ------
@@ -25,18 +25,18 @@ def build_gates(
         If there is no such module.
     """
     gates: dict[str, AbstractGate] = {}
-    seen: set[nn.Module] = set()
+    gated_modules: set[nn.Module] = set()
     for name in layout.tensors:
         module = parameter_owner(model, name)[0]
         irreps = _irreps(module)
-        if irreps and module not in seen and (gate := method.build(*irreps, generator)):
-            seen.add(module)
+        if irreps and module not in gated_modules and (gate := method.build(*irreps, generator)):
+            gated_modules.add(module)
             gates[name] = gate.to(model.get_parameter(name))
     if not gates:
         raise SelectionError(
-            f"The method {method.name} finds no module to act on.",
+            f"No selected module can have a gate of the method {method.name}.",
             given=f"{len(layout.tensors)} selected tensors, such as {layout.tensors[0]}",
-            expected="weights of modules that take and give rows of irreps, with scalars among their inputs",
+            expected="weights of modules with irreps as input and output, and scalars among the inputs",
             next_step="select tensors of another role, such as `--targets linear`",
         )
     return gates
@@ -45,7 +45,7 @@ def build_gates(
 def restored_gates(
     model: nn.Module, stored_format: AbstractGateFormat, stored: Mapping[str, Mapping[str, Tensor]]
 ) -> dict[str, nn.Module]:
-    """Gates by tensor name, from their stored parts.
+    """Restore gates by tensor name from their stored parts.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def restored_gates(
 
 
 def place_gates(model: nn.Module, gates: Mapping[str, nn.Module]) -> list[RemovableHandle]:
-    """Put each gate on the module that owns its tensor; gives what `remove_gates` needs.
+    """Place each gate on the module that owns its tensor; return the handles for `remove_gates`.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def remove_gates(model: nn.Module, names: Iterable[str], handles: Iterable[Remov
 
 @contextmanager
 def gated(model: nn.Module, gates: Mapping[str, nn.Module]) -> Iterator[None]:
-    """Within the block the gates act on `model`; afterwards they are removed."""
+    """Place gates on `model` within the block; remove them afterwards."""
     handles = place_gates(model, gates)
     try:
         yield
@@ -92,30 +92,30 @@ def gated(model: nn.Module, gates: Mapping[str, nn.Module]) -> Iterator[None]:
 
 
 def _through_gate(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
-    """Forward hook; it finds the gate in the module, so that a copy of the model uses its own."""
+    """Forward hook; it looks the gate up in the module, so that a copy of the model uses its own gate."""
     changed: Tensor = module.get_submodule(GATE)(inputs[0], output)
     return changed
 
 
 def _restored(model: nn.Module, stored_format: AbstractGateFormat, name: str, parts: Mapping[str, Tensor]) -> nn.Module:
-    """Gate of the module that owns one tensor, with the stored parameters."""
+    """Restore the gate of the module that owns one tensor."""
     irreps = _irreps(parameter_owner(model, name)[0])
     try:
         if irreps is None:
-            raise ValueError("the module does not take and give rows of irreps")
+            raise ValueError("the module has no irreps")
         gate = stored_format.restore(parts, *irreps)
     except ValueError as error:
         shapes = ", ".join(f"{part} {tuple(value.shape)}" for part, value in parts.items())
         raise AdapterError(
             "A stored gate does not fit its module.",
             given=f"{name}: {shapes}",
-            cause=f"{error}; a damaged file, or another version of the upstream package",
+            cause=f"{error}: a damaged file, or another version of the upstream package",
         ) from error
     return gate.to(model.get_parameter(name)).requires_grad_(False)
 
 
 def _irreps(module: nn.Module) -> tuple[Irreps, Irreps] | None:
-    """Irreps of input and output of a module that has them as attributes, as e3nn's Linear; None without them."""
+    """Irreps of input and output of a module with these attributes, such as e3nn's Linear; None without them."""
     inputs, outputs = getattr(module, "irreps_in", None), getattr(module, "irreps_out", None)
     if any(side is None or isinstance(side, Mapping) for side in (inputs, outputs)):
         return None

@@ -1,1 +1,1 @@
-"""Deployment: ASE calculators, native checkpoints, and the proof that they agree."""
+"""Deployment: ASE calculators, upstream checkpoints, and the check that they agree."""

@@ -1,4 +1,4 @@
-"""An ASE calculator of any backbone, with or without an adapter."""
+"""ASE calculators of any backbone, with or without an adapter."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,14 +21,15 @@ Results = dict[str, float | Floats]
 
 
 class AdaptedCalculator(Calculator):
-    """Energy (eV), forces (eV/Angstrom) and, for periodic structures, stress (eV/Angstrom^3, ASE sign and order).
+    """Calculator of a backbone: energy, forces and, if the structure has a volume, stress.
 
-    Reference-energy shifts are added in float64.
+    Units are eV, eV/Angstrom and eV/Angstrom^3, with ASE's sign and order of the stress. Reference-energy shifts are
+    added in float64. `equisparse.data.frames.has_stress` defines which structures have a stress.
 
     Parameters
     ----------
     backbone : Predictor
-        Its weights are used as they are at every call.
+        Model; every call uses its present weights.
     shifts : mapping of int to float, optional
         Atomic number -> eV.
     """
@@ -44,13 +45,13 @@ class AdaptedCalculator(Calculator):
     ) -> None:
         """Fill `results`; called by ASE."""
         super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
-        frame = Atoms(self.atoms)  # a copy, so that nothing upstream does to a frame reaches the user
+        frame = Atoms(self.atoms)  # a copy: upstream code may modify it
         self.results = results(self.backbone, self.backbone.graph(frame), frame, self.shifts)
         self.results["free_energy"] = self.results["energy"]
 
 
 class SpinCalculator(AdaptedCalculator):
-    """As `AdaptedCalculator`, with magnetic moments (muB) and magnetic forces (eV/muB) from the input spins.
+    """Calculator of a model with spins: also magnetic moments (muB) and magnetic forces (eV/muB).
 
     The input spins are the initial magnetic moments of the atoms, see `equisparse.magnetism.model.SpinModel`: numbers
     give numbers, vectors give vectors. Magnetic forces, shape (n_atoms, 3), are ``results["magnetic_forces"]``.
@@ -60,14 +61,14 @@ class SpinCalculator(AdaptedCalculator):
 
 
 class BankCalculator(AdaptedCalculator):
-    """Calculator of one adapter of a bank; several such calculators share the one base.
+    """Calculator of one adapter of a bank; several such calculators share one base.
 
     Parameters
     ----------
     bank : AdapterBank
-        After every call it has in use what it had before.
+        Bank; every call restores the adapter that was in use before.
     name : str
-        Of an adapter of the bank.
+        Name of an adapter of the bank.
 
     Raises
     ------
@@ -88,16 +89,21 @@ class BankCalculator(AdaptedCalculator):
 
 
 def results(backbone: Predictor, graph: Any, frame: Atoms, shifts: Mapping[int, float]) -> Results:
-    """Energy with shifts, forces, and stress if the frame is periodic, of the present weights, as ASE has them.
+    """Compute the results of the present weights for one frame, by ASE's names and in ASE's shapes.
 
     Parameters
     ----------
     backbone : Predictor
     graph
-        Of the frame, from `backbone.graph`; can be used again.
+        Graph of the frame from `backbone.graph`; it can be used again.
     frame : Atoms
     shifts : mapping of int to float
-        Atomic number -> eV.
+        Atomic number -> eV, added to the energy.
+
+    Returns
+    -------
+    dict
+        Energy, forces, stress if the frame has one, and all other predicted quantities by name.
     """
     predicted = {
         quantity: values.double().cpu().numpy()
@@ -114,20 +120,20 @@ def results(backbone: Predictor, graph: Any, frame: Atoms, shifts: Mapping[int, 
 
 
 def _magnetic_moments(frame: Atoms, moments: Floats) -> Results:
-    """Moments as ASE has them: scalars where the input spins are scalars."""
+    """Moments in ASE's form: scalars if the input spins are scalars, vectors otherwise."""
     shown = moments[:, 2] if frame.get_initial_magnetic_moments().ndim == 1 else moments
     return {"magmoms": shown, "magmom": shown.sum(axis=0)}
 
 
 def adapted_calculator(backbone: AbstractBackbone, adapter: Adapter | None = None) -> AdaptedCalculator:
-    """Calculator of `backbone`; with an adapter, the backbone's model is changed for good.
+    """Create the calculator of a backbone; an adapter changes its model permanently.
 
     Raises
     ------
     AdapterMismatchError
         If the adapter belongs to another base.
     StateError
-        If the base is not untouched, such as one that has an adapter applied already.
+        If the base is not untouched, for example because an adapter was applied before.
     """
     if adapter is None:
         return AdaptedCalculator(backbone)
@@ -138,9 +144,9 @@ def adapted_calculator(backbone: AbstractBackbone, adapter: Adapter | None = Non
 
 
 def spin_model(backbone: AbstractBackbone, adapter: Adapter) -> SpinModel | None:
-    """The spin layer that an adapter carries, on its base, whose weights are used as they are; None if there is none.
+    """Restore the spin layer of an adapter on its base; None if there is none.
 
-    It predicts magnetic forces where it was trained on spins with their lengths.
+    The model predicts magnetic forces if it was trained on spins with their lengths.
 
     Raises
     ------
@@ -154,6 +160,6 @@ def spin_model(backbone: AbstractBackbone, adapter: Adapter) -> SpinModel | None
 
 
 def check_adapter(backbone: AbstractBackbone, adapter: Adapter) -> None:
-    """Raise AdapterMismatchError unless `adapter` was made for this base, StateError unless it is untouched."""
+    """Raise AdapterMismatchError unless an adapter belongs to this base, and StateError unless it is untouched."""
     adapter.check_base(vars(backbone.identity))
     backbone.check_untouched()

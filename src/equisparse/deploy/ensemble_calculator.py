@@ -1,4 +1,4 @@
-"""An ASE calculator of an ensemble: mean and spread of several adapters on one base in memory."""
+"""ASE calculator of an ensemble: mean and spread of several adapters on one base."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,21 +14,21 @@ from equisparse.deploy.calculator import results
 
 
 class EnsembleCalculator(Calculator):
-    """Mean energy, forces and stress of the members, and their scaled standard deviations.
+    """Calculator of the means of the members and of their scaled standard deviations.
 
-    Beside ASE's own, `results` has ``energy_std`` (eV), ``forces_std`` (eV/Angstrom, shape (n_atoms, 3)) and, for
-    periodic structures, ``stress_std`` (eV/Angstrom^3, ASE order): sample standard deviations over the members
-    (divided by M - 1) times the scales of the ensemble. The mean forces are the derivative of the mean energy.
-    The neighbour list is made once a structure, and members are switched in place.
+    In addition to ASE's results there are ``energy_std`` (eV), ``forces_std`` (eV/Angstrom, shape (n_atoms, 3)) and,
+    for structures with a stress, ``stress_std`` (eV/Angstrom^3, ASE order): sample standard deviations over the members
+    (divided by M - 1) times the scales of the ensemble. The mean forces are the derivative of the mean energy. The
+    neighbour list is computed once per structure.
 
     Parameters
     ----------
     bank : AdapterBank
-        With all members; after every call it has in use what it had before.
+        Bank of all members; every call restores the adapter that was in use before.
     names : sequence of str
-        Members.
+        Names of the members.
     scales : Scales
-        From a calibration; 1 by default.
+        Scales from a calibration; 1 by default.
     """
 
     implemented_properties = [  # noqa: RUF012  as ASE declares it
@@ -53,7 +53,7 @@ class EnsembleCalculator(Calculator):
         self.results["free_energy"] = self.results["energy"]
 
     def _members(self, frame: Atoms) -> Mapping[str, Any]:
-        """Energy, forces and stress of all members, first axis the members."""
+        """Results of all members, stacked along the first axis."""
         graph, rows = self.bank.backbone.graph(frame), []
         with self.bank.using(self.bank.in_use):
             for name in self.names:
@@ -63,7 +63,7 @@ class EnsembleCalculator(Calculator):
 
 
 def ensemble_calculator(backbone: AbstractBackbone, ensemble: Ensemble) -> EnsembleCalculator:
-    """Calculator of an ensemble on an untouched base, which belongs to it from now on.
+    """Create the calculator of an ensemble; only the calculator may change the base from now on.
 
     Raises
     ------

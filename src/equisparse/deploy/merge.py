@@ -1,4 +1,4 @@
-"""Merge an adapter into the upstream's own checkpoint, and prove that the file does what the adapter does."""
+"""Merge an adapter into a checkpoint of the upstream package, and check that both predict the same."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from equisparse.deploy.calculator import AdaptedCalculator, check_adapter
 from equisparse.errors import StateError
 
 ENERGY_TOLERANCE = 1e-5
-"""eV per atom: float32 sums over neighbours in another order."""
+"""Tolerance in eV per atom: float32 sums over neighbours in another order."""
 FORCE_TOLERANCE = 1e-4
-"""eV/Angstrom, and as a fraction of the largest force."""
+"""Tolerance in eV/Angstrom, or as a fraction of the largest force if that exceeds 1 eV/Angstrom."""
 STRESS_TOLERANCE = 1e-5
-"""eV/Angstrom^3, where no stress component exceeds 0.1 eV/Angstrom^3."""
+"""Tolerance in eV/Angstrom^3 if no stress component exceeds 0.1 eV/Angstrom^3."""
 STRESS_FRACTION = 1e-4
-"""As a fraction of the largest stress component above that: the fraction that forces have."""
+"""Tolerance for larger stresses, as a fraction of the largest component."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,15 @@ class MergeCheck:
     n_frames : int
         Frames compared.
     energy : float
-        eV per atom.
+        Difference of energies, eV per atom.
     energy_rounding : float
-        eV per atom that single precision cannot resolve at the size of these total energies.
+        Resolution of single precision for these total energies, eV per atom.
     forces : float
-        eV/Angstrom.
+        Difference of forces, eV/Angstrom.
     stress : float
-        eV/Angstrom^3; over periodic frames.
+        Difference of stresses of frames that have one, eV/Angstrom^3.
     equal : bool
-        Whether all are within tolerance.
+        Whether all differences are within tolerance.
     """
 
     n_frames: int
@@ -61,9 +61,9 @@ class MergeCheck:
 
 
 def write_merged(backbone: AbstractBackbone, adapter: Adapter, path: Path, frames: Sequence[Atoms]) -> MergeCheck:
-    """Write the native checkpoint of base plus adapter, reload it with the upstream's calculator, and compare.
+    """Write the native checkpoint of base and adapter, and compare it with the adapter by the upstream's calculator.
 
-    A spin layer stays behind, on both sides of the comparison: see `equisparse.adapters.adapter.SPINS_STAY`.
+    A spin layer is not part of the checkpoint, nor of the comparison: see `equisparse.adapters.adapter.SPINS_STAY`.
 
     Parameters
     ----------
@@ -71,17 +71,17 @@ def write_merged(backbone: AbstractBackbone, adapter: Adapter, path: Path, frame
         Untouched base; untouched again afterwards.
     adapter : Adapter
     path : Path
-        Target; takes this name once it is checked.
+        Target; the file gets this name after the check.
     frames : sequence of Atoms
-        Structures to compare on, at least one.
+        Structures for the comparison, at least one.
 
     Raises
     ------
     AdapterMismatchError
         If the adapter belongs to another base.
     StateError
-        If the adapter changes no weights, or the file does not give what the adapter gives; such a file is kept under
-        the name ``<path>.rejected``.
+        If the adapter changes no weights, or if the predictions of the file differ from those of the adapter. Such a
+        file is renamed to ``<path>.rejected``.
     """
     check_adapter(backbone, adapter)
     adapter.check_mergeable()
@@ -93,9 +93,9 @@ def write_merged(backbone: AbstractBackbone, adapter: Adapter, path: Path, frame
         rejected = path.with_name(path.name + ".rejected")
         unchecked.replace(rejected)
         raise StateError(
-            "The native file does not give what the adapter gives.",
+            "The predictions of the native file differ from those of the adapter.",
             given=str(check),
-            cause="another version of the upstream package, or a fault in this one",
+            cause="another version of the upstream package, or an error in equisparse",
             next_step=f"please report it with the file {rejected}",
         )
     unchecked.replace(path)
@@ -103,7 +103,7 @@ def write_merged(backbone: AbstractBackbone, adapter: Adapter, path: Path, frame
 
 
 def compare(ours: AdaptedCalculator, backbone: AbstractBackbone, path: Path, frames: Sequence[Atoms]) -> MergeCheck:
-    """Largest differences between our calculator and the upstream's over `frames`."""
+    """Largest differences between our calculator and the upstream's over all frames."""
     theirs = backbone.upstream_calculator(path)
     rows = [_differences(ours, theirs, atoms) for atoms in frames]
     energy, rounding, forces, force_scale, stress, stress_scale = (max(column) for column in zip(*rows, strict=True))

@@ -38,7 +38,7 @@ class Quantised(AbstractWeightFormat):
     parts: ClassVar[tuple[str, ...]] = ("ranks", "down", "up", "size")
 
     def check(self, stored: Mapping[str, Tensor], shape: tuple[int, ...], blocks: tuple[Block, ...]) -> None:
-        """Raise ValueError unless all ranks are possible for their blocks, and the factors have the sizes of the ranks."""
+        """Raise ValueError unless all ranks are possible for their blocks, and the factors have sizes to match."""
         self.check_parts(stored)
         ranks = stored["ranks"]
         check_shape("ranks", ranks, (len(blocks),), torch.int16)

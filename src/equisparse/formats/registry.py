@@ -18,7 +18,7 @@ FORMATS: dict[str, type[AbstractFormat]] = {}
 def register_format(kind: type[AbstractFormat]) -> type[AbstractFormat]:
     """Register a format for adapter files; raise ValueError if another format has its name."""
     if FORMATS.get(kind.name, kind) is not kind:
-        raise ValueError(f"another format has the name {kind.name!r}")
+        raise ValueError(f"a format {kind.name!r} exists already")
     FORMATS[kind.name] = kind
     return kind
 

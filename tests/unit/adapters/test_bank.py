@@ -255,7 +255,7 @@ def test_a_model_that_something_else_changed_is_noticed(what: str, in_use: str |
     bank.use(in_use)
     FOREIGN[what](base, other)
     for switch in (lambda: bank.use("a"), lambda: bank.use(None), lambda: bank.add("b", other)):
-        with pytest.raises(StateError, match="not the base of this bank any more"):
+        with pytest.raises(StateError, match="no longer the base of this bank"):
             switch()
 
 

@@ -88,8 +88,8 @@ def of_version_3(path: Path, index: torch.Tensor, value: torch.Tensor) -> None:
     [
         ({"version": FORMAT_VERSION + 1}, "newer equisparse"),
         ({"version": "1"}, "newer equisparse"),
-        ({"format": "nonsense"}, "not known here"),
-        ({"version": 2, "method": "nonsense", "options": {}}, "not known here"),
+        ({"format": "nonsense"}, "unknown"),
+        ({"version": 2, "method": "nonsense", "options": {}}, "unknown"),
         ({"layout": {"total_parameters": 5, "tensors": {}}}, "not in the layout"),
         ({"layout": 3}, "damaged"),
         ({"elements": ["Mg"]}, "damaged"),
@@ -294,7 +294,7 @@ def test_wrong_numbers_of_a_spin_layer_are_refused(tmp_path: Path, tensor: torch
 
 
 def test_what_cannot_use_a_spin_layer_says_so() -> None:
-    with pytest.raises(StateError, match="carries a spin layer"):
+    with pytest.raises(StateError, match="has a spin layer"):
         with_spins().check_spin_free("attributing errors to")
     make_adapter().check_spin_free("attributing errors to")
 

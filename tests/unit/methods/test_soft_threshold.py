@@ -20,7 +20,7 @@ LAYOUT = Layout(
 
 
 def test_an_unknown_regime_is_refused():
-    with pytest.raises(InputError, match="has no such value"):
+    with pytest.raises(InputError, match="invalid value"):
         SoftThreshold(regime="M")
 
 
