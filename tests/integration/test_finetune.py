@@ -362,7 +362,7 @@ def test_a_size_too_small_stops_before_training(
     frames: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(command(frames, tmp_path / "tiny", "--budget", "4KB")) == 2
-    assert "cannot be that small" in capsys.readouterr().err
+    assert "too small for an adapter file" in capsys.readouterr().err
 
 
 def broken_from(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:

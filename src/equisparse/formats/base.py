@@ -89,7 +89,7 @@ class AbstractFormat(ABC):
     def check_parts(self, stored: Mapping[str, Tensor]) -> None:
         """Raise ValueError unless the parts have this format's names and finite values."""
         if set(stored) != set(self.parts):
-            raise ValueError(f"the parts are {', '.join(stored)}, not {', '.join(self.parts)}")
+            raise ValueError(f"the stored parts are {', '.join(stored)}, not {', '.join(self.parts)}")
         for part, values in stored.items():
             if values.is_floating_point() and not bool(values.isfinite().all()):
                 raise ValueError(f"{part} has values that are not finite")

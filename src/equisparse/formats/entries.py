@@ -41,7 +41,7 @@ class Entries(AbstractWeightFormat):
             raise ValueError("the indices do not increase, or do not have one value each")
         numel = math.prod(shape)
         if index.numel() and not 0 <= int(index[0]) <= int(index[-1]) < numel:
-            raise ValueError(f"an index is outside of a tensor of {numel} entries")
+            raise ValueError(f"indices are outside of a tensor of {numel} entries")
 
     def encode(self, stored: Mapping[str, Mapping[str, Tensor]], layout: Layout) -> tuple[object, dict[str, Tensor]]:
         """All indices and all values as two strings of bytes: see `equisparse.formats.entries_file`."""

@@ -44,7 +44,7 @@ class Quantised(AbstractWeightFormat):
         check_shape("ranks", ranks, (len(blocks),), torch.int16)
         for block, rank in zip(blocks, ranks.tolist(), strict=True):
             if not 0 <= rank <= largest_rank(block):
-                raise ValueError("a rank is negative, or larger than its block allows")
+                raise ValueError("the ranks are negative, or larger than the blocks allow")
         downs, ups = shapes_by_factor(stored_shapes(blocks, ranks))
         check_shape("down", stored["down"], (total_size(downs),), torch.int8)
         check_shape("up", stored["up"], (total_size(ups),), torch.int8)

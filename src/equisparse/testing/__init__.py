@@ -1,1 +1,1 @@
-"""Law suites for any method and any backbone: for the tests of this package and of packages that extend it."""
+"""Law suites for methods and backbones, for the tests of this package and of packages that extend it."""

@@ -1,4 +1,4 @@
-"""Adapters with random values on the smallest model, to try on them what is done with adapters."""
+"""Adapters with random values on a small model, to test operations on adapters."""
 
 from collections.abc import Mapping
 from types import SimpleNamespace
@@ -16,7 +16,7 @@ from equisparse.methods.registry import make_method
 from equisparse.testing.networks import PathNetwork
 
 IDENTITY = BaseId("none", "path network", "0" * 64, "0")
-"""Of a base that does not exist."""
+"""Identity of the base in tests."""
 
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {"elora": {"rank": 2}, "mmea": {"rank": 2}}
 
@@ -24,33 +24,33 @@ _STEPS = 4
 
 
 class _PathBackbone(SimpleNamespace):
-    """The part of a backbone that is no upstream's."""
+    """Part of a backbone that needs no upstream package."""
 
     check_untouched = AbstractBackbone.check_untouched
 
 
 def path_backbone(layout: Layout, dtype: torch.dtype = torch.float32, seed: int = 0) -> AbstractBackbone:
-    """A `PathNetwork` as a base model; it predicts nothing."""
+    """Create a base model from a `PathNetwork`; it cannot predict."""
     model = PathNetwork(layout, dtype, seed)
     loaded = fingerprint(dict(model.named_parameters()))
-    made = _PathBackbone(model=model, identity=IDENTITY, dtype=dtype, modality=None, loaded=loaded)
-    return cast(AbstractBackbone, made)
+    backbone = _PathBackbone(model=model, identity=IDENTITY, dtype=dtype, modality=None, loaded=loaded)
+    return cast(AbstractBackbone, backbone)
 
 
 def random_adapter(
     base: AbstractBackbone, layout: Layout, method: str, seed: int, shifts: Mapping[int, float] | None = None
 ) -> Adapter:
-    """Adapter of `base` with random values in everything that its method trains; the base is untouched afterwards.
+    """Create an adapter of `base` with random values of all trained parameters; the base is untouched afterwards.
 
     Parameters
     ----------
     base : AbstractBackbone
     layout : Layout
-        Which tensors.
+        Selected tensors.
     method : str
         Name of the method; `sparse` changes a quarter of the weights.
     seed : int
-        Of the values.
+        Seed of the values.
     shifts : mapping of int to float, optional
         Atomic number -> eV.
     """
@@ -68,7 +68,7 @@ def random_adapter(
     controller = attachment.controller()
     for step in range(_STEPS):
         for _, present in attachment.weights():
-            (present * noise(present)).sum().backward()  # what pruning ranks by
+            (present * noise(present)).sum().backward()  # pruning ranks by gradients
         controller.before_step(step, _STEPS)
         controller.after_step(step, _STEPS)
     adapter = adapter_of(

@@ -1,4 +1,4 @@
-"""Laws of a method attached to a backbone, on top of those in `equisparse.testing.backbones`."""
+"""Laws of methods attached to a backbone; `equisparse.testing.backbones` has the laws of the backbone alone."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,18 +20,18 @@ from equisparse.testing.backbones import check_forces, check_rotation, check_tra
 def check_merged_is_attached(
     backbone: AbstractBackbone, method: AbstractMethod, path: Path, frames: Sequence[Atoms]
 ) -> None:
-    """A merged native file, loaded anew, predicts bitwise what the model predicts with the method attached.
+    """Check that a merged native file predicts bitwise the same as the model with the method attached.
 
     Parameters
     ----------
     backbone : AbstractBackbone
-        In the precision of its file; left as it is.
+        Backbone in the precision of its file; restored afterwards.
     method : AbstractMethod
-        Its parameters are moved away from their start.
+        Method; the check changes its parameters from their start values.
     path : Path
-        Where the file is written; it stays.
+        Target of the file, which is not removed.
     frames : sequence of Atoms
-        To be predicted.
+        Frames to predict.
     """
     attachment = attach(backbone.model, method, backbone.layout())
     with torch.no_grad():
@@ -40,21 +40,21 @@ def check_merged_is_attached(
     attached, elements = _settled(backbone, frames), tuple(sorted(backbone.elements))
     adapter = adapter_of(attachment, base=vars(backbone.identity), dtype=backbone.dtype, shifts={}, elements=elements)
     attachment.detach()
-    assert write_merged(backbone, adapter, path, frames).equal, "the native file does not give what the adapter gives"
+    assert write_merged(backbone, adapter, path, frames).equal, "predictions of the native file differ from the adapter"
     precision = str(backbone.dtype).removeprefix("torch.")
     again = type(backbone).load(str(path), dtype=precision, modality=backbone.modality)
     for quantity, merged in _settled(again, frames).items():
-        assert torch.equal(merged, attached[quantity]), f"{quantity.name}: merged is not attached"
+        assert torch.equal(merged, attached[quantity]), f"{quantity.name}: merged and attached model differ"
     assert not torch.equal(predict(backbone, frames)[ENERGY], attached[ENERGY]), "nothing changed: an empty check"
 
 
 def check_gates(backbone: AbstractBackbone, method: AbstractGateMethod, atoms: Atoms, *, improper: bool = True) -> None:
-    """Gates start as nothing, keep the symmetries and the gradients whatever their values, and go without a trace.
+    """Check that gates start as the identity, keep symmetries and gradients for any values, and can be removed.
 
     Parameters
     ----------
     backbone : AbstractBackbone
-        With nothing attached; left as it is.
+        Backbone with nothing attached; restored afterwards.
     method : AbstractGateMethod
     atoms : Atoms
     improper : bool
@@ -62,7 +62,7 @@ def check_gates(backbone: AbstractBackbone, method: AbstractGateMethod, atoms: A
     """
     before = predict(backbone, [atoms])
     attachment = attach(backbone.model, method, select(backbone.layout(), method.default_targets))
-    assert torch.equal(predict(backbone, [atoms])[ENERGY], before[ENERGY]), "gates do not start as nothing"
+    assert torch.equal(predict(backbone, [atoms])[ENERGY], before[ENERGY]), "gates do not start as the identity"
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in (p for gate in attachment.deltas.values() for p in gate.parameters()):
@@ -77,10 +77,10 @@ def check_gates(backbone: AbstractBackbone, method: AbstractGateMethod, atoms: A
     attachment.detach()
     with adapter.applied(backbone.model):
         for quantity, applied in _settled(backbone, [atoms]).items():
-            assert torch.equal(applied, attached[quantity]), f"{quantity.name}: applied is not attached"
+            assert torch.equal(applied, attached[quantity]), f"{quantity.name}: applied and attached gates differ"
     assert torch.equal(predict(backbone, [atoms])[ENERGY], before[ENERGY]), "the base was not restored"
 
 
 def _settled(backbone: AbstractBackbone, frames: Sequence[Atoms]) -> Prediction:
-    """Prediction once TorchScript has recorded its first runs and optimised, which changes the last bits."""
+    """Prediction after TorchScript has optimised the model in its first runs, which changes the last bits."""
     return [predict(backbone, frames) for _ in range(3)][-1]

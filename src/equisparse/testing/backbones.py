@@ -54,13 +54,13 @@ def check_calculator(backbone: AbstractBackbone, calculator: Calculator, frames:
     """Check that energy, forces and, for periodic frames, stress are equal to those of an ASE calculator."""
     prediction = predict(backbone, frames)
     forces = _by_frame(prediction[FORCES], frames)
-    for number, atoms in enumerate(frames):
+    for index, atoms in enumerate(frames):
         copy = atoms.copy()
         copy.calc = calculator
-        _energy(backbone, "energy", prediction[ENERGY][number], copy.get_potential_energy())
-        _forces(backbone, "forces", forces[number], copy.get_forces())
+        _energy(backbone, "energy", prediction[ENERGY][index], copy.get_potential_energy())
+        _forces(backbone, "forces", forces[index], copy.get_forces())
         if atoms.pbc.all():
-            _stress(backbone, "stress", prediction[STRESS][number], copy.get_stress(voigt=False))
+            _stress(backbone, "stress", prediction[STRESS][index], copy.get_stress(voigt=False))
 
 
 def check_batching(backbone: Predictor, frames: Sequence[Atoms]) -> None:
@@ -68,12 +68,12 @@ def check_batching(backbone: Predictor, frames: Sequence[Atoms]) -> None:
     graphs = [backbone.graph(atoms) for atoms in frames]
     together = backbone.predict(backbone.collate(graphs))
     forces = _by_frame(together[FORCES], frames)
-    for number, graph in enumerate(graphs):
+    for index, graph in enumerate(graphs):
         alone = backbone.predict(backbone.collate([graph]))
-        _energy(backbone, "energy alone", alone[ENERGY][0], together[ENERGY][number])
-        _forces(backbone, "forces alone", alone[FORCES], forces[number])
-        if frames[number].pbc.all():
-            _stress(backbone, "stress alone", alone[STRESS][0], together[STRESS][number])
+        _energy(backbone, "energy alone", alone[ENERGY][0], together[ENERGY][index])
+        _forces(backbone, "forces alone", alone[FORCES], forces[index])
+        if frames[index].pbc.all():
+            _stress(backbone, "stress alone", alone[STRESS][0], together[STRESS][index])
 
 
 def check_permutation(backbone: Predictor, atoms: Atoms) -> None:
@@ -204,12 +204,12 @@ def check_native(backbone: AbstractBackbone, path: Path, frames: Sequence[Atoms]
         after = predict(backbone, frames)
     assert torch.equal(after[ENERGY], before[ENERGY]), "writing shifted energies changed the model"
     calculator, forces = backbone.upstream_calculator(path), _by_frame(before[FORCES], frames)
-    for number, atoms in enumerate(frames):
+    for index, atoms in enumerate(frames):
         copy = atoms.copy()
         copy.calc = calculator
         added = sum(shifts.get(int(z), 0.0) for z in atoms.numbers)
-        _energy(backbone, "energy of the native file", before[ENERGY][number] + added, copy.get_potential_energy())
-        _forces(backbone, "forces of the native file", forces[number], copy.get_forces())
+        _energy(backbone, "energy of the native file", before[ENERGY][index] + added, copy.get_potential_energy())
+        _forces(backbone, "forces of the native file", forces[index], copy.get_forces())
 
 
 def check_reload(backbone: AbstractBackbone, path: Path, frames: Sequence[Atoms]) -> None:

@@ -1,4 +1,4 @@
-"""Hypothesis strategies: random layouts of every kind that a backbone has."""
+"""Hypothesis strategies of random layouts, with all kinds of tensors that backbones have."""
 
 import torch
 from hypothesis import strategies as st
@@ -11,7 +11,7 @@ DTYPES = st.sampled_from([torch.float32, torch.float64])
 SEEDS = st.integers(0, 2**31 - 1)
 """Seeds of torch generators."""
 
-_LARGEST_ORDER = 3
+_LARGEST_DEGREE = 3
 
 
 @st.composite
@@ -21,7 +21,7 @@ def layouts(draw: st.DrawFn, max_tensors: int = 3, max_channels: int = 5, max_pa
     Parameters
     ----------
     draw
-        Given by Hypothesis.
+        Function that Hypothesis passes.
     max_tensors, max_channels, max_paths : int
         Largest number of tensors, of channels per irrep, and of blocks per tensor.
     """
@@ -83,16 +83,16 @@ def tensor_blocks(
 
 
 def irreps() -> st.SearchStrategy[tuple[int, int]]:
-    """Order and parity."""
-    return st.tuples(st.integers(0, _LARGEST_ORDER), st.sampled_from([1, -1]))
+    """Strategy of degree and parity of an irrep."""
+    return st.tuples(st.integers(0, _LARGEST_DEGREE), st.sampled_from([1, -1]))
 
 
 def _path(irrep: tuple[int, int]) -> str:
-    """Such as ``1o->1o``."""
+    """Path from an irrep to itself, such as ``1o->1o``."""
     return f"{_name(irrep)}->{_name(irrep)}"
 
 
 def _name(irrep: tuple[int, int]) -> str:
-    """Such as ``1o``."""
-    order, parity = irrep
-    return f"{order}{'e' if parity == 1 else 'o'}"
+    """Name of an irrep, such as ``1o``."""
+    degree, parity = irrep
+    return f"{degree}{'e' if parity == 1 else 'o'}"

@@ -1,7 +1,7 @@
-"""Laws that every method obeys, as plain checks: ``for law in METHOD_LAWS: law(case, layout, dtype, seed)``.
+"""Laws of all methods, as functions: ``for law in METHOD_LAWS: law(case, layout, dtype, seed)``.
 
-They run on `PathNetwork`, the smallest model that has the weights of a given layout, so that a method needs no backbone
-to be tested. Each raises AssertionError where the law is broken.
+They use a `PathNetwork`, a small model with the weights of a given layout, so that the test of a method needs no
+backbone. Each law raises AssertionError if it is violated.
 """
 
 import json
@@ -27,21 +27,21 @@ from equisparse.testing.tolerances import ALGEBRA, Tolerance
 _STEPS = 12
 
 _ENOUGH = 16
-"""Weights of which at least one moves whatever the draw: a threshold may hold back all of a few."""
+"""Number of weights of which at least one changes for any seed; a threshold can suppress all of a few changes."""
 
 
 @dataclass(frozen=True)
 class MethodCase:
-    """A method with what its documentation promises.
+    """A method with the properties that its documentation states.
 
     Parameters
     ----------
     method : AbstractMethod
-        With the options to be tested; unresolved.
+        Method with the options to test, not resolved.
     start_change : float
-        Largest change of any weight when just attached; 0 means exactly the base.
+        Largest change of any weight directly after `attach`; 0 means exactly the base.
     storage : Tolerance or None
-        How far the stored change may be from the trained one; None means bit for bit.
+        Tolerance between the stored and the trained change; None means bit for bit.
     """
 
     method: AbstractMethod
@@ -54,14 +54,14 @@ MethodLaw = Callable[[MethodCase, Layout, torch.dtype, int], None]
 
 
 def train(attachment: Attachment, steps: int) -> None:
-    """Train what is attached to a `PathNetwork`, with the method's own groups and controller.
+    """Train an attachment to a `PathNetwork` with the parameter groups and the controller of its method.
 
     Parameters
     ----------
     attachment : Attachment
-        Its model is a `PathNetwork`.
+        Attachment whose model is a `PathNetwork`.
     steps : int
-        Length of the whole run.
+        Number of steps of the whole run.
     """
     model = attachment.model
     assert isinstance(model, PathNetwork)
@@ -83,11 +83,11 @@ def train(attachment: Attachment, steps: int) -> None:
         controller.before_step(step, steps)
         optimizer.step()
         controller.after_step(step, steps)
-    assert controller.ready(steps, steps), "the method never keeps its promise"
+    assert controller.ready(steps, steps), "the method does not meet its target by the end of the run"
 
 
 def law_start(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -> None:
-    """Just attached, a method changes nothing, or at most what it declares."""
+    """Check that a method changes nothing at its start, or at most what it declares."""
     model, base, _ = _attached(case, layout, dtype, seed)
     for name, value in model.behaviour().items():
         change = float((value - base[name]).abs().max())
@@ -96,7 +96,7 @@ def law_start(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -
 
 
 def law_seed(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -> None:
-    """The start depends on the seed alone, and attaching draws nothing from the global generator."""
+    """Check that the start depends only on the seed, and that the global generator is not used."""
     before = torch.random.get_rng_state()
     first, _, _ = _attached(case, layout, dtype, seed)
     second, _, _ = _attached(case, layout, dtype, seed)
@@ -106,18 +106,18 @@ def law_seed(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) ->
 
 
 def law_gradient(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -> None:
-    """On the first step every touched tensor gets a gradient that is finite and, unless it is tiny, not all zero."""
+    """Check that every tensor has a finite gradient on the first step, not all zero unless the tensor is tiny."""
     model, _, attachment = _attached(case, layout, dtype, seed)
     model.loss().backward()
     for name, delta in attachment.deltas.items():
         gradients = [parameter.grad for parameter in delta.parameters() if parameter.grad is not None]
         assert all(bool(torch.isfinite(gradient).all()) for gradient in gradients), f"{name}: a gradient is not finite"
-        moved = any(bool(gradient.any()) for gradient in gradients)
-        assert moved or layout.size_of(name) < _ENOUGH, f"{name} gets no gradient on the first step"
+        has_gradient = any(bool(gradient.any()) for gradient in gradients)
+        assert has_gradient or layout.size_of(name) < _ENOUGH, f"{name} gets no gradient on the first step"
 
 
 def law_groups(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -> None:
-    """The parameter groups hold every trainable parameter once, and nothing else of the model trains."""
+    """Check that the parameter groups have every trainable parameter of the model once, and no others."""
     model, _, attachment = _attached(case, layout, dtype, seed)
     grouped = [id(p) for delta in attachment.deltas.values() for group in delta.groups() for p in group.parameters]
     assert len(grouped) == len(set(grouped)), "a parameter is in two groups"
@@ -126,9 +126,9 @@ def law_groups(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) 
 
 
 def law_equivariance(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -> None:
-    """After any change, orthogonal maps of the components of each irrep pass through; invariants stay as they are."""
+    """Check that the changed model commutes with orthogonal maps of the components of each irrep."""
     model, _, attachment = _attached(case, layout, dtype, seed)
-    _shake(attachment, seed)
+    _perturb(attachment, seed)
     generator = torch.Generator().manual_seed(seed)
     maps = [
         torch.ones(1, 1, dtype=dtype)
@@ -143,8 +143,8 @@ def law_equivariance(case: MethodCase, layout: Layout, dtype: torch.dtype, seed:
 
 
 def law_applied(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -> None:
-    """A base with the adapter applied is the model attached, after random changes and after training."""
-    for change in (_shake, _train):
+    """Check that a base with the adapter applied equals the attached model, after random changes and training."""
+    for change in (_perturb, _train):
         model, base, attachment = _attached(case, layout, dtype, seed)
         change(attachment, seed)
         model.eval()
@@ -162,13 +162,13 @@ def law_applied(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int)
 
 
 def _assert_merged(case: MethodCase, adapter: Adapter, model: PathNetwork, attached: Mapping[str, Tensor]) -> None:
-    """Merged weights are those attached; merging for good gives them, or is refused where no weight changes."""
+    """Check that merged weights equal the attached ones, and that adapters that change outputs cannot be merged."""
     base = model.weights()
     merged = base | adapter.weights(model)
     _assert_stored(merged, {name: attached[name] for name in base}, case.storage)
     if case.method.format.mergeable:
         adapter.merge_into(model)
-        _assert_same(model.weights(), merged, "weights merged for good")
+        _assert_same(model.weights(), merged, "permanently merged weights")
     else:
         _assert_same(merged, base, "weights under a method that changes none")
         with suppress(StateError):
@@ -177,31 +177,31 @@ def _assert_merged(case: MethodCase, adapter: Adapter, model: PathNetwork, attac
 
 
 def law_detach(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -> None:
-    """Detaching restores the base: bits, classes, names and their order, `requires_grad` flags."""
+    """Check that detaching restores the base: bits, classes, names and their order, `requires_grad` flags."""
     model = PathNetwork(layout, dtype, seed)
-    before = _anatomy(model)
-    kept = {name: value.clone() for name, value in model.state_dict().items()}
+    before = _structure(model)
+    state = {name: value.clone() for name, value in model.state_dict().items()}
     attachment = attach(model, case.method, layout, seed=seed)
     _train(attachment, seed)
     attachment.detach()
-    assert _anatomy(model) == before, "classes, names, order or flags differ after detach"
-    _assert_same(dict(model.state_dict()), kept, "state after detach")
+    assert _structure(model) == before, "classes, names, order or flags differ after detach"
+    _assert_same(dict(model.state_dict()), state, "state after detach")
 
 
 def law_frozen(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -> None:
-    """Training moves the changed weights and leaves every parameter of the base bitwise as it was."""
+    """Check that training changes the model, and leaves every parameter of the base bitwise the same."""
     model, _, attachment = _attached(case, layout, dtype, seed)
     trained = {id(parameter) for delta in attachment.deltas.values() for parameter in delta.parameters()}
     base = {name: value for name, value in model.named_parameters() if id(value) not in trained}
-    kept = {name: value.detach().clone() for name, value in base.items()}
+    original = {name: value.detach().clone() for name, value in base.items()}
     before = model.loss().item()
     _train(attachment, seed)
-    _assert_same(base, kept, "base parameters after training")
+    _assert_same(base, original, "base parameters after training")
     assert model.loss().item() != before or layout.numel < _ENOUGH, "training changed nothing: an empty check"
 
 
 def law_file(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -> None:
-    """A saved and loaded adapter does bitwise the same; stored parts are those of the method's format."""
+    """Check that a saved and loaded adapter has bitwise the same effect, and the parts of the method's format."""
     model, _, attachment = _attached(case, layout, dtype, seed)
     _train(attachment, seed)
     adapter = _adapter(attachment)
@@ -216,14 +216,14 @@ def law_file(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) ->
     for one in (adapter, loaded):
         with one.applied(model):
             behaviours.append(model.behaviour())
-    _assert_same(behaviours[1], behaviours[0], "what the file does")
+    _assert_same(behaviours[1], behaviours[0], "the effect of the file")
     assert loaded.layout == adapter.layout, "the layout in the file differs"
     assert loaded.shifts == adapter.shifts, "the reference energies in the file differ"
     assert loaded.stored_values == adapter.stored_values, "the file holds another number of values"
 
 
 def law_counts(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -> None:
-    """Reported counts are those of the stored tensors and of the weights that really differ."""
+    """Check the reported counts against the stored tensors and the weights that differ."""
     model, base, attachment = _attached(case, layout, dtype, seed)
     _train(attachment, seed)
     model.eval()
@@ -240,7 +240,7 @@ def law_counts(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) 
 
 
 def law_checkpoint(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -> None:
-    """The state dict of an attached model, loaded into a freshly attached one, gives bitwise the same."""
+    """Check that the state dict of an attached model, loaded into another one, restores its outputs bitwise."""
     model, _, attachment = _attached(case, layout, dtype, seed)
     _train(attachment, seed)
     again, _, _ = _attached(case, layout, dtype, seed + 1)
@@ -252,7 +252,7 @@ def law_checkpoint(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: i
 
 
 def law_options(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -> None:
-    """Options survive JSON, and resolving twice is resolving once."""
+    """Check that options can be stored as JSON, and that resolving twice has no further effect."""
     resolved = case.method.resolve(layout)
     assert resolved.resolve(layout) == resolved, "resolve changes what it resolved"
     again = type(resolved)(**json.loads(json.dumps(resolved.options())))
@@ -273,27 +273,27 @@ METHOD_LAWS: tuple[MethodLaw, ...] = (
     law_checkpoint,
     law_options,
 )
-"""Every law."""
+"""All laws of methods."""
 
 
 def _attached(
     case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int
 ) -> tuple[PathNetwork, dict[str, Tensor], Attachment]:
-    """A model with the method attached, and the behaviour of its base."""
+    """Model with the method attached, behaviour of its base, and the attachment."""
     model = PathNetwork(layout, dtype, seed % 1000)
     base = model.behaviour()
     return model, base, attach(model, case.method, layout, seed=seed)
 
 
 def _adapter(attachment: Attachment) -> Adapter:
-    """Adapter of what is attached, of a base that does not exist."""
+    """Adapter of the attached method."""
     base = {"backbone": "none", "source": "path network", "sha256": "0" * 64, "version": "0"}
     dtype = next(iter(attachment.deltas.values())).groups()[0].parameters[0].dtype
     return adapter_of(attachment, base=base, dtype=dtype, shifts={1: 0.1, 8: -1 / 3}, elements=(1, 8))
 
 
-def _shake(attachment: Attachment, seed: int) -> None:
-    """Random values on top of every trainable parameter."""
+def _perturb(attachment: Attachment, seed: int) -> None:
+    """Add random values to every trainable parameter."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for delta in attachment.deltas.values():
@@ -302,7 +302,7 @@ def _shake(attachment: Attachment, seed: int) -> None:
 
 
 def _train(attachment: Attachment, seed: int) -> None:
-    """A few steps; what is random in them was drawn when the method was attached."""
+    """Train for a few steps; the random numbers were drawn when the method was attached."""
     train(attachment, _STEPS)
 
 
@@ -312,8 +312,8 @@ def _orthogonal(size: int, dtype: torch.dtype, generator: torch.Generator) -> Te
     return matrix.to(dtype)
 
 
-def _anatomy(model: nn.Module) -> dict[str, object]:
-    """What must be the same before attach and after detach, besides the values."""
+def _structure(model: nn.Module) -> dict[str, object]:
+    """Properties of the model, besides values, that have to be equal before `attach` and after `detach`."""
     return {
         "classes": [(name, type(module)) for name, module in model.named_modules()],
         "parameters": [(name, id(value), value.requires_grad) for name, value in model.named_parameters()],
@@ -330,7 +330,7 @@ def _assert_same(actual: Mapping[str, Tensor], expected: Mapping[str, Tensor], w
 
 
 def _assert_stored(merged: dict[str, Tensor], attached: dict[str, Tensor], storage: Tolerance | None) -> None:
-    """Raise AssertionError unless merged weights are the attached ones, as exactly as the method declares."""
+    """Raise AssertionError unless merged weights equal the attached ones within the declared tolerance."""
     if storage is None:
         _assert_same(merged, attached, "merged weights")
         return

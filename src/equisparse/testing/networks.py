@@ -1,4 +1,4 @@
-"""Smallest model with the weights of a given layout, to test methods without a backbone."""
+"""Small model with the weights of a given layout, to test methods without a backbone."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -89,7 +89,7 @@ class PathNetwork(nn.Module):
         return outputs
 
     def _outputs(self, tensor: str, features: Sequence[Tensor], indices: Sequence[int]) -> list[Tensor]:
-        """Outputs of the blocks of one tensor, which have some indices in the layout."""
+        """Outputs of the blocks of one tensor; `indices` are those of the blocks in the layout."""
         module = parameter_owner(self, tensor)[0]
         if isinstance(module, PathModule):
             return _components(module(torch.cat([x.flatten(1) for x in features], -1)), module.irreps_out)
@@ -110,7 +110,7 @@ class PathNetwork(nn.Module):
 
 
 def _mix(weight: Tensor, block: Block, x: Tensor, attributes: Tensor) -> Tensor:
-    """Output of one block by the plainest contraction."""
+    """Output of one block by a direct contraction."""
     matrix = weight.reshape(-1)[block.indices()]
     if len(block.shape) == 2:
         return torch.einsum("bim,io->bom", x, matrix)

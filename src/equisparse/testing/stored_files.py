@@ -1,4 +1,4 @@
-"""Contents of an adapter file as digests, for regression tests on files of earlier releases."""
+"""Digests of the contents of adapter files, for regression tests on files of earlier releases."""
 
 import hashlib
 from collections.abc import Mapping
@@ -19,11 +19,11 @@ ADAPTER_LAYOUT = Layout(
     {"mix.weight": (46,), "tp.weight": (18,), "last.weight": (4, 5)},
     200,
 )
-"""Layout of the adapters in the files: a Linear, a product with elements, and a matrix of columns."""
+"""Layout of the stored adapters: a Linear, a product with elements, and a matrix of columns."""
 
 
 def exact_network(dtype: torch.dtype) -> PathNetwork:
-    """Network of `ADAPTER_LAYOUT` whose weights are multiples of 1/64: sums and products with them are exact."""
+    """Network of `ADAPTER_LAYOUT` whose weights are multiples of 1/64, so that sums and products are exact."""
     model = PathNetwork(ADAPTER_LAYOUT, dtype, seed=0)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -33,12 +33,12 @@ def exact_network(dtype: torch.dtype) -> PathNetwork:
 
 
 def describe(adapter: Adapter) -> dict[str, object]:
-    """Digests of everything that an adapter holds and of what it does to `exact_network`, as plain values.
+    """Digests of the contents of an adapter and of its effect on `exact_network`, as plain values.
 
     Parameters
     ----------
     adapter : Adapter
-        On `ADAPTER_LAYOUT`.
+        Adapter of `ADAPTER_LAYOUT`.
     """
     described: dict[str, object] = {
         "stored": {f"{name}/{part}": digest(v) for name, parts in adapter.stored.items() for part, v in parts.items()},
@@ -64,7 +64,7 @@ def _digests(tensors: Mapping[str, Tensor]) -> dict[str, str]:
 
 
 def _outputs(adapter: Adapter) -> list[float]:
-    """Outputs of the network with gates, which are not exact: the sums of each."""
+    """Sum of each output of the network with gates; they are compared with a tolerance."""
     model = exact_network(getattr(torch, adapter.dtype))
     with torch.no_grad():
         for features in model.features:

@@ -162,7 +162,7 @@ def test_a_method_that_multiplies_weights_needs_the_base() -> None:
 
 def test_gates_are_refused() -> None:
     gates = random_adapter(path_backbone(LAYOUT), LAYOUT, "mmea", 1)
-    with pytest.raises(StateError, match="changes outputs of layers and no weights"):
+    with pytest.raises(StateError, match="changes outputs of layers instead of weights"):
         combine([sparse(LAYOUT, 1), gates], [1, 1])
 
 

@@ -67,7 +67,7 @@ def test_gates_sit_on_modules_that_take_invariants_only(model):
 
 def test_gates_without_a_place_are_refused_and_leave_the_model_untouched(model):
     flags = [parameter.requires_grad for parameter in model.parameters()]
-    with pytest.raises(SelectionError, match="no module to act on"):
+    with pytest.raises(SelectionError, match="No selected module can have a gate"):
         attach(model, MMEA(), LAYOUT.restrict(["second.weight"]))
     assert not is_attached(model)
     assert [parameter.requires_grad for parameter in model.parameters()] == flags

@@ -150,7 +150,7 @@ def test_gates_add_to_scalars_and_multiply_vectors(modulation):
 
 @pytest.mark.parametrize("outputs", [OUTPUTS[:1], (*OUTPUTS, Channels(1, 2, 1))])
 def test_gates_of_other_modules_are_refused(outputs):
-    with pytest.raises(ValueError, match="another number of channels"):
+    with pytest.raises(ValueError, match="number of channels of a gate differs"):
         Gates().restore(GATE, INPUTS, outputs)
 
 
