@@ -54,7 +54,7 @@ def register_method(kind: _Method) -> _Method:
     """
     if not (isinstance(kind, type) and issubclass(kind, AbstractMethod)) or isabstract(kind):
         raise InputError(
-            "Only the class of a method can be registered.",
+            "Only a class of a method can be registered.",
             given=repr(kind),
             expected="a class derived from AbstractWeightMethod or AbstractGateMethod, with all its abstract methods",
         )

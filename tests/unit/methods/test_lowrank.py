@@ -64,5 +64,5 @@ def test_an_option_out_of_range_is_refused(options):
 
 
 def test_a_size_below_one_component_is_refused():
-    with pytest.raises(InputError, match="No component"):
+    with pytest.raises(InputError, match="too small for one component"):
         LowRank().fit_into(RANKS_BYTES + (6 + 6 + 4) - 1, LAYOUT)
