@@ -11,7 +11,7 @@ from equisparse.training.task import LOSS, FinetuneTask
 
 
 class LearningCurve(Callback):
-    """Collects a row after every validation; a resumed run continues where its checkpoint ended.
+    """Callback that adds a row after every validation; a resumed run continues the curve of its checkpoint.
 
     Parameters
     ----------

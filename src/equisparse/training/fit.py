@@ -41,9 +41,9 @@ class FitResult:
     seconds : float
         Training time.
     best_criterion : float
-        Of the deltas that the attachment holds now: their validation loss, with the drift as far as it counts.
+        Criterion of the best epoch: validation loss plus weighted drift; see `equisparse.training.task.CRITERION`.
     curve : list of Epoch
-        In order.
+        Epochs in order.
     """
 
     steps: int
@@ -53,7 +53,7 @@ class FitResult:
 
     @property
     def diverged(self) -> bool:
-        """True if the loss was NaN or infinite in the last epoch, and training stopped there."""
+        """True if training stopped because the loss was NaN or infinite."""
         return not math.isfinite(self.curve[-1].valid_loss or 0.0)
 
 

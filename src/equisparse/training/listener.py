@@ -17,7 +17,7 @@ class FitProgress:
     epochs : int
         Number of epochs of the whole run.
     steps_per_second : float
-        Of this process; 0 before the first step.
+        Speed since this process started; 0 before the first step.
     curve : sequence of Epoch
         Learning curve so far.
     """
