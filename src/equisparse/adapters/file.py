@@ -24,9 +24,9 @@ from equisparse.formats.compression import compress, expand
 from equisparse.formats.registry import FORMATS, make_format
 
 ADAPTER = "adapter.safetensors"
-"""Name of the adapter in the folder of a run."""
+"""Name of the adapter file in the folder of a run."""
 FORMAT_VERSION = 4
-"""Version that this package writes; older ones are read, newer ones refused."""
+"""Version that this package writes; older versions are read, newer ones are refused."""
 SPIN_VERSION = 2
 """First version that can contain a spin layer."""
 
@@ -148,7 +148,7 @@ def _version(text: str, path: Path) -> dict[str, Any]:
             next_step="pip install --upgrade equisparse",
         )
     if version < 1:
-        raise ValueError("there is no such version")
+        raise ValueError(f"version {version} does not exist")
     return header
 
 
@@ -255,5 +255,5 @@ def _shifts(references: Mapping[str, float]) -> dict[int, float]:
     """Reference-energy shifts by atomic number."""
     shifts = {_choice(int(z), _ELEMENTS): shift for z, shift in references.items()}
     if len(shifts) != len(references) or not all(type(v) is float and math.isfinite(v) for v in shifts.values()):
-        raise ValueError("reference energies that are no numbers, or several of one element")
+        raise ValueError("invalid reference energies")
     return shifts

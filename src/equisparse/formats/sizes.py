@@ -8,11 +8,11 @@ from equisparse.formats.base import AbstractFormat
 from equisparse.formats.compression import compress
 
 _FILE_OVERHEAD = 1400
-"""Bytes kept free for what a header says besides the layout: base, format, method, metrics, reference energies."""
+"""Bytes reserved for the rest of the header: base, format, method, metrics, reference energies."""
 
 
 def value_bytes(file_bytes: int, layout: Layout, stored_format: AbstractFormat) -> int:
-    """Bytes left for the parts of all tensors of `layout` in an adapter file of `file_bytes`.
+    """Compute the bytes that remain for the parts of all tensors in an adapter file of `file_bytes`.
 
     Raises
     ------

@@ -67,7 +67,7 @@ class PrunedDelta(AbstractPrunable):
     raw : AbstractParametrization
         Trained tensor R.
     storage : torch.dtype or None
-        Of the stored values; float16 where that is precise enough if None.
+        Precision of the stored values; None means float16 if that is precise enough.
     """
 
     size: Tensor
