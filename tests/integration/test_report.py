@@ -189,7 +189,7 @@ def test_comparison_in_a_browser(runs: list[Path], browser: Any, tmp_path: Path)
     assert "seed0 and seed1" in text_of(browser, "#stability")
 
 
-@pytest.mark.parametrize(("words", "message"), [(["--by", "colour"], "layer, l"), (["--frames", "0"], "1 or more")])
+@pytest.mark.parametrize(("words", "message"), [(["--by", "colour"], "layer, l"), (["--frames", "0"], "at least 1")])
 def test_attribution_without_meaning(
     runs: list[Path], words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
