@@ -246,7 +246,7 @@ def test_a_base_in_memory_that_has_an_adapter_already_is_refused(name: str, fold
 
 
 def test_what_cannot_be_an_ensemble_is_refused(folder: Path, words: list[str], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no spread"):
+    with pytest.raises(InputError, match="at least two members"):
         equisparse.calculator("7net-0", [folder / "member-0" / "adapter.safetensors"])
     with pytest.raises(EquisparseError, match="no ensemble in this folder"):
         equisparse.calculator("7net-0", tmp_path)

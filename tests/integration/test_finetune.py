@@ -354,7 +354,10 @@ def test_a_size_asked_for_is_given(frames: dict[str, str], tmp_path: Path) -> No
     words = command(frames, tmp_path / "small", "--epochs", "2", "--budget", "40KB", "--method", "sparse")
     assert main(words) == 0
     metrics = json.loads((tmp_path / "small" / "metrics.json").read_text())
-    assert 0.98 * 40_000 <= metrics["adapter_bytes"] <= 40_000
+    assert (
+        30_000 <= metrics["adapter_bytes"] <= 40_000
+    )  # values are compressed without loss, by how much is not known before
+    assert metrics["stored_values"] >= 10_000  # one entry in 4 bytes, as in files of version 3, would be at most 9,000
     assert metrics["adapter_bytes"] == (tmp_path / "small" / "adapter.safetensors").stat().st_size
 
 
@@ -397,5 +400,5 @@ def test_a_training_without_any_good_epoch_is_an_error(
 ) -> None:
     broken_from(1, monkeypatch)
     assert main(command(frames, tmp_path / "run", "--epochs", "5", "--changed", "0.02")) == 2
-    assert "no earlier epoch can be kept" in capsys.readouterr().err
+    assert "no earlier epoch to keep" in capsys.readouterr().err
     assert not (tmp_path / "run" / "adapter.safetensors").exists()

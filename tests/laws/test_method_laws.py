@@ -50,7 +50,7 @@ VARIANTS: dict[str, Variant] = {
     "mmea": ("mmea", lambda layout: {"rank": 3}, 0.0),
     "sparse-entry-by-entry": (
         "sparse",
-        lambda layout: {"changed": 1 / layout.total_parameters, "rank": None, "stored_values": "float32"},
+        lambda layout: {"changed": 1 / layout.total_parameters, "rank": None, "stored_values": "full"},
         0.0,
     ),
     "elora-alpha": ("elora", lambda layout: {"rank": 16, "alpha": 4.0}, 0.0),

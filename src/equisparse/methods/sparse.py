@@ -15,8 +15,8 @@ from equisparse.methods.base import AbstractChange, AbstractDelta, AbstractWeigh
 from equisparse.methods.parametrization import make_parametrization
 from equisparse.methods.pruned import GradualPruning, PrunedDelta
 
-_DTYPES = {"auto": torch.float16, "float16": torch.float16, "float32": torch.float32}
-"""Choice of `stored_values` -> type of the stored values."""
+_DTYPES = {"auto": torch.float16, "float16": torch.float16, "full": torch.float32}
+"""Choice of `stored_values` -> type of the stored values where a size is given."""
 
 
 @final
@@ -41,9 +41,10 @@ class Sparse(AbstractWeightMethod):
         Steps between two removals.
     dense_lr : float
         Learning rate before the removal as a fraction of that after it.
-    stored_values : {"auto", "float16", "float32"}
+    stored_values : {"auto", "float16", "full"}
         Type of the stored values. With ``auto`` it is float16; a tensor whose change that would alter by more than
-        0.05 % keeps the precision of the model, unless `value_bytes` is given. Errors are measured as stored.
+        0.05 % keeps the precision of the model, unless `value_bytes` is given. With ``full`` it is the precision of
+        the model, or float32 if `value_bytes` is given. Errors are measured as stored.
     """
 
     name: ClassVar[str] = "sparse"
@@ -106,8 +107,7 @@ class Sparse(AbstractWeightMethod):
 
     def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:
         raw = make_parametrization(weight, blocks, rank=self.rank, width=0.0, generator=generator)
-        chosen = self.stored_values == "auto" and self.value_bytes is None
-        return PrunedDelta(weight, raw, None if chosen else _DTYPES[self.stored_values])
+        return PrunedDelta(weight, raw, self._storage(weight))
 
     def controller(self, deltas: Mapping[str, AbstractChange], layout: Layout) -> Controller:
         return GradualPruning(
@@ -118,6 +118,12 @@ class Sparse(AbstractWeightMethod):
             interval=self.prune_interval,
             dense_lr=self.dense_lr,
         )
+
+    def _storage(self, weight: Tensor) -> torch.dtype | None:
+        """Type of the stored values; None if it is chosen by the rounding of each tensor."""
+        if self.value_bytes is not None or self.stored_values == "float16":
+            return _DTYPES[self.stored_values]
+        return weight.dtype if self.stored_values == "full" else None
 
     def _capacity(self, layout: Layout) -> int:
         """Number of entries that change."""

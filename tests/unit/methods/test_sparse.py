@@ -42,7 +42,7 @@ def coded_bytes(stored: Mapping[str, Stored]) -> int:
     return sum(len(contents) for contents in Entries().encode(stored, LAYOUT)[1].values())
 
 
-@pytest.mark.parametrize("stored_values", ["auto", "float32"])
+@pytest.mark.parametrize("stored_values", ["auto", "full"])
 @pytest.mark.parametrize("value_bytes", [60, 303, 400])
 def test_asked_bytes_are_used_and_not_exceeded(value_bytes, stored_values):
     stored = trained(Sparse(value_bytes=value_bytes, stored_values=stored_values)).stored()
@@ -57,11 +57,11 @@ def test_a_size_beyond_all_entries_changes_all():
 def test_values_are_stored_in_half_precision_where_that_is_enough():
     stored = trained(Sparse(changed=0.1)).stored()
     assert {parts["value"].dtype for parts in stored.values()} == {torch.float16}
-    stored = trained(Sparse(changed=0.1, stored_values="float32")).stored()
+    stored = trained(Sparse(changed=0.1, stored_values="full")).stored()
     assert {parts["value"].dtype for parts in stored.values()} == {torch.float32}
 
 
-@pytest.mark.parametrize(("stored_values", "most"), [("auto", 5e-4), ("float32", 0.0)])
+@pytest.mark.parametrize(("stored_values", "most"), [("auto", 5e-4), ("full", 0.0)])
 def test_the_rounding_of_stored_values_is_measured(stored_values, most):
     attachment = trained(Sparse(changed=0.1, stored_values=stored_values))
     adapter = adapter_of(attachment, base={}, dtype=torch.float32, shifts={}, elements=())
