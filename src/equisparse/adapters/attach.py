@@ -75,9 +75,15 @@ class Attachment:
         self.deltas = {}
 
     def trained_weights(self) -> dict[str, Tensor]:
-        """Copies of the changed weights as they are trained, by tensor name; none if outputs change."""
-        owners = {name: parameter_owner(self.model, name) for name in self._weight_deltas()}
-        return {name: getattr(owner, leaf).detach().clone() for name, (owner, leaf) in owners.items()}
+        """Copies of the changed weights in evaluation mode, by tensor name; none if outputs change."""
+        weights = {}
+        for name, delta in self._weight_deltas().items():
+            owner, leaf = parameter_owner(self.model, name)
+            was_training = delta.training
+            delta.eval()
+            weights[name] = getattr(owner, leaf).detach().clone()
+            delta.train(was_training)
+        return weights
 
     def _weight_deltas(self) -> dict[str, AbstractDelta]:
         """Deltas that change weights."""

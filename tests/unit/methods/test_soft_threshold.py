@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from equisparse.adapters.adapter import adapter_of, value_rounding
 from equisparse.adapters.attach import attach
 from equisparse.blocks import Layout, column_blocks, matrix_blocks
 from equisparse.errors import InputError
@@ -46,3 +47,15 @@ def test_rows_and_columns_of_a_product_without_a_gradient_go_back_to_the_base():
     up.grad = torch.zeros_like(up).index_fill(0, torch.tensor([5]), 1.0)  # its sixth column
     watch.before_step(0, 1)
     assert set(delta.stored()["index"].tolist()) <= {8 + 5}
+
+
+def test_entries_without_a_gradient_are_no_rounding_of_the_stored_change():
+    attachment = attach(PathNetwork(LAYOUT, torch.float32, seed=0), SoftThreshold(rank=None, start_width=0.1), LAYOUT)
+    entries = attachment.deltas["mix.weight"].get_parameter("raw.entries")
+    entries.grad = torch.zeros(100).index_fill(0, torch.tensor([3, 50]), 1.0)
+    attachment.controller().before_step(0, 1)
+    adapter = adapter_of(attachment, base={}, dtype=torch.float32, shifts={}, elements=())
+    trained = attachment.trained_weights()
+    assert attachment.deltas["mix.weight"].training
+    attachment.detach()
+    assert value_rounding(adapter, attachment.model, trained) < 1e-6
