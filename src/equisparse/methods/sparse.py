@@ -90,8 +90,8 @@ class Sparse(AbstractWeightMethod):
             raise InputError(
                 "The method sparse needs a number of entries or a size.",
                 given="neither",
-                expected="Sparse(changed=0.03), or Sparse(value_bytes=40_000)",
-                next_step="give one of them, or use SoftThreshold, which needs neither",
+                expected="--changed 0.03 or --budget 40KB; in Python Sparse(changed=0.03) or Sparse(value_bytes=40_000)",
+                next_step="give one of them, or use the method soft_threshold, which needs neither",
             )
         if math.isnan(self.changed or 0.0):
             raise InputError("The changed fraction is not a number.", given=str(self.changed))
