@@ -90,7 +90,7 @@ class Sparse(AbstractWeightMethod):
             raise InputError(
                 "The method sparse needs a number of entries or a size.",
                 given="neither",
-                expected="--changed 0.03 or --budget 40KB; in Python Sparse(changed=0.03) or Sparse(value_bytes=40_000)",
+                expected="--changed 0.03 or --budget 40KB; in Python Sparse(changed=0.03)",
                 next_step="give one of them, or use the method soft_threshold, which needs neither",
             )
         if math.isnan(self.changed or 0.0):
