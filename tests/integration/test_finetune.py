@@ -366,7 +366,7 @@ def test_a_size_asked_for_is_given(frames: dict[str, str], tmp_path: Path) -> No
 def test_a_size_too_small_stops_before_training(
     frames: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(command(frames, tmp_path / "tiny", "--budget", "4KB")) == 2
+    assert main(command(frames, tmp_path / "tiny", "--epochs", "1", "--budget", "1KB")) == 2
     assert "too small for an adapter file" in capsys.readouterr().err
 
 
