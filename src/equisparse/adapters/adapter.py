@@ -104,6 +104,22 @@ class Adapter:
     spins: SpinPart | None = None
     trained_by: TrainedBy | None = None
 
+    def __getstate__(self) -> dict[str, object]:
+        """State for `pickle`, with indices as arrays: torch cannot read its own pickles of unsigned integers."""
+        stored = {
+            name: {key: part.numpy() if part.dtype == torch.uint16 else part for key, part in parts.items()}
+            for name, parts in self.stored.items()
+        }
+        return vars(self) | {"stored": stored}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Restore an adapter from its pickled state."""
+        vars(self).update(state)
+        stored = {
+            name: {key: torch.as_tensor(part) for key, part in parts.items()} for name, parts in self.stored.items()
+        }
+        vars(self).update(stored=stored)
+
     @property
     def label(self) -> str:
         """Name of the method that trained the change; name of the format for a sum of adapters."""

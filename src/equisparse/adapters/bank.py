@@ -78,12 +78,20 @@ class AdapterBank:
     def __init__(self, backbone: AbstractBackbone) -> None:
         backbone.check_untouched()
         self.backbone = backbone
-        self._watched = {name: _watch(backbone.model, name) for name, _ in backbone.model.named_parameters()}
-        self._modules = list(backbone.model.modules())
+        self._watch_model()
         self._digest = self._fingerprint({})
         self._prepared: dict[str, _Prepared] = {}
         self._name: str | None = None
         self._handles: list[RemovableHandle] = []
+
+    def __getstate__(self) -> dict[str, object]:
+        """State for `pickle` and `copy`, without the views of the parameters, which a copy has to make anew."""
+        return {name: value for name, value in vars(self).items() if name not in ("_watched", "_modules")}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Restore the state of a copy; the model has the adapter in use, as the original had."""
+        vars(self).update(state)
+        self._watch_model()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -180,6 +188,12 @@ class AdapterBank:
             yield
         finally:
             self.use(before)
+
+    def _watch_model(self) -> None:
+        """Keep views of all parameters, and all modules of the model."""
+        model = self.backbone.model
+        self._watched = {name: _watch(model, name) for name, _ in model.named_parameters()}
+        self._modules = list(model.modules())
 
     def _known(self, name: str) -> _Prepared:
         """Prepared adapter of a name; InputError if there is none."""

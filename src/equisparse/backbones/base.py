@@ -1,5 +1,6 @@
 """Backbone: the thin adapter between an upstream package and this one."""
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -179,6 +180,12 @@ class AbstractBackbone(ABC):
             Whether the model was replaced; not where there is no faster form, or the self-check fails.
         """
         return False
+
+    def copied(self) -> "AbstractBackbone":
+        """Copy with a model of its own, which can be accelerated and trained while this one stays as it is."""
+        other = copy.copy(self)
+        other.model = copy.deepcopy(self.model)
+        return other
 
     def check_untouched(self) -> None:
         """Check that the parameters of the model are, bit for bit, those that were loaded.

@@ -24,12 +24,13 @@ def resolve_device(device: str) -> torch.device:
         If there is no such device.
     """
     if device == "auto":
-        local = int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0")))
-        return torch.device("cuda", local) if torch.cuda.is_available() else torch.device("cpu")
+        return torch.device("cuda", _local_index()) if torch.cuda.is_available() else torch.device("cpu")
     try:
         resolved = torch.device(device)
     except RuntimeError as error:
         raise BackboneError("Invalid device.", given=device, expected="auto, cpu, cuda or cuda:N") from error
+    if resolved.type not in ("cpu", "cuda"):
+        raise BackboneError("Unknown kind of device.", given=device, expected="auto, cpu, cuda or cuda:N")
     if resolved.type == "cuda" and not torch.cuda.is_available():
         raise BackboneError(
             "No CUDA device is available.",
@@ -37,4 +38,14 @@ def resolve_device(device: str) -> torch.device:
             cause="no GPU, no driver, or a PyTorch without CUDA",
             next_step="use --device cpu or --device auto",
         )
+    if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
+        raise BackboneError(
+            "There is no such CUDA device.", given=device, expected=f"an index below {torch.cuda.device_count()}"
+        )
     return resolved
+
+
+def _local_index() -> int:
+    """Index of this process on its node if there is a device for it, else 0; each may see only its own device."""
+    text = os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0"))
+    return int(text) if text.isdecimal() and int(text) < torch.cuda.device_count() else 0

@@ -27,7 +27,7 @@ from equisparse.run.folder import Run
 from equisparse.run.predictions import SplitPredictions, load_predictions
 from equisparse.tasks.finetune import finetune_config, prepare_folder
 from equisparse.tasks.listener import Listener
-from equisparse.training.fit import environment_rank
+from equisparse.training.processes import process_rank
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -121,7 +121,7 @@ def ensemble_config(config: EnsembleConfig, *, listener: Listener | None = None)
             cause="members share one model in memory, and a spin layer is a model of its own",
             next_step="leave --spin out, or train single runs with `equisparse finetune --spin --seed N`",
         )
-    is_rank_zero = environment_rank() == 0
+    is_rank_zero = process_rank(config) == 0
     listener = listener if listener and is_rank_zero else Listener()
     members = [config.member(number) for number in range(config.members)]
     for member in members if is_rank_zero else ():

@@ -34,8 +34,9 @@ from equisparse.run.write import Outcome, write_run
 from equisparse.tasks.listener import Listener, Plan
 from equisparse.tasks.stages import Stage, check_frames, evaluate_all, judged, references_from, train_adapter
 from equisparse.training.anchor import LayerRows, layer_rows
-from equisparse.training.fit import FitResult, check_resumable, environment_rank
+from equisparse.training.fit import FitResult, check_resumable
 from equisparse.training.options import TrainingOptions
+from equisparse.training.processes import process_rank
 from equisparse.training.replay import Replay, replay_of
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def finetune_config(
     EquisparseError
         If an input cannot be used. It is raised before training starts, and no file is lost.
     """
-    is_rank_zero = environment_rank() == 0
+    is_rank_zero = process_rank(config) == 0
     listener = listener if listener and is_rank_zero else Listener()
     folder = prepare_folder(config) if is_rank_zero else Path(config.out)
     setup = _set_up(config, base, folder, listener)
@@ -228,9 +229,7 @@ class _Start:
 def _set_up(config: FinetuneConfig, base: AbstractBackbone | None, folder: Path, listener: Listener) -> _Setup:
     """Read frames, load the base, choose the method, and audit what needs no prediction."""
     splits = read_splits(config)
-    backbone = configured_base(config) if base is None else base
-    if base is not None:
-        base.check_untouched()
+    backbone = configured_base(config) if base is None else _own_copy(base)
     if config.resume:
         check_resumable(folder, backbone)
     method, layout = configured_method(config, backbone.layout())
@@ -242,6 +241,12 @@ def _set_up(config: FinetuneConfig, base: AbstractBackbone | None, folder: Path,
         listener.notice("speed", "faster form of the base; a self-check gave equal predictions")
     spins, splits = spin_setup(config, splits, backbone, listener.notice)
     return _Setup(config, splits, backbone, method, layout, options, spins)
+
+
+def _own_copy(base: AbstractBackbone) -> AbstractBackbone:
+    """Copy of a base that a user loaded, after the check that it is untouched."""
+    base.check_untouched()
+    return base.copied()
 
 
 def _measure_base(setup: _Setup, listener: Listener) -> _Start:

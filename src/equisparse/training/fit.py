@@ -1,7 +1,6 @@
 """Fit an attached method to frames, and resume an interrupted fit."""
 
 import math
-import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -25,6 +24,7 @@ from equisparse.training.epochs import Epoch
 from equisparse.training.listener import FitListener
 from equisparse.training.names import CHECKPOINTS, CURVE, LAST
 from equisparse.training.options import TrainingOptions
+from equisparse.training.processes import environments, known_rank, process_rank, trainer_arguments
 from equisparse.training.progress import Progress
 from equisparse.training.replay import Replay
 from equisparse.training.task import BASE, CRITERION, LOSS, FinetuneTask
@@ -112,10 +112,10 @@ def fit(
         enable_version_counter=False,
         save_on_train_epoch_end=True,
     )
-    with _quiet_lightning():
+    with _quiet_lightning(), known_rank(options):
         trainer = _trainer(backbone, options, folder, [curve, best, *_extra_callbacks(options, curve, listener)])
         validation_sets = [valid] if replay is None else [valid, replay.held]
-        replicas = {"replicas": options.devices * options.num_nodes, "rank": environment_rank()}
+        replicas = {"replicas": options.processes, "rank": process_rank(options)}
         trainer.fit(
             task,
             train.train_loader(options.batch_size, seed=options.seed, **replicas),
@@ -172,16 +172,12 @@ def _extra_callbacks(
 
 def _trainer(backbone: Predictor, options: TrainingOptions, folder: Path, callbacks: list[Callback]) -> Trainer:
     """Lightning trainer of one run."""
-    processes = options.devices * options.num_nodes
     return Trainer(
-        accelerator="gpu" if backbone.device.type == "cuda" else "cpu",
-        devices=options.devices,
-        num_nodes=options.num_nodes,
-        strategy="ddp" if processes > 1 else "auto",
+        **trainer_arguments(options, backbone.device),
         max_epochs=options.epochs,
         logger=_logger(options, folder),
         callbacks=callbacks,
-        plugins=[WholeCheckpoints()],
+        plugins=[WholeCheckpoints(), *environments(options)],
         inference_mode=False,
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
@@ -216,9 +212,3 @@ def _quiet_lightning() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
-
-
-def environment_rank() -> int:
-    """Rank of this process under torchrun or SLURM, or as a child process of Lightning; 0 if it is the only one."""
-    ranks = (os.environ.get(name) for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"))
-    return int(next((rank for rank in ranks if rank is not None), "0"))

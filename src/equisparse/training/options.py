@@ -137,9 +137,14 @@ class TrainingOptions:
             return float(getattr(self, _WEIGHT_OPTIONS[quantity.name]))
         return (self.loss_weights or {}).get(quantity.name, quantity.loss_weight)
 
+    @property
+    def processes(self) -> int:
+        """Number of processes of all nodes."""
+        return self.devices * self.num_nodes
+
     def steps_per_epoch(self, n_frames: int) -> int:
         """Optimiser steps in one pass over `n_frames` frames."""
-        return math.ceil(math.ceil(n_frames / (self.devices * self.num_nodes)) / self.batch_size)
+        return math.ceil(math.ceil(n_frames / self.processes) / self.batch_size)
 
     def resolved(self, n_frames: int, default_lr: float) -> "TrainingOptions":
         """Copy of the options in which every default of None is replaced by a number.

@@ -1,5 +1,7 @@
 """A bank on the smallest model: switches are exact, order does not matter, and foreign changes are noticed."""
 
+import copy
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -269,3 +271,23 @@ def test_a_change_that_was_taken_back_does_no_harm() -> None:
     attach(base.model, make_method("mmea"), LAYOUT).detach()
     bank.use(None)
     base.check_untouched()
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda bank: pickle.loads(pickle.dumps(bank))])  # noqa: S301
+def test_a_copy_of_a_bank_switches_on_its_own_model(copied: Callable[[AdapterBank], AdapterBank]) -> None:
+    base = path_backbone(LAYOUT)
+    bank = AdapterBank(base)
+    for name in ("sparse", "lowrank", "mmea"):
+        bank.add(name, random_adapter(base, LAYOUT, name, seed=1))
+    found = {}
+    for name in (None, *bank.names):
+        with bank.using(name):
+            found[name] = copies(behaviour(base))
+    bank.use("mmea")
+    other = copied(bank)
+    assert other.in_use == "mmea"
+    assert same(behaviour(other.backbone), found["mmea"])
+    for name in ("sparse", None, "lowrank"):
+        other.use(name)
+        assert same(behaviour(other.backbone), found[name])
+        assert same(behaviour(base), found["mmea"])

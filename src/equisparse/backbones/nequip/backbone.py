@@ -61,6 +61,21 @@ class NequIPBackbone(AbstractBackbone):
         self.elements, self.cutoff = frozenset(self._types), float(metadata["r_max"])
         self._transforms = basic_transforms(metadata, self.cutoff, names, self._symbols)
 
+    def __getstate__(self) -> dict[str, object]:
+        """State for `pickle` and `copy`; a packaged model, whose classes cannot be imported, by its values alone."""
+        if not is_package(self._file.path):
+            return vars(self).copy()
+        check_detached(self.model, "NequIP")
+        return vars(self) | {"model": self.model.state_dict()}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Restore a backbone; a packaged model is read again from its file."""
+        vars(self).update(state)
+        if is_package(self._file.path):
+            with nequip_state():
+                self.model = self._file.load().to(self.device).eval()
+            self.model.load_state_dict(state["model"])  # type: ignore[arg-type]  # from `__getstate__`
+
     @classmethod
     def locate(cls, source: str) -> Path:
         with _loading(source), _get_model_file_path(source) as path:

@@ -3,6 +3,7 @@
 import copy
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -223,12 +224,13 @@ def _ase_stress(stress: Tensor) -> Tensor:
 
 def _cast_one_hot(model: nn.Module, dtype: torch.dtype) -> None:
     """Make the one-hot embeddings, which upstream fixes to float32, return `dtype`."""
-
-    def cast(module: OnehotEmbedding, _arguments: Any, data: Any) -> Any:
-        for key in filter(None, (module.key_output, module.key_additional_output)):
-            data[key] = data[key].to(dtype)
-        return data
-
     for module in model.modules():
         if isinstance(module, OnehotEmbedding):
-            module.register_forward_hook(cast)
+            module.register_forward_hook(partial(_cast_embedding, dtype))
+
+
+def _cast_embedding(dtype: torch.dtype, module: OnehotEmbedding, _arguments: Any, data: Any) -> Any:
+    """Hook after an embedding; a function of this module, so that models can be pickled."""
+    for key in filter(None, (module.key_output, module.key_additional_output)):
+        data[key] = data[key].to(dtype)
+    return data

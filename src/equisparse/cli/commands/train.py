@@ -47,11 +47,11 @@ class Finetune(FinetuneConfig, _Training):
         """Fine-tune, showing progress and the errors before and after."""
         from equisparse.cli.listener import TerminalListener
         from equisparse.tasks.finetune import finetune_config
-        from equisparse.training.fit import environment_rank
+        from equisparse.training.processes import process_rank
 
         config = FinetuneConfig(**_values(FinetuneConfig, self))  # type: ignore[arg-type]
         run = finetune_config(config, listener=TerminalListener(terminal))
-        if environment_rank() == 0:  # the others end while the first one still writes
+        if process_rank(config) == 0:  # the others end while the first one still writes
             terminal.show_json(run.metrics.to_dict())
         return 0
 
@@ -67,11 +67,11 @@ class Ensemble(EnsembleConfig, _Training):
         from equisparse.report.terminal.render import rich_table
         from equisparse.run.files import EnsembleFolder
         from equisparse.tasks.ensemble import ensemble_config
-        from equisparse.training.fit import environment_rank
+        from equisparse.training.processes import process_rank
 
         config = EnsembleConfig(**_values(EnsembleConfig, self))  # type: ignore[arg-type]
         run = ensemble_config(config, listener=TerminalListener(terminal))
-        if environment_rank() != 0:
+        if process_rank(config) != 0:
             return 0
         terminal.show(rich_table(calibration_table(run.ensemble)))
         for warning in weak_spreads(run.ensemble):

@@ -1,0 +1,92 @@
+"""Processes of a training: how many there are, and which of them this one is."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypedDict
+
+import torch
+from lightning.fabric.plugins.environments import LightningEnvironment
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+
+from equisparse.errors import InputError
+from equisparse.training.options import TrainingOptions
+
+_RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
+"""Environment variables of torchrun, SLURM and Lightning's child processes that hold the rank of a process."""
+
+
+class TrainerArguments(TypedDict):
+    """Arguments of Lightning's Trainer that describe the processes and their devices."""
+
+    accelerator: str
+    devices: int | list[int]
+    num_nodes: int
+    strategy: str
+
+
+def process_rank(options: TrainingOptions) -> int:
+    """Rank of this process among those of a training; 0 if the options ask for one process only.
+
+    A training on one process ignores the environment: a job script may have reserved several tasks and start one, and
+    a shell may have inherited variables of a launcher.
+
+    Raises
+    ------
+    InputError
+        If several processes are asked for, and the environment has a rank that is none of them.
+    """
+    if options.processes == 1:
+        return 0
+    name, text = next(((name, os.environ[name]) for name in _RANKS if name in os.environ), ("RANK", "0"))
+    if not text.isdecimal() or int(text) >= options.processes:
+        raise InputError(
+            "The rank of this process does not fit the number of processes.",
+            given=f"{name}={text} in the environment, --devices {options.devices} --num-nodes {options.num_nodes}",
+            expected=f"a rank from 0 to {options.processes - 1}",
+            cause="torchrun or srun started another number of processes",
+            next_step="set --devices to the processes per node, and --num-nodes to the number of nodes",
+        )
+    return int(text)
+
+
+def trainer_arguments(options: TrainingOptions, device: torch.device) -> TrainerArguments:
+    """Arguments of Lightning's Trainer for the processes that the options ask for.
+
+    Raises
+    ------
+    InputError
+        If there are fewer GPUs than processes of a node.
+    """
+    on_gpu = device.type == "cuda"
+    if on_gpu and options.devices > torch.cuda.device_count():
+        raise InputError(
+            "There are fewer GPUs than processes.",
+            given=f"--devices {options.devices}",
+            expected=f"at most {torch.cuda.device_count()} on this node",
+            next_step="set --devices to the number of GPUs, or add --device cpu",
+        )
+    several = options.processes > 1
+    return {
+        "accelerator": "gpu" if on_gpu else "cpu",
+        "devices": options.devices if several or not on_gpu else [device.index or 0],
+        "num_nodes": options.num_nodes,
+        "strategy": "ddp" if several else "auto",
+    }
+
+
+def environments(options: TrainingOptions) -> list[LightningEnvironment]:
+    """Environment for Lightning; none for several processes, which Lightning finds by itself."""
+    return [LightningEnvironment()] if options.processes == 1 else []
+
+
+@contextmanager
+def known_rank(options: TrainingOptions) -> Iterator[None]:
+    """Let Lightning treat a single process as the first one within the block; it reads the environment on import."""
+    before = vars(rank_zero_only).get("rank")
+    if options.processes == 1:
+        vars(rank_zero_only)["rank"] = 0
+    try:
+        yield
+    finally:
+        vars(rank_zero_only)["rank"] = before

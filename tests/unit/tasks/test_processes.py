@@ -1,0 +1,68 @@
+"""A training on one process is one process, whatever a job script or a launcher left in the environment."""
+
+from typing import Any
+
+import pytest
+import torch
+from ase import Atoms
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+
+import equisparse
+from equisparse.backbones import device
+from equisparse.errors import BackboneError, InputError
+from equisparse.training.options import TrainingOptions
+from equisparse.training.processes import process_rank, trainer_arguments
+
+STRAY = [
+    {"SLURM_NTASKS": "4", "SLURM_JOB_NAME": "job", "SLURM_JOB_ID": "7"},
+    {"RANK": "1"},
+    {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "nowhere", "MASTER_PORT": "1"},
+    {"SLURM_PROCID": "2"},
+    {"SLURM_PROCID": "3", "SLURM_LOCALID": "3", "SLURM_NTASKS": "4", "SLURM_JOB_NAME": "job", "SLURM_NODEID": "1"},
+    {"LOCAL_RANK": "x", "NODE_RANK": "2"},
+]
+
+
+@pytest.mark.parametrize("variables", STRAY, ids=lambda variables: " ".join(variables))
+def test_one_process_trains_as_one(
+    variables: dict[str, str],
+    frames: list[Atoms],
+    valid: list[Atoms],
+    options: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(rank_zero_only, "rank", 3)  # as Lightning would have found it on import
+    run = equisparse.finetune(frames, valid=valid, **options)
+    assert run.metrics.steps == 6
+    assert rank_zero_only.rank == 3
+
+
+@pytest.mark.parametrize("text", ["4", "-1", "x"])
+def test_a_rank_that_is_none_of_several_processes_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    several = TrainingOptions(devices=2, num_nodes=2)
+    assert process_rank(several) == 0
+    monkeypatch.setenv("SLURM_PROCID", "3")
+    assert process_rank(several) == 3
+    monkeypatch.setenv("RANK", text)
+    with pytest.raises(InputError, match="RANK="):
+        process_rank(several)
+    assert process_rank(TrainingOptions()) == 0
+
+
+def test_devices_that_are_not_there_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BackboneError, match="kind of device"):
+        device.resolve_device("meta")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(BackboneError, match="no such CUDA device"):
+        device.resolve_device("cuda:2")
+    with pytest.raises(InputError, match="fewer GPUs"):
+        trainer_arguments(TrainingOptions(devices=3), torch.device("cuda"))
+    assert trainer_arguments(TrainingOptions(), torch.device("cuda", 1))["devices"] == [1]
+    for text, index in (("1", 1), ("5", 0), ("x", 0)):
+        monkeypatch.setenv("LOCAL_RANK", text)
+        assert device.resolve_device("auto").index == index
