@@ -32,7 +32,6 @@ _N_SUMMARY = 6
 _FLAT_CELL = 1e-6
 _ANGSTROM_PER_MOMENT = 0.2
 _ANGSTROM_PER_NEIGHBOUR = 0.2
-_SYSTEM_NAMES = ("charge", "total_charge", "spin", "multiplicity", "spin_multiplicity")
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,10 +79,8 @@ def surroundings(frame: LabelledFrame) -> Surroundings:
 
 
 def composition_key(frame: LabelledFrame) -> bytes:
-    """Key that is equal for frames with equal composition and equal stored total charge and spin."""
-    info = frame.atoms.info
-    system = [f"{name}={info[name]}" for name in _SYSTEM_NAMES if name in info]
-    return np.sort(frame.numbers).tobytes() + ";".join(system).encode()
+    """Key that is equal for frames with equal composition; models do not see charges and multiplicities."""
+    return np.sort(frame.numbers).tobytes()
 
 
 def near_pairs(

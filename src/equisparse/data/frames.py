@@ -31,6 +31,10 @@ class LabelledFrame:
         Index of the frame in that file, from 0.
     fixed : array of bool, shape (n_atoms,), optional
         Atoms that a constraint held, wholly or in some direction; none if not given.
+    names : mapping of str to str, optional
+        Name of a quantity, or ``spins`` -> name under which the file stores the label.
+    weights : mapping of Quantity to float, optional
+        Weights in the loss that are not 1. A label with weight 0 is absent from `labels`.
     """
 
     atoms: Atoms
@@ -38,6 +42,8 @@ class LabelledFrame:
     source: str = "memory"
     index: int = 0
     fixed: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+    names: Mapping[str, str] = field(default_factory=dict)
+    weights: Mapping[Quantity, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.fixed) != len(self.atoms):

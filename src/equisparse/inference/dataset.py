@@ -1,7 +1,7 @@
 """Frames as graphs with labels, built once and collated many times."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -29,12 +29,15 @@ class Sample:
     n_atoms : int
     has_stress : bool
         Whether the frame has a stress; see `equisparse.data.frames.has_stress`.
+    weights : mapping of Quantity to float
+        Weights in the loss that are not 1.
     """
 
     graph: Any
     labels: Mapping[Quantity, Floats]
     n_atoms: int
     has_stress: bool
+    weights: Mapping[Quantity, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +51,14 @@ class Batch:
     labels : dict of Quantity to Tensor, shape (n_frames, \...) or (n_atoms, \...)
         Labels of every quantity that any of the frames has; NaN for frames without a label.
     n_atoms : Tensor, shape (n_frames,), int64
+    weights : dict of Quantity to Tensor, shape (n_frames,)
+        Weights of the frames in the loss, for quantities with another weight than 1 in any frame.
     """
 
     graphs: Any
     labels: dict[Quantity, Tensor]
     n_atoms: Tensor
+    weights: dict[Quantity, Tensor] = field(default_factory=dict)
 
 
 class FrameDataset(Dataset[Sample]):
@@ -71,7 +77,13 @@ class FrameDataset(Dataset[Sample]):
         self.frames = list(frames)
         self.shifts = dict(shifts)
         self._samples = [
-            Sample(backbone.graph(frame.atoms), _labels(frame, shifts), frame.n_atoms, has_stress(frame.atoms))
+            Sample(
+                backbone.graph(frame.atoms),
+                _labels(frame, shifts),
+                frame.n_atoms,
+                has_stress(frame.atoms),
+                frame.weights,
+            )
             for frame in self.frames
         ]
 
@@ -89,7 +101,7 @@ class FrameDataset(Dataset[Sample]):
         return self._with(self.frames, samples, shifts)
 
     def with_labels(self, labels: Mapping[Quantity, Floats]) -> "FrameDataset":
-        """Data set of the same structures and graphs with only these labels, and no shifts.
+        """Data set of the same structures and graphs with only these labels, and no shifts and weights.
 
         Parameters
         ----------
@@ -97,10 +109,13 @@ class FrameDataset(Dataset[Sample]):
             Labels in the form of the result of `equisparse.inference.predict.evaluate`.
         """
         frames = [
-            replace(frame, labels=_usable(frame.atoms, frame_labels))
+            replace(frame, labels=_usable(frame.atoms, frame_labels), weights={})
             for frame, frame_labels in zip(self.frames, by_frame(labels, self.n_atoms), strict=True)
         ]
-        samples = [replace(sample, labels=frame.labels) for frame, sample in zip(frames, self._samples, strict=True)]
+        samples = [
+            replace(sample, labels=frame.labels, weights={})
+            for frame, sample in zip(frames, self._samples, strict=True)
+        ]
         return self._with(frames, samples, {})
 
     def part(self, indices: Sequence[int]) -> "FrameDataset":
@@ -159,13 +174,23 @@ def collate(backbone: Predictor, samples: Sequence[Sample]) -> Batch:
         for quantity, values in join_labels(samples).items()
     }
     n_atoms = torch.tensor([sample.n_atoms for sample in samples], device=backbone.device)
-    return Batch(backbone.collate([sample.graph for sample in samples]), labels, n_atoms)
+    weights = {
+        quantity: torch.tensor(values, dtype=backbone.dtype, device=backbone.device)
+        for quantity, values in _join_weights(samples).items()
+    }
+    return Batch(backbone.collate([sample.graph for sample in samples]), labels, n_atoms, weights)
 
 
 def join_labels(frames: Sequence[LabelledFrame | Sample]) -> dict[Quantity, Floats]:
     """Concatenate the labels of frames, for every quantity that any of them has; NaN for frames without a label."""
     present = {quantity for frame in frames for quantity in frame.labels}
     return {quantity: _joined(quantity, frames) for quantity in all_quantities() if quantity in present}
+
+
+def _join_weights(samples: Sequence[Sample]) -> dict[Quantity, list[float]]:
+    """Weights of all frames, for every quantity with another weight than 1 in any of them."""
+    present = {quantity for sample in samples for quantity in sample.weights}
+    return {q: [sample.weights.get(q, 1.0) for sample in samples] for q in all_quantities() if q in present}
 
 
 def count_labels(samples: Iterable[Sample]) -> dict[Quantity, int]:

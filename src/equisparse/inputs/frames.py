@@ -14,6 +14,7 @@ from equisparse.data.demo import DEMOS, is_demo
 from equisparse.data.frames import LabelledFrame
 from equisparse.data.labels import SPIN_NAMES, LabelKeys, LabelUnits
 from equisparse.data.read import label_frames, read_frames
+from equisparse.data.weights import weight_kind
 from equisparse.errors import InputError
 from equisparse.files import make_folder, write_text
 from equisparse.quantities import all_quantities
@@ -78,8 +79,9 @@ def write_frames(path: Path, frames: Sequence[LabelledFrame]) -> Path:
     """Write labelled frames as extended XYZ, to be read by `equisparse.read_frames` with its default keys and units.
 
     Labels are ``REF_energy`` (eV), ``REF_forces`` (eV/Angstrom), ``REF_stress`` (eV/Angstrom^3), ``REF_magmoms`` (muB)
-    and ``REF_magnetic_forces`` (eV/muB); input spins are ``initial_magmoms``. Fixed atoms stay fixed. Text,
-    numbers and booleans in `info` are kept. Positions and forces are written with eight decimals.
+    and ``REF_magnetic_forces`` (eV/muB); input spins are ``initial_magmoms``. Weights in the loss are
+    ``config_energy_weight`` and so on. Fixed atoms stay fixed. Text, numbers and booleans in `info` are kept. Positions
+    and forces are written with eight decimals.
     """
     text = io.StringIO()
     ase.io.write(text, [_with_labels(frame) for frame in frames], format="extxyz")
@@ -95,13 +97,14 @@ def _with_labels(frame: LabelledFrame) -> Atoms:
     atoms.info = {
         name: value
         for name, value in atoms.info.items()
-        if name not in usual and isinstance(value, (str, int, float, bool, np.number, np.bool_))
+        if not (name in usual or weight_kind(name)) and isinstance(value, (str, int, float, bool, np.number, np.bool_))
     }
     for name in usual & set(atoms.arrays):
         del atoms.arrays[name]
     for quantity, label in frame.labels.items():
         store: dict[str, Any] = atoms.info if quantity.per == "frame" else atoms.arrays
         store[quantity.label_keys[0]] = np.asarray(label) if quantity.shape else float(label)
+    atoms.info |= {f"config_{quantity.name}_weight": weight for quantity, weight in frame.weights.items()}
     if frame.spins is not None:
         atoms.arrays["initial_magmoms"] = np.asarray(frame.spins)
     if frame.fixed.any():

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from equisparse.backbones.base import Predictor, check_elements
 from equisparse.data.labels import LabelKeys, LabelUnits
+from equisparse.data.summary import describe_labels, require_usable_labels
 from equisparse.deploy.calculator import check_adapter, spin_model
 from equisparse.inference import predict
 from equisparse.inference.dataset import FrameDataset
@@ -14,6 +15,7 @@ from equisparse.inputs.adapters import AdapterLike, loaded_adapter
 from equisparse.inputs.base import Base, LoadOptions, loaded_base
 from equisparse.inputs.frames import Frames, demo_test_part, load_frames
 from equisparse.inputs.spins import labelled_for
+from equisparse.tasks.listener import Listener
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -29,6 +31,7 @@ def evaluate(
     *,
     keys: LabelKeys | None = None,
     units: LabelUnits | None = None,
+    listener: Listener | None = None,
     **load_options: "Unpack[LoadOptions]",
 ) -> Errors:
     """Errors of a model on frames.
@@ -43,6 +46,8 @@ def evaluate(
         Adapter to apply, with its reference energies; without it, the errors are those of the base.
     keys, units
         Names and units of the labels.
+    listener : Listener, optional
+        Receives the counts and names of the labels; nothing is shown by default.
     **load_options
         How a base given by name is loaded; see `equisparse.inputs.base.LoadOptions`.
 
@@ -54,7 +59,8 @@ def evaluate(
     Raises
     ------
     EquisparseError
-        If a file cannot be read, or an element or the adapter does not fit the base.
+        If a file cannot be read, no frame has a label, a label is not finite, or an element or the adapter does not
+        fit the base.
     """
     change = None if adapter is None else loaded_adapter(adapter)
     backbone = loaded_base(base, load_options)
@@ -63,6 +69,8 @@ def evaluate(
     spins = None if change is None else spin_model(backbone, change)
     names = replace(keys or LabelKeys(), magnetic=spins is not None)
     labelled = load_frames(demo_test_part(frames), names, units)
+    (listener or Listener()).notice("labels", describe_labels(labelled))
+    require_usable_labels(labelled)
     check_elements(backbone, [frame.atoms for frame in labelled])
     if spins is not None:
         labelled = labelled_for(spins.layer.options, labelled)

@@ -13,6 +13,7 @@ from equisparse.config.keywords import FinetuneOptions, shows_options
 from equisparse.data.audit.finding import Finding
 from equisparse.data.references import ReferenceFit
 from equisparse.data.split import FrameSplits
+from equisparse.data.summary import describe_labels
 from equisparse.errors import InputError
 from equisparse.files import make_folder, write_text
 from equisparse.inference.dataset import FrameDataset
@@ -236,6 +237,8 @@ def _set_up(config: FinetuneConfig, base: AbstractBackbone | None, folder: Path,
     options = config.training.resolved(len(splits.train), method.learning_rate)
     sizes = {name: len(frames) for name, frames in splits.items()}
     listener.planned(Plan(config.base, backbone, sizes, method, options))
+    for name, frames in splits.items():
+        listener.notice("labels", f"{name}, {describe_labels(frames)}")
     check_frames(splits, None, backbone, listener, force=config.force, spins=config.spin)
     if config.fast and backbone.accelerate(small_pieces(splits.train)):
         listener.notice("speed", "faster form of the base; a self-check gave equal predictions")

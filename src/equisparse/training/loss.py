@@ -19,8 +19,9 @@ from equisparse.training.options import TrainingOptions
 class Loss:
     """Weighted sum ``sum_q w_q H(d_q)`` of the Huber losses H of the errors d_q of all quantities q.
 
-    H is averaged over the components with a label. Errors are in the unit of the quantity, per atom if it is extensive.
-    A quantity without any label contributes zero.
+    H is averaged over the components with a label; the H of each frame is first multiplied by the weight that the
+    frame stores. Errors are in the unit of the quantity, per atom if it is extensive. A quantity without any label
+    contributes zero.
 
     Parameters
     ----------
@@ -74,5 +75,17 @@ class Loss:
         if quantity.extensive:
             n_atoms = per_value(batch.n_atoms, predicted)
             predicted, target = predicted / n_atoms, target / n_atoms
-        mean = F.huber_loss(predicted[labelled], target[labelled], delta=self.huber_delta)
+        if quantity in batch.weights:
+            losses = F.huber_loss(predicted[labelled], target[labelled], reduction="none", delta=self.huber_delta)
+            mean = (losses * _component_weights(quantity, target, batch)[labelled]).mean()
+        else:
+            mean = F.huber_loss(predicted[labelled], target[labelled], delta=self.huber_delta)
         return mean if whole is None else mean * (labelled.sum() / whole[quantity])
+
+
+def _component_weights(quantity: Quantity, target: Tensor, batch: Batch) -> Tensor:
+    """Weight of each component of the labels of a batch, in the shape of the labels."""
+    weights = batch.weights[quantity]
+    if quantity.per == "atom":
+        weights = weights.repeat_interleave(batch.n_atoms)
+    return per_value(weights, target).expand_as(target)

@@ -5,11 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 from hypothesis import given
 from hypothesis import strategies as st
 
+from equisparse.data.choice import FrameLabels, read_labels
 from equisparse.data.frames import Floats
-from equisparse.data.labels import LabelKeys, LabelUnits, choose_names, read_labels, require_keys, stored_values
+from equisparse.data.labels import LabelKeys, LabelUnits, require_keys
+from equisparse.data.stored import StoredValue, stored_values
 from equisparse.errors import DataError
 from equisparse.quantities import ENERGY, FORCES, STRESS, Quantity
 from equisparse.units import ENERGY_UNITS, LENGTH_UNITS, STRESS_UNITS
@@ -18,11 +21,19 @@ MATRIX = np.array([[1.0, 6.0, 5.0], [6.0, 2.0, 4.0], [5.0, 4.0, 3.0]])
 VOLUME = 8.0
 
 
+def read_all(
+    values: dict[str, Any], units: LabelUnits | None = None, keys: LabelKeys | None = None, volume: float = VOLUME
+) -> FrameLabels:
+    """Read everything about a frame of two atoms."""
+    stored = {name: [StoredValue(name, "info", value)] for name, value in values.items()}
+    return read_labels(stored, keys or LabelKeys(), units or LabelUnits(), 2, volume)
+
+
 def read(
     values: dict[str, Any], units: LabelUnits | None = None, keys: LabelKeys | None = None
 ) -> dict[Quantity, Floats]:
     """Read the labels of a frame of two atoms."""
-    return read_labels(values, choose_names([values], keys or LabelKeys()), units or LabelUnits(), 2, VOLUME)[0]
+    return read_all(values, units, keys).labels
 
 
 @pytest.mark.parametrize(
@@ -52,7 +63,7 @@ def test_vasp_order_and_sign() -> None:
 )
 def test_units_multiply(energy: str, length: str, stress: str) -> None:
     values = {"energy": 2.0, "forces": np.ones((2, 3)), "stress": MATRIX, "virial": -VOLUME * MATRIX}
-    plain = read(values, LabelUnits(energy, length, stress))
+    plain = read(values, LabelUnits(energy, length, stress), LabelKeys(stress="stress"))
     virial = read(values, LabelUnits(energy, length, stress), LabelKeys(stress="virial"))
     assert plain[ENERGY] == pytest.approx(2.0 * ENERGY_UNITS[energy])
     np.testing.assert_allclose(plain[FORCES], ENERGY_UNITS[energy] / LENGTH_UNITS[length])
@@ -61,10 +72,10 @@ def test_units_multiply(energy: str, length: str, stress: str) -> None:
 
 
 def test_usual_names_in_order() -> None:
-    values = {"dft_energy": 3.0, "energy": 2.0, "DFT_force": np.zeros((2, 3))}
-    assert choose_names([values], LabelKeys()) == {"energy": "energy", "forces": "DFT_force"}
-    assert choose_names([values, {"REF_energy": 1.0}], LabelKeys())["energy"] == "REF_energy"
-    assert read(values, keys=LabelKeys(energy="dft_energy"))[ENERGY] == 3.0
+    values = {"dft_energy": 2.0, "energy": 2.0, "DFT_force": np.zeros((2, 3))}
+    assert read_all(values).names == {"energy": "energy", "forces": "DFT_force"}
+    assert read_all(values | {"REF_energy": 2.0}).names["energy"] == "REF_energy"
+    assert read(values | {"dft_energy": 3.0}, keys=LabelKeys(energy="dft_energy"))[ENERGY] == 3.0
 
 
 def test_named_key_that_no_frame_has() -> None:
@@ -90,9 +101,8 @@ def test_unusable_values(values: dict[str, Any], message: str) -> None:
 
 
 def test_virial_needs_a_cell() -> None:
-    names = choose_names([{"virial": MATRIX}], LabelKeys())
     with pytest.raises(DataError, match="without a cell"):
-        read_labels({"virial": MATRIX}, names, LabelUnits(), 2, 0.0)
+        read_all({"virial": MATRIX}, volume=0.0)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +120,10 @@ def test_unknown_unit(options: dict[str, str], hint: str) -> None:
         LabelUnits(**options)
 
 
-def test_info_wins_over_results_and_structure_is_no_label() -> None:
+def test_all_places_are_searched_and_the_structure_is_no_label() -> None:
     atoms = Atoms("H2", positions=[[0, 0, 0], [0, 0, 1]], info={"energy": 4.0, "key_value_pairs": {"energy": 5.0}})
-    assert stored_values(atoms) == {"energy": 4.0}
+    atoms.calc = SinglePointCalculator(atoms, energy=6.0)
+    stored = stored_values(atoms)
+    assert set(stored) == {"energy"}
+    assert [value.value for value in stored["energy"]] == [4.0, 5.0, 6.0]
+    assert [value.place for value in stored["energy"]] == ["info", "key-value pairs", "results of a calculator"]

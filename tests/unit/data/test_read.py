@@ -155,11 +155,13 @@ def test_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         read_frames(tmp_path / "a.aselmdb")
 
 
-def test_ref_keys_win_over_calculator_results(tmp_path: Path, healthy: list[LabelledFrame]) -> None:
+def test_ref_keys_that_contradict_calculator_results_are_refused(tmp_path: Path, healthy: list[LabelledFrame]) -> None:
     atoms = with_results(healthy[0])
     atoms.info["REF_energy"] = 1.25
     ase.io.write(tmp_path / "a.xyz", atoms)
-    assert read_frames(tmp_path / "a.xyz")[0].energy == 1.25
+    with pytest.raises(DataError, match=r"'REF_energy' \(info\) and 'energy' \(results of a calculator\)"):
+        read_frames(tmp_path / "a.xyz")
+    assert read_frames(tmp_path / "a.xyz", LabelKeys(energy="REF_energy"))[0].energy == 1.25
     assert read_frames(tmp_path / "a.xyz", LabelKeys(energy="energy"))[0].energy == pytest.approx(healthy[0].energy)
 
 

@@ -30,14 +30,22 @@ class Audit(LabelOptions, BaseCommand):
     def run(self, terminal: Terminal) -> int:
         """Print the findings."""
         from equisparse.data.audit.finding import format_findings, has_errors
+        from equisparse.data.summary import count_frame_labels, describe_labels, names_not_read
         from equisparse.inputs.frames import load_frames
         from equisparse.tasks.audit import audit
 
         frames = load_frames(self.frames, self.label_keys(magnetic=True), self.units)
         findings = audit(frames, self.base, **self.load_options)
-        terminal.note(f"{len(frames)} frames read")
+        terminal.note(terminal.facts([("labels", describe_labels(frames))]))
         terminal.show(format_findings(findings) if findings else "no findings")
-        terminal.show_json({"frames": len(frames), "findings": [asdict(finding) for finding in findings]})
+        terminal.show_json(
+            {
+                "frames": len(frames),
+                "labels": [asdict(count) for count in count_frame_labels(frames)],
+                "names_not_read": names_not_read(frames),
+                "findings": [asdict(finding) for finding in findings],
+            }
+        )
         return 2 if has_errors(findings) else 0
 
 
@@ -64,12 +72,20 @@ class Evaluate(LabelOptions, NamedBase):
                 given=f"--json {file}",
                 next_step=f"leave the file out and redirect the output: equisparse evaluate ... --json > {file}",
             )
+        from equisparse.cli.listener import TerminalListener
         from equisparse.report.tables import metrics_table
         from equisparse.report.terminal.render import rich_table
         from equisparse.tasks.evaluate import evaluate
 
-        keys = self.label_keys(magnetic=False)
-        errors = evaluate(self.frames, self.base, self.adapter, keys=keys, units=self.units, **self.load_options)
+        errors = evaluate(
+            self.frames,
+            self.base,
+            self.adapter,
+            keys=self.label_keys(magnetic=False),
+            units=self.units,
+            listener=TerminalListener(terminal),
+            **self.load_options,
+        )
         terminal.show(rich_table(metrics_table(errors)))
         terminal.show_json(errors)
         return 0

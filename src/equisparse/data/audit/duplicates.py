@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from equisparse.data.audit.context import FrameSet, forces_of, stress_of
 from equisparse.data.audit.finding import Finding
+from equisparse.data.audit.system import hidden_differences
 from equisparse.data.fingerprint import joined_groups, near_between, near_pairs, same_magnetism, same_structure
 
 _SAME = 1e-3
@@ -20,7 +21,9 @@ def duplicates(data: FrameSet) -> Iterator[Finding]:
     pairs = [(group[0], other) for group in duplicate_groups(data) for other in group[1:]]
     alike = {pair for pair in pairs if same_magnetism(data.surroundings[pair[0]], data.surroundings[pair[1]])}
     clash = {pair for pair in pairs if _labels_differ(data, *pair)}
-    plain = {i for pair in clash & alike for i in pair}
+    hidden = {pair: hidden_differences(*(data.frames[i].atoms.info for i in pair)) for pair in clash & alike}
+    charged = {i for pair, names in hidden.items() if names for i in pair}
+    plain = {i for pair, names in hidden.items() if not names for i in pair}
     spin = {i for pair in clash - alike for i in pair}
     equal = {repeat for _, repeat in alike - clash}
     if plain:
@@ -30,6 +33,16 @@ def duplicates(data: FrameSet) -> Iterator[Finding]:
             f"{len(plain)} frames have the same structure as another frame but different labels",
             plain,
             "find out which calculation is converged, or which setting differs, and keep one frame of each structure",
+        )
+    if charged:
+        names = ", ".join(sorted({name for names in hidden.values() for name in names}))
+        yield data.finding(
+            "error",
+            "duplicates-differ-in-charge",
+            f"{len(charged)} frames have the same structure as another frame but another {names} and different labels; "
+            "the model does not see it",
+            charged,
+            f"train on frames with one {names}, or one adapter for each value",
         )
     if spin and not data.spins:
         yield data.finding(

@@ -1,5 +1,6 @@
 """Checks of the labels alone: missing, zero, not finite, net force, stress matrices."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from equisparse.data.audit.context import FrameSet, forces_of, stress_of
 from equisparse.data.audit.finding import Finding, Level
+from equisparse.data.frames import LabelledFrame, has_stress
 
 _LARGEST_STRESS = 5.0
 _ASYMMETRY = 0.02
@@ -14,6 +16,10 @@ _NET_FORCE = 0.1
 _NET_SHARE = 0.05
 _LOST_SHARE = 0.5
 _LOST_FRAMES = 3
+_FILES_SHOWN = 3
+_CONVERGED = re.compile(
+    r"(?:is_)?(?:scf_|electronic_|scc_|dft_)?(un|not_)?converged(?:_scf|_electronic)?", re.IGNORECASE
+)
 
 
 def labels_present(data: FrameSet) -> Iterator[Finding]:
@@ -39,6 +45,15 @@ def labels_present(data: FrameSet) -> Iterator[Finding]:
                 missing,
                 f"if this is not intended, name the key with --{name}-key, or remove these frames",
             )
+    without_stress = [i for i, f in enumerate(data.frames) if f.stress is None and _may_have_stress(data, i)]
+    if data.with_stress and without_stress:
+        yield data.finding(
+            "note",
+            "no-stress",
+            f"{len(without_stress)} of {n} frames have a cell but no stress label, and others have one",
+            without_stress,
+            "if this is not intended, name the key with --stress-key",
+        )
 
 
 def labels_finite(data: FrameSet) -> Iterator[Finding]:
@@ -68,14 +83,22 @@ def labels_zero(data: FrameSet) -> Iterator[Finding]:
             "check the energy key, or remove these frames",
         )
     yield from _zero_forces(data)
-    stressed = data.with_stress
-    if stressed and not any(stress_of(data.frames[i]).any() for i in stressed):
+    yield from _zero_stress(data)
+
+
+def scf_converged(data: FrameSet) -> Iterator[Finding]:
+    """Find frames whose electronic cycle did not converge, from the output file or from their own information."""
+    failed = [i for i, frame in enumerate(data.frames) if _says_unconverged(frame)]
+    if failed:
+        files = sorted({data.frames[i].source for i in failed})
         yield data.finding(
-            "error",
-            "zero-stress",
-            f"the stress is exactly 0 in all {len(stressed)} frames that have one: probably it was not computed",
-            stressed,
-            "remove the stress labels, or name the right key with --stress-key",
+            "warning",
+            "scf-not-converged",
+            f"the electronic cycle did not converge in {len(failed)} of {len(data.frames)} frames, from "
+            + ", ".join(files[:_FILES_SHOWN])
+            + (" ..." if len(files) > _FILES_SHOWN else ""),
+            failed,
+            "remove these frames, or repeat the calculations with more cycles (NELM in VASP)",
         )
 
 
@@ -145,6 +168,20 @@ def stress_plausible(data: FrameSet) -> Iterator[Finding]:
         )
 
 
+def _says_unconverged(frame: LabelledFrame) -> bool:
+    """Return whether a frame has information such as ``scf_converged=F`` or ``unconverged=T``."""
+    for name, value in frame.atoms.info.items():
+        match = _CONVERGED.fullmatch(str(name))
+        if match and isinstance(value, (bool, np.bool_, int, np.integer)):
+            return bool(value) == bool(match[1])
+    return False
+
+
+def _may_have_stress(data: FrameSet, number: int) -> bool:
+    """Return whether a frame has a complete cell and atoms that interact."""
+    return has_stress(data.frames[number].atoms) and bool(np.isfinite(data.nearest[number]).any())
+
+
 def _stored_names(data: FrameSet) -> str:
     """Names of all values stored with the frames, as text."""
     names = {name for f in data.frames for name in [*f.atoms.info, *f.atoms.arrays]} - {"numbers", "positions"}
@@ -166,6 +203,22 @@ def _zero_forces(data: FrameSet) -> Iterator[Finding]:
         odd,
         "check the forces key, or remove the forces of these frames",
     )
+
+
+def _zero_stress(data: FrameSet) -> Iterator[Finding]:
+    """Find stresses that are exactly zero although atoms interact."""
+    stressed = [i for i in data.with_stress if _may_have_stress(data, i)]
+    zero = [i for i in stressed if not stress_of(data.frames[i]).any()]
+    if zero:
+        yield data.finding(
+            "error",
+            "zero-stress",
+            f"the stress is exactly 0 in {len(zero)} of the {len(stressed)} frames that have one: probably it was not "
+            "computed",
+            zero,
+            "remove the stress of these frames, set config_stress_weight=0 there, or name the right key with "
+            "--stress-key",
+        )
 
 
 def _held_are_zero(data: FrameSet, number: int) -> bool:

@@ -19,6 +19,7 @@ from equisparse.data.audit.labels import (
     labels_present,
     labels_zero,
     net_force,
+    scf_converged,
     stress_plausible,
 )
 from equisparse.data.audit.magnetic import (
@@ -27,7 +28,14 @@ from equisparse.data.audit.magnetic import (
     spin_conventions,
     spins_on_strange_atoms,
 )
-from equisparse.data.audit.structure import cells, close_atoms, few_frames, isolated_atoms, known_elements
+from equisparse.data.audit.structure import (
+    cells,
+    close_atoms,
+    few_frames,
+    isolated_atoms,
+    known_elements,
+    one_charge,
+)
 from equisparse.data.frames import Floats, LabelledFrame
 from equisparse.errors import DataError
 from equisparse.quantities import ENERGY, FORCES, Quantity
@@ -37,6 +45,7 @@ SET_CHECKS: tuple[Callable[[FrameSet], Iterator[Finding]], ...] = (
     labels_present,
     labels_finite,
     labels_zero,
+    scf_converged,
     constrained_zeros,
     forces_against_base,
     energies_against_base,
@@ -44,6 +53,7 @@ SET_CHECKS: tuple[Callable[[FrameSet], Iterator[Finding]], ...] = (
     energy_matches_forces,
     one_reference,
     duplicates,
+    one_charge,
     close_atoms,
     cells,
     enthalpies,

@@ -1,5 +1,6 @@
 """Checks of the structures: distances, isolated atoms, cells, elements, number of frames."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -7,11 +8,15 @@ from ase.data import chemical_symbols
 
 from equisparse.data.audit.context import FrameSet
 from equisparse.data.audit.finding import Finding
+from equisparse.data.audit.system import system_values
 from equisparse.data.fingerprint import CUTOFF
+from equisparse.data.frames import LabelledFrame
 
 _TOO_CLOSE = 0.5
 _FEW_FRAMES = 10
 _FLAT_VOLUME = 1e-3
+_SHORTEST_VECTOR = 1e-3
+_VALUES_SHOWN = 4
 
 
 def known_elements(data: FrameSet) -> Iterator[Finding]:
@@ -71,7 +76,7 @@ def isolated_atoms(data: FrameSet) -> Iterator[Finding]:
 
 def cells(data: FrameSet) -> Iterator[Finding]:
     """Find periodic frames without a cell, and stresses of frames that are not periodic in all directions."""
-    flat = [i for i, f in enumerate(data.frames) if f.pbc.all() and abs(np.linalg.det(f.cell)) < _FLAT_VOLUME]
+    flat = [i for i, f in enumerate(data.frames) if _lacks_vectors(f)]
     if flat:
         yield data.finding(
             "error",
@@ -79,6 +84,15 @@ def cells(data: FrameSet) -> Iterator[Finding]:
             f"{len(flat)} frames are periodic but their cell has no volume",
             flat,
             'write the cell into the file (Lattice="..." in extxyz), or set pbc to F F F',
+        )
+    bare = [i for i, f in enumerate(data.frames) if not f.cell.any() and not f.pbc.any() and f.n_atoms > 1]
+    if bare:
+        yield data.finding(
+            "note",
+            "molecules",
+            f"{len(bare)} of {len(data.frames)} frames have no cell and are treated as isolated molecules",
+            bare,
+            'nothing for molecules; for crystals, write the cell into the file (Lattice="..." in extxyz)',
         )
     finite = [i for i in data.with_stress if not data.frames[i].pbc.all()]
     if finite:
@@ -91,6 +105,20 @@ def cells(data: FrameSet) -> Iterator[Finding]:
         )
 
 
+def one_charge(data: FrameSet) -> Iterator[Finding]:
+    """Find charges, multiplicities or fields that differ between frames."""
+    for name, values in system_values(frame.atoms.info for frame in data.frames).items():
+        if len(set(values)) > 1:
+            counts = ", ".join(f"{value} ({n})" for value, n in Counter(values).most_common(_VALUES_SHOWN))
+            yield data.finding(
+                "warning",
+                "charge-not-seen",
+                f"{name} differs between frames: {counts}; the model does not see it",
+                (),
+                f"train on frames with one {name}, or one adapter for each value",
+            )
+
+
 def few_frames(data: FrameSet) -> Iterator[Finding]:
     """Find a training set that is so small that its validation error means little."""
     if data.name == "train" and len(data.frames) < _FEW_FRAMES:
@@ -101,3 +129,10 @@ def few_frames(data: FrameSet) -> Iterator[Finding]:
             (),
             "use a method with few trainable values, and test on independent frames",
         )
+
+
+def _lacks_vectors(frame: LabelledFrame) -> bool:
+    """Return whether a periodic direction has no cell vector, or the completed cell no volume."""
+    short = np.linalg.norm(frame.cell, axis=1) < _SHORTEST_VECTOR
+    volume = abs(np.linalg.det(frame.atoms.cell.complete().array))
+    return bool(frame.pbc.any() and ((frame.pbc & short).any() or volume < _FLAT_VOLUME))

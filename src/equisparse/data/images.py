@@ -1,0 +1,113 @@
+"""Structures of one file, with the errors of its reader as ours."""
+
+import bz2
+import gzip
+import io
+import lzma
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO
+
+import ase.db
+import ase.io
+from ase import Atoms
+
+from equisparse.data.convergence import mark_unconverged
+from equisparse.data.foreign import refuse_foreign
+from equisparse.errors import DataError, MissingPackageError
+
+_LMDB = ".aselmdb"
+_DATABASES = (".db", _LMDB)
+_QUOTED = re.compile(r'"(?:\\.|[^"\\])*"|\{[^}]*\}')
+_KEY = re.compile(r"([^\s=]+)\s*=")
+_OPENERS: Mapping[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+
+
+def read_images(path: str) -> list[Atoms]:
+    """All structures of one file, with the errors of its reader as ours."""
+    images: list[Atoms] = []
+    if Path(path).stat().st_size == 0:
+        raise DataError(f"{path} is empty.", next_step="write the file again, or remove it from the input")
+    refuse_foreign(path)
+    try:
+        for atoms in _images(path):
+            images.append(atoms)  # noqa: PERF402  if reading fails, their number says where
+    except ImportError as error:
+        raise MissingPackageError(
+            f"Cannot read {path}: a package is not installed.",
+            cause=str(error),
+            next_step="pip install ase-db-backends" if path.endswith(_LMDB) else "install the package with pip",
+        ) from error
+    except Exception as error:  # readers of ASE raise anything on a damaged file
+        raise _unreadable(path, len(images), error) from error
+    if not images:
+        raise DataError(f"{path} has no frames.", next_step="write the file again, or remove it from the input")
+    if not path.endswith(_DATABASES):
+        mark_unconverged(path, images)
+    return images
+
+
+def _images(path: str) -> Iterator[Atoms]:
+    """Structures of one file, with the reader that its name asks for."""
+    if path.endswith(_DATABASES):
+        yield from _rows(path)
+    elif Path(path).suffix in _OPENERS and Path(path).stem.endswith("xyz"):
+        text = _unpacked(path)
+        _require_whole_frames(text)
+        text.seek(0)
+        yield from ase.io.iread(text, index=":", format="extxyz")
+    else:
+        if path.endswith("xyz"):
+            with Path(path).open() as file:
+                _require_whole_frames(file)
+        yield from ase.io.iread(path, index=":", do_not_split_by_at_sign=True)
+
+
+def _rows(path: str) -> Iterator[Atoms]:
+    """Structures of an ASE database, with all information that is stored beside them."""
+    options = {"readonly": True} if path.endswith(_LMDB) else {}
+    with ase.db.connect(path, serial=True, **options) as database:
+        for row in database.select():
+            yield row.toatoms(add_additional_information=True)
+
+
+def _unpacked(path: str) -> io.StringIO:
+    """Text of a compressed file: ASE seeks in a file for each frame, which takes minutes if it is compressed."""
+    with _OPENERS[Path(path).suffix](path, "rt") as file:
+        return io.StringIO(file.read())
+
+
+def _require_whole_frames(lines: TextIO) -> None:
+    """Refuse an XYZ file with a frame that ASE would misread.
+
+    Raises
+    ------
+    ValueError
+        If a frame has fewer lines than atoms, for which ASE would search for ever, or a key of its header occurs twice,
+        of which ASE takes the last.
+    """
+    while count := lines.readline().strip():
+        if not count.isdigit():  # ASE reports such a line
+            return
+        n_lines, header = int(count), lines.readline()
+        if not header or sum(1 for _ in islice(lines, min(n_lines, sys.maxsize))) < n_lines:
+            raise ValueError(f"a frame of {count} atoms is truncated")
+        keys = _KEY.findall(_QUOTED.sub("", header))
+        twice = sorted(key for key in set(keys) if keys.count(key) > 1)
+        if twice:
+            raise ValueError(f"a header has several values of {', '.join(twice)}: {header.strip()}")
+
+
+def _unreadable(path: str, n_read: int, error: Exception) -> DataError:
+    """Error for a file whose reader failed after `n_read` frames."""
+    reason = " ".join(str(error).split())[:200]
+    return DataError(
+        f"Cannot read {path}" + (f" after frame {n_read - 1}." if n_read else "."),
+        given=f"{type(error).__name__}: {reason}" if reason else type(error).__name__,
+        expected="a complete file in a format that ASE knows",
+        cause="a truncated or damaged file, or a file name from which ASE cannot infer the format",
+        next_step=f"try `ase info {path}`; write the file again, or remove the damaged frame",
+    )
