@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeAlias, TypeVar
 
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.data.frames import LabelledFrame
+from equisparse.data.identity import frame_digest
+from equisparse.data.labels import LabelKeys
+from equisparse.data.read import read_frames
 from equisparse.errors import InputError
 from equisparse.inputs.base import Base
 from equisparse.inputs.frames import Frames, file_names, load_frames, write_frames
@@ -59,24 +63,46 @@ def store_frames(config: Config, parts: Parts) -> Config:
     """Write frames that are in memory to the folder of the run, and name their files in the configuration.
 
     If one of ``train``, ``valid`` and ``test`` is in memory, all three are written, because the files that are written
-    have the default names and units of labels.
+    have the default names and units of labels. The files of a run that is resumed stay as they are.
+
+    Raises
+    ------
+    InputError
+        If a run is resumed with frames that differ from those in its folder.
     """
     in_memory = {part for part, frames in parts.items() if frames is not None and file_names(frames) is None}
-    folder = Path(config.out) / FRAMES
     changes: dict[str, object] = {}
     if "replay" in in_memory:
-        changes["replay"] = _stored(folder, "replay", load_frames(_given(parts, "replay")))
+        changes["replay"] = _stored(config, "replay", load_frames(_given(parts, "replay")))
     if in_memory - {"replay"}:
         labelled = [part for part in ("train", "valid", "test") if parts[part] is not None]
         for part in labelled:
-            changes[part] = _stored(folder, part, load_frames(_given(parts, part), config.keys, config.units))
+            changes[part] = _stored(config, part, load_frames(_given(parts, part), config.keys, config.units))
         changes |= {field.name: field.default for field in fields(config) if field.name in _LABEL_FIELDS}
     return replace(config, **changes)  # type: ignore[arg-type]  # values of the fields that are named
 
 
-def _stored(folder: Path, part: str, frames: list[LabelledFrame]) -> list[str]:
-    """Write the frames of one part, and return the name of the file in a list."""
-    return [str(write_frames(folder / f"{part}.extxyz", frames))]
+def _stored(config: FinetuneConfig, part: str, frames: list[LabelledFrame]) -> list[str]:
+    """Write the frames of one part, unless a run is resumed, and return the name of the file in a list."""
+    path = Path(config.out) / FRAMES / f"{part}.extxyz"
+    if not config.resume:
+        return [str(write_frames(path, frames))]
+    with TemporaryDirectory() as folder:
+        given = _digests(write_frames(Path(folder, path.name), frames), config)
+    known = _digests(path, config) if path.exists() else []
+    if given != known:
+        raise InputError(
+            f"The run was started on other {part} frames, so it cannot be resumed on these. Nothing was written.",
+            given=f"{len(given)} frames, {len(set(given) - set(known))} of them not in the run",
+            expected=f"the {len(known)} frames of {path}",
+            next_step="give the same frames in the same order, or start a new run in another folder",
+        )
+    return [str(path)]
+
+
+def _digests(path: Path, config: FinetuneConfig) -> list[str]:
+    """Digests of frames that `write_frames` has written."""
+    return [frame_digest(frame) for frame in read_frames(path, LabelKeys(magnetic=config.spin))]
 
 
 def _given(parts: Parts, part: str) -> Frames:

@@ -170,6 +170,11 @@ class RunFolder:
         return self.checkpoints / LAST
 
     @property
+    def record(self) -> Path:
+        """Frames and options that the training was started with: ``checkpoints/started.json``."""
+        return self.checkpoints / "started.json"
+
+    @property
     def figures(self) -> Path:
         """Folder with figures."""
         return self.path / "figures"

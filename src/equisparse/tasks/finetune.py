@@ -14,7 +14,6 @@ from equisparse.data.audit.finding import Finding
 from equisparse.data.references import ReferenceFit
 from equisparse.data.split import FrameSplits
 from equisparse.data.summary import describe_labels
-from equisparse.errors import InputError
 from equisparse.files import make_folder, write_text
 from equisparse.inference.dataset import FrameDataset
 from equisparse.inference.predict import evaluate
@@ -31,8 +30,10 @@ from equisparse.report.paper.export import write_figures
 from equisparse.robustness.retention import retention
 from equisparse.run.files import RunFolder
 from equisparse.run.folder import Run
+from equisparse.run.record import RunRecord, write_record
 from equisparse.run.write import Outcome, write_run
 from equisparse.tasks.listener import Listener, Plan
+from equisparse.tasks.resume import check_free, start_or_resume
 from equisparse.tasks.stages import Stage, check_frames, evaluate_all, judged, references_from, train_adapter
 from equisparse.training.anchor import LayerRows, layer_rows
 from equisparse.training.fit import FitResult, check_resumable
@@ -135,6 +136,7 @@ def finetune_config(
     start = _measure_base(setup, listener)
     if is_rank_zero:
         _write_config(folder, config, setup.options)
+        write_record(RunFolder(folder).record, setup.record)
     adapter, fitted = _train(setup, start, folder, listener)
     if not is_rank_zero:
         return Run(folder)
@@ -160,15 +162,8 @@ def prepare_folder(config: FinetuneConfig) -> Path:
         If the folder holds a run already.
     """
     folder = Path(config.out)
-    files = RunFolder(folder)
-    existing = [str(path.relative_to(folder)) for path in (files.adapter, files.last_checkpoint) if path.exists()]
-    if existing and not config.resume:
-        raise InputError(
-            "The output folder holds a run already.",
-            given=f"{folder} with {', '.join(existing)}",
-            expected="a new or empty folder",
-            next_step="choose another --out, or continue that run with --resume",
-        )
+    if not config.resume:
+        check_free(RunFolder(folder))
     return make_folder(folder)
 
 
@@ -186,6 +181,8 @@ class _Setup:
         The method, and the tensors that it may change.
     options : TrainingOptions
         Options with a number in place of every default.
+    record : RunRecord
+        What the training starts with.
     spins : SpinModel or None
         Untrained spin layer on the backbone.
     """
@@ -196,6 +193,7 @@ class _Setup:
     method: AbstractMethod
     layout: Layout
     options: TrainingOptions
+    record: RunRecord
     spins: SpinModel | None
 
     @property
@@ -234,7 +232,7 @@ def _set_up(config: FinetuneConfig, base: AbstractBackbone | None, folder: Path,
     if config.resume:
         check_resumable(folder, backbone)
     method, layout = configured_method(config, backbone.layout())
-    options = config.training.resolved(len(splits.train), method.learning_rate)
+    splits, options, record = start_or_resume(config, splits, backbone, method, layout, listener)
     sizes = {name: len(frames) for name, frames in splits.items()}
     listener.planned(Plan(config.base, backbone, sizes, method, options))
     for name, frames in splits.items():
@@ -243,7 +241,7 @@ def _set_up(config: FinetuneConfig, base: AbstractBackbone | None, folder: Path,
     if config.fast and backbone.accelerate(small_pieces(splits.train)):
         listener.notice("speed", "faster form of the base; a self-check gave equal predictions")
     spins, splits = spin_setup(config, splits, backbone, listener.notice)
-    return _Setup(config, splits, backbone, method, layout, options, spins)
+    return _Setup(config, splits, backbone, method, layout, options, record, spins)
 
 
 def _own_copy(base: AbstractBackbone) -> AbstractBackbone:

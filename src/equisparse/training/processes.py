@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TypedDict
 
 import torch
-from lightning.fabric.plugins.environments import LightningEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from equisparse.errors import InputError

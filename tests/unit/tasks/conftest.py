@@ -1,6 +1,6 @@
 """The smallest base that can be fine-tuned: a network of pair distances, known by the name ``toy-1``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -127,6 +127,12 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> type[Toy]:
     monkeypatch.setattr(registry, "_BACKBONES", dict(registry._BACKBONES))
     equisparse.register_backbone("toy", Toy, prefixes=("toy-",))
     return Toy
+
+
+@pytest.fixture(name="molecule")
+def molecule_maker() -> Callable[[int], Atoms]:
+    """`molecule`."""
+    return molecule
 
 
 @pytest.fixture
