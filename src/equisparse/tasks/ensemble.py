@@ -14,9 +14,12 @@ from equisparse.config.finetune import EnsembleConfig, FinetuneConfig
 from equisparse.config.keywords import FinetuneOptions, shows_options
 from equisparse.deploy.calculator import check_adapter
 from equisparse.errors import InputError
+from equisparse.files import make_folder
 from equisparse.inputs.arguments import configuration, store_frames
 from equisparse.inputs.base import configured_base
 from equisparse.inputs.frames import Frames
+from equisparse.inputs.method import configured_method
+from equisparse.inputs.splits import read_splits
 from equisparse.interpret.calibration import Floats, bins, judge, spread_scale
 from equisparse.methods.base import AbstractMethod
 from equisparse.quantities import ENERGY, FORCES, STRESS
@@ -25,8 +28,11 @@ from equisparse.report.paper.figures import reliability, save
 from equisparse.run.files import EnsembleFolder, RunFolder
 from equisparse.run.folder import Run
 from equisparse.run.predictions import SplitPredictions, load_predictions
-from equisparse.tasks.finetune import finetune_config, prepare_folder
+from equisparse.run.record import read_record
+from equisparse.tasks.finetune import finetune_config
 from equisparse.tasks.listener import Listener
+from equisparse.tasks.resume import check_free, start_or_resume
+from equisparse.training.fit import check_resumable
 from equisparse.training.processes import process_rank
 
 if TYPE_CHECKING:
@@ -101,33 +107,28 @@ def ensemble(
     parts = {"train": train, "valid": valid, "test": test, "replay": replay}
     chosen = {**options, "out": str(out), "members": members}
     config = configuration(EnsembleConfig, parts, base, method, chosen)
+    _prepare(config)
     return ensemble_config(store_frames(config, parts), listener=listener)
 
 
 def ensemble_config(config: EnsembleConfig, *, listener: Listener | None = None) -> EnsembleRun:
     """Fine-tune all members of an ensemble from a configuration, one after the other, and calibrate their spread.
 
-    With ``config.resume``, finished members are kept and an interrupted member continues.
+    With ``config.resume``, finished members are kept, unless they had fewer epochs, and an interrupted member
+    continues. All members that have begun are compared with the configuration before any of them is trained.
 
     Raises
     ------
     EquisparseError
         If any input cannot be used; before the first training starts.
     """
-    if config.spin:
-        raise InputError(
-            "Members of an ensemble cannot have spin layers.",
-            given="--spin",
-            cause="members share one model in memory, and a spin layer is a model of its own",
-            next_step="leave --spin out, or train single runs with `equisparse finetune --spin --seed N`",
-        )
     is_rank_zero = process_rank(config) == 0
     listener = listener if listener and is_rank_zero else Listener()
-    members = [config.member(number) for number in range(config.members)]
-    for member in members if is_rank_zero else ():
-        prepare_folder(member)
-    finished = [member for member in members if RunFolder(Path(member.out)).report.exists()]  # written last
-    _check_finished(finished)
+    members = _prepare(config)
+    if config.resume:
+        members = _with_epochs(members)
+        _check_begun(members)
+    finished = [member for member in members if _is_finished(member)]
     for number, member in enumerate(members):
         listener.member_started(number, len(members), member.seed, finished_before=member in finished)
         if member not in finished:
@@ -138,19 +139,68 @@ def ensemble_config(config: EnsembleConfig, *, listener: Listener | None = None)
     return EnsembleRun(folder, tuple(Run(Path(member.out)) for member in members))
 
 
-def _check_finished(members: Sequence[FinetuneConfig]) -> None:
-    """Raise AdapterMismatchError unless the base is still the one that finished members were trained on."""
-    if not members:
+def _prepare(config: EnsembleConfig) -> list[FinetuneConfig]:
+    """Configurations of all members, whose folders are made or, if the ensemble is not resumed, refused.
+
+    Raises
+    ------
+    InputError
+        If members cannot be trained as the configuration asks for, or a folder holds a run.
+    """
+    if config.spin:
+        raise InputError(
+            "Members of an ensemble cannot have spin layers.",
+            given="--spin",
+            cause="members share one model in memory, and a spin layer is a model of its own",
+            next_step="leave --spin out, or train single runs with `equisparse finetune --spin --seed N`",
+        )
+    members = [config.member(number) for number in range(config.members)]
+    if process_rank(config) == 0:
+        for member in members if not config.resume else ():
+            check_free(RunFolder(Path(member.out)))
+        for member in members:
+            make_folder(Path(member.out))
+    return members
+
+
+def _with_epochs(members: Sequence[FinetuneConfig]) -> list[FinetuneConfig]:
+    """Members with the number of epochs that the ensemble was started with, unless one is given."""
+    records = [read_record(RunFolder(Path(member.out)).record) for member in members]
+    epochs = max((record.epochs for record in records if record is not None), default=None)
+    return [replace(member, epochs=member.epochs or epochs) for member in members]
+
+
+def _is_finished(member: FinetuneConfig) -> bool:
+    """Whether a member has all its results, for the number of epochs asked for."""
+    files = RunFolder(Path(member.out))
+    record = read_record(files.record)
+    longer = record is not None and member.epochs is not None and member.epochs > record.epochs
+    return files.report.exists() and not longer  # the report is written last
+
+
+def _check_begun(members: Sequence[FinetuneConfig]) -> None:
+    """Check that base, frames and options are those of all members that have begun; see `start_or_resume`."""
+    begun = {member.out: member for member in members if _begun(member) or _is_finished(member)}
+    if not begun:
         return
-    backbone = configured_base(members[0])
-    for member in members:
-        check_adapter(backbone, load_adapter(RunFolder(Path(member.out)).adapter))
+    splits, backbone = read_splits(members[0]), configured_base(members[0])
+    method, layout = configured_method(members[0], backbone.layout())
+    for out, member in begun.items():
+        if _begun(member):
+            check_resumable(Path(out), backbone)
+        else:  # its checkpoints were deleted
+            check_adapter(backbone, load_adapter(RunFolder(Path(out)).adapter))
+        start_or_resume(replace(member, resume=True), splits, backbone, method, layout, Listener())
 
 
 def _continued(member: FinetuneConfig) -> FinetuneConfig:
     """Configuration of a member, which is resumed only if it has begun."""
-    begun = RunFolder(Path(member.out)).last_checkpoint.exists()
-    return replace(member, resume=member.resume and begun)
+    return replace(member, resume=member.resume and _begun(member))
+
+
+def _begun(member: FinetuneConfig) -> bool:
+    """Whether a member has a checkpoint."""
+    return RunFolder(Path(member.out)).last_checkpoint.exists()
 
 
 def calibrate(folder: Path, members: Sequence[str]) -> None:

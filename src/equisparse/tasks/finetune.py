@@ -135,8 +135,7 @@ def finetune_config(
     setup = _set_up(config, base, folder, listener)
     start = _measure_base(setup, listener)
     if is_rank_zero:
-        _write_config(folder, config, setup.options)
-        write_record(RunFolder(folder).record, setup.record)
+        _write_start(RunFolder(folder), setup)
     adapter, fitted = _train(setup, start, folder, listener)
     if not is_rank_zero:
         return Run(folder)
@@ -263,9 +262,16 @@ def _measure_base(setup: _Setup, listener: Listener) -> _Start:
     return _Start(datasets, base, findings, references, kept)
 
 
-def _write_config(folder: Path, config: FinetuneConfig, options: TrainingOptions) -> None:
-    """Write the configuration, with the resolved number of epochs and learning rate."""
-    write_text(RunFolder(folder).config, replace(config, epochs=options.epochs, lr=options.lr, resume=False).to_yaml())
+def _write_start(files: RunFolder, setup: _Setup) -> None:
+    """Write the configuration, with the resolved number of epochs and learning rate, and the record of the inputs.
+
+    The report of an earlier, shorter training is removed: a run without one is not finished.
+    """
+    options = setup.options
+    config = replace(setup.config, epochs=options.epochs, lr=options.lr, resume=False)
+    files.report.unlink(missing_ok=True)
+    write_text(files.config, config.to_yaml())
+    write_record(files.record, setup.record)
 
 
 def _train(setup: _Setup, start: _Start, folder: Path, listener: Listener) -> tuple[Adapter, FitResult]:
