@@ -1,4 +1,4 @@
-"""An ensemble through the command line on a copy of a real foundation model: exact, calibrated, resumable, and refused
+"""An ensemble through the command line on a copy of a small model: exact, calibrated, resumable, and refused
 where the base's file has changed underneath."""
 
 import json
@@ -15,7 +15,6 @@ import torch
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
-from sevenn.util import pretrained_name_to_path
 
 import equisparse
 from equisparse.adapters.ensemble_file import ENSEMBLE, Scales, read_ensemble
@@ -43,13 +42,13 @@ def labelled(seed: int) -> Atoms:
 
 
 @pytest.fixture(scope="module")
-def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def words(small_base: str, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Words of a short ensemble of two members without validation files."""
     folder = tmp_path_factory.mktemp("frames")
     for name, seeds in (("train", range(10)), ("test", range(20, 24))):
         ase.io.write(folder / f"{name}.extxyz", [labelled(seed) for seed in seeds])
     base = folder / "base.pth"
-    shutil.copy(pretrained_name_to_path("7net-0"), base)
+    shutil.copy(small_base, base)
     options = ["--valid-fraction", "0.4", "--epochs", "2", "--batch-size", "3", "--changed", "0.01", "--seed", "7"]
     data = [str(folder / "train.extxyz"), "--test", str(folder / "test.extxyz")]
     return ["ensemble", *data, "--base", str(base), "--members", "2", "--bootstrap", "--device", "cpu", *options]

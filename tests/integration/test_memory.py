@@ -52,8 +52,8 @@ Failure = Callable[[Prediction], Prediction]
 
 
 @pytest.fixture(scope="module")
-def backbone() -> AbstractBackbone:
-    return load_backbone("7net-0", device="cpu")
+def backbone(small_base: str) -> AbstractBackbone:
+    return load_backbone(small_base, device="cpu")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`finetune` and `probe` through the command line, on real frames and a real foundation model."""
+"""`finetune` and `probe` through the command line, on real frames and a small model."""
 
 import json
 from pathlib import Path
@@ -14,12 +14,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:No tensor product accelerator")
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(small_base: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short fine-tune on eight-atom pieces of the demo data, which stays with the base on the probe structures."""
     folder = tmp_path_factory.mktemp("probe")
     for name, source, count in (("train", demo_files().train, 4), ("valid", demo_files().valid, 2)):
         ase.io.write(folder / f"{name}.extxyz", ase.io.read(source, f":{count}"))
     words = ["finetune", str(folder / "train.extxyz"), "--valid", str(folder / "valid.extxyz"), "--epochs", "1"]
+    words += ["--base", small_base]
     words += ["--replay", "probe", "--replay-batch-size", "2", "--batch-size", "2", "--device", "cpu"]
     assert main([*words, "--out", str(folder / "run")]) == 0
     return folder / "run"

@@ -31,7 +31,7 @@ OPTIONS = (
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def runs(small_base: str, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Folders of two short runs with different seeds; what changed is attributed in the first."""
     folder = tmp_path_factory.mktemp("runs")
     files = []
@@ -52,7 +52,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
             "--seed",
             seed,
         ]
-        assert main(["finetune", *words, "--device", "cpu", "--out", str(folder / f"seed{seed}")]) == 0
+        assert (
+            main(["finetune", *words, "--base", small_base, "--device", "cpu", "--out", str(folder / f"seed{seed}")])
+            == 0
+        )
     assert main(["attribute", str(folder / "seed0"), "--by", "role", "--frames", "2", "--device", "cpu"]) == 0
     return [folder / "seed0", folder / "seed1"]
 

@@ -45,10 +45,10 @@ def labelled(seed: int, sign: int, calculator: AdaptedCalculator) -> Atoms:
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def files(small_base: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Files of labelled frames; both orders of every geometry."""
     folder = tmp_path_factory.mktemp("spins")
-    calculator = AdaptedCalculator(load_backbone("7net-0"))
+    calculator = AdaptedCalculator(load_backbone(small_base))
     found = {}
     for name, seeds in (("train", range(16)), ("valid", range(16, 20)), ("test", range(20, 26))):
         frames = [labelled(seed, sign, calculator) for seed in seeds for sign in LENGTHS]
@@ -58,18 +58,18 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def run(files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(files: dict[str, Path], small_base: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a finished run with spins."""
     out = tmp_path_factory.mktemp("runs") / "run"
     splits = [str(files["train"]), "--valid", str(files["valid"]), "--test", str(files["test"])]
     options = ["--spin", "--epochs", "25", "--batch-size", "8", "--spin-channels", "32", "--spin-lr", "0.01"]
-    assert main(["finetune", *splits, "--out", str(out), "--device", "cpu", *options]) == 0
+    assert main(["finetune", *splits, "--base", small_base, "--out", str(out), "--device", "cpu", *options]) == 0
     return out
 
 
-def test_orders_are_told_apart(run: Path, files: dict[str, Path]) -> None:
+def test_orders_are_told_apart(run: Path, small_base: str, files: dict[str, Path]) -> None:
     frames = ase.io.read(files["test"], ":")
-    calculator = equisparse.calculator("7net-0", run / "adapter.safetensors", device="cpu")
+    calculator = equisparse.calculator(small_base, run / "adapter.safetensors", device="cpu")
     energies = []
     for atoms in frames:
         atoms.calc = calculator
@@ -82,9 +82,9 @@ def test_orders_are_told_apart(run: Path, files: dict[str, Path]) -> None:
     assert final["magnetic_force_mae_ev_per_mub"] is None
 
 
-def test_calculator(run: Path, files: dict[str, Path]) -> None:
+def test_calculator(run: Path, small_base: str, files: dict[str, Path]) -> None:
     atoms = ase.io.read(files["test"], 1)
-    atoms.calc = equisparse.calculator("7net-0", run / "adapter.safetensors", device="cpu")
+    atoms.calc = equisparse.calculator(small_base, run / "adapter.safetensors", device="cpu")
     assert isinstance(atoms.calc, SpinCalculator)
     moments = atoms.get_magnetic_moments()
     assert moments == pytest.approx([1.6, -1.6], abs=0.3)
@@ -113,8 +113,10 @@ def test_what_the_run_leaves(run: Path) -> None:
     assert (run / "figures" / "parity_moments.png").exists()
 
 
-def test_evaluate_agrees_with_the_run(run: Path, files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["--base", "7net-0", "--adapter", str(run / "adapter.safetensors"), "--device", "cpu"]
+def test_evaluate_agrees_with_the_run(
+    run: Path, small_base: str, files: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--base", small_base, "--adapter", str(run / "adapter.safetensors"), "--device", "cpu"]
     capsys.readouterr()
     assert main(["evaluate", str(files["test"]), *words, "--json"]) == 0
     found, told = json.loads(capsys.readouterr().out), json.loads((run / "metrics.json").read_text())
@@ -122,9 +124,11 @@ def test_evaluate_agrees_with_the_run(run: Path, files: dict[str, Path], capsys:
     assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-3)
 
 
-def test_merge_covers_the_backbone_and_says_so(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = [str(run / "adapter.safetensors"), "--base", "7net-0", "--out", str(tmp_path / "m.pth"), "--device", "cpu"]
-    assert main(["merge", *words]) == 0
+def test_merge_covers_the_backbone_and_says_so(
+    run: Path, small_base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["merge", str(run / "adapter.safetensors"), "--base", small_base, "--device", "cpu"]
+    assert main([*words, "--out", str(tmp_path / "m.pth")]) == 0
     shown = capsys.readouterr().out
     assert "equal: native file" in shown
     assert f"left out: {SPINS_STAY}" in shown
@@ -136,9 +140,11 @@ def test_attribution_is_refused_in_words(run: Path, capsys: pytest.CaptureFixtur
     assert "has a spin layer" in capsys.readouterr().err
 
 
-def test_orders_from_the_command_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_orders_from_the_command_line(
+    run: Path, small_base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     ase.io.write(tmp_path / "fe.xyz", bulk("Fe", a=2.86, cubic=True))
-    words = ["--base", "7net-0", "--adapter", str(run / "adapter.safetensors"), "--device", "cpu"]
+    words = ["--base", small_base, "--adapter", str(run / "adapter.safetensors"), "--device", "cpu"]
     out = tmp_path / "orders.xyz"
     command = ["orders", str(tmp_path / "fe.xyz"), *words, "--supercell", "2", "1", "1", "--out", str(out)]
     assert main(command) == 0
@@ -153,8 +159,8 @@ def test_orders_from_the_command_line(run: Path, tmp_path: Path, capsys: pytest.
     assert two_sublattices.info["above_lowest_mev_per_atom"] == pytest.approx(500 * GAP, rel=0.3)
 
 
-def test_spins_relax_to_the_lowest_order(run: Path) -> None:
-    calculator = equisparse.calculator("7net-0", run / "adapter.safetensors", device="cpu", dtype="float64")
+def test_spins_relax_to_the_lowest_order(run: Path, small_base: str) -> None:
+    calculator = equisparse.calculator(small_base, run / "adapter.safetensors", device="cpu", dtype="float64")
     atoms = bulk("Fe", a=2.86, cubic=True)
     start = with_spins(atoms, np.array([[0, 0, 3.0], [2.5, 0.2, 1.5]]))
     relaxed = relax_spins(calculator.backbone, start)
@@ -175,10 +181,11 @@ def test_spins_relax_to_the_lowest_order(run: Path) -> None:
         scan_orders(calculator.backbone, atoms, (3, 3, 3))
 
 
-def test_frames_without_spins_are_refused(files: dict[str, Path], tmp_path: Path, capsys) -> None:
+def test_frames_without_spins_are_refused(files: dict[str, Path], small_base: str, tmp_path: Path, capsys) -> None:
     frames = ase.io.read(files["train"], ":")
     for atoms in frames:
         del atoms.arrays["initial_magmoms"], atoms.arrays["REF_magmoms"]
     ase.io.write(tmp_path / "bare.xyz", frames[::2], format="extxyz")
-    assert main(["finetune", str(tmp_path / "bare.xyz"), "--spin", "--out", str(tmp_path / "run")]) == 2
+    words = ["finetune", str(tmp_path / "bare.xyz"), "--base", small_base, "--device", "cpu", "--spin"]
+    assert main([*words, "--out", str(tmp_path / "run")]) == 2
     assert "No training frame has spins" in capsys.readouterr().err
