@@ -70,7 +70,7 @@ def numbers(stored: StoredValue) -> Floats:
         return np.array(stored.value, dtype=np.float64)
     raise DataError(
         f"The label {stored.name!r} is not numeric.",
-        given=f"{kind}: {stored.value!r}"[:80],
+        given=" ".join(f"{kind}: {stored.value!r}".split())[:80],
         expected="a number",
         cause="a key without a value, which ASE reads as true" if kind == "a boolean" else "",
         next_step="write the number, remove the key, or name another key",

@@ -1,6 +1,6 @@
 """Files that can be read but must not be trained on: each goes through the command, which has to find what is wrong.
 
-With the files of `test_unreadable_files`, the corpus of broken files.
+With the files of `test_unreadable_files` and `test_wrong_labels`, the corpus of broken files.
 """
 
 from collections.abc import Callable
@@ -140,9 +140,114 @@ def energies_of_other_frames(frames: list[Atoms]) -> list[Atoms]:
     return frames
 
 
+@broken("WARNING", "no-energy")
+def forces_alone(frames: list[Atoms]) -> list[Atoms]:
+    return each(frames, lambda atoms: atoms.info.pop("REF_energy"))
+
+
+@broken("WARNING", "no-energy")
+def energies_that_have_weight_zero(frames: list[Atoms]) -> list[Atoms]:
+    return each(frames, lambda atoms: atoms.info.update(config_energy_weight=0.0))
+
+
+@broken("ERROR", "no-labels")
+def frames_that_have_weight_zero(frames: list[Atoms]) -> list[Atoms]:
+    return each(frames, lambda atoms: atoms.info.update(config_weight=0))
+
+
+@broken("NOTE", "no-stress")
+def stress_of_some_frames(frames: list[Atoms]) -> list[Atoms]:
+    return each(frames, lambda atoms: atoms.info.pop("REF_stress"), slice(4))
+
+
+@broken("ERROR", "zero-stress")
+def stress_that_is_a_placeholder_in_half_of_the_frames(frames: list[Atoms]) -> list[Atoms]:
+    return each(frames, lambda atoms: atoms.info.update(REF_stress=np.zeros((3, 3))), slice(0, None, 2))
+
+
+@broken("ERROR", "zero-stress")
+def virial_that_is_a_placeholder(frames: list[Atoms]) -> list[Atoms]:
+    def blank(atoms: Atoms) -> None:
+        atoms.info["REF_virial"] = np.zeros((3, 3)) * atoms.info.pop("REF_stress")
+
+    return each(frames, blank, slice(7, 9))
+
+
+def twins(frames: list[Atoms], **different: tuple[object, object]) -> list[Atoms]:
+    """Every frame twice, with 5 eV between the energies and two values of some information."""
+    pairs = []
+    for atoms in frames:
+        pair = atoms, atoms.copy()
+        pair[1].info["REF_energy"] = atoms.info["REF_energy"] - 5.0
+        for name, values in different.items():
+            for twin, value in zip(pair, values, strict=True):
+                twin.info[name] = value
+        pairs += pair
+    return pairs
+
+
+@broken("ERROR", "duplicates-differ-in-charge")
+def geometries_in_two_charges(frames: list[Atoms]) -> list[Atoms]:
+    return twins(frames, charge=(0, 1))
+
+
+@broken("ERROR", "duplicates-differ-in-charge")
+def geometries_in_two_multiplicities(frames: list[Atoms]) -> list[Atoms]:
+    return twins(frames, charge=(0, 0), spin_multiplicity=(1, 3))
+
+
+@broken("ERROR", "duplicates-differ-in-charge")
+def geometries_of_which_one_has_a_charge(frames: list[Atoms]) -> list[Atoms]:
+    ions = twins(frames, total_charge=(0, -1))
+    for atoms in ions[::2]:
+        del atoms.info["total_charge"]
+    return ions
+
+
+@broken("WARNING", "charge-not-seen")
+def ions_of_other_geometries(frames: list[Atoms]) -> list[Atoms]:
+    for index, atoms in enumerate(frames):
+        atoms.info["Charge"] = index % 2
+    return frames
+
+
+@broken("WARNING", "scf-not-converged")
+def cycles_that_did_not_converge(frames: list[Atoms]) -> list[Atoms]:
+    return each(frames, lambda atoms: atoms.info.update(scf_converged=False), slice(2, 5))
+
+
+@broken("WARNING", "scf-not-converged")
+def cycles_marked_as_unconverged(frames: list[Atoms]) -> list[Atoms]:
+    return each(frames, lambda atoms: atoms.info.update(unconverged=True), slice(2, 5))
+
+
+@broken("ERROR", "no-cell")
+def slab_without_one_of_its_vectors(frames: list[Atoms]) -> list[Atoms]:
+    def flatten(atoms: Atoms) -> None:
+        atoms.cell[1] = 0
+        atoms.pbc = [True, True, False]
+        del atoms.info["REF_stress"]
+
+    return each(frames, flatten, slice(3))
+
+
+@broken("NOTE", "molecules")
+def crystals_without_a_cell(frames: list[Atoms]) -> list[Atoms]:
+    def unwrap(atoms: Atoms) -> None:
+        atoms.set_cell(None)
+        atoms.pbc = False
+        del atoms.info["REF_stress"]
+
+    return each(frames, unwrap)
+
+
 def test_the_corpus_is_large_enough() -> None:
-    text = Path(__file__).with_name("test_unreadable_files.py").read_text()
-    assert text.count("\n@unreadable(") + len(BROKEN) >= 40
+    folder = Path(__file__).parent
+    unreadable = (folder / "test_unreadable_files.py").read_text().count("\n@unreadable(")
+    labels = (folder / "test_wrong_labels.py").read_text().split("WRONG:")[1].split("\n}\n")[0]
+    wrong = labels.count('\n    "')
+    assert min(unreadable, wrong) > 35
+    assert unreadable + wrong + len(BROKEN) >= 115
 
 
 def structure(frame: LabelledFrame) -> Atoms:

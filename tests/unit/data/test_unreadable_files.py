@@ -243,6 +243,49 @@ def energy_that_is_a_word(folder: Path, text: str) -> Path:
     return labelled(folder, energy=lambda energy: "unconverged")
 
 
+@unreadable("an ML_AB file of VASP(.|\n)*MLAB.from_file")
+def ml_ab_of_vasp(folder: Path, text: str) -> Path:
+    return written(folder / "ML_AB", " 1.0 Version\n" + "*" * 50 + "\n     The number of configurations\n")
+
+
+@unreadable("a DeepMD data set(.|\n)*fmt='deepmd/npy'")
+def array_of_deepmd(folder: Path, text: str) -> Path:
+    (folder / "set.000").mkdir()
+    np.save(folder / "set.000" / "energy.npy", np.zeros(3))
+    return folder / "set.000" / "energy.npy"
+
+
+@unreadable("a DeepMD data set(.|\n)*fmt='deepmd/npy'")
+def folder_of_deepmd(folder: Path, text: str) -> Path:
+    (folder / "system" / "set.000").mkdir(parents=True)
+    return folder / "system"
+
+
+@unreadable("a JSON file of pymatgen")
+def structures_of_pymatgen(folder: Path, text: str) -> Path:
+    return written(folder / "a.json", '[{"@module": "pymatgen.core.structure", "@class": "Structure", "sites": []}]')
+
+
+@unreadable("a JSON file of MPtrj(.|\n)*--stress-unit kbar --stress-sign opposite")
+def json_of_mptrj(folder: Path, text: str) -> Path:
+    return written(folder / "a.json", '{"mp-1": {"mp-1-0-0": {"structure": {}, "uncorrected_total_energy": -1.0}}}')
+
+
+@unreadable("a trajectory of CP2K(.|\n)*x-frc-1.xyz")
+def positions_of_cp2k(folder: Path, text: str) -> Path:
+    return written(folder / "x-pos-1.xyz", "  1\n i =        0, time =        0.000, E =       -17.16\n H 0 0 0\n")
+
+
+@unreadable("an HDF5 file of VASP(.|\n)*vasprun.xml")
+def hdf5_of_vasp(folder: Path, text: str) -> Path:
+    return written(folder / "vaspout.h5", b"\x89HDF\r\n\x1a\n")
+
+
+@unreadable("several values of pbc")
+def header_with_a_key_twice(folder: Path, text: str) -> Path:
+    return written(folder / "a.xyz", text.replace("pbc=", 'pbc="F F F" pbc='))
+
+
 @unreadable("virial")
 def virial_without_a_cell(folder: Path, text: str) -> Path:
     frames = ase.io.read(folder / "text.xyz", ":")
