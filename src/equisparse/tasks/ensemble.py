@@ -32,7 +32,7 @@ from equisparse.run.record import read_record
 from equisparse.tasks.finetune import finetune_config
 from equisparse.tasks.listener import Listener
 from equisparse.tasks.resume import check_free, start_or_resume
-from equisparse.training.fit import check_resumable
+from equisparse.training.checkpoints import check_resumable
 from equisparse.training.processes import process_rank
 
 if TYPE_CHECKING:

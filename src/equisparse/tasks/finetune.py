@@ -36,7 +36,8 @@ from equisparse.tasks.listener import Listener, Plan
 from equisparse.tasks.resume import check_free, start_or_resume
 from equisparse.tasks.stages import Stage, check_frames, evaluate_all, judged, references_from, train_adapter
 from equisparse.training.anchor import LayerRows, layer_rows
-from equisparse.training.fit import FitResult, check_resumable
+from equisparse.training.checkpoints import check_resumable
+from equisparse.training.fit import FitResult
 from equisparse.training.options import TrainingOptions
 from equisparse.training.processes import process_rank
 from equisparse.training.replay import Replay, replay_of

@@ -8,10 +8,12 @@ from pathlib import Path
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.blocks import Layout
 from equisparse.config.finetune import FinetuneConfig
+from equisparse.config.read import read_config
 from equisparse.data.frames import LabelledFrame
 from equisparse.data.identity import frame_digest
 from equisparse.data.split import FrameSplits
-from equisparse.errors import InputError
+from equisparse.errors import EquisparseError, InputError
+from equisparse.inputs.method import configured_method
 from equisparse.inputs.splits import read_kept
 from equisparse.methods.base import AbstractMethod
 from equisparse.options import flag
@@ -93,8 +95,8 @@ def start_or_resume(
         If a run is resumed with other frames or options; nothing was written.
     """
     folder = Path(config.out)
-    started = read_record(RunFolder(folder).record) if config.resume else None
-    if started is not None:
+    started = _started(config, splits, backbone) if config.resume else None
+    if started is not None and started.frames:
         splits = split_as_started(folder, started, splits, drawn=config.valid is None)
     options = config.training.resolved(len(splits.train), method.learning_rate)
     if started is not None and config.epochs is None:
@@ -103,6 +105,7 @@ def start_or_resume(
     record = record_of(config, splits, replayed, method, layout, options)
     if started is not None:
         check_options(folder, started, record)
+    if started is not None and started.frames:
         check_frames(folder, "replay", [started.frames.get("replay", ())], replayed)
     if config.resume:
         for text in _remarks(started, record, options):
@@ -110,14 +113,28 @@ def start_or_resume(
     return splits, options, record
 
 
+def _started(config: FinetuneConfig, splits: FrameSplits, backbone: AbstractBackbone) -> RunRecord | None:
+    """Record of a run; for one of an earlier version, the options of its ``config.yaml`` if that can be read."""
+    files = RunFolder(Path(config.out))
+    if (record := read_record(files.record)) is not None:
+        return record
+    try:
+        before = read_config(files.config)
+        method, layout = configured_method(before, backbone.layout())
+    except EquisparseError:
+        return None
+    options = before.training.resolved(len(splits.train), method.learning_rate)
+    return replace(record_of(before, FrameSplits([], [], []), [], method, layout, options), frames={})
+
+
 def _remarks(started: RunRecord | None, now: RunRecord, options: TrainingOptions) -> Iterator[str]:
     """What a resumed run does differently, and what could not be checked."""
-    if started is None:
+    if started is None or not started.frames:
         yield (
-            "this run has no record of its frames and options, because an earlier version started it: they are not "
-            "compared. Give those of its config.yaml"
+            "this run has no record of its frames, because an earlier version started it: they are not compared with "
+            "those given now"
         )
-    elif now.epochs > started.epochs:
+    if started is not None and now.epochs > started.epochs:
         text = f"{now.epochs} epochs in place of {started.epochs}"
         if options.optimizer != "schedulefree":
             text += (

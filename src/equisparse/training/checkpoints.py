@@ -1,12 +1,25 @@
-"""Atomic writes of checkpoints on any file system."""
+"""Checkpoints: atomic writes on any file system, and the checks before a training is resumed."""
 
+import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
+from torch import nn
 
+from equisparse.backbones.base import Predictor
+from equisparse.errors import StateError
 from equisparse.files import make_folder, replacing
+from equisparse.training.names import CHECKPOINTS, LAST
+from equisparse.training.options import TrainingOptions
+
+BASE = "base_sha256"
+"""Key of the base's fingerprint in a checkpoint."""
+
+_DAMAGE = (RuntimeError, OSError, EOFError, pickle.UnpicklingError, LookupError, TypeError, ValueError, AttributeError)
+"""Errors of torch for files that are damaged or no checkpoints."""
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -21,3 +34,66 @@ class WholeCheckpoints(TorchCheckpointIO):
         make_folder(Path(path).parent)
         with replacing(Path(path)) as file:
             torch.save(checkpoint, file)
+
+
+def check_resumable(folder: Path, backbone: Predictor) -> Mapping[str, object]:
+    """Check that the folder of a run has a checkpoint that was trained on this base, and return its contents.
+
+    Raises
+    ------
+    StateError
+        If there is no checkpoint, if it is damaged, or if it belongs to another base.
+    """
+    last, identity = folder / CHECKPOINTS / LAST, backbone.identity
+    if not last.exists():
+        raise StateError("There is no checkpoint to resume from.", expected=str(last), next_step="omit --resume")
+    try:
+        checkpoint: dict[str, object] = torch.load(last, weights_only=True, mmap=True, map_location="cpu")
+        base_sha256 = str(checkpoint.get(BASE, identity.sha256))
+    except _DAMAGE as error:
+        raise StateError(
+            "The checkpoint to resume from cannot be read.",
+            given=str(last),
+            cause=f"a damaged file ({type(error).__name__})",
+            next_step="start a new run in another --out",
+        ) from error
+    if base_sha256 != identity.sha256:
+        raise StateError(
+            "The run to be resumed was started on another base model.",
+            given=f"{identity.source} (sha256 {identity.sha256[:12]}...)",
+            expected=f"sha256 {base_sha256[:12]}...",
+            cause="the file of the base has changed since, or another --base was given",
+            next_step="give the base of that run, or start a new run in another --out",
+        )
+    return checkpoint
+
+
+def check_fits(checkpoint: Mapping[str, Any], task: nn.Module, options: TrainingOptions) -> None:
+    """Check that a checkpoint has the trained parameters of a task, its optimiser, and no more epochs than asked for.
+
+    Runs of this version are compared option by option before; this is for those that an earlier version started.
+
+    Raises
+    ------
+    StateError
+        If it does not fit.
+    """
+    shapes = {name: value.shape for name, value in checkpoint["state_dict"].items()}
+    if shapes != {name: value.shape for name, value in task.state_dict().items()}:
+        raise _not_fitting("the method, its options or its targets")
+    kept = checkpoint["optimizer_states"][0]["param_groups"]
+    made = task.configure_optimizers()  # type: ignore[operator]
+    groups = (made["optimizer"] if isinstance(made, dict) else made).param_groups
+    if [set(group) - {"initial_lr"} for group in kept] != [set(group) - {"initial_lr"} for group in groups]:
+        raise _not_fitting("the optimiser")
+    if (done := int(checkpoint["epoch"]) + 1) > (options.epochs or 0):
+        raise _not_fitting(f"the number of epochs: {done} are done, {options.epochs} asked for")
+
+
+def _not_fitting(what: str) -> StateError:
+    """Error for a checkpoint of another training."""
+    return StateError(
+        "The run was started with other options, so it cannot be resumed with these.",
+        cause=f"what differs is {what}",
+        next_step="resume with --config and the config.yaml of the run, or start a new run in another --out",
+    )

@@ -18,16 +18,23 @@ from equisparse.backbones.base import Predictor
 from equisparse.errors import StateError
 from equisparse.inference.dataset import FrameDataset
 from equisparse.training.anchor import LayerRows
-from equisparse.training.checkpoints import WholeCheckpoints
+from equisparse.training.checkpoints import WholeCheckpoints, check_fits, check_resumable
 from equisparse.training.curve import LearningCurve
 from equisparse.training.epochs import Epoch
 from equisparse.training.listener import FitListener
 from equisparse.training.names import CHECKPOINTS, CURVE, LAST
 from equisparse.training.options import TrainingOptions
-from equisparse.training.processes import environments, known_rank, process_rank, trainer_arguments
+from equisparse.training.processes import (
+    check_shares,
+    environments,
+    interruptible,
+    known_rank,
+    process_rank,
+    trainer_arguments,
+)
 from equisparse.training.progress import Progress
 from equisparse.training.replay import Replay
-from equisparse.training.task import BASE, CRITERION, LOSS, FinetuneTask
+from equisparse.training.task import CRITERION, LOSS, FinetuneTask
 
 
 @dataclass(frozen=True)
@@ -98,10 +105,11 @@ def fit(
     """
     checkpoints = folder / CHECKPOINTS
     last = checkpoints / LAST
-    if resume:
-        check_resumable(folder, backbone)
+    checkpoint = check_resumable(folder, backbone) if resume else None
     total = options.steps_per_epoch(len(train)) * (options.epochs or 0)
     task = FinetuneTask(backbone, attachment, options, total, replay, layers)
+    if checkpoint is not None:
+        check_fits(checkpoint, task, options)
     curve = LearningCurve(folder / CURVE)
     best = ModelCheckpoint(
         checkpoints,
@@ -112,9 +120,10 @@ def fit(
         enable_version_counter=False,
         save_on_train_epoch_end=True,
     )
-    with _quiet_lightning(), known_rank(options):
+    validation_sets = [valid] if replay is None else [valid, replay.held]
+    check_shares([len(dataset) for dataset in validation_sets], options)
+    with _quiet_lightning(), known_rank(options), interruptible():
         trainer = _trainer(backbone, options, folder, [curve, best, *_extra_callbacks(options, curve, listener)])
-        validation_sets = [valid] if replay is None else [valid, replay.held]
         replicas = {"replicas": options.processes, "rank": process_rank(options)}
         trainer.fit(
             task,
@@ -140,22 +149,6 @@ def _check_kept(result: FitResult, options: TrainingOptions) -> None:
             given=f"learning rate {options.lr:g}, epoch {len(result.curve)} of {options.epochs}",
             cause="a learning rate that is too high, or labels that are wrong by orders of magnitude",
             next_step="halve --lr and start a new run; check the labels with `equisparse audit`",
-        )
-
-
-def check_resumable(folder: Path, backbone: Predictor) -> None:
-    """Raise StateError unless the folder of a run has a checkpoint that was trained on this base."""
-    last, identity = folder / CHECKPOINTS / LAST, backbone.identity
-    if not last.exists():
-        raise StateError("There is no checkpoint to resume from.", expected=str(last), next_step="omit --resume")
-    base_sha256 = torch.load(last, weights_only=True, mmap=True, map_location="cpu").get(BASE, identity.sha256)
-    if base_sha256 != identity.sha256:
-        raise StateError(
-            "The run to be resumed was started on another base model.",
-            given=f"{identity.source} (sha256 {identity.sha256[:12]}...)",
-            expected=f"sha256 {base_sha256[:12]}...",
-            cause="the file of the base has changed since, or another --base was given",
-            next_step="give the base of that run, or start a new run in another --out",
         )
 
 

@@ -20,14 +20,13 @@ from equisparse.magnetism.model import SpinModel
 from equisparse.methods.base import ParameterGroup
 from equisparse.quantities import Quantity
 from equisparse.training.anchor import Anchor, LayerRows
+from equisparse.training.checkpoints import BASE
 from equisparse.training.gradients import Gradients, add_where_trained, gradients_of, mean_of_processes, summed
 from equisparse.training.loss import Loss
 from equisparse.training.optim import build_optimizer, build_schedule
 from equisparse.training.options import TrainingOptions
 from equisparse.training.replay import Replay
 
-BASE = "base_sha256"
-"""Key of the base's fingerprint in a checkpoint."""
 LOSS = "valid_loss"
 """Metric: loss on the validation frames."""
 CRITERION = "criterion"

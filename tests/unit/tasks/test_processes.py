@@ -1,5 +1,7 @@
 """A training on one process is one process, whatever a job script or a launcher left in the environment."""
 
+import os
+import signal
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from equisparse.backbones import device
 from equisparse.errors import BackboneError, InputError
 from equisparse.training.options import TrainingOptions
 from equisparse.training.processes import process_rank, trainer_arguments
+from equisparse.training.task import FinetuneTask
 
 STRAY = [
     {"SLURM_NTASKS": "4", "SLURM_JOB_NAME": "job", "SLURM_JOB_ID": "7"},
@@ -66,3 +69,30 @@ def test_devices_that_are_not_there_are_refused(monkeypatch: pytest.MonkeyPatch)
     for text, index in (("1", 1), ("5", 0), ("x", 0)):
         monkeypatch.setenv("LOCAL_RANK", text)
         assert device.resolve_device("auto").index == index
+
+
+def test_fewer_frames_than_processes_are_refused(files: dict[str, str], options: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="fewer validation frames than processes"):
+        equisparse.finetune(files["train"], valid=files["valid"], **options | {"devices": 5})
+    with pytest.raises(InputError, match="fewer held-out replay structures than processes"):
+        equisparse.finetune(files["train"], valid=files["valid"], replay=files["valid"], **options | {"devices": 2})
+
+
+def test_ctrl_c_and_sigterm_end_as_an_interruption(
+    files: dict[str, str], options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler, started = signal.getsignal(signal.SIGINT), FinetuneTask.on_train_epoch_start
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with monkeypatch.context() as patch:
+
+            def start(task: FinetuneTask, number: int = number) -> None:
+                started(task)
+                if task.current_epoch in (2, 4):
+                    os.kill(os.getpid(), number)
+
+            patch.setattr(FinetuneTask, "on_train_epoch_start", start)
+            with pytest.raises(KeyboardInterrupt):
+                equisparse.finetune(files["train"], **options | {"resume": number is signal.SIGTERM, "epochs": 9})
+        assert signal.getsignal(signal.SIGINT) is handler
+    run = equisparse.finetune(files["train"], **options | {"resume": True, "epochs": 9})
+    assert len(run.curve) == 9

@@ -1,6 +1,7 @@
 """A resumed run is bound to its frames and options, and nothing is written before a refusal."""
 
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -170,10 +171,40 @@ def test_runs_without_a_record_go_on_and_it_is_told(
     run: equisparse.Run, files: dict[str, str], options: dict[str, Any]
 ) -> None:
     run.files.record.unlink()
+    refused(run, ("--lr 0.5", "--lr 0.02"), files["train"], **options | {"lr": 0.5})
+    refused(run, ("--method lowrank",), files["train"], **options | {"method": "lowrank"})
     told = Told()
     equisparse.finetune(files["train"], resume=True, listener=told, **options | {"epochs": 3})
     assert any("no record" in text for text in told.notices)
     assert run.files.record.exists()
+
+
+FOREIGN: dict[str, tuple[dict[str, Any], str]] = {
+    "method": ({"method": "lowrank"}, "the method"),
+    "targets": ({"targets": ["readout"]}, "the method, its options or its targets"),
+    "optimizer": ({"optimizer": "schedulefree"}, "the optimiser"),
+    "epochs": ({"epochs": 1}, "2 are done, 1 asked for"),
+}
+
+
+@pytest.mark.parametrize(("changed", "words"), FOREIGN.values(), ids=FOREIGN)
+def test_a_checkpoint_that_does_not_fit_is_refused_without_any_record(
+    run: equisparse.Run, files: dict[str, str], options: dict[str, Any], changed: dict[str, Any], words: str
+) -> None:
+    run.files.record.unlink()
+    run.files.config.unlink()
+    with pytest.raises(equisparse.StateError, match=words):
+        equisparse.finetune(files["train"], resume=True, **options | changed)
+
+
+def test_a_damaged_checkpoint_is_refused(run: equisparse.Run, files: dict[str, str], options: dict[str, Any]) -> None:
+    whole = run.files.last_checkpoint.read_bytes()
+    for damaged in (b"", b"no checkpoint", whole[: len(whole) // 2], pickle.dumps([1, 2])):
+        run.files.last_checkpoint.write_bytes(damaged)
+        before = contents(run.folder)
+        with pytest.raises(equisparse.StateError, match="cannot be read"):
+            equisparse.finetune(files["train"], resume=True, **options)
+        assert contents(run.folder) == before
 
 
 def test_a_damaged_record_is_refused(run: equisparse.Run, files: dict[str, str], options: dict[str, Any]) -> None:
