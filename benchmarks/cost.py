@@ -139,7 +139,7 @@ def make_step(variant: str, arguments: argparse.Namespace) -> Callable[[], None]
     """A function that does one whole training step on one fixed batch."""
     frames = equisparse.read_frames(str(arguments.frames))[: arguments.batch_size]
     backbone, optimizer, controller = build(
-        variant, arguments.base, arguments.device, arguments.dtype, small_pieces(frames)
+        variant, arguments.base, arguments.device, arguments.dtype, small_pieces(frames, 5.0)
     )
     dataset = FrameDataset(backbone, frames, {})
     loss = Loss.of(equisparse.TrainingOptions())

@@ -130,7 +130,7 @@ def make_step(path: Path, kind: str) -> Callable[[], None]:
     """A function that does one training step of the method sparse on one batch, on the base's faster form."""
     frames = equisparse.read_frames(path, equisparse.LabelKeys(magnetic=True))
     backbone = equisparse.load_backbone("7net-0")
-    assert backbone.accelerate(small_pieces(frames))
+    assert backbone.accelerate(small_pieces(frames, backbone.cutoff))
     method = equisparse.make_method("soft_threshold")
     attachment = equisparse.attach(backbone.model, method, equisparse.select(backbone.layout(), method.default_targets))
     trainable = [parameter for delta in attachment.deltas.values() for parameter in delta.parameters()]

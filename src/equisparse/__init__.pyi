@@ -18,13 +18,16 @@ from equisparse.data.labels import LabelUnits as LabelUnits
 from equisparse.data.read import read_frames as read_frames
 from equisparse.data.references import ReferenceFit as ReferenceFit
 from equisparse.deploy.merge import MergeCheck as MergeCheck
+from equisparse.deploy.shifted import ShiftedCalculator as ShiftedCalculator
 from equisparse.errors import AdapterError as AdapterError
 from equisparse.errors import AdapterMismatchError as AdapterMismatchError
 from equisparse.errors import BackboneError as BackboneError
 from equisparse.errors import DataError as DataError
 from equisparse.errors import EquisparseError as EquisparseError
+from equisparse.errors import EquisparseWarning as EquisparseWarning
 from equisparse.errors import InputError as InputError
 from equisparse.errors import MissingPackageError as MissingPackageError
+from equisparse.errors import PrecisionError as PrecisionError
 from equisparse.errors import SelectionError as SelectionError
 from equisparse.errors import StateError as StateError
 from equisparse.errors import WriteError as WriteError

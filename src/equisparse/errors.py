@@ -52,5 +52,13 @@ class WriteError(EquisparseError, RuntimeError):
     """A result cannot be written; an earlier file of that name is unchanged."""
 
 
+class PrecisionError(StateError):
+    """A file cannot hold values as precisely as they are needed."""
+
+
+class EquisparseWarning(UserWarning):
+    """Something that a user should know before a result is used, such as energies on two scales."""
+
+
 class MissingPackageError(EquisparseError, ImportError):
     """An optional package is not installed."""

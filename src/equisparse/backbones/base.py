@@ -24,6 +24,7 @@ class Predictor(Protocol):
     """Model that predicts frames: a backbone, or one with a spin layer on top."""
 
     identity: BaseId
+    elements: frozenset[int]
     dtype: torch.dtype
     device: torch.device
     sign_ambiguous: bool
@@ -287,7 +288,7 @@ def check_detached(model: nn.Module, upstream: str) -> None:
         )
 
 
-def check_elements(backbone: AbstractBackbone, frames: Sequence[Atoms]) -> None:
+def check_elements(backbone: Predictor, frames: Sequence[Atoms]) -> None:
     """Check that the base knows all elements of some frames.
 
     Raises

@@ -14,6 +14,7 @@ from equisparse.cli.commands import PANELS
 from equisparse.cli.help import formatter
 from equisparse.cli.messages import message
 from equisparse.cli.parameters import given_values, signature
+from equisparse.cli.warnings import shown_warnings
 from equisparse.errors import EquisparseError
 from equisparse.options import options_of
 
@@ -96,7 +97,8 @@ def _run(kind: type[Command], values: Mapping[str, object]) -> int:
     """Run a command and return its exit code."""
     try:
         command = kind.of(given_values(kind, values))
-        return command.run(command.terminal())
+        with shown_warnings():
+            return command.run(command.terminal())
     except EquisparseError as error:
         if values.get("verbose"):
             traceback.print_exc()

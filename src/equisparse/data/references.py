@@ -1,7 +1,7 @@
 """Reference energies: the shift per element between a base model and the labels, and which shifts are undetermined."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -12,6 +12,9 @@ from equisparse.errors import DataError
 
 _RANK_TOLERANCE = 1e-8
 _NULL_TOLERANCE = 1e-6
+_ROBUST_STEPS = 20
+_SMALLEST_DEVIATION = 1e-4  # eV/atom: smaller deviations have the same weight
+_SMALLEST_SHIFT = 1e-3  # eV: smaller shifts do not make elements differ
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,9 @@ class ReferenceFit:
     unresolved : tuple of str
         Symbols of elements whose shifts the data do not determine; they have the smallest shifts that fit.
     mae_before, mae_after : float
-        Mean absolute energy error of the base before and after the shift, eV per atom.
+        Mean absolute energy error of the base before and after the shift, eV per atom, over the frames of the fit.
+    left_out : mapping of str to tuple of int
+        Reason -> indices of the frames with an energy that the fit leaves out; see `equisparse.data.robust_fit`.
     """
 
     shifts: dict[int, float]
@@ -38,6 +43,7 @@ class ReferenceFit:
     unresolved: tuple[str, ...]
     mae_before: float
     mae_after: float
+    left_out: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def composition_matrix(
@@ -134,6 +140,47 @@ def fit_reference_shifts(
         mae_before=float(np.abs(residuals / n_atoms).mean()),
         mae_after=float(np.abs((residuals - counts @ shift) / n_atoms).mean()),
     )
+
+
+def least_absolute_shifts(fractions: Floats, target: Floats) -> Floats:
+    """Fit one energy per element by least absolute deviations, which a minority of wrong energies cannot spoil.
+
+    Minimises ``sum_i |target_i - fractions_i . shift|`` by iteratively reweighted least squares.
+
+    Parameters
+    ----------
+    fractions : array, shape (n_frames, n_elements)
+        Fraction of the atoms of each element.
+    target : array, shape (n_frames,)
+        eV per atom.
+
+    Returns
+    -------
+    array, shape (n_elements,)
+        eV.
+    """
+    shift: Floats = np.zeros(fractions.shape[1])
+    weight: Floats = np.ones(len(target))
+    for _ in range(_ROBUST_STEPS):
+        shift = np.asarray(np.linalg.lstsq(fractions * weight[:, None], target * weight, rcond=_RANK_TOLERANCE)[0])
+        weight = 1 / np.sqrt(np.maximum(np.abs(target - fractions @ shift), _SMALLEST_DEVIATION))
+    return shift
+
+
+def unfitted_elements(shifts: Mapping[int, float], numbers: Iterable[int]) -> tuple[str, ...]:
+    """Symbols of elements without a fitted reference energy, whose energies are on another scale than those of others.
+
+    Parameters
+    ----------
+    shifts : mapping of int to float
+        Atomic number -> shift of the reference energy, eV. If all are smaller than 1 meV, all elements are on the scale
+        of the base, and none is returned.
+    numbers : iterable of int
+        Atomic numbers of some structures.
+    """
+    if not any(abs(shift) > _SMALLEST_SHIFT for shift in shifts.values()):
+        return ()
+    return tuple(chemical_symbols[z] for z in sorted({int(z) for z in numbers} - shifts.keys()))
 
 
 def _require_fit_shapes(counts: Floats, residuals: Floats, atomic_numbers: Sequence[int]) -> None:

@@ -11,6 +11,7 @@ from equisparse.adapters.adapter import Adapter
 from equisparse.adapters.bank import AdapterBank
 from equisparse.backbones.base import AbstractBackbone, Predictor
 from equisparse.data.frames import Floats, has_stress
+from equisparse.inference.structures import check_structures, warn_of_not_finite, warn_of_unfitted
 from equisparse.magnetism.layer import SpinLayer
 from equisparse.magnetism.model import SpinModel
 from equisparse.quantities import ENERGY, MOMENTS, STRESS
@@ -25,6 +26,10 @@ class AdaptedCalculator(Calculator):
 
     Units are eV, eV/Angstrom and eV/Angstrom^3, with ASE's sign and order of the stress. Reference-energy shifts are
     added in float64. `equisparse.data.frames.has_stress` defines which structures have a stress.
+
+    A structure with an element that the base does not know, or with positions or a cell that are not finite, is
+    refused. An `EquisparseWarning` tells of elements without a fitted reference energy, and of results that are not
+    finite.
 
     Parameters
     ----------
@@ -46,6 +51,8 @@ class AdaptedCalculator(Calculator):
         """Fill `results`; called by ASE."""
         super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
         frame = Atoms(self.atoms)  # a copy: upstream code may modify it
+        check_structures(self.backbone, [frame])
+        warn_of_unfitted(self.shifts, [frame])
         self.results = results(self.backbone, self.backbone.graph(frame), frame, self.shifts)
         self.results["free_energy"] = self.results["energy"]
 
@@ -104,11 +111,17 @@ def results(backbone: Predictor, graph: Any, frame: Atoms, shifts: Mapping[int, 
     -------
     dict
         Energy, forces, stress if the frame has one, and all other predicted quantities by name.
+
+    Warns
+    -----
+    EquisparseWarning
+        If a value is not finite.
     """
     predicted = {
         quantity: values.double().cpu().numpy()
         for quantity, values in backbone.predict(backbone.collate([graph])).items()
     }
+    warn_of_not_finite(predicted, [frame])
     energy, stress = predicted.pop(ENERGY), predicted.pop(STRESS)
     values: Results = {"energy": float(energy[0]) + sum(shifts.get(z, 0.0) for z in frame.numbers.tolist())}
     if has_stress(frame):

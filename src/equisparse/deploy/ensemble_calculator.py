@@ -11,6 +11,7 @@ from equisparse.adapters.bank import AdapterBank
 from equisparse.adapters.ensemble_file import Ensemble, Scales
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.deploy.calculator import results
+from equisparse.inference.structures import check_structures, warn_of_unfitted
 
 
 class EnsembleCalculator(Calculator):
@@ -54,10 +55,12 @@ class EnsembleCalculator(Calculator):
 
     def _members(self, frame: Atoms) -> Mapping[str, Any]:
         """Results of all members, stacked along the first axis."""
+        check_structures(self.bank.backbone, [frame])
         graph, rows = self.bank.backbone.graph(frame), []
         with self.bank.using(self.bank.in_use):
             for name in self.names:
                 self.bank.use(name)
+                warn_of_unfitted(self.bank.shifts, [frame])
                 rows.append(results(self.bank.backbone, graph, frame, self.bank.shifts))
         return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 

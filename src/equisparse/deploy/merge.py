@@ -5,17 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from ase import Atoms
+from ase.calculators.calculator import Calculator
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.backbones.base import AbstractBackbone
-from equisparse.data.frames import has_stress
+from equisparse.data.frames import Floats, has_stress
 from equisparse.deploy.calculator import AdaptedCalculator, check_adapter
-from equisparse.errors import StateError
+from equisparse.errors import PrecisionError, StateError
 
 ENERGY_TOLERANCE = 1e-5
-"""Tolerance in eV per atom: float32 sums over neighbours in another order."""
+"""Tolerance in eV per atom: float32 sums over neighbours in another order; the resolution of the energy is added."""
+LARGEST_ENERGY_TOLERANCE = 1e-3
+"""Largest tolerance of energies and of their differences between frames, eV per atom, whatever the resolution."""
 FORCE_TOLERANCE = 1e-4
 """Tolerance in eV/Angstrom, or as a fraction of the largest force if that exceeds 1 eV/Angstrom."""
 STRESS_TOLERANCE = 1e-5
@@ -42,6 +44,11 @@ class MergeCheck:
         Difference of stresses of frames that have one, eV/Angstrom^3.
     equal : bool
         Whether all differences are within tolerance.
+    relative_energy : float or None
+        Difference of relative energies: of the energy per atom of one frame, less that of another, eV per atom. None
+        in runs of earlier versions.
+    only_rounding : bool
+        True if the check fails because single precision cannot hold such large total energies, and for no other reason.
     """
 
     n_frames: int
@@ -50,17 +57,22 @@ class MergeCheck:
     forces: float
     stress: float
     equal: bool
+    relative_energy: float | None = None
+    only_rounding: bool = False
 
     def __str__(self) -> str:
         verdict = "equal" if self.equal else "NOT EQUAL"
+        relative = "" if self.relative_energy is None else f"relative {self.relative_energy * 1e3:.2g}, "
         return (
             f"{verdict}: native file against adapter on {self.n_frames} frames, largest differences: "
-            f"energy {self.energy * 1e3:.2g} meV/atom (rounding {self.energy_rounding * 1e3:.2g}), "
+            f"energy {self.energy * 1e3:.2g} meV/atom ({relative}rounding {self.energy_rounding * 1e3:.2g}), "
             f"force {self.forces * 1e3:.2g} meV/Angstrom, stress {self.stress:.2g} eV/Angstrom^3"
         )
 
 
-def write_merged(backbone: AbstractBackbone, adapter: Adapter, path: Path, frames: Sequence[Atoms]) -> MergeCheck:
+def write_merged(
+    backbone: AbstractBackbone, adapter: Adapter, path: Path, frames: Sequence[Atoms], *, shifts: bool = True
+) -> MergeCheck:
     """Write the native checkpoint of base and adapter, and compare it with the adapter by the upstream's calculator.
 
     A spin layer is not part of the checkpoint, nor of the comparison: see `equisparse.adapters.adapter.SPINS_STAY`.
@@ -74,11 +86,15 @@ def write_merged(backbone: AbstractBackbone, adapter: Adapter, path: Path, frame
         Target; the file gets this name after the check.
     frames : sequence of Atoms
         Structures for the comparison, at least one.
+    shifts : bool
+        Whether the file contains the fitted reference energies; without them its energies have those of the base.
 
     Raises
     ------
     AdapterMismatchError
         If the adapter belongs to another base.
+    PrecisionError
+        If the file cannot hold the reference energies precisely enough; no file is left.
     StateError
         If the adapter changes no weights, or if the predictions of the file differ from those of the adapter. Such a
         file is renamed to ``<path>.rejected``.
@@ -86,9 +102,13 @@ def write_merged(backbone: AbstractBackbone, adapter: Adapter, path: Path, frame
     check_adapter(backbone, adapter)
     adapter.check_mergeable()
     unchecked = path.with_name(f"unchecked-{path.name}")
+    stored = dict(adapter.shifts) if shifts else {}
     with adapter.applied(backbone.model):
-        backbone.save_native(unchecked, adapter.shifts)
-        check = compare(AdaptedCalculator(backbone, adapter.shifts), backbone, unchecked, frames)
+        backbone.save_native(unchecked, stored)
+        check = compare(AdaptedCalculator(backbone, stored), backbone, unchecked, frames)
+    if check.only_rounding:
+        unchecked.unlink()
+        raise _too_coarse(check)
     if not check.equal:
         rejected = path.with_name(path.name + ".rejected")
         unchecked.replace(rejected)
@@ -105,30 +125,67 @@ def write_merged(backbone: AbstractBackbone, adapter: Adapter, path: Path, frame
 def compare(ours: AdaptedCalculator, backbone: AbstractBackbone, path: Path, frames: Sequence[Atoms]) -> MergeCheck:
     """Largest differences between our calculator and the upstream's over all frames."""
     theirs = backbone.upstream_calculator(path)
-    rows = [_differences(ours, theirs, atoms) for atoms in frames]
-    energy, rounding, forces, force_scale, stress, stress_scale = (max(column) for column in zip(*rows, strict=True))
-    equal = (
-        energy <= ENERGY_TOLERANCE + rounding
-        and forces <= FORCE_TOLERANCE * max(1.0, force_scale)
-        and stress <= max(STRESS_TOLERANCE, STRESS_FRACTION * stress_scale)
-    )
-    return MergeCheck(len(rows), energy, rounding, forces, stress, equal)
+    return judged([_predicted(ours, atoms) for atoms in frames], [_predicted(theirs, atoms) for atoms in frames])
 
 
-def _differences(ours: AdaptedCalculator, theirs: object, atoms: Atoms) -> tuple[float, ...]:
-    """Energy, its rounding, force, force scale, stress, stress scale of one frame."""
-    results = []
-    for calculator in (ours, theirs):
-        frame = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc, calculator=calculator)
-        stress = frame.get_stress() if has_stress(frame) else np.zeros(6)
-        results.append((frame.get_potential_energy(), frame.get_forces(), stress))
-    (e1, f1, s1), (e2, f2, s2) = results
-    rounding = 16 * torch.finfo(torch.float32).eps * abs(e1) / len(atoms)
-    return (
-        abs(e1 - e2) / len(atoms),
-        rounding,
-        float(np.abs(f1 - f2).max()),
-        float(np.abs(f1).max()),
-        float(np.abs(s1 - s2).max()),
-        float(np.abs(s1).max()),
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """Energy, eV, forces, eV/Angstrom, and stress, eV/Angstrom^3 (zero if there is none), of one frame."""
+
+    energy: float
+    forces: Floats
+    stress: Floats
+
+
+def judged(ours: Sequence[Predicted], theirs: Sequence[Predicted]) -> MergeCheck:
+    """Compare the predictions of two calculators for the same frames."""
+    n_atoms = np.array([len(own.forces) for own in ours])
+    own_energies, other_energies = (np.array([p.energy for p in predictions]) for predictions in (ours, theirs))
+    offsets = (other_energies - own_energies) / n_atoms
+    rounding = float((16 * _RESOLUTION * np.abs(own_energies) / n_atoms).max())
+    energy, relative = float(np.abs(offsets).max()), float(np.ptp(offsets))
+    forces, largest_force = _difference([p.forces for p in ours], [p.forces for p in theirs])
+    stress, largest_stress = _difference([p.stress for p in ours], [p.stress for p in theirs])
+    others_equal = forces <= FORCE_TOLERANCE * max(1.0, largest_force) and stress <= max(
+        STRESS_TOLERANCE, STRESS_FRACTION * largest_stress
     )
+    worst = max(energy, relative)
+    equal = others_equal and worst <= min(ENERGY_TOLERANCE + rounding, LARGEST_ENERGY_TOLERANCE)
+    only_rounding = others_equal and not equal and worst <= ENERGY_TOLERANCE + 2 * rounding
+    return MergeCheck(len(ours), energy, rounding, forces, stress, equal, relative, only_rounding)
+
+
+_RESOLUTION = float(np.finfo(np.float32).eps)
+
+
+def _predicted(calculator: Calculator, atoms: Atoms) -> Predicted:
+    """Predictions of one frame."""
+    frame = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc, calculator=calculator)
+    stress = frame.get_stress() if has_stress(frame) else np.zeros(6)
+    return Predicted(float(frame.get_potential_energy()), frame.get_forces(), stress)
+
+
+def _difference(ours: Sequence[Floats], theirs: Sequence[Floats]) -> tuple[float, float]:
+    """Largest difference, and largest value of the first; not a number if any value is none."""
+    own, other = np.concatenate(ours), np.concatenate(theirs)
+    return float(np.abs(own - other).max()), float(np.abs(own).max())
+
+
+def _too_coarse(check: MergeCheck) -> PrecisionError:
+    """Error for reference energies that a file in single precision cannot hold."""
+    return PrecisionError(
+        "The native file cannot hold the reference energies precisely enough.",
+        given=f"its energies are off by {check.energy * 1e3:.2g} meV/atom; forces and stress are equal",
+        expected=f"at most {LARGEST_ENERGY_TOLERANCE * 1e3:g} meV/atom",
+        cause="very large total energies, such as all-electron energies, in a file in single precision",
+        next_step=WITHOUT_SHIFTS,
+    )
+
+
+TOO_COARSE = "a file in single precision cannot hold such large reference energies to 1 meV/atom"
+"""Reason why an adapter is not merged."""
+WITHOUT_SHIFTS = (
+    "use the adapter with `equisparse.calculator`, or write a file without the fitted reference energies, "
+    "`equisparse merge --no-shifts`: `equisparse.ShiftedCalculator` adds them to the upstream's calculator"
+)
+"""How to use an adapter whose reference energies do not fit into a native file."""

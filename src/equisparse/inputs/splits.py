@@ -1,8 +1,10 @@
 """Frames of a fine-tune: three splits, and the structures on which to preserve the base model's predictions."""
 
 from collections.abc import Sequence
+from itertools import islice
 
 from ase import Atoms
+from ase.neighborlist import neighbor_list
 
 from equisparse.backbones.base import AbstractBackbone, check_elements
 from equisparse.config.finetune import FinetuneConfig
@@ -72,9 +74,10 @@ def _unlike(structures: Sequence[Atoms], frames: Sequence[LabelledFrame]) -> lis
     return [atoms for atoms in structures if not known.issuperset(atoms.numbers)] or list(structures)
 
 
-def small_pieces(frames: Sequence[LabelledFrame], count: int = 2, atoms: int = 16) -> list[Atoms]:
-    """First atoms of the smallest frames, for fast checks of a model."""
-    return [frame.atoms[:atoms] for frame in sorted(frames, key=lambda frame: frame.n_atoms)[:count]]
+def small_pieces(frames: Sequence[LabelledFrame], cutoff: float, count: int = 2, atoms: int = 16) -> list[Atoms]:
+    """First atoms of the smallest frames in which atoms have neighbours within `cutoff`, for fast checks of a model."""
+    pieces = (frame.atoms[:atoms] for frame in sorted(frames, key=lambda frame: frame.n_atoms))
+    return list(islice((piece for piece in pieces if len(neighbor_list("i", piece, cutoff))), count))
 
 
 def _read(files: Sequence[str], config: FinetuneConfig) -> list[LabelledFrame]:

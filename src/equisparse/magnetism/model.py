@@ -66,7 +66,8 @@ class SpinModel:
                 cause="an adapter of another base",
             )
         self.backbone, self.magnetic_forces = backbone, magnetic_forces
-        self.identity, self.dtype, self.device = backbone.identity, backbone.dtype, backbone.device
+        self.identity, self.elements = backbone.identity, backbone.elements
+        self.dtype, self.device = backbone.dtype, backbone.device
         self.sign_ambiguous = layer.options.input == "order"
         self.layer = layer.to(device=self.device, dtype=self.dtype)
 

@@ -21,7 +21,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from equisparse.data.frames import Floats
-from equisparse.errors import InputError
+from equisparse.errors import DataError, InputError
 
 Failure = Literal["", "not finite", "fused", "lost", "too hot"]
 """Reason for which a run was stopped; empty if it was not."""
@@ -218,7 +218,7 @@ def _drivers(
 def _run(atoms: Atoms, start: Atoms, driver: MolecularDynamics, options: DynamicsOptions) -> _Record:
     """Run until the last step or the first failure."""
     record = _Record()
-    for step, _ in enumerate(driver.irun(options.steps)):
+    for step, _ in enumerate(_steps(driver, options.steps, record)):
         temperature = float(atoms.get_temperature())
         record.temperature.append(temperature)
         record.energy.append(float(atoms.get_total_energy()))
@@ -232,6 +232,14 @@ def _run(atoms: Atoms, start: Atoms, driver: MolecularDynamics, options: Dynamic
         if record.failure:
             break
     return record
+
+
+def _steps(driver: MolecularDynamics, count: int, record: _Record) -> Iterator[object]:
+    """Steps of a run; it ends when positions are no longer finite, which calculators refuse."""
+    try:
+        yield from driver.irun(count)
+    except DataError:
+        record.failure = "not finite"
 
 
 def _row(name: str, ensemble: str, record: _Record, timestep: float, data: Sequence[Atoms]) -> DynamicsRow:

@@ -11,7 +11,8 @@ from equisparse.backbones.base import AbstractBackbone
 from equisparse.data.audit.finding import Finding
 from equisparse.data.frames import Floats, LabelledFrame
 from equisparse.data.references import ReferenceFit
-from equisparse.deploy.merge import write_merged
+from equisparse.deploy.merge import TOO_COARSE, WITHOUT_SHIFTS, write_merged
+from equisparse.errors import PrecisionError
 from equisparse.quantities import Quantity
 from equisparse.robustness.drift import DriftSummary
 from equisparse.run.files import RunFolder
@@ -147,5 +148,8 @@ def _merged(path: Path, backbone: AbstractBackbone, adapter: Adapter, outcome: O
     if adapter.spins is not None or not adapter.mergeable:
         return replace(metrics, not_merged=SPINS_STAY if adapter.spins is not None else NOT_MERGEABLE)
     frames = outcome.frames["valid"][:_COMPARED_FRAMES]
-    check = write_merged(backbone, adapter, path, [frame.atoms for frame in frames])
+    try:
+        check = write_merged(backbone, adapter, path, [frame.atoms for frame in frames])
+    except PrecisionError:
+        return replace(metrics, not_merged=f"{TOO_COARSE}; {WITHOUT_SHIFTS}")
     return replace(metrics, merged_check=check, deployment=backbone.deployment_notes(Path(path.name)))

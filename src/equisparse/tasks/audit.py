@@ -1,12 +1,15 @@
 """Audit frames before any training."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.data.audit import registry
-from equisparse.data.audit.finding import Finding
+from equisparse.data.audit.context import FrameSet
+from equisparse.data.audit.finding import Finding, sort_findings
+from equisparse.data.audit.references import fit_references, reference_findings
+from equisparse.data.finite import check_finite
 from equisparse.data.frames import Floats, LabelledFrame
 from equisparse.data.labels import LabelKeys, LabelUnits
 from equisparse.inference.dataset import FrameDataset
@@ -38,7 +41,8 @@ def audit(
     base : str, Path or AbstractBackbone, optional
         Base model. If it knows all elements, its predictions are compared with the labels.
     valid, test : as `frames`, optional
-        Validation and test frames, which are also searched for near duplicates of the training frames.
+        Validation and test frames, with the same checks; they are also searched for near duplicates of the training
+        frames.
     keys, units
         Names and units of the labels. Magnetic labels are always read.
     **load_options
@@ -59,12 +63,20 @@ def audit(
     valid_frames, test_frames = (None if part is None else load_frames(part, names, units) for part in (valid, test))
     backbone = None if base is None else loaded_base(base, load_options)
     elements = None if backbone is None else set(backbone.elements)
-    prediction = None if backbone is None else _prediction(backbone, train)
-    return registry.audit(train, valid_frames, test_frames, elements=elements, base=prediction)
+    sets = registry.frame_sets(train, valid_frames, test_frames, elements)
+    if backbone is None or not _all_known(sets.values(), backbone):
+        return registry.audit_sets(sets)
+    sets = {name: data.with_base(_prediction(backbone, data.frames)) for name, data in sets.items()}
+    fit = fit_references(sets["train"], backbone.reference_slots, backbone.cutoff)
+    return sort_findings([*registry.audit_sets(sets), *reference_findings(sets, fit)])
 
 
-def _prediction(backbone: AbstractBackbone, frames: Sequence[LabelledFrame]) -> dict[Quantity, Floats] | None:
-    """Predictions of the base; None if it does not know all elements."""
-    if not all(set(frame.atoms.numbers.tolist()) <= backbone.elements for frame in frames):
-        return None
+def _all_known(sets: Iterable[FrameSet], backbone: AbstractBackbone) -> bool:
+    """Return whether the base knows all elements of the sets."""
+    return all(backbone.elements.issuperset(data.composition[1]) for data in sets)
+
+
+def _prediction(backbone: AbstractBackbone, frames: Sequence[LabelledFrame]) -> dict[Quantity, Floats]:
+    """Predictions of the base."""
+    check_finite([frame.atoms for frame in frames])
     return evaluate(backbone, FrameDataset(backbone, frames, {}))

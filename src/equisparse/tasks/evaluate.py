@@ -4,13 +4,14 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from equisparse.backbones.base import Predictor, check_elements
+from equisparse.backbones.base import Predictor
 from equisparse.data.labels import LabelKeys, LabelUnits
 from equisparse.data.summary import describe_labels, require_usable_labels
 from equisparse.deploy.calculator import check_adapter, spin_model
 from equisparse.inference import predict
 from equisparse.inference.dataset import FrameDataset
 from equisparse.inference.errors import errors_of
+from equisparse.inference.structures import check_structures, warn_of_not_finite, warn_of_unfitted
 from equisparse.inputs.adapters import AdapterLike, loaded_adapter
 from equisparse.inputs.base import Base, LoadOptions, loaded_base
 from equisparse.inputs.frames import Frames, demo_test_part, load_frames
@@ -59,8 +60,14 @@ def evaluate(
     Raises
     ------
     EquisparseError
-        If a file cannot be read, no frame has a label, a label is not finite, or an element or the adapter does not
-        fit the base.
+        If a file cannot be read, no frame has a label, a label, a position or a cell is not finite, or an element or
+        the adapter does not fit the base.
+
+    Warns
+    -----
+    EquisparseWarning
+        If the adapter has no fitted reference energy for an element of the frames, or a prediction is not finite; the
+        errors are then those of the other frames.
     """
     change = None if adapter is None else loaded_adapter(adapter)
     backbone = loaded_base(base, load_options)
@@ -71,10 +78,15 @@ def evaluate(
     labelled = load_frames(demo_test_part(frames), names, units)
     (listener or Listener()).notice("labels", describe_labels(labelled))
     require_usable_labels(labelled)
-    check_elements(backbone, [frame.atoms for frame in labelled])
+    structures = [frame.atoms for frame in labelled]
+    check_structures(backbone, structures)
     if spins is not None:
         labelled = labelled_for(spins.layer.options, labelled)
     model: Predictor = spins or backbone
-    dataset = FrameDataset(model, labelled, dict(change.shifts) if change else {})
+    shifts = dict(change.shifts) if change else {}
+    dataset = FrameDataset(model, labelled, shifts)
     with change.applied(backbone.model) if change else nullcontext():
-        return errors_of(predict.evaluate(model, dataset), dataset)
+        predicted = predict.evaluate(model, dataset)
+    warn_of_unfitted(shifts, structures)
+    warn_of_not_finite(predicted, structures)
+    return errors_of(predicted, dataset)

@@ -11,12 +11,13 @@ from ase import Atoms
 from equisparse.adapters.adapter import Adapter, ChangeCount, count_changes
 from equisparse.adapters.extraction import Rounding, check_same_network, extracted_adapter
 from equisparse.adapters.file import save_adapter
-from equisparse.backbones.base import AbstractBackbone, check_elements
+from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.registry import guess, load_backbone
 from equisparse.deploy.calculator import AdaptedCalculator
 from equisparse.deploy.merge import MergeCheck, compare
 from equisparse.errors import BackboneError, InputError, StateError
 from equisparse.files import make_folder
+from equisparse.inference.structures import check_structures
 from equisparse.inputs.base import Base, LoadOptions, loaded_base
 from equisparse.inputs.frames import Frames, load_frames
 from equisparse.interpret.changes import ChangeTotals, aggregate, change_table
@@ -155,7 +156,7 @@ def _structures(base: AbstractBackbone, frames: Frames | None) -> list[Atoms]:
     """Structures to compare on."""
     if frames is not None:
         given = [frame.atoms for frame in load_frames(frames)[:_COMPARED_FRAMES]]
-        check_elements(base, given)
+        check_structures(base, given)
         return given
     demo = [frame.atoms for frame in load_frames("demo:valid")[:_COMPARED_FRAMES]]
     if all(base.elements.issuperset(atoms.numbers.tolist()) for atoms in demo):
@@ -185,7 +186,7 @@ def _checked(
     """Compare base plus adapter with the checkpoint; StateError if they differ."""
     with adapter.applied(base.model):
         check = compare(AdaptedCalculator(base, adapter.shifts), tuned, path, structures)
-    if not check.equal:
+    if not (check.equal or check.only_rounding):  # a file in single precision may hold large energies
         raise StateError(
             "Base and extracted adapter do not give what the fine-tuned checkpoint gives.",
             given=str(check),

@@ -1,6 +1,6 @@
 """Fine-tune a base model: from frames to the files of a run, in the order in which it happens."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,13 +10,17 @@ from equisparse.backbones.base import AbstractBackbone, Predictor
 from equisparse.blocks import Layout
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.config.keywords import FinetuneOptions, shows_options
-from equisparse.data.audit.finding import Finding
+from equisparse.data.audit.context import FrameSet
+from equisparse.data.audit.finding import Finding, sort_findings
+from equisparse.data.audit.references import fit_references, reference_findings
+from equisparse.data.audit.registry import audit_sets, frame_sets
 from equisparse.data.references import ReferenceFit
 from equisparse.data.split import FrameSplits
 from equisparse.data.summary import describe_labels
 from equisparse.files import make_folder, write_text
 from equisparse.inference.dataset import FrameDataset
 from equisparse.inference.predict import evaluate
+from equisparse.inference.structures import warn_of_not_finite
 from equisparse.inputs.arguments import configuration, store_frames
 from equisparse.inputs.base import Base, configured_base
 from equisparse.inputs.frames import Frames
@@ -34,7 +38,7 @@ from equisparse.run.record import RunRecord, write_record
 from equisparse.run.write import Outcome, write_run
 from equisparse.tasks.listener import Listener, Plan
 from equisparse.tasks.resume import check_free, start_or_resume
-from equisparse.tasks.stages import Stage, check_frames, evaluate_all, judged, references_from, train_adapter
+from equisparse.tasks.stages import Stage, evaluate_all, judged, refuse_errors, train_adapter
 from equisparse.training.anchor import LayerRows, layer_rows
 from equisparse.training.checkpoints import check_resumable
 from equisparse.training.fit import FitResult
@@ -142,6 +146,8 @@ def finetune_config(
         return Run(folder)
     with adapter.applied(setup.backbone.model):
         final = evaluate_all(setup.model, start.datasets)
+    for name, frames in setup.splits.items():
+        warn_of_not_finite(final.predictions[name], [frame.atoms for frame in frames], name)
     outcome = _outcome(setup, start, adapter, fitted, final)
     if report:
         outcome = replace(outcome, retention=retention(setup.backbone, adapter))
@@ -176,6 +182,8 @@ class _Setup:
     config : FinetuneConfig
     splits : Splits of LabelledFrame
         With the labels that the model can learn from.
+    sets : mapping of str to FrameSet
+        The same frames under audit.
     backbone : AbstractBackbone
     method, layout
         The method, and the tensors that it may change.
@@ -189,6 +197,7 @@ class _Setup:
 
     config: FinetuneConfig
     splits: FrameSplits
+    sets: Mapping[str, FrameSet]
     backbone: AbstractBackbone
     method: AbstractMethod
     layout: Layout
@@ -237,11 +246,14 @@ def _set_up(config: FinetuneConfig, base: AbstractBackbone | None, folder: Path,
     listener.planned(Plan(config.base, backbone, sizes, method, options))
     for name, frames in splits.items():
         listener.notice("labels", f"{name}, {describe_labels(frames)}")
-    check_frames(splits, None, backbone, listener, force=config.force, spins=config.spin)
-    if config.fast and backbone.accelerate(small_pieces(splits.train)):
+    elements = set(backbone.elements)
+    sets = frame_sets(splits.train, splits.valid, splits.test, elements, spins=config.spin)
+    refuse_errors(audit_sets(sets), listener, force=config.force)
+    pieces = small_pieces(splits.train, backbone.cutoff) if config.fast else []
+    if pieces and backbone.accelerate(pieces):
         listener.notice("speed", "faster form of the base; a self-check gave equal predictions")
     spins, splits = spin_setup(config, splits, backbone, listener.notice)
-    return _Setup(config, splits, backbone, method, layout, options, record, spins)
+    return _Setup(config, splits, sets, backbone, method, layout, options, record, spins)
 
 
 def _own_copy(base: AbstractBackbone) -> AbstractBackbone:
@@ -255,9 +267,13 @@ def _measure_base(setup: _Setup, listener: Listener) -> _Start:
     config, splits, backbone = setup.config, setup.splits, setup.backbone
     unshifted = {name: FrameDataset(setup.model, frames, {}) for name, frames in splits.items()}
     base = evaluate_all(setup.model, unshifted)
-    train = base.predictions["train"]
-    findings = check_frames(splits, train, backbone, listener, force=config.force, spins=config.spin)
-    references = references_from(backbone, splits.train, train)
+    sets = {name: setup.sets[name].with_base(base.predictions[name], frames) for name, frames in splits.items()}
+    findings = audit_sets(sets)
+    refuse_errors(findings, listener, force=config.force)
+    references = fit_references(sets["train"], backbone.reference_slots, backbone.cutoff)
+    findings = sort_findings([*findings, *reference_findings(sets, references)])
+    if findings:
+        listener.audited(findings, stopped=False)
     datasets = {name: dataset.with_shifts(references.shifts) for name, dataset in unshifted.items()}
     kept = FrameDataset(setup.model, read_kept(config, backbone, splits.train), {})
     return _Start(datasets, base, findings, references, kept)

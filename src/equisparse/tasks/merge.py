@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equisparse.adapters.adapter import SPINS_STAY
-from equisparse.backbones.base import check_elements
+from ase.data import chemical_symbols
+
+from equisparse.adapters.adapter import SPINS_STAY, Adapter
 from equisparse.deploy.merge import MergeCheck, write_merged
 from equisparse.files import make_folder
+from equisparse.inference.structures import check_structures
 from equisparse.inputs.adapters import AdapterLike, loaded_adapter
 from equisparse.inputs.base import Base, LoadOptions, loaded_base
 from equisparse.inputs.frames import Frames, load_frames
@@ -45,6 +47,7 @@ def merge(
     out: str | Path,
     *,
     frames: Frames = "demo:valid",
+    shifts: bool = True,
     **load_options: "Unpack[LoadOptions]",
 ) -> Merged:
     """Write a native checkpoint of a base with an adapter, and compare its predictions with the adapted model.
@@ -55,23 +58,44 @@ def merge(
         Base model; untouched afterwards.
     adapter : str, Path or Adapter
     out : str or Path
-        File to write; it gets this name after it was checked.
+        File to write; it gets this name after it was checked. The suffix of the upstream's files is added if it is
+        missing.
     frames : files, globs, a packaged set, Atoms or labelled frames
         Structures on which the predictions are compared; the first five are used.
+    shifts : bool
+        Whether the file contains the fitted reference energies. Without them its energies are on the scale of the
+        base, and `equisparse.ShiftedCalculator` adds them to the upstream's calculator.
     **load_options
         How a base given by name is loaded; see `equisparse.inputs.base.LoadOptions`.
 
     Raises
     ------
+    PrecisionError
+        If the file cannot hold the reference energies to 1 meV per atom; ``shifts=False`` leaves them out.
     EquisparseError
         If the adapter does not belong to this base or cannot be merged, or the predictions of the file differ from
         those of the adapted model.
     """
-    change, path = loaded_adapter(adapter), Path(out)
+    change = loaded_adapter(adapter)
     change.check_mergeable()
     backbone = loaded_base(base, load_options)
     structures = [frame.atoms for frame in load_frames(frames)[:_COMPARED_FRAMES]]
-    check_elements(backbone, structures)
+    check_structures(backbone, structures)
+    path = _with_suffix(Path(out), backbone.native_suffix)
     make_folder(path.parent)
-    check = write_merged(backbone, change, path, structures)
-    return Merged(path, check, None if change.spins is None else SPINS_STAY, backbone.deployment_notes(path))
+    check = write_merged(backbone, change, path, structures, shifts=shifts)
+    return Merged(path, check, _left_out(change, shifts), backbone.deployment_notes(path))
+
+
+def _with_suffix(path: Path, suffix: str) -> Path:
+    """Path that ends with the suffix of the upstream's files, by which programs recognise them."""
+    return path if path.name.endswith(suffix) else path.with_name(path.name + suffix)
+
+
+def _left_out(adapter: Adapter, shifts: bool) -> str | None:
+    """Parts of an adapter that its merged file does not contain, as a sentence; None if it contains all."""
+    energies = ", ".join(f"{chemical_symbols[z]} {value:+.6g}" for z, value in sorted(adapter.shifts.items()))
+    missing = [] if adapter.spins is None else [SPINS_STAY]
+    if not shifts:
+        missing.append(f"the fitted reference energies ({energies} eV); equisparse.ShiftedCalculator adds them")
+    return "; ".join(missing) or None

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import ase.io
 
-from equisparse.backbones.base import check_elements
 from equisparse.deploy.calculator import check_adapter, spin_model
 from equisparse.errors import InputError
 from equisparse.files import make_folder, write_text
+from equisparse.inference.structures import check_structures
 from equisparse.inputs.adapters import AdapterLike, adapter_name, loaded_adapter
 from equisparse.inputs.base import Base, LoadOptions, loaded_base
 from equisparse.inputs.frames import Frames, load_frames
@@ -65,7 +65,7 @@ def orders(
             expected="an adapter of `equisparse finetune --spin`",
         )
     atoms = load_frames(structure)[0].atoms
-    check_elements(backbone, [atoms])
+    check_structures(backbone, [atoms])
     with change.applied(backbone.model):
         ranked = scan_orders(model, atoms, supercell)
     if out is not None:

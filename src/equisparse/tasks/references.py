@@ -2,14 +2,16 @@
 
 from typing import TYPE_CHECKING
 
-from equisparse.backbones.base import check_elements
+from equisparse.data.audit import references
+from equisparse.data.audit.context import FrameSet
 from equisparse.data.labels import LabelKeys, LabelUnits
 from equisparse.data.references import ReferenceFit
+from equisparse.errors import DataError
 from equisparse.inference.dataset import FrameDataset
 from equisparse.inference.predict import evaluate
+from equisparse.inference.structures import check_structures
 from equisparse.inputs.base import Base, LoadOptions, loaded_base
 from equisparse.inputs.frames import Frames, load_frames
-from equisparse.tasks.stages import references_from
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -28,7 +30,8 @@ def fit_references(
     Parameters
     ----------
     frames : files, globs, a packaged set, Atoms or labelled frames
-        Frames with energies; others are ignored.
+        Frames with energies; others are ignored. Frames that would spoil the fit are left out, see
+        `equisparse.data.robust_fit`.
     base : str, Path or AbstractBackbone
         Base model; untouched.
     keys, units
@@ -39,7 +42,7 @@ def fit_references(
     Returns
     -------
     ReferenceFit
-        Its `shifts` are a mapping of atomic number to eV.
+        Its `shifts` are a mapping of atomic number to eV, and its `left_out` names frames by reason.
 
     Raises
     ------
@@ -48,5 +51,13 @@ def fit_references(
     """
     backbone = loaded_base(base, load_options)
     labelled = load_frames(frames, keys, units)
-    check_elements(backbone, [frame.atoms for frame in labelled])
-    return references_from(backbone, labelled, evaluate(backbone, FrameDataset(backbone, labelled, {})))
+    if all(frame.energy is None for frame in labelled):
+        raise DataError(
+            "No frame has an energy.",
+            given=f"{len(labelled)} frames",
+            next_step="name the key of the energies with keys=LabelKeys(energy=...)",
+        )
+    check_structures(backbone, [frame.atoms for frame in labelled])
+    predicted = evaluate(backbone, FrameDataset(backbone, labelled, {}))
+    data = FrameSet("train", labelled, set(backbone.elements), predicted)
+    return references.fit_references(data, backbone.reference_slots, backbone.cutoff)

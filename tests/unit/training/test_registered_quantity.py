@@ -62,6 +62,7 @@ class Dipoles:
     """A predictor of dipoles, with energies and forces of zero."""
 
     identity = BaseId("toy", "toy", "0" * 64, "1")
+    elements = frozenset({1, 8})
     dtype, device, sign_ambiguous = torch.float32, torch.device("cpu"), False
 
     def __init__(self) -> None:

@@ -60,10 +60,10 @@ class EdgeProduct(nn.Module):
         matrices = split(harmonics @ self.coefficients, self._columns)
         outputs: dict[int, Tensor] = {}
         for i_in, (channels, size) in enumerate(self._inputs):
-            matrix = matrices[i_in].reshape(n_edges, size, -1)
+            matrix = matrices[i_in].reshape(n_edges, size, self._columns[i_in] // size)  # no -1: n_edges may be 0
             mixed = torch.bmm(inputs[i_in].reshape(n_edges, channels, size), matrix)
             for path, output in zip(self._paths[i_in], split(mixed, self._components[i_in]), strict=True):
-                outputs[path] = (output * scales[path].unsqueeze(-1)).reshape(n_edges, -1)
+                outputs[path] = (output * scales[path].unsqueeze(-1)).flatten(1)
         return [outputs[path] for path in self._order]
 
 

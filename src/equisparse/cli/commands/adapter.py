@@ -102,13 +102,16 @@ class Merge(NamedBase):
             shown_default="the packaged set demo",
         ),
     ] = None
+    shifts: Annotated[
+        bool, Option("With --no-shifts, the checkpoint keeps the reference energies of the base", OUTPUT)
+    ] = True
 
     def run(self, terminal: Terminal) -> int:
         """Write the checkpoint."""
         from equisparse.tasks.merge import merge
 
         frames = self.frames or "demo:valid"
-        merged = merge(self.base, self.adapter, self.out, frames=frames, **self.load_options)
+        merged = merge(self.base, self.adapter, self.out, frames=frames, shifts=self.shifts, **self.load_options)
         left = f"left out: {merged.left_out}\n" if merged.left_out else ""
         terminal.show(str(merged.check))
         terminal.note(f"written: {merged.path}\n{left}{merged.notes}")

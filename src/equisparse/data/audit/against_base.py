@@ -8,6 +8,7 @@ import numpy as np
 from equisparse.data.audit.context import FrameSet, forces_of, robust_scatter, stress_of
 from equisparse.data.audit.finding import Finding, Level
 from equisparse.data.audit.hints import ENERGY_RATIOS, FORCE_RATIOS, STRESS_RATIOS, correlation, explain_ratio, slope
+from equisparse.data.finite import not_finite
 from equisparse.data.frames import Floats
 from equisparse.quantities import ENERGY, STRESS
 from equisparse.units import matrix_to_voigt
@@ -23,6 +24,19 @@ _WEAKEST_FORCE = 0.05  # eV/Angstrom: weaker ones, in near-perfect crystals, are
 _WEAKEST_STRESS = 5e-4  # eV/Angstrom^3
 _WEAKEST_ENERGY = 2e-3  # eV/atom
 _SHEAR = ("yz", "xz", "xy")
+
+
+def base_finite(data: FrameSet) -> Iterator[Finding]:
+    """Find frames for which the base predicts no finite values."""
+    bad = [] if data.base is None else not_finite(data.base, [frame.atoms for frame in data.frames])
+    if bad:
+        yield data.finding(
+            "error",
+            "base-not-finite",
+            f"the base predicts NaN or infinite values for {len(bad)} of {len(data.frames)} frames",
+            bad,
+            "look for coinciding atoms and broken cells, and remove these frames: training on them gives NaN",
+        )
 
 
 def forces_against_base(data: FrameSet) -> Iterator[Finding]:
@@ -48,7 +62,7 @@ def energies_against_base(data: FrameSet) -> Iterator[Finding]:
     if use.size < _FEWEST:
         return
     shift = float(np.median((data.energies - predicted)[use] / data.n_atoms[use]))
-    if abs(shift) > _FOREIGN_REFERENCE:
+    if data.name == "train" and abs(shift) > _FOREIGN_REFERENCE:
         yield data.finding(
             "note",
             "other-references",

@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from equisparse.data.audit.finding import Finding, Level
 from equisparse.data.fingerprint import Surroundings, composition_key, surroundings
 from equisparse.data.frames import Floats, LabelledFrame
-from equisparse.data.references import composition_matrix
+from equisparse.data.references import composition_matrix, least_absolute_shifts
 from equisparse.quantities import ENERGY, FORCES, Quantity
 
 _MAD_TO_SIGMA = 1.4826
-_ROBUST_STEPS = 20
 
 
 class FrameSet:
@@ -46,6 +45,25 @@ class FrameSet:
         self.elements = elements
         self.base = base
         self.spins = spins
+
+    def with_base(self, base: Mapping[Quantity, Floats], frames: Sequence[LabelledFrame] | None = None) -> "FrameSet":
+        """Make the same set with predictions of the base; neighbours of unchanged structures are not computed again.
+
+        Parameters
+        ----------
+        base : mapping of Quantity to array
+            As in `FrameSet`.
+        frames : sequence of LabelledFrame, optional
+            The frames in the same order, with other labels or spins.
+        """
+        other = FrameSet(self.name, frames or self.frames, self.elements, base, spins=self.spins)
+        known = self.__dict__.get("surroundings")  # only if they were needed
+        if known is not None:
+            other.__dict__["surroundings"] = [
+                around if new.atoms is old.atoms else surroundings(new)
+                for new, old, around in zip(other.frames, self.frames, known, strict=True)
+            ]
+        return other
 
     def finding(
         self, level: Level, code: str, message: str, frames: Iterable[int] | NDArray[np.int64], next_step: str
@@ -186,9 +204,5 @@ def robust_scatter(counts: Floats, energies: Floats, usable: NDArray[np.bool_]) 
         return scatter
     n_atoms = counts[use].sum(axis=1)
     fractions, target = counts[use] / n_atoms[:, None], energies[use] / n_atoms
-    weight = np.ones(len(target))
-    for _ in range(_ROBUST_STEPS):
-        shift = np.linalg.lstsq(fractions * weight[:, None], target * weight, rcond=1e-8)[0]
-        weight = 1 / np.sqrt(np.maximum(np.abs(target - fractions @ shift), 1e-4))
-    scatter[use] = target - fractions @ shift
+    scatter[use] = target - fractions @ least_absolute_shifts(fractions, target)
     return scatter

@@ -2,7 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from equisparse.data.audit.against_base import energies_against_base, forces_against_base, stress_against_base
+from equisparse.data.audit.against_base import (
+    base_finite,
+    energies_against_base,
+    forces_against_base,
+    stress_against_base,
+)
 from equisparse.data.audit.context import FrameSet
 from equisparse.data.audit.duplicates import duplicates, leakage
 from equisparse.data.audit.energies import (
@@ -47,6 +52,7 @@ SET_CHECKS: tuple[Callable[[FrameSet], Iterator[Finding]], ...] = (
     labels_zero,
     scf_converged,
     constrained_zeros,
+    base_finite,
     forces_against_base,
     energies_against_base,
     stress_against_base,
@@ -84,15 +90,66 @@ def audit(
 
     Parameters
     ----------
+    train, valid, test, elements, spins
+        As in `frame_sets`.
+    base : mapping of Quantity to array, optional
+        Predictions of the base model for `train`: units, signs and orders are then checked against it. Energies, and
+        forces of all frames one after the other; a stress only if the model predicts it, NaN for frames without one.
+        `audit_sets` takes predictions for all sets.
+
+    Returns
+    -------
+    list of Finding
+        As in `audit_sets`.
+
+    Raises
+    ------
+    DataError
+        If there are no training frames, or the predictions do not belong to them.
+    """
+    sets = frame_sets(train, valid, test, elements, spins=spins)
+    if base is not None:
+        sets["train"] = sets["train"].with_base(base)
+    return audit_sets(sets)
+
+
+def frame_sets(
+    train: Sequence[LabelledFrame],
+    valid: Sequence[LabelledFrame] | None = None,
+    test: Sequence[LabelledFrame] | None = None,
+    elements: set[int] | None = None,
+    *,
+    spins: bool = False,
+) -> dict[str, FrameSet]:
+    """Sets of frames under audit, by name.
+
+    Parameters
+    ----------
     train, valid, test : sequence of LabelledFrame
         Frames; `valid` and `test` are optional.
     elements : set of int, optional
         Atomic numbers that the base model knows.
-    base : mapping of Quantity to array, optional
-        Predictions of the base model for `train`: units, signs and orders are then checked against it. Energies, and
-        forces of all frames one after the other; a stress only if the model predicts it, NaN for frames without one.
     spins : bool
         Whether the model to be trained has a spin layer: one structure in two magnetic orders is then no problem.
+
+    Raises
+    ------
+    DataError
+        If there are no training frames.
+    """
+    if not train:
+        raise DataError("There are no training frames.", next_step="give a file with at least one frame")
+    named = {"train": train, "valid": valid, "test": test}
+    return {name: FrameSet(name, frames, elements, spins=spins) for name, frames in named.items() if frames}
+
+
+def audit_sets(sets: Mapping[str, FrameSet]) -> list[Finding]:
+    """Run all checks on every set, and search for training frames in the other sets.
+
+    Parameters
+    ----------
+    sets : mapping of str to FrameSet
+        From `frame_sets`; those with predictions of the base are checked against it.
 
     Returns
     -------
@@ -102,27 +159,27 @@ def audit(
     Raises
     ------
     DataError
-        If there are no training frames, or the predictions do not belong to them.
+        If predictions do not belong to the frames of a set.
     """
-    if not train:
-        raise DataError("There are no training frames.", next_step="give a file with at least one frame")
-    _require_fit(train, base)
-    sets = {"train": FrameSet("train", train, elements, base, spins=spins)}
-    others = (("valid", valid), ("test", test))
-    sets |= {name: FrameSet(name, frames, elements, spins=spins) for name, frames in others if frames}
+    for data in sets.values():
+        _require_fit(data)
     findings = [finding for data in sets.values() for check in SET_CHECKS for finding in check(data)]
-    return sort_findings([*findings, *leakage(sets)])
+    return sort_findings([*_once(findings), *leakage(sets)])
 
 
-def _require_fit(train: Sequence[LabelledFrame], base: Mapping[Quantity, Floats] | None) -> None:
-    """Raise DataError if predictions have another number of frames or atoms than the training set."""
-    if base is None:
-        return
-    n_atoms = sum(frame.n_atoms for frame in train)
-    if all(len(values) == quantity.count(len(train), n_atoms) for quantity, values in base.items()):
+def _once(findings: Sequence[Finding]) -> list[Finding]:
+    """Findings without a second one of no labels: the names of the labels are the same for all sets."""
+    without = [finding for finding in findings if finding.code == "no-labels"]
+    return [finding for finding in findings if finding not in without[1:]]
+
+
+def _require_fit(data: FrameSet) -> None:
+    """Raise DataError if predictions have another number of frames or atoms than the set."""
+    n_frames, n_atoms = len(data.frames), sum(frame.n_atoms for frame in data.frames)
+    if data.base is None or all(len(v) == quantity.count(n_frames, n_atoms) for quantity, v in data.base.items()):
         return
     raise DataError(
-        "The base predictions do not belong to the training frames.",
-        given=f"{len(base[ENERGY])} energies, {len(base[FORCES])} forces",
-        expected=f"{len(train)} frames, {n_atoms} atoms, in the same order",
+        "The base predictions do not belong to the frames.",
+        given=f"{len(data.base[ENERGY])} energies, {len(data.base[FORCES])} forces",
+        expected=f"{n_frames} {data.name} frames, {n_atoms} atoms, in the same order",
     )

@@ -3,11 +3,10 @@
 import math
 from collections.abc import Iterator
 
-from equisparse.quantities import shown_errors
+from equisparse.report.raised import raised_errors, worse_than_base
 from equisparse.report.terminal.facts import Fact
 from equisparse.robustness.drift import drift_line
 from equisparse.run.folder import Run
-from equisparse.run.metrics import Errors
 
 _DIVERGED = "training diverged: the loss is NaN. The best earlier epoch is kept. Try half the learning rate (--lr)"
 
@@ -18,6 +17,8 @@ def closing_facts(run: Run) -> Iterator[Fact]:
     if run.curve and not math.isfinite(run.curve[-1].valid_loss or 0.0):
         yield "caution", _DIVERGED
     if warning := raised_errors(metrics.refit["valid"], metrics.final["valid"]):
+        yield "caution", warning
+    if warning := worse_than_base(metrics.base["valid"], metrics.refit["valid"], metrics.final["valid"]):
         yield "caution", warning
     yield (
         "changed",
@@ -38,21 +39,3 @@ def closing_facts(run: Run) -> Iterator[Fact]:
     yield "merged", str(metrics.merged_check or f"no: {metrics.not_merged}")
     yield "results", str(run.folder)
     yield "report", str(run.files.report)
-
-
-def raised_errors(before: Errors, after: Errors) -> str | None:
-    """Advice about the errors that training raised on one split; None if there are none.
-
-    Parameters
-    ----------
-    before, after : errors
-        Errors of the base with refitted reference energies, and of the fine-tuned model.
-    """
-    raised = []
-    for error in shown_errors():
-        old, new = before.get(error.name), after.get(error.name)
-        if error.kind == "mae" and old is not None and new is not None and new > old:
-            raised.append(f"{error.title} {error.format.format(old)} -> {error.format.format(new)} {error.unit}")
-    if not raised:
-        return None
-    return f"training raised errors: {', '.join(raised)}. Try half the learning rate (--lr)"

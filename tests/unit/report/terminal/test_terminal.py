@@ -8,9 +8,10 @@ from rich.console import Console
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.quantities import shown_errors
+from equisparse.report.raised import raised_errors
 from equisparse.report.table import Number, Table
 from equisparse.report.tables import error_table, metrics_table, probe_table
-from equisparse.report.terminal.closing import closing_facts, raised_errors
+from equisparse.report.terminal.closing import closing_facts
 from equisparse.report.terminal.facts import format_facts
 from equisparse.report.terminal.inspect import inspect_tables
 from equisparse.report.terminal.render import rich_table

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from equisparse.quantities import FORCES
 from equisparse.report.html import elements
+from equisparse.report.raised import worse_than_base
 from equisparse.report.statistics import (
     GroupErrors,
     RatioInterval,
@@ -115,6 +116,9 @@ def checks(run: Run, ratios: dict[str, RatioInterval]) -> Iterator[tuple[Mark, s
         yield "caution", f"There is no merged checkpoint, and the upstream's own tools cannot run this model: {reason}."
     yield from _audit_check(run)
     yield from _overfit_check(run)
+    base, refit, final = (errors.get(run.judged, {}) for errors in run.metrics.stages.values())
+    if worse := worse_than_base(base, refit, final):
+        yield "bad", f"{worse[0].upper()}{worse[1:]}."
     for name, ratio in ratios.items():
         state = "good" if ratio.better > _MOST else "caution"
         yield state, f"{percent(ratio.better)} of the frames have a smaller {name} error than before."
