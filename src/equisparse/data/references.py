@@ -86,10 +86,26 @@ def unresolved_elements(counts: Floats) -> tuple[int, NDArray[np.bool_]]:
     unresolved : array of bool, shape (n_elements,)
         Elements whose reference energies can change, together with others, without changing any total energy.
     """
+    free = undetermined_directions(counts)
+    return counts.shape[1] - free.shape[1], np.linalg.norm(free, axis=1) > _NULL_TOLERANCE
+
+
+def undetermined_directions(counts: Floats) -> Floats:
+    """Orthonormal directions in which reference energies can change without changing any total energy.
+
+    Parameters
+    ----------
+    counts : array, shape (n_frames, n_elements)
+
+    Returns
+    -------
+    array, shape (n_elements, n_directions)
+    """
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
-    _, singular, rows = np.linalg.svd(fractions, full_matrices=True)
+    triangle = np.linalg.qr(fractions, mode="r")  # as small as the number of elements, whatever that of the frames
+    _, singular, rows = np.linalg.svd(triangle, full_matrices=True)
     rank = int((singular > _RANK_TOLERANCE * max(singular.max(initial=0.0), 1e-300)).sum())
-    return rank, np.linalg.norm(rows[rank:], axis=0) > _NULL_TOLERANCE
+    return np.asarray(rows[rank:].T)
 
 
 def fit_reference_shifts(

@@ -2,7 +2,8 @@
 
 Least squares, as in `equisparse.data.references`, over the frames that can be trusted. Frames that are doubtful for a
 known reason (an isolated atom, another charge) are left out first. Then a fit by least absolute deviations finds frames
-whose energy is far from that of the others. Without such frames the result is that of plain least squares.
+whose energy is far from that of the others. Without such frames the result is that of plain least squares. Doubtful
+frames only choose between shifts that fit the trusted frames equally well.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equisparse.data.frames import Floats
-from equisparse.data.references import ReferenceFit, fit_reference_shifts, least_absolute_shifts
+from equisparse.data.references import (
+    ReferenceFit,
+    fit_reference_shifts,
+    least_absolute_shifts,
+    undetermined_directions,
+)
 
 OUTLIER = "an energy far from the fit"
 NOT_FINITE = "an energy or a base prediction that is not finite"
@@ -70,8 +76,26 @@ def robust_reference_fit(
     kept = _without_outliers(counts, residuals, candidates)
     left_out[OUTLIER] = candidates & ~kept
     fit = fit_reference_shifts(counts[kept], np.asarray(residuals)[kept], atomic_numbers)
+    fit = replace(fit, shifts=_completed(counts, residuals, fit, kept, finite & untrusted & spared))
     named = {reason: tuple(np.flatnonzero(mask).tolist()) for reason, mask in left_out.items()}
     return replace(fit, left_out={reason: frames for reason, frames in named.items() if frames})
+
+
+def _completed(counts: Floats, residuals: Floats, fit: ReferenceFit, kept: Mask, doubtful: Mask) -> dict[int, float]:
+    """Shifts of a fit, whose undetermined part is fitted to the doubtful frames."""
+    free = undetermined_directions(counts[kept])
+    if not (free.size and doubtful.any()):
+        return fit.shifts
+    fractions, target = _per_atom(counts[doubtful], residuals[doubtful])
+    shift = np.array(list(fit.shifts.values()))
+    shift = shift + free @ least_absolute_shifts(fractions @ free, target - fractions @ shift)
+    return {z: float(value) for z, value in zip(fit.shifts, shift, strict=True)}
+
+
+def _per_atom(counts: Floats, residuals: Floats) -> tuple[Floats, Floats]:
+    """Fractions of the elements, and residuals per atom."""
+    n_atoms = np.maximum(counts.sum(axis=1), 1.0)
+    return counts / n_atoms[:, None], residuals / n_atoms
 
 
 def removable(counts: Floats, kept: Mask) -> Mask:
@@ -82,8 +106,7 @@ def removable(counts: Floats, kept: Mask) -> Mask:
 
 def _without_outliers(counts: Floats, residuals: Floats, candidates: Mask) -> Mask:
     """Candidates whose energy per atom is not far from a fit by least absolute deviations to the others."""
-    n_atoms = np.maximum(counts.sum(axis=1), 1.0)
-    fractions, target = counts / n_atoms[:, None], residuals / n_atoms
+    fractions, target = _per_atom(counts, residuals)
     kept = candidates
     for _ in range(_ROUNDS):
         if not kept.any():

@@ -12,6 +12,7 @@ from equisparse.data.audit.hints import ENERGY_PER_FORCE_RATIOS, explain_ratio
 from equisparse.data.fingerprint import near_pairs, same_magnetism, shortest
 from equisparse.data.frames import Floats
 from equisparse.data.references import unresolved_elements
+from equisparse.data.robust_fit import removable
 
 _IMPOSSIBLE_GAP = 10.0
 _SUSPECT_GAP = 2.5
@@ -86,6 +87,7 @@ def separable_elements(data: FrameSet) -> Iterator[Finding]:
     known = np.isfinite(data.energies)
     if data.name != "train" or not known.any():
         return
+    known &= data.bound | ~removable(counts, known & data.bound)  # as in the fit
     rank, unresolved = unresolved_elements(counts[known])
     if rank == len(numbers):
         return

@@ -21,7 +21,8 @@ _CHARGES = ("charge", "total_charge")
 _WORSE = 1.1
 _WORSE_BY = 1e-3  # eV/atom
 _ADVICE = {
-    ISOLATED: "nothing: the base was hardly trained on isolated atoms, and its error there is no reference energy",
+    ISOLATED: "nothing: they only choose between shifts that fit the other frames equally well, because the base was "
+    "hardly trained on isolated atoms",
     CHARGED: "nothing, or remove them: the model does not see the charge of a frame",
     OUTLIER: "look at these frames: a key read wrongly, other settings, unconverged, or correct but rare structures",
     NOT_FINITE: "remove these frames",
