@@ -4,9 +4,11 @@ A field of a dataclass is an option if its type is ``Annotated[..., Option(...)]
 checks of values from Python or YAML are derived from these annotations.
 """
 
+import math
 from dataclasses import MISSING, dataclass, fields
 from difflib import get_close_matches
 from inspect import get_annotations
+from pathlib import PurePath
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -20,10 +22,11 @@ MODEL = "Base model"
 CHANGE = "What changes"
 TRAINING = "Training"
 CLOSENESS = "Staying close to the base"
+TESTS = "Tests"
 OUTPUT = "Output"
 MAGNETISM = "Magnetism"
 ADVANCED = "Advanced"
-GROUPS = (DATA, MODEL, CHANGE, TRAINING, CLOSENESS, OUTPUT, MAGNETISM, ADVANCED)
+GROUPS = (DATA, MODEL, CHANGE, TRAINING, CLOSENESS, TESTS, OUTPUT, MAGNETISM, ADVANCED)
 """Groups of options in the order in which they are shown."""
 
 _WORDS: dict[object, str] = {
@@ -76,17 +79,17 @@ class Option:
         'above 0 and below 10'
         """
         limits = (
-            (self.least, "at least {:g}"),
-            (self.above, "above {:g}"),
-            (self.most, "at most {:g}"),
-            (self.below, "below {:g}"),
+            (self.least, "at least"),
+            (self.above, "above"),
+            (self.most, "at most"),
+            (self.below, "below"),
         )
-        return " and ".join(text.format(limit) for limit, text in limits if limit is not None)
+        return " and ".join(f"{text} {_shown(limit)}" for limit, text in limits if limit is not None)
 
     def allows(self, value: float) -> bool:
-        """Tell whether a number is in the allowed range; NaN is not."""
+        """Tell whether a number is finite and in the allowed range."""
         return (
-            value == value
+            math.isfinite(value)
             and (self.least is None or value >= self.least)
             and (self.most is None or value <= self.most)
             and (self.above is None or value > self.above)
@@ -164,7 +167,7 @@ def check_option(field: OptionField, value: object) -> None:
     InputError
         If the value cannot be used.
     """
-    if field.choices and value not in (*field.choices, None):
+    if field.choices and not any(value is choice or value == choice for choice in (*field.choices, None)):
         near = nearest(str(value), field.choices)
         raise InputError(
             f"Invalid value for {flag(field.name)}.",
@@ -173,9 +176,22 @@ def check_option(field: OptionField, value: object) -> None:
             next_step=f"use {near}" if near else "",
         )
     if not _has_type(value, field.kind):
-        raise InputError(f"Invalid value for {flag(field.name)}.", given=repr(value), expected=words_for(field.kind))
-    if isinstance(value, (int, float)) and not field.option.allows(value):
-        raise InputError(f"{flag(field.name)} is out of range.", given=str(value), expected=field.option.range)
+        raise _wrong_type(field, value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and not field.option.allows(value):
+        expected = field.option.range or "a finite number"
+        raise InputError(f"{flag(field.name)} is out of range.", given=str(value), expected=expected)
+
+
+def _wrong_type(field: OptionField, value: object) -> InputError:
+    """Error for a value of the wrong type, with the allowed range and the likely slip."""
+    step = ""
+    kinds = [get_origin(part) or part for part in _parts(field.kind)]
+    if isinstance(value, str) and (int in kinds or float in kinds):
+        step = "write the number without quotes and units"
+    elif isinstance(value, str) and list in kinds:
+        step = f"write a list, such as [{value}]"
+    words = " and ".join(filter(None, (words_for(field.kind), field.option.range)))
+    return InputError(f"Invalid value for {flag(field.name)}.", given=repr(value), expected=words, next_step=step)
 
 
 def nearest(word: str, known: tuple[str, ...] | list[str]) -> str | None:
@@ -198,6 +214,15 @@ def takes_numbers(kind: object) -> bool:
     return float in (*parts, *values)
 
 
+def takes_whole_numbers(kind: object) -> bool:
+    """Tell whether a type admits a whole number.
+
+    >>> takes_whole_numbers(int | None), takes_whole_numbers(str)
+    (True, False)
+    """
+    return int in _parts(kind)
+
+
 def words_for(kind: object) -> str:
     """Describe a type in words, for messages.
 
@@ -206,6 +231,29 @@ def words_for(kind: object) -> str:
     """
     words = (_WORDS.get(get_origin(part) or part, "") for part in _parts(kind))
     return " or ".join(word for word in words if word)
+
+
+def plain_value(value: object) -> object:
+    """Value of plain Python types: numbers of NumPy and paths are converted, also within lists and mappings.
+
+    >>> from pathlib import PurePosixPath
+    >>> plain_value({"a": [PurePosixPath("b/c"), 1]})
+    {'a': ['b/c', 1]}
+    """
+    if isinstance(value, dict):
+        return {name: plain_value(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_value(item) for item in value]
+    if isinstance(value, PurePath):
+        return str(value)
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+        return value.item()  # type: ignore[attr-defined]
+    return value
+
+
+def _shown(limit: float) -> str:
+    """Limit of a range; whole numbers in full."""
+    return str(int(limit)) if math.isfinite(limit) and limit == int(limit) else f"{limit:g}"
 
 
 def _option_field(name: str, hint: object, default: object) -> OptionField | None:

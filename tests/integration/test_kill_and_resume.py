@@ -18,7 +18,7 @@ import torch
 from equisparse.adapters.file import load_adapter
 from equisparse.cli import main
 from equisparse.config.finetune import FinetuneConfig
-from equisparse.tasks.finetune import prepare_folder
+from equisparse.tasks.resume import prepare_folder
 
 pytestmark = pytest.mark.filterwarnings("ignore:No tensor product accelerator")
 Command = Callable[..., list[str]]

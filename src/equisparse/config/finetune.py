@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import yaml
 
 from equisparse.config.shared import BASE, BaseOptions, LabelOptions
+from equisparse.config.size import parse_size
 from equisparse.errors import InputError
 from equisparse.options import (
     ADVANCED,
@@ -21,7 +22,7 @@ from equisparse.options import (
     Option,
     options_of,
 )
-from equisparse.training.options import TrainingOptions
+from equisparse.training.options import MOST_SEED, TrainingOptions
 
 if TYPE_CHECKING:
     from equisparse.data.labels import LabelKeys
@@ -61,7 +62,8 @@ class FinetuneConfig(LabelOptions, BaseOptions, TrainingOptions):
         Option("Fraction of the training frames used for validation without --valid", DATA, above=0, below=1),
     ] = 0.1
     split_seed: Annotated[
-        int | None, Option("Seed of the validation split", ADVANCED, least=0, shown_default="value of --seed")
+        int | None,
+        Option("Seed of the validation split", ADVANCED, least=0, most=MOST_SEED, shown_default="value of --seed"),
     ] = None
     bootstrap: Annotated[bool, Option("Train on a sample of the training frames, drawn with replacement", ADVANCED)] = (
         False
@@ -83,7 +85,13 @@ class FinetuneConfig(LabelOptions, BaseOptions, TrainingOptions):
     ] = "L"
     changed: Annotated[
         float | None,
-        Option("Fraction of the model's weights to change, such as 0.03; excludes --budget", CHANGE, "FRACTION"),
+        Option(
+            "Fraction of the model's weights to change, such as 0.03; excludes --budget",
+            CHANGE,
+            "FRACTION",
+            above=0,
+            most=1,
+        ),
     ] = None
     budget: Annotated[
         str | None,
@@ -153,6 +161,9 @@ class FinetuneConfig(LabelOptions, BaseOptions, TrainingOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.check_weights(spins=self.spin)
+        if self.budget is not None:
+            parse_size(self.budget)
         if self.changed is not None and self.budget is not None:
             raise InputError(
                 "--changed and --budget are mutually exclusive.",

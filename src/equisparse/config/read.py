@@ -1,7 +1,7 @@
 """Configurations as YAML files."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,7 +10,7 @@ import yaml
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.config.upgrade import upgraded
 from equisparse.errors import InputError
-from equisparse.options import nearest, options_of, takes_numbers
+from equisparse.options import nearest, options_of, takes_numbers, takes_whole_numbers
 
 Config = TypeVar("Config", bound=FinetuneConfig)
 
@@ -38,7 +38,7 @@ def read_values(path: str | Path) -> dict[str, object]:
         If the file cannot be read, or does not contain a mapping.
     """
     try:
-        values = yaml.safe_load(Path(path).read_text())
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(
             "The configuration cannot be read.",
@@ -65,23 +65,45 @@ def make_config(kind: type[Config], values: Mapping[str, object]) -> Config:
         If a name is unknown, or a value is missing or cannot be used.
     """
     known = options_of(kind)
-    for name in values:
-        if name not in known:
-            near = nearest(name, list(known))
-            raise InputError(
-                "The configuration has an unknown key.",
-                given=name,
-                expected="an option of equisparse finetune",
-                next_step=f"use {near}" if near else "see equisparse finetune --help",
-            )
+    check_names(kind, values, "The configuration has an unknown key.")
     if not values.get("train"):
         raise InputError(
             "There are no training frames.",
             expected="files or globs, or a packaged set such as demo",
             next_step="give them after the command: equisparse finetune FRAMES...",
         )
-    typed = {name: _as_number(value) if takes_numbers(known[name].kind) else value for name, value in values.items()}
+    typed = {name: _typed(known[name].kind, value) for name, value in values.items()}
     return kind(**typed)  # type: ignore[arg-type]
+
+
+def check_names(kind: type[FinetuneConfig], names: Iterable[str], problem: str) -> None:
+    """Check that all names are options of a configuration.
+
+    Raises
+    ------
+    InputError
+        If one is not; the message starts with `problem` and suggests the option that was meant.
+    """
+    known = list(options_of(kind))
+    for name in names:
+        if name not in known:
+            near = nearest(name.replace("-", "_"), known)
+            raise InputError(
+                problem,
+                given=name,
+                expected="an option of equisparse finetune",
+                next_step=f"use {near}" if near else "see equisparse finetune --help",
+            )
+
+
+def _typed(kind: object, value: object) -> object:
+    """Value in which texts such as ``1e-3`` are numbers, if an option takes numbers."""
+    if takes_numbers(kind):
+        return _as_number(value)
+    if isinstance(value, str) and takes_whole_numbers(kind) and _EXPONENT.fullmatch(value):
+        number = float(value)
+        return int(number) if number.is_integer() else number
+    return value
 
 
 def _as_number(value: object) -> object:

@@ -8,6 +8,7 @@ from typing import TypeAlias, TypeVar
 
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.config.finetune import FinetuneConfig
+from equisparse.config.read import check_names
 from equisparse.data.frames import LabelledFrame
 from equisparse.data.identity import frame_digest
 from equisparse.data.labels import LabelKeys
@@ -17,6 +18,7 @@ from equisparse.inputs.base import Base
 from equisparse.inputs.frames import Frames, file_names, load_frames, write_frames
 from equisparse.methods.base import AbstractMethod
 from equisparse.methods.registry import METHODS
+from equisparse.options import plain_value
 
 FRAMES = "frames"
 """Folder, within the folder of a run, of the frames that were given in memory."""
@@ -52,11 +54,14 @@ def configuration(
     Raises
     ------
     InputError
-        If options of the method are given although the method is an object, or an option has an invalid value.
+        If there is no option of a name, if options of the method are given although the method is an object, or an
+        option has an invalid value.
     """
+    check_names(kind, options, "There is no option of this name.")
     names = {part: None if frames is None else file_names(frames) for part, frames in parts.items()}
     values = {**options, **names, **_base_fields(base), **_method_fields(method, options)}
-    return kind(**values | {"train": names["train"] or []})  # type: ignore[arg-type]  # checked by the configuration
+    plain = {name: plain_value(value) for name, value in values.items()}
+    return kind(**plain | {"train": names["train"] or []})  # type: ignore[arg-type]  # checked by the configuration
 
 
 def store_frames(config: Config, parts: Parts) -> Config:
@@ -126,6 +131,13 @@ def _base_fields(base: Base) -> dict[str, object]:
 
 def _method_fields(method: str | AbstractMethod | None, options: Mapping[str, object]) -> dict[str, object]:
     """Fields that name a method and its options."""
+    if isinstance(method, type):
+        raise InputError(
+            "The method is given as a class, not as an object.",
+            given=f"method={method.__name__}",
+            expected=f"method={method.__name__}(...) with its options, or the name of a method",
+            next_step=f"add parentheses: method={method.__name__}(), with options inside",
+        )
     if not isinstance(method, AbstractMethod):
         return {"method": method}
     given = [name for name in ("regime", "changed", "budget", "method_options") if options.get(name) is not None]

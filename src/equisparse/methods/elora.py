@@ -70,11 +70,11 @@ class ELoRA(AbstractWeightMethod):
     alpha: float | None = None
 
     def __post_init__(self) -> None:
-        if self.rank < 1 or not math.isfinite(self._factor):
+        if self.rank < 1 or not (math.isfinite(self._factor) and self._factor > 0):
             raise InputError(
                 "An option of the method elora is out of range.",
                 given=f"rank={self.rank}, alpha={self.alpha}",
-                expected="a positive rank, and a finite alpha",
+                expected="a positive rank, and a positive, finite alpha",
             )
 
     @property

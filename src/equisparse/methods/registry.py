@@ -7,6 +7,7 @@ entry point of the group ``equisparse.methods`` with the name of the method; it 
     mine = "my_package.method:Mine"
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import fields
 from importlib import metadata
@@ -25,6 +26,7 @@ from equisparse.methods.scale import Scale
 from equisparse.methods.scratch import Scratch
 from equisparse.methods.soft_threshold import SoftThreshold
 from equisparse.methods.sparse import Sparse
+from equisparse.options import nearest, words_for
 
 ENTRY_POINTS = "equisparse.methods"
 """Group of entry points by which other packages provide methods."""
@@ -88,11 +90,12 @@ def method_class(name: str) -> type[AbstractMethod]:
     if name not in METHODS:
         entries = metadata.entry_points(group=ENTRY_POINTS, name=name)
         if not entries:
+            near = nearest(name.lower(), method_names())
             raise InputError(
                 "There is no such method.",
                 given=name,
                 expected=", ".join(method_names()),
-                next_step="correct the name; docs/method.md describes the methods",
+                next_step=f"use {near}" if near else "correct the name; docs/method.md describes the methods",
             )
         _load(next(iter(entries)))
     return METHODS[name]
@@ -108,11 +111,13 @@ def make_method(name: str, options: Mapping[str, object] | None = None) -> Abstr
     """
     kind, options = method_class(name), options or {}
     known = {field.name for field in fields(kind)}
-    if unknown := set(options) - known:
+    if unknown := sorted(set(options) - known):
+        near = nearest(unknown[0], sorted(known))
         raise InputError(
             f"The method {name} has no such option.",
-            given=", ".join(sorted(unknown)),
+            given=", ".join(unknown),
             expected=", ".join(sorted(known)) or "no options",
+            next_step=f"use {near}" if near else "",
         )
     hints = get_type_hints(kind)
     for option, value in options.items():
@@ -120,7 +125,13 @@ def make_method(name: str, options: Mapping[str, object] | None = None) -> Abstr
             raise InputError(
                 f"The option {option} of the method {name} has the wrong type.",
                 given=repr(value),
-                expected=str(getattr(hints[option], "__name__", hints[option])),
+                expected=words_for(hints[option]),
+            )
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(
+                f"The option {option} of the method {name} is out of range.",
+                given=str(value),
+                expected="a finite number",
             )
     return kind(**options)
 

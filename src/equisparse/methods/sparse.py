@@ -93,7 +93,7 @@ class Sparse(AbstractWeightMethod):
                 expected="--changed 0.03 or --budget 40KB; in Python Sparse(changed=0.03)",
                 next_step="give one of them, or use the method soft_threshold, which needs neither",
             )
-        if math.isnan(self.changed or 0.0):
+        if not math.isfinite(self.changed or 0.0):
             raise InputError("The changed fraction is not a number.", given=str(self.changed))
         if not 1 <= self._capacity(layout) <= layout.numel:
             raise InputError(

@@ -17,7 +17,7 @@ from equisparse.data.audit.registry import audit_sets, frame_sets
 from equisparse.data.references import ReferenceFit
 from equisparse.data.split import FrameSplits
 from equisparse.data.summary import describe_labels
-from equisparse.files import make_folder, write_text
+from equisparse.files import write_text
 from equisparse.inference.dataset import FrameDataset
 from equisparse.inference.predict import evaluate
 from equisparse.inference.structures import warn_of_not_finite
@@ -37,7 +37,7 @@ from equisparse.run.folder import Run
 from equisparse.run.record import RunRecord, write_record
 from equisparse.run.write import Outcome, write_run
 from equisparse.tasks.listener import Listener, Plan
-from equisparse.tasks.resume import check_free, start_or_resume
+from equisparse.tasks.resume import prepare_folder, start_or_resume
 from equisparse.tasks.stages import Stage, evaluate_all, judged, refuse_errors, train_adapter
 from equisparse.training.anchor import LayerRows, layer_rows
 from equisparse.training.checkpoints import check_resumable
@@ -157,20 +157,6 @@ def finetune_config(
         write_report(run)
     listener.finished(run)
     return run
-
-
-def prepare_folder(config: FinetuneConfig) -> Path:
-    """Make the folder of the results; refuse a folder that holds a run, unless it is resumed.
-
-    Raises
-    ------
-    InputError
-        If the folder holds a run already.
-    """
-    folder = Path(config.out)
-    if not config.resume:
-        check_free(RunFolder(folder))
-    return make_folder(folder)
 
 
 @dataclass(frozen=True)

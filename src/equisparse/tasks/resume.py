@@ -13,6 +13,7 @@ from equisparse.data.frames import LabelledFrame
 from equisparse.data.identity import frame_digest
 from equisparse.data.split import FrameSplits
 from equisparse.errors import EquisparseError, InputError
+from equisparse.files import make_folder
 from equisparse.inputs.method import configured_method
 from equisparse.inputs.splits import read_kept
 from equisparse.methods.base import AbstractMethod
@@ -40,6 +41,20 @@ _ALSO = (
 _SHORT = {"changed": "changed", "value_bytes": "budget", "regime": "regime"}
 """Options of methods that have a short form -> its name."""
 _SHOWN = 4
+
+
+def prepare_folder(config: FinetuneConfig) -> Path:
+    """Make the folder of the results; refuse a folder that holds a run, unless it is resumed.
+
+    Raises
+    ------
+    InputError
+        If the folder holds a run already.
+    """
+    folder = Path(config.out)
+    if not config.resume:
+        check_free(RunFolder(folder))
+    return make_folder(folder)
 
 
 def check_free(files: RunFolder) -> None:

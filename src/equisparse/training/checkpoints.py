@@ -1,13 +1,12 @@
 """Checkpoints: atomic writes on any file system, and the checks before a training is resumed."""
 
 import pickle
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
-from torch import nn
+from torch import Tensor, nn
 
 from equisparse.backbones.base import Predictor
 from equisparse.errors import StateError
@@ -20,6 +19,14 @@ BASE = "base_sha256"
 
 _DAMAGE = (RuntimeError, OSError, EOFError, pickle.UnpicklingError, LookupError, TypeError, ValueError, AttributeError)
 """Errors of torch for files that are damaged or no checkpoints."""
+
+
+class Checkpoint(TypedDict):
+    """Parts of a checkpoint of Lightning that are compared before a training is resumed."""
+
+    state_dict: dict[str, Tensor]
+    optimizer_states: list[dict[str, list[dict[str, object]]]]
+    epoch: int
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -36,7 +43,7 @@ class WholeCheckpoints(TorchCheckpointIO):
             torch.save(checkpoint, file)
 
 
-def check_resumable(folder: Path, backbone: Predictor) -> Mapping[str, object]:
+def check_resumable(folder: Path, backbone: Predictor) -> Checkpoint:
     """Check that the folder of a run has a checkpoint that was trained on this base, and return its contents.
 
     Raises
@@ -48,8 +55,8 @@ def check_resumable(folder: Path, backbone: Predictor) -> Mapping[str, object]:
     if not last.exists():
         raise StateError("There is no checkpoint to resume from.", expected=str(last), next_step="omit --resume")
     try:
-        checkpoint: dict[str, object] = torch.load(last, weights_only=True, mmap=True, map_location="cpu")
-        base_sha256 = str(checkpoint.get(BASE, identity.sha256))
+        contents = torch.load(last, weights_only=True, mmap=True, map_location="cpu")
+        base_sha256 = str(contents.get(BASE, identity.sha256))
     except _DAMAGE as error:
         raise StateError(
             "The checkpoint to resume from cannot be read.",
@@ -65,10 +72,11 @@ def check_resumable(folder: Path, backbone: Predictor) -> Mapping[str, object]:
             cause="the file of the base has changed since, or another --base was given",
             next_step="give the base of that run, or start a new run in another --out",
         )
+    checkpoint: Checkpoint = contents
     return checkpoint
 
 
-def check_fits(checkpoint: Mapping[str, Any], task: nn.Module, options: TrainingOptions) -> None:
+def check_fits(checkpoint: Checkpoint, task: nn.Module, options: TrainingOptions) -> None:
     """Check that a checkpoint has the trained parameters of a task, its optimiser, and no more epochs than asked for.
 
     Runs of this version are compared option by option before; this is for those that an earlier version started.
@@ -86,7 +94,7 @@ def check_fits(checkpoint: Mapping[str, Any], task: nn.Module, options: Training
     groups = (made["optimizer"] if isinstance(made, dict) else made).param_groups
     if [set(group) - {"initial_lr"} for group in kept] != [set(group) - {"initial_lr"} for group in groups]:
         raise _not_fitting("the optimiser")
-    if (done := int(checkpoint["epoch"]) + 1) > (options.epochs or 0):
+    if (done := checkpoint["epoch"] + 1) > (options.epochs or 0):
         raise _not_fitting(f"the number of epochs: {done} are done, {options.epochs} asked for")
 
 

@@ -5,13 +5,25 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Literal, get_args
 
 from equisparse.errors import InputError
-from equisparse.options import ADVANCED, CLOSENESS, MAGNETISM, OUTPUT, TRAINING, Option, check_options
-from equisparse.quantities import ENERGY, FORCES, MAGNETIC_FORCES, MOMENTS, STRESS, Quantity, find_quantity
+from equisparse.options import ADVANCED, CLOSENESS, MAGNETISM, OUTPUT, TRAINING, Option, check_options, flag
+from equisparse.quantities import (
+    ENERGY,
+    FORCES,
+    MAGNETIC_FORCES,
+    MOMENTS,
+    STRESS,
+    Quantity,
+    all_quantities,
+    find_quantity,
+)
 
 _WEIGHT_OPTIONS = {
     quantity.name: f"{quantity.singular}_weight" for quantity in (ENERGY, FORCES, STRESS, MOMENTS, MAGNETIC_FORCES)
 }
 """Name of a built-in quantity -> option that sets its loss weight."""
+
+MOST_SEED = 2**32 - 1
+"""Largest seed that all generators of random numbers take."""
 
 Optimizer = Literal["adamw", "muon", "schedulefree"]
 """Names of the optimisers; for ``muon`` see `equisparse.training.muon`, for ``schedulefree`` arXiv 2405.15682."""
@@ -110,7 +122,13 @@ class TrainingOptions:
         Option("Stop after this many epochs without a better validation loss; 0 trains all epochs", TRAINING, least=0),
     ] = 0
     seed: Annotated[
-        int, Option("Random seed of the split, the initial values and the order of the frames", TRAINING, least=0)
+        int,
+        Option(
+            "Random seed of the split, the initial values and the order of the frames",
+            TRAINING,
+            least=0,
+            most=MOST_SEED,
+        ),
     ] = 0
     devices: Annotated[int, Option("Processes per node, for torchrun or SLURM", ADVANCED, least=1)] = 1
     num_nodes: Annotated[int, Option("Number of nodes, for torchrun or SLURM", ADVANCED, least=1)] = 1
@@ -141,6 +159,24 @@ class TrainingOptions:
     def processes(self) -> int:
         """Number of processes of all nodes."""
         return self.devices * self.num_nodes
+
+    def check_weights(self, *, spins: bool) -> None:
+        """Check that something is learned: at least one loss weight that applies is above 0.
+
+        Raises
+        ------
+        InputError
+            If all of them are 0.
+        """
+        applied = [quantity for quantity in all_quantities() if spins or not quantity.needs_spins]
+        if not any(self.loss_weight(quantity, spins=spins) for quantity in applied):
+            names = ", ".join(flag(_WEIGHT_OPTIONS.get(q.name, f"loss_weights.{q.name}")) for q in applied)
+            raise InputError(
+                "All weights of the loss are 0, so nothing would be learned.",
+                given=f"0 for {names}",
+                expected="at least one weight above 0",
+                next_step="leave the weights out to use their defaults",
+            )
 
     def steps_per_epoch(self, n_frames: int) -> int:
         """Optimiser steps in one pass over `n_frames` frames."""

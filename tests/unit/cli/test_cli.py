@@ -238,5 +238,5 @@ def test_other_processes_read_nothing_of_what_the_first_one_writes(
         "equisparse.tasks.ensemble.ensemble_config", lambda *_, **__: EnsembleRun(tmp_path, (unfinished,))
     )
     for command in ("finetune", "ensemble"):
-        assert main([command, "a.xyz", "--json"]) == 0
+        assert main([command, "a.xyz", "--json", "--devices", "2"]) == 0
     assert capsys.readouterr().out == ""

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from equisparse.cli.command import JSON, Command
 from equisparse.cli.commands.shared import DEVICE, RunCommand
 from equisparse.cli.terminal import Terminal
-from equisparse.options import DATA, OUTPUT, Option
+from equisparse.options import DATA, OUTPUT, TESTS, Option
 
 _FAILED = 3
 """Exit code of the verdict fail."""
@@ -17,15 +17,15 @@ _FAILED = 3
 class Probe(RunCommand):
     """Test a run for drift from its base, short-range errors and unstable dynamics; exit code 3 for fail."""
 
-    temperature: Annotated[float, Option("Temperature of molecular dynamics, in K", DATA, "K", above=0)] = 300.0
-    steps: Annotated[int, Option("Steps of each molecular dynamics run", DATA, least=1)] = 500
+    temperature: Annotated[float, Option("Temperature of molecular dynamics, in K", TESTS, "K", above=0)] = 300.0
+    steps: Annotated[int, Option("Steps of each molecular dynamics run", TESTS, least=1)] = 500
     timestep: Annotated[
         float | None,
-        Option("Time step, in fs", DATA, "FS", above=0, shown_default="0.5 with hydrogen, 1 without"),
+        Option("Time step, in fs", TESTS, "FS", above=0, shown_default="0.5 with hydrogen, 1 without"),
     ] = None
-    starts: Annotated[int, Option("Number of structures from which molecular dynamics starts", DATA, least=1)] = 2
-    compressed: Annotated[int, Option("Number of training structures to compress", DATA, least=1)] = 3
-    seed: Annotated[int, Option("Seed that selects structures and velocities", DATA, least=0)] = 0
+    starts: Annotated[int, Option("Number of structures from which molecular dynamics starts", TESTS, least=1)] = 2
+    compressed: Annotated[int, Option("Number of training structures to compress", TESTS, least=1)] = 3
+    seed: Annotated[int, Option("Seed that selects structures and velocities", TESTS, least=0)] = 0
     device: Annotated[str, DEVICE] = "auto"
     json: Annotated[bool, JSON] = False
 
