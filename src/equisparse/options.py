@@ -167,7 +167,7 @@ def check_option(field: OptionField, value: object) -> None:
     InputError
         If the value cannot be used.
     """
-    if field.choices and not any(value is choice or value == choice for choice in (*field.choices, None)):
+    if field.choices and value is not None and not (isinstance(value, str) and value in field.choices):
         near = nearest(str(value), field.choices)
         raise InputError(
             f"Invalid value for {flag(field.name)}.",

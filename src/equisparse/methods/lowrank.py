@@ -121,7 +121,8 @@ class LowRank(AbstractWeightMethod):
     prune_interval: int = 10
 
     def __post_init__(self) -> None:
-        if not (min(self.rank, self.prune_interval) > 0 and 0 <= self.prune_start <= self.prune_end <= 1):
+        room = 1 if self.value_bytes is None else self.value_bytes
+        if not (min(self.rank, self.prune_interval, room) > 0 and 0 <= self.prune_start <= self.prune_end <= 1):
             raise InputError(
                 "An option of the method lowrank is out of range.",
                 given=", ".join(f"{key}={value}" for key, value in self.options().items()),
