@@ -194,6 +194,9 @@ STRESS = Quantity(
 )
 """Stress, eV/Angstrom^3, positive under tension (ASE); which frames have one: `equisparse.data.frames.has_stress`."""
 
+SMALLEST_VOLUME = 1e-3
+"""Cells of a smaller volume (Angstrom^3) are flat: a stress cannot be computed."""
+
 MOMENTS = Quantity(
     name="moments",
     per="atom",

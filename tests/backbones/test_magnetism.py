@@ -90,6 +90,9 @@ class TestLaws:
     def test_stress(self, model, frames):
         backbone_laws.check_stress(model, frames[1])
 
+    def test_every_periodicity(self, model):
+        laws.check_periodicities(model, "Fe")
+
     def test_magnetic_forces(self, model, frames):
         for atoms in frames:
             laws.check_magnetic_forces(model, atoms)

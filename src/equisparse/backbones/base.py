@@ -268,6 +268,13 @@ class AbstractBackbone(ABC):
     def upstream_calculator(self, path: Path) -> Calculator:
         """The upstream's own ASE calculator of a native checkpoint."""
 
+    def upstream_volume(self, atoms: Atoms) -> float:
+        """Volume by which the upstream's own ASE calculator divides the virial of a structure, Angstrom^3.
+
+        It is the volume of the cell, unless the upstream is known to use another one.
+        """
+        return float(atoms.cell.volume)
+
     @abstractmethod
     def deployment_notes(self, path: Path) -> str:
         """Lines of text that say how to use a native checkpoint elsewhere (ASE, LAMMPS ...)."""

@@ -7,10 +7,13 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from equisparse.quantities import ENERGY, FORCES, MOMENTS, STRESS, Quantity
+from equisparse.quantities import ENERGY, FORCES, MOMENTS, SMALLEST_VOLUME, STRESS, Quantity
 
 Floats = NDArray[np.float64]
 """Array of float64."""
+
+_SHORTEST_VECTOR = 1e-3
+"""Shorter cell vectors, Angstrom, are none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,13 +117,21 @@ class LabelledFrame:
 
 
 def has_stress(atoms: Atoms) -> bool:
-    """Return whether a structure has a stress: its cell has rank 3, and at least one direction is periodic.
+    """Return whether a structure has a stress: its cell has a volume, and at least one direction is periodic.
 
-    Stress is the derivative of the energy by strain over the volume of the cell. The stress of a slab or a wire depends
-    on the length of the vacuum, which is arbitrary: compare it only between models that see the same cell. The same
-    rule holds for labels, losses, errors, replay, drift and calculators.
+    The stress is the derivative of the energy by strain over the volume of the cell, as in ASE and VASP. The stress of
+    a slab or a wire is therefore inversely proportional to the length of the vacuum, which is arbitrary: compare it
+    only between models that see the same cell. The same rule holds for labels, losses, errors, replay, drift and
+    calculators.
     """
-    return bool(atoms.pbc.any() and atoms.cell.rank == 3)
+    return bool(atoms.pbc.any() and atoms.cell.volume > SMALLEST_VOLUME)
+
+
+def lacks_lattice(atoms: Atoms) -> bool:
+    """Return whether a periodic direction has no cell vector, or the completed cell no volume: images coincide."""
+    short = np.linalg.norm(atoms.cell.array, axis=1) < _SHORTEST_VECTOR
+    volume = abs(np.linalg.det(atoms.cell.complete().array))
+    return bool(atoms.pbc.any() and ((atoms.pbc & short).any() or volume < SMALLEST_VOLUME))
 
 
 def unlabelled(structures: Sequence[Atoms], source: str) -> list[LabelledFrame]:

@@ -1,7 +1,7 @@
 """Merge an adapter into a checkpoint of the upstream package, and check that both predict the same."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from ase.calculators.calculator import Calculator
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.open_cells import in_safe_order
 from equisparse.data.frames import Floats, has_stress
 from equisparse.deploy.calculator import AdaptedCalculator, check_adapter
 from equisparse.errors import PrecisionError, StateError
@@ -49,6 +50,9 @@ class MergeCheck:
         in runs of earlier versions.
     only_rounding : bool
         True if the check fails because single precision cannot hold such large total energies, and for no other reason.
+    stress_factor : float
+        Factor by which the stresses of the upstream's own calculator were multiplied before the comparison, for slabs
+        and wires whose virial it divides by another volume than that of the cell; the one that is farthest from 1.
     """
 
     n_frames: int
@@ -59,14 +63,20 @@ class MergeCheck:
     equal: bool
     relative_energy: float | None = None
     only_rounding: bool = False
+    stress_factor: float = 1.0
 
     def __str__(self) -> str:
         verdict = "equal" if self.equal else "NOT EQUAL"
         relative = "" if self.relative_energy is None else f"relative {self.relative_energy * 1e3:.2g}, "
+        volume = (
+            f"; stresses of slabs and wires from the upstream's own calculator were multiplied by up to "
+            f"{self.stress_factor:.3g}, because it divides by another volume than that of the cell"
+        )
         return (
             f"{verdict}: native file against adapter on {self.n_frames} frames, largest differences: "
             f"energy {self.energy * 1e3:.2g} meV/atom ({relative}rounding {self.energy_rounding * 1e3:.2g}), "
             f"force {self.forces * 1e3:.2g} meV/Angstrom, stress {self.stress:.2g} eV/Angstrom^3"
+            + (volume if self.stress_factor != 1.0 else "")
         )
 
 
@@ -125,7 +135,13 @@ def write_merged(
 def compare(ours: AdaptedCalculator, backbone: AbstractBackbone, path: Path, frames: Sequence[Atoms]) -> MergeCheck:
     """Largest differences between our calculator and the upstream's over all frames."""
     theirs = backbone.upstream_calculator(path)
-    return judged([_predicted(ours, atoms) for atoms in frames], [_predicted(theirs, atoms) for atoms in frames])
+    bare = [in_safe_order(Atoms(a.numbers, positions=a.positions, cell=a.cell, pbc=a.pbc)) for a in frames]
+    factors = [
+        backbone.upstream_volume(atoms) / float(atoms.cell.volume) if has_stress(atoms) else 1.0 for atoms in bare
+    ]
+    other = [_predicted(theirs, atoms, factor) for atoms, factor in zip(bare, factors, strict=True)]
+    check = judged([_predicted(ours, atoms) for atoms in bare], other)
+    return replace(check, stress_factor=max(factors, key=_away_from_one))
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,10 +174,15 @@ def judged(ours: Sequence[Predicted], theirs: Sequence[Predicted]) -> MergeCheck
 _RESOLUTION = float(np.finfo(np.float32).eps)
 
 
-def _predicted(calculator: Calculator, atoms: Atoms) -> Predicted:
-    """Predictions of one frame."""
-    frame = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc, calculator=calculator)
-    stress = frame.get_stress() if has_stress(frame) else np.zeros(6)
+def _away_from_one(factor: float) -> float:
+    """Size of a factor or of its inverse, whichever is larger."""
+    return max(factor, 1 / factor)
+
+
+def _predicted(calculator: Calculator, atoms: Atoms, factor: float = 1.0) -> Predicted:
+    """Predictions of one frame; the stress is multiplied by `factor`."""
+    frame = Atoms(atoms, calculator=calculator)
+    stress = factor * frame.get_stress() if has_stress(frame) else np.zeros(6)
     return Predicted(float(frame.get_potential_energy()), frame.get_forces(), stress)
 
 

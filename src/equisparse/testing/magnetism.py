@@ -19,6 +19,7 @@ from equisparse.magnetism.layer import SpinLayer
 from equisparse.magnetism.model import SpinModel, new_layer, spins_of
 from equisparse.quantities import ENERGY, FORCES, MAGNETIC_FORCES, MOMENTS, STRESS, Quantity
 from equisparse.testing.backbones import check_batching, check_forces, check_stress, predict
+from equisparse.testing.periodicity import check_derivatives, check_equal_cells, structures
 from equisparse.testing.tolerances import ENERGY_TOLERANCE, FINITE_DIFFERENCE, FORCE_TOLERANCE, STRESS_TOLERANCE
 
 _STEP = 1e-4
@@ -81,10 +82,26 @@ def check_laws(
         check_magnetic_forces(model, atoms)
         check_forces(model, atoms, directions=2)
     check_stress(model, frames[0])
+    check_periodicities(model, symbol)
     check_batching(model, frames)
     (check_spin_orbit if spin_orbit else check_spin_rotation)(model, frames[0])
     check_locality(model, symbol, layers)
     check_smooth(model, symbol)
+
+
+def check_periodicities(model: SpinModel, symbol: str) -> None:
+    """Check forces and stress of molecules, slabs, wires, crystals and isolated atoms with random spins; float64.
+
+    Parameters
+    ----------
+    model : SpinModel
+    symbol : str
+        Element of all atoms.
+    """
+    frames = structures((symbol, symbol), vacuum=6 + 2.1 * model.backbone.cutoff)
+    spinning = {name: random_spins(atoms, seed) for seed, (name, atoms) in enumerate(frames.items())}
+    check_derivatives(model, spinning)
+    check_equal_cells(model, spinning["slab"])
 
 
 def check_time_reversal(model: SpinModel, atoms: Atoms) -> None:

@@ -7,7 +7,7 @@ from equisparse.backbones import upstream
 from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
 from equisparse.methods.soft_threshold import SoftThreshold
-from equisparse.testing import attached, backbone_layout
+from equisparse.testing import attached, backbone_layout, periodicity
 from equisparse.testing import backbones as laws
 from equisparse.testing import magnetism as spin_laws
 
@@ -64,6 +64,12 @@ class TestEveryModel:
             checked += 1
             assert all(torch.equal(block, view) for block, view in zip(blocks, views, strict=True)), name
         assert checked > 8
+
+    def test_every_periodicity(self, backbone, tmp_path):
+        periodicity.check_structures(backbone)
+        check = periodicity.check_native_file(backbone, tmp_path / "native.model")
+        assert check.stress_factor > 3, "upstream divides the stress of slabs by the volume of the cell, now"
+        assert "stresses of slabs and wires" in str(check)
 
     def test_upstream_calculator(self, backbone, name, model_file, oxides):
         laws.check_calculator(backbone, backbone.upstream_calculator(model_file(name)), oxides)

@@ -8,7 +8,7 @@ pytest.importorskip("nequip", reason="the extra nequip is not installed")
 
 from equisparse.errors import BackboneError
 from equisparse.magnetism.model import new_layer
-from equisparse.testing import backbone_layout
+from equisparse.testing import backbone_layout, periodicity
 from equisparse.testing import backbones as laws
 
 _NEQUIP_ONLY = ("num_features", "type_embed_num_features", "radial_mlp_width")
@@ -64,6 +64,7 @@ class TestAllegro:
         laws.check_batching(backbone, oxides)
         laws.check_symmetry_of_changes(backbone, oxides[0])
         laws.check_forces(backbone, oxides[0])
+        periodicity.check_structures(backbone)
 
     def test_no_spin_layer(self, backbone):
         with pytest.raises(BackboneError, match="no features per atom"):

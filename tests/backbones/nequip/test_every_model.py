@@ -8,7 +8,7 @@ pytest.importorskip("nequip", reason="the extra nequip is not installed")
 from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
 from equisparse.methods.soft_threshold import SoftThreshold
-from equisparse.testing import attached, backbone_layout
+from equisparse.testing import attached, backbone_layout, periodicity
 from equisparse.testing import backbones as laws
 from equisparse.testing import magnetism as spin_laws
 
@@ -48,6 +48,10 @@ class TestEveryModel:
             else:
                 continue
             assert all(torch.equal(block, view) for block, view in zip(blocks, views, strict=True)), name
+
+    def test_every_periodicity(self, backbone, tmp_path):
+        periodicity.check_structures(backbone)
+        assert periodicity.check_native_file(backbone, tmp_path / "native.ckpt").stress_factor == 1
 
     def test_upstream_calculator(self, backbone, name, checkpoint, oxides):
         laws.check_calculator(backbone, backbone.upstream_calculator(checkpoint(name)), oxides)

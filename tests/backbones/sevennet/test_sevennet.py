@@ -30,7 +30,7 @@ from equisparse.methods.mmea import MMEA
 from equisparse.methods.scale import Scale
 from equisparse.methods.soft_threshold import SoftThreshold
 from equisparse.quantities import ENERGY, FORCES
-from equisparse.testing import attached, backbone_layout, magnetism
+from equisparse.testing import attached, backbone_layout, magnetism, periodicity
 from equisparse.testing import backbones as laws
 from equisparse.training.anchor import layer_rows
 
@@ -111,6 +111,8 @@ class TestFasterForm:
         assert fast.accelerate(oxides[:1])
         assert any(isinstance(module, EdgeProduct) for module in fast.model.modules())
         assert equivalent(plain, fast, oxides)
+        periodicity.check_no_edges(fast, [Atoms("O"), Atoms("MgO", [[0, 0, 0], [9, 0, 0]])])
+        periodicity.check_training(fast, [oxides[2], Atoms("O")])
         assert list(fast.model.state_dict()) == list(plain.model.state_dict())
         assert fast.layout() == plain.layout()
         fast.save_native(folder / "fast.pth", {})
@@ -186,6 +188,10 @@ class TestSymmetriesAndDerivatives:
 
     def test_stress_is_a_derivative(self, backbone, oxides):
         laws.check_stress(backbone, oxides[0])
+
+    def test_every_periodicity(self, backbone, tmp_path):
+        periodicity.check_structures(backbone)
+        assert periodicity.check_native_file(backbone, tmp_path / "native.pth").stress_factor == 1
 
     def test_isolated_atoms(self, backbone):
         laws.check_isolated_atoms(backbone, 8)

@@ -22,11 +22,12 @@ from equisparse.backbones.mace.features import invariant_channels, term_added
 from equisparse.backbones.mace.files import locate, open_model
 from equisparse.backbones.mace.layout import model_blocks
 from equisparse.backbones.modality import checked_modality
+from equisparse.backbones.open_cells import in_safe_order, replaced_volume
 from equisparse.backbones.prediction import EnergyTerm, Prediction
 from equisparse.backbones.upstream import default_dtype
 from equisparse.blocks import Layout
 from equisparse.files import replacing
-from equisparse.quantities import ENERGY, FORCES, STRESS
+from equisparse.quantities import ENERGY, FORCES, SMALLEST_VOLUME, STRESS
 
 _REFERENCES = "atomic_energies_fn.atomic_energies"
 
@@ -70,10 +71,13 @@ class MACEBackbone(AbstractBackbone):
         return model_layout(self.model, model_blocks(self.model))
 
     def graph(self, atoms: Atoms) -> Any:
-        bare = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+        bare = in_safe_order(Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc))
         with default_dtype(self.dtype):
             config = config_from_atoms(bare, head_name=self._heads[self._head])
-            return AtomicData.from_config(config, z_table=self._table, cutoff=self.cutoff, heads=self._heads)
+            graph = AtomicData.from_config(config, z_table=self._table, cutoff=self.cutoff, heads=self._heads)
+        if bare.cell.volume > SMALLEST_VOLUME:  # upstream's cell has long vectors in directions that are not periodic
+            graph.cell = torch.as_tensor(bare.cell.array).to(graph.cell)
+        return graph
 
     def collate(self, graphs: Sequence[Any]) -> Any:
         return Batch.from_data_list(list(graphs))
@@ -143,6 +147,11 @@ class MACEBackbone(AbstractBackbone):
             )
         return calculator
 
+    def upstream_volume(self, atoms: Atoms) -> float:
+        if atoms.pbc.all():
+            return super().upstream_volume(atoms)
+        return replaced_volume(atoms, self.cutoff)
+
     def deployment_notes(self, path: Path) -> str:
         head = f", head={self.modality!r}" if self.modality else ""
         option = f" --head {self.modality}" if self.modality else ""
@@ -150,6 +159,8 @@ class MACEBackbone(AbstractBackbone):
         lines = (
             "ASE:     from mace.calculators import MACECalculator",
             f"         calc = MACECalculator('{path}', device='{device}', default_dtype='{dtype}'{head})",
+            "         It divides the stress of slabs and wires by a wrong volume: set atoms.pbc = True, with a vacuum",
+            f"         that is wider than {self.cutoff:g} Angstrom, or use the calculator of equisparse.",
             f"check:   mace_eval_configs --configs frames.extxyz --model {path} --output out.extxyz{option}",
             f"LAMMPS:  mace_create_lammps_model {path}{option}        (writes {path}-lammps.pt)",
             "         pair_style mace no_domain_decomposition",

@@ -28,6 +28,7 @@ from equisparse.backbones.e3nn.layout import model_layout
 from equisparse.backbones.equivalence import equivalent
 from equisparse.backbones.identity import BaseId, fingerprint
 from equisparse.backbones.modality import checked_modality
+from equisparse.backbones.open_cells import in_safe_order
 from equisparse.backbones.prediction import EnergyTerm, Prediction
 from equisparse.backbones.sevennet.accelerated import accelerate_model
 from equisparse.backbones.sevennet.features import invariant_channels, term_added
@@ -84,7 +85,7 @@ class SevenNetBackbone(AbstractBackbone):
         return model_layout(self.model, model_blocks(self.model))
 
     def graph(self, atoms: Atoms) -> AtomGraphData:
-        values = unlabeled_atoms_to_graph(atoms, self.cutoff)
+        values = unlabeled_atoms_to_graph(in_safe_order(atoms), self.cutoff)
         values.pop(keys.INFO)
         graph = AtomGraphData(**{key: dtype_correct(value, self.dtype) for key, value in values.items()})
         if self.modality is not None:

@@ -10,12 +10,10 @@ from equisparse.data.audit.context import FrameSet
 from equisparse.data.audit.finding import Finding
 from equisparse.data.audit.system import system_values
 from equisparse.data.fingerprint import CUTOFF
-from equisparse.data.frames import LabelledFrame
+from equisparse.data.frames import has_stress, lacks_lattice
 
 _TOO_CLOSE = 0.5
 _FEW_FRAMES = 10
-_FLAT_VOLUME = 1e-3
-_SHORTEST_VECTOR = 1e-3
 _VALUES_SHOWN = 4
 
 
@@ -76,12 +74,12 @@ def isolated_atoms(data: FrameSet) -> Iterator[Finding]:
 
 def cells(data: FrameSet) -> Iterator[Finding]:
     """Find periodic frames without a cell, and stresses of frames that are not periodic in all directions."""
-    flat = [i for i, f in enumerate(data.frames) if _lacks_vectors(f)]
+    flat = [index for index, frame in enumerate(data.frames) if lacks_lattice(frame.atoms)]
     if flat:
         yield data.finding(
             "error",
             "no-cell",
-            f"{len(flat)} frames are periodic but their cell has no volume",
+            f"{len(flat)} frames are periodic but their cell has no volume, or no vector in a periodic direction",
             flat,
             'write the cell into the file (Lattice="..." in extxyz), or set pbc to F F F',
         )
@@ -94,14 +92,36 @@ def cells(data: FrameSet) -> Iterator[Finding]:
             bare,
             'nothing for molecules; for crystals, write the cell into the file (Lattice="..." in extxyz)',
         )
-    finite = [i for i in data.with_stress if not data.frames[i].pbc.all()]
-    if finite:
+    yield from _unused_stress(data)
+    yield from _stress_over_vacuum(data)
+
+
+def _unused_stress(data: FrameSet) -> Iterator[Finding]:
+    """Find stresses that are not used, because the frame has none by definition."""
+    unused = [index for index in data.with_stress if not has_stress(data.frames[index].atoms)]
+    if unused:
+        yield data.finding(
+            "warning",
+            "stress-not-used",
+            f"{len(unused)} frames have a stress label that is not used: no direction is periodic, or the cell has no "
+            "volume",
+            unused,
+            "write pbc and the whole cell into the file if the calculation was periodic; otherwise ignore this",
+        )
+
+
+def _stress_over_vacuum(data: FrameSet) -> Iterator[Finding]:
+    """Find stresses of slabs and wires, which are divided by the volume of the cell with its vacuum."""
+    used = [index for index in data.with_stress if has_stress(data.frames[index].atoms)]
+    over_vacuum = [index for index in used if not data.frames[index].pbc.all()]
+    if over_vacuum:
         yield data.finding(
             "warning",
             "stress-without-pbc",
-            f"{len(finite)} frames have a stress but are not periodic in all directions",
-            finite,
-            "set pbc to T T T if the calculation was periodic; otherwise remove the stress: it depends on the vacuum",
+            f"{len(over_vacuum)} frames have a stress but are not periodic in all directions",
+            over_vacuum,
+            "set pbc to T T T if the calculation was periodic; otherwise make sure that the stress is the derivative "
+            "of the energy by strain over the volume of the cell with its vacuum, as in ASE and VASP",
         )
 
 
@@ -129,10 +149,3 @@ def few_frames(data: FrameSet) -> Iterator[Finding]:
             (),
             "use a method with few trainable values, and test on independent frames",
         )
-
-
-def _lacks_vectors(frame: LabelledFrame) -> bool:
-    """Return whether a periodic direction has no cell vector, or the completed cell no volume."""
-    short = np.linalg.norm(frame.cell, axis=1) < _SHORTEST_VECTOR
-    volume = abs(np.linalg.det(frame.atoms.cell.complete().array))
-    return bool(frame.pbc.any() and ((frame.pbc & short).any() or volume < _FLAT_VOLUME))

@@ -85,6 +85,27 @@ def test_cells(healthy: list[LabelledFrame]) -> None:
     assert (finite.level, finite.frames) == ("warning", (5,))
 
 
+def test_stress_labels_of_frames_that_have_no_stress(healthy: list[LabelledFrame]) -> None:
+    frames = list(healthy)
+    for index, (pbc, cell) in {2: ([False] * 3, None), 5: ([True, True, False], [9.0, 9.0, 0.0])}.items():
+        atoms = frames[index].atoms.copy()
+        atoms.pbc = pbc
+        if cell:
+            atoms.set_cell(cell)
+        frames[index] = replace(frames[index], atoms=atoms)
+    findings = audit(frames)
+    unused = found(findings, "stress-not-used")
+    assert (unused.level, unused.frames) == ("warning", (2, 5))
+    assert not {"stress-without-pbc", "no-cell"} & {f.code for f in findings}
+
+
+def test_a_periodic_direction_without_a_vector(healthy: list[LabelledFrame]) -> None:
+    atoms = healthy[2].atoms.copy()
+    atoms.set_cell([9.0, 0.0, 9.0])
+    atoms.pbc = [False, True, True]
+    assert found(audit([*healthy, replace(healthy[2], atoms=atoms)]), "no-cell").frames == (24,)
+
+
 def test_flat_cells_do_not_stop_the_audit(healthy: list[LabelledFrame]) -> None:
     flat = healthy[2].atoms.copy()
     flat.set_cell(np.outer([1.0, 2.0, 3.0], [1.0, 1.0, 1.0]))
