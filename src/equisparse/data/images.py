@@ -23,6 +23,7 @@ _LMDB = ".aselmdb"
 _DATABASES = (".db", _LMDB)
 _QUOTED = re.compile(r'"(?:\\.|[^"\\])*"|\{[^}]*\}')
 _KEY = re.compile(r"([^\s=]+)\s*=")
+_EMPTY = re.compile(r"([^\s=]+)\s*=\s+[^\s=]+\s*=")
 _OPENERS: Mapping[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
@@ -86,19 +87,29 @@ def _require_whole_frames(lines: TextIO) -> None:
     Raises
     ------
     ValueError
-        If a frame has fewer lines than atoms, for which ASE would search for ever, or a key of its header occurs twice,
-        of which ASE takes the last.
+        If a frame has fewer lines than atoms, for which ASE would search for ever, or its header cannot be trusted.
     """
+    index = 0
     while count := lines.readline().strip():
         if not count.isdigit():  # ASE reports such a line
             return
         n_lines, header = int(count), lines.readline()
         if not header or sum(1 for _ in islice(lines, min(n_lines, sys.maxsize))) < n_lines:
-            raise ValueError(f"a frame of {count} atoms is truncated")
-        keys = _KEY.findall(_QUOTED.sub("", header))
-        twice = sorted(key for key in set(keys) if keys.count(key) > 1)
-        if twice:
-            raise ValueError(f"a header has several values of {', '.join(twice)}: {header.strip()}")
+            raise ValueError(f"frame {index}: a frame of {count} atoms is truncated")
+        if problem := _header_problem(header):
+            raise ValueError(f"frame {index}: {problem}")
+        index += 1
+
+
+def _header_problem(header: str) -> str:
+    """Problem of the header of a frame: ASE takes the last value of a key, and an empty one swallows the next key."""
+    plain = _QUOTED.sub(lambda match: "value" if len(match[0]) > 2 else "", header)
+    keys = _KEY.findall(plain)
+    if twice := sorted({key for key in keys if keys.count(key) > 1}):
+        return f"the header has several values of {', '.join(twice)}"
+    if empty := _EMPTY.search(plain):
+        return f"the key {empty[1]} has no value, and the next one would be taken for it"
+    return ""
 
 
 def _unreadable(path: str, n_read: int, error: Exception) -> DataError:
