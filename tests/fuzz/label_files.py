@@ -142,6 +142,7 @@ def add_labels(frame: Frame, quantity: Quantity, weights: dict[str, float], expe
     without_cell = any("virial" in name for name in used) and not frame.volume
     values = {kind if kind != "rounded" else "right" for kind in (kinds[name] for name in used)}
     expected.refused |= without_cell or "bad" in values or len(values) > 1
+    expected.refused |= any(kinds[name] == "bad" for name in names if name in ("stress", "virial"))  # ASE needs nine
     if used and not expected.refused:
         value = {"right": right, "other": other_value(right), "nan": np.full_like(right, np.nan)}[values.pop()]
         expected.labels[quantity] = (value, used[0])
@@ -194,9 +195,8 @@ def stored_stress(frame: Frame, name: str, value: np.ndarray) -> np.ndarray:
 def force_column(frame: Frame, name: str, kind: str, value: np.ndarray) -> tuple[str, str, list[list[str]]]:
     """Name, type and cells of a column of forces."""
     if kind == "bad":
-        type_, cell, width = frame.random.choice(
-            (("S:3", "a", 3), ("L:3", "T", 3), ("R:2", "0.5", 2), ("R:4", "0.5", 4))
-        )
+        texts = [] if name == "forces" else [("S:3", "a", 3)]  # which ASE converts itself
+        type_, cell, width = frame.random.choice([("L:3", "T", 3), ("R:2", "0.5", 2), ("R:4", "0.5", 4), *texts])
         return name, type_, [[cell] * width for _ in range(frame.n_atoms)]
     cells = [[repr(float(x)) if kind != "rounded" else f"{x:.3f}" for x in row] for row in value]
     return name, "R:3", cells

@@ -83,6 +83,37 @@ def label_frames(
     return _with_labels({source: list(images)}, keys, units)
 
 
+def read_structures(pattern: str | Path | Sequence[str | Path]) -> list[Atoms]:
+    """Read all structures of some files, without their labels; see `read_frames`.
+
+    Raises
+    ------
+    DataError, MissingPackageError
+        As `read_frames`, but whatever labels the files have.
+    """
+    images = {path: read_images(path) for path in find_files(pattern)}
+    return [
+        bare_structure(atoms, f"{path}, frame {index}")
+        for path, structures in images.items()
+        for index, atoms in enumerate(structures)
+    ]
+
+
+def bare_structure(atoms: Atoms, location: str) -> Atoms:
+    """Copy of a structure without calculator and constraints.
+
+    Raises
+    ------
+    DataError
+        If it has no atoms, or positions or a cell that are not finite; `location` names it in the message.
+    """
+    _require_structure(atoms, location)
+    copy: Atoms = atoms.copy()
+    copy.calc = None
+    copy.set_constraint()
+    return copy
+
+
 def _with_labels(
     images: Mapping[str, Sequence[Atoms]], keys: LabelKeys | None, units: LabelUnits | None
 ) -> list[LabelledFrame]:
@@ -104,9 +135,11 @@ def _frames_of(
     frames: list[LabelledFrame] = []
     contradictions: list[tuple[int, Contradiction]] = []
     for index, (atoms, stored) in enumerate(images):
-        read = _read(atoms, stored, keys, units, f"{source}, frame {index}")
+        location = f"{source}, frame {index}"
+        copy = bare_structure(atoms, location)
+        read = _read(copy, stored, keys, units, location)
         contradictions += [(index, found) for found in read.contradictions]
-        copy = _clean_copy(atoms, read)
+        _take_labels(copy, read)
         frames.append(LabelledFrame(copy, read.labels, source, index, _fixed_atoms(atoms), read.names, read.weights))
     require_agreement(source, contradictions)
     return frames
@@ -114,7 +147,6 @@ def _frames_of(
 
 def _read(atoms: Atoms, stored: Stored, keys: LabelKeys, units: LabelUnits, location: str) -> FrameLabels:
     """Labels of a structure, with its place in messages."""
-    _require_structure(atoms, location)
     volume = float(abs(np.linalg.det(atoms.cell.array)))
     try:
         return read_labels(stored, keys, units, len(atoms), volume)
@@ -134,17 +166,13 @@ def _require_structure(atoms: Atoms, location: str) -> None:
         )
 
 
-def _clean_copy(atoms: Atoms, read: FrameLabels) -> Atoms:
-    """Copy without calculator, constraints and labels, with the input spins as initial magnetic moments."""
-    copy: Atoms = atoms.copy()
-    copy.calc = None
-    copy.set_constraint()
+def _take_labels(atoms: Atoms, read: FrameLabels) -> None:
+    """Remove the labels from a structure, and set the input spins as its initial magnetic moments."""
     for name in read.stored:
-        copy.info.pop(name, None)
-        copy.arrays.pop(name, None)
+        atoms.info.pop(name, None)
+        atoms.arrays.pop(name, None)
     if read.spins is not None:
-        copy.set_initial_magnetic_moments(read.spins)
-    return copy
+        atoms.set_initial_magnetic_moments(read.spins)
 
 
 def _fixed_atoms(atoms: Atoms) -> NDArray[np.bool_]:

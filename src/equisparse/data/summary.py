@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from equisparse.data.frames import LabelledFrame, has_stress
+from equisparse.data.labels import SPINS
 from equisparse.data.weights import weight_kind
 from equisparse.errors import DataError
 from equisparse.quantities import ENERGY, FORCES, STRESS, Quantity, all_quantities
@@ -23,7 +24,7 @@ class LabelCount:
     Parameters
     ----------
     quantity : str
-        Name of the quantity.
+        Name of the quantity, or ``spins`` for the input spins.
     frames : int
         Number of frames with a label that can be trained on.
     names : mapping of str to int
@@ -45,8 +46,12 @@ class LabelCount:
 
 
 def count_frame_labels(frames: Sequence[LabelledFrame]) -> list[LabelCount]:
-    """Count the labels of frames; energy, forces and stress are always listed, others if any frame has one."""
-    counts = [_count(quantity, frames) for quantity in all_quantities()]
+    """Count the labels of frames; energy, forces and stress are always listed, others if any frame has them."""
+    spins = Counter(frame.names[SPINS] for frame in frames if SPINS in frame.names)
+    counts = [
+        *(_count(quantity, frames) for quantity in all_quantities()),
+        LabelCount(SPINS, spins.total(), dict(spins)),
+    ]
     always = {ENERGY.name, FORCES.name, STRESS.name}
     return [count for count in counts if count.quantity in always or count.frames or count.weight_0]
 

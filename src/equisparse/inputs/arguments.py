@@ -9,13 +9,13 @@ from typing import TypeAlias, TypeVar
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.config.read import check_names
-from equisparse.data.frames import LabelledFrame
+from equisparse.data.frames import LabelledFrame, unlabelled
 from equisparse.data.identity import frame_digest
 from equisparse.data.labels import LabelKeys
 from equisparse.data.read import read_frames
 from equisparse.errors import InputError
 from equisparse.inputs.base import Base
-from equisparse.inputs.frames import Frames, file_names, load_frames, write_frames
+from equisparse.inputs.frames import Frames, file_names, load_frames, load_structures, write_frames
 from equisparse.methods.base import AbstractMethod
 from equisparse.methods.registry import METHODS
 from equisparse.options import plain_value
@@ -78,7 +78,7 @@ def store_frames(config: Config, parts: Parts) -> Config:
     in_memory = {part for part, frames in parts.items() if frames is not None and file_names(frames) is None}
     changes: dict[str, object] = {}
     if "replay" in in_memory:
-        changes["replay"] = _stored(config, "replay", load_frames(_given(parts, "replay")))
+        changes["replay"] = _stored(config, "replay", unlabelled(load_structures(_given(parts, "replay")), "replay"))
     if in_memory - {"replay"}:
         labelled = [part for part in ("train", "valid", "test") if parts[part] is not None]
         for part in labelled:

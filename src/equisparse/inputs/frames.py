@@ -13,7 +13,7 @@ from ase.constraints import FixAtoms
 from equisparse.data.demo import DEMOS, is_demo
 from equisparse.data.frames import LabelledFrame
 from equisparse.data.labels import SPIN_NAMES, LabelKeys, LabelUnits
-from equisparse.data.read import label_frames, read_frames
+from equisparse.data.read import IN_MEMORY, bare_structure, label_frames, read_frames, read_structures
 from equisparse.data.weights import weight_kind
 from equisparse.errors import InputError
 from equisparse.files import make_folder, write_text
@@ -58,6 +58,26 @@ def load_frames(frames: Frames, keys: LabelKeys | None = None, units: LabelUnits
         given=", ".join(sorted({type(item).__name__ for item in items})) or "an empty sequence",
         expected="files or globs, or ase.Atoms, or LabelledFrame, at least one",
     )
+
+
+def load_structures(frames: Frames) -> list[Atoms]:
+    """Convert files, globs, structures or labelled frames to structures; labels are not read.
+
+    Raises
+    ------
+    DataError
+        If a file cannot be read.
+    InputError
+        If there are no frames, or frames of different kinds.
+    """
+    names = file_names(frames)
+    if names is not None:
+        return read_structures(names)
+    items = list(frames) if isinstance(frames, Sequence) and not isinstance(frames, str) else [frames]
+    structures = [item for item in items if isinstance(item, Atoms)]
+    if structures and len(structures) == len(items):
+        return [bare_structure(atoms, f"{IN_MEMORY}, frame {index}") for index, atoms in enumerate(structures)]
+    return [frame.atoms for frame in load_frames(frames)]
 
 
 def file_names(frames: Frames) -> list[str] | None:

@@ -10,7 +10,7 @@ from equisparse.backbones.base import AbstractBackbone, check_elements
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.data.demo import DEMOS, PARTS, is_demo
 from equisparse.data.frames import LabelledFrame, unlabelled
-from equisparse.data.read import read_frames
+from equisparse.data.read import read_frames, read_structures
 from equisparse.data.split import FrameSplits, split_off
 from equisparse.errors import InputError
 from equisparse.robustness.structures import probe_structures
@@ -61,7 +61,7 @@ def read_kept(
     names = config.replay or [PROBE]
     packaged = _unlike(probe_structures(backbone.elements, "learn"), train) if PROBE in names else []
     files = [name for name in names if name != PROBE]
-    frames = unlabelled(packaged, PROBE) + (read_frames(files) if files else [])
+    frames = unlabelled(packaged, PROBE) + (unlabelled(read_structures(files), "replay") if files else [])
     check_elements(backbone, [frame.atoms for frame in frames])
     for frame in frames:
         frame.atoms.set_initial_magnetic_moments(None)

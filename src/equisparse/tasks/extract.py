@@ -19,7 +19,7 @@ from equisparse.errors import BackboneError, InputError, StateError
 from equisparse.files import make_folder
 from equisparse.inference.structures import check_structures
 from equisparse.inputs.base import Base, LoadOptions, loaded_base
-from equisparse.inputs.frames import Frames, load_frames
+from equisparse.inputs.frames import Frames, load_structures
 from equisparse.interpret.changes import ChangeTotals, aggregate, change_table
 from equisparse.robustness.structures import probe_structures
 
@@ -155,10 +155,10 @@ def _loaded(path: Path, base: AbstractBackbone) -> AbstractBackbone:
 def _structures(base: AbstractBackbone, frames: Frames | None) -> list[Atoms]:
     """Structures to compare on."""
     if frames is not None:
-        given = [frame.atoms for frame in load_frames(frames)[:_COMPARED_FRAMES]]
+        given = load_structures(frames)[:_COMPARED_FRAMES]
         check_structures(base, given)
         return given
-    demo = [frame.atoms for frame in load_frames("demo:valid")[:_COMPARED_FRAMES]]
+    demo = load_structures("demo:valid")[:_COMPARED_FRAMES]
     if all(base.elements.issuperset(atoms.numbers.tolist()) for atoms in demo):
         return demo
     known = probe_structures(base.elements, "measure")

@@ -12,7 +12,7 @@ from equisparse.files import make_folder
 from equisparse.inference.structures import check_structures
 from equisparse.inputs.adapters import AdapterLike, loaded_adapter
 from equisparse.inputs.base import Base, LoadOptions, loaded_base
-from equisparse.inputs.frames import Frames, load_frames
+from equisparse.inputs.frames import Frames, load_structures
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -79,7 +79,7 @@ def merge(
     change = loaded_adapter(adapter)
     change.check_mergeable()
     backbone = loaded_base(base, load_options)
-    structures = [frame.atoms for frame in load_frames(frames)[:_COMPARED_FRAMES]]
+    structures = load_structures(frames)[:_COMPARED_FRAMES]
     check_structures(backbone, structures)
     path = _with_suffix(Path(out), backbone.native_suffix)
     make_folder(path.parent)

@@ -13,7 +13,7 @@ from equisparse.files import make_folder, write_text
 from equisparse.inference.structures import check_structures
 from equisparse.inputs.adapters import AdapterLike, adapter_name, loaded_adapter
 from equisparse.inputs.base import Base, LoadOptions, loaded_base
-from equisparse.inputs.frames import Frames, load_frames
+from equisparse.inputs.frames import Frames, load_structures
 from equisparse.magnetism.orders import Order, scan_orders
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def orders(
             given=adapter_name(adapter),
             expected="an adapter of `equisparse finetune --spin`",
         )
-    atoms = load_frames(structure)[0].atoms
+    atoms = load_structures(structure)[0]
     check_structures(backbone, [atoms])
     with change.applied(backbone.model):
         ranked = scan_orders(model, atoms, supercell)
