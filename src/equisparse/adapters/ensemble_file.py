@@ -120,7 +120,7 @@ def read_ensemble(folder: str | Path) -> Ensemble:
             next_step=f"run equisparse ensemble, or finish it with --resume; for a single run, give its {ADAPTER}",
         )
     try:
-        values = json.loads((folder / ENSEMBLE).read_text())
+        values = json.loads((folder / ENSEMBLE).read_text(encoding="utf-8"))
         version = values["version"]
         if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
             raise ValueError(f"version {version!r:.20} is newer than {FORMAT_VERSION} or invalid")

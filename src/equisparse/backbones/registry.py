@@ -12,9 +12,11 @@ from importlib import metadata
 from pathlib import Path
 
 from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.device import DTYPES
 from equisparse.backbones.pickles import check_sha256, warn_of_pickle
 from equisparse.backbones.upstream import quiet_import
 from equisparse.errors import BackboneError, InputError, MissingPackageError
+from equisparse.options import nearest
 
 ENTRY_POINTS = "equisparse.backbones"
 """Group of entry points; the name of an entry point is the name of the backbone, its value ``module:Class``."""
@@ -92,7 +94,7 @@ def register_backbone(
 
 
 def load_backbone(
-    source: str,
+    source: str | Path,
     *,
     backbone: str | None = None,
     device: str = "cpu",
@@ -104,7 +106,7 @@ def load_backbone(
 
     Parameters
     ----------
-    source : str
+    source : str or Path
         Name such as ``7net-0``, or a checkpoint file.
     backbone : str, optional
         Which upstream; guessed from `source` if not given.
@@ -124,6 +126,9 @@ def load_backbone(
     MissingPackageError
         If the upstream package is not installed.
     """
+    source, device = str(source), str(device)
+    if dtype not in DTYPES:
+        raise BackboneError("There is no such precision.", given=str(dtype), expected=" or ".join(DTYPES))
     kind = backbone_class(backbone or guess(source))
     if sha256 is not None:
         check_sha256(kind.locate(source), sha256)
@@ -146,7 +151,13 @@ def backbone_class(name: str) -> type[AbstractBackbone]:
     """
     known = _known_backbones()
     if name not in known:
-        raise BackboneError("There is no such backbone.", given=name, expected=", ".join(known))
+        near = nearest(name.lower(), list(known))
+        raise BackboneError(
+            "There is no such backbone.",
+            given=name,
+            expected=", ".join(known),
+            next_step=f"use {near}" if near else "",
+        )
     registered = known[name]
     if isinstance(registered.target, type):
         return registered.target

@@ -49,7 +49,13 @@ def given_values(kind: type[Command], bound: Mapping[str, object]) -> dict[str, 
 
 def _typed(value: object) -> object:
     """Value of an option of a method: a number, true, false or null if the text is one of them, else the text."""
-    return yaml.safe_load(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    try:
+        read: object = yaml.safe_load(value)
+    except yaml.YAMLError:
+        return value  # a text, which no option of that type takes
+    return read
 
 
 def _argument(field: OptionField) -> Argument:

@@ -6,6 +6,8 @@ from typing import TypeAlias, TypedDict
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.registry import load_backbone
 from equisparse.config.finetune import FinetuneConfig
+from equisparse.errors import InputError
+from equisparse.options import nearest
 
 Base: TypeAlias = str | Path | AbstractBackbone
 """A base model as a user gives it: its name, its file, or a loaded backbone."""
@@ -37,10 +39,31 @@ class LoadOptions(TypedDict, total=False):
 
 def with_defaults(options: LoadOptions, modality: str | None, dtype: str = "float32") -> LoadOptions:
     """Copy of the options, with a modality and a precision where they are missing."""
+    check_load_options(options)
     chosen = options.copy()
     chosen["modality"] = options.get("modality") or modality
     chosen["dtype"] = options.get("dtype") or dtype
     return chosen
+
+
+def check_load_options(options: LoadOptions) -> None:
+    """Check that all names are options of loading a base.
+
+    Raises
+    ------
+    InputError
+        If one is not; the message suggests the option that was meant.
+    """
+    known = list(LoadOptions.__annotations__)
+    for name in options:
+        if name not in known:
+            near = nearest(name, known)
+            raise InputError(
+                "There is no option of this name.",
+                given=name,
+                expected=", ".join(known),
+                next_step=f"use {near}" if near else "",
+            )
 
 
 def loaded_base(base: Base, options: LoadOptions | None = None) -> AbstractBackbone:
@@ -50,12 +73,21 @@ def loaded_base(base: Base, options: LoadOptions | None = None) -> AbstractBackb
     ------
     BackboneError
         If the base cannot be loaded, or has another SHA-256 than expected.
+    InputError
+        If an option of loading is unknown, or the base is of another type.
     MissingPackageError
         If the upstream package is not installed.
     """
+    chosen = options or LoadOptions()
+    check_load_options(chosen)
     if isinstance(base, AbstractBackbone):
         return base
-    chosen = options or LoadOptions()
+    if not isinstance(base, (str, Path)):
+        raise InputError(
+            "This is no base model.",
+            given=f"{base!r:.80}",
+            expected="a name such as '7net-0', a file, or what equisparse.load_backbone returns",
+        )
     return load_backbone(
         str(base),
         backbone=chosen.get("backbone"),

@@ -102,7 +102,7 @@ class ProbeFolder:
         """The verdict; None if the run was not probed."""
         if not self.verdict.exists():
             return None
-        values = json.loads(self.verdict.read_text())
+        values = json.loads(self.verdict.read_text(encoding="utf-8"))
         checks = tuple(Check(**check) for check in values["checks"])
         return ProbeVerdict(values["level"], values.get("options", {}), checks)
 
@@ -225,7 +225,7 @@ class RunFolder:
         """Findings of the audit; None if there is no file."""
         if not self.findings.exists():
             return None
-        values = json.loads(self.findings.read_text())
+        values = json.loads(self.findings.read_text(encoding="utf-8"))
         return [Finding(**finding | {"frames": tuple(finding["frames"])}) for finding in values]
 
     def write_maps(self, maps: Mapping[int, NDArray[np.float32]]) -> None:

@@ -53,7 +53,13 @@ class Run:
 
     @cached_property
     def metrics(self) -> Metrics:
-        """Errors, counts, sizes and provenance."""
+        """Errors, counts, sizes and provenance.
+
+        Raises
+        ------
+        InputError
+            If they are not written yet, or damaged.
+        """
         return read_metrics(self.files.metrics)
 
     @cached_property

@@ -134,10 +134,21 @@ def read_metrics(path: Path) -> Metrics:
     Raises
     ------
     InputError
-        If the file is damaged.
+        If the file is missing or damaged.
     """
+    if not path.is_file():
+        raise InputError(
+            "The results of this run are not written yet.",
+            given=str(path),
+            cause="only the first process of a fine-tune writes results, after all others have ended; or the run was "
+            "interrupted",
+            next_step="read them in the first process (RANK 0), or later with equisparse.read_run; continue an "
+            "interrupted run with --resume",
+        )
     try:
-        values = {name: value for name, value in json.loads(path.read_text()).items() if name in _FIELDS}
+        values = {
+            name: value for name, value in json.loads(path.read_text(encoding="utf-8")).items() if name in _FIELDS
+        }
         values.setdefault("method", "not recorded")
         values["reference_shifts_ev"] = {int(z): shift for z, shift in values["reference_shifts_ev"].items()}
         values["reference_unresolved"] = tuple(values.get("reference_unresolved", ()))

@@ -64,7 +64,7 @@ class TableFile(Generic[RowT]):
         if not self.path.exists():
             return []
         parsers = _parsers(self.row)  # type: ignore[arg-type]
-        with self.path.open(newline="") as file:
+        with self.path.open(newline="", encoding="utf-8") as file:
             lines = list(csv.DictReader(file))
         try:
             return [self.row(**{name: parse(line[name]) for name, parse in parsers.items()}) for line in lines]

@@ -96,7 +96,7 @@ def read_curve(path: Path) -> list[Epoch]:
     """Epochs of a run in order; empty if the file does not exist."""
     if not path.exists():
         return []
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return [
             Epoch.from_dict({name: float(text) for name, text in line.items() if text}) for line in csv.DictReader(file)
         ]
