@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from equisparse.data.audit.finding import Finding
-from equisparse.data.audit.registry import audit
+from equisparse.data.audit.registry import audit, audit_sets, frame_sets
 from equisparse.data.frames import Floats, LabelledFrame
 from equisparse.errors import DataError
 from equisparse.quantities import ENERGY, FORCES, STRESS, Quantity
@@ -179,6 +179,29 @@ def test_stress_in_the_order_of_vasp(healthy: list[LabelledFrame], base: Base, f
     findings = audit(frames, base=base)
     assert "xx yy zz xy yz xz" in found(findings, "stress-order").message
     assert ("stress-sign" in {f.code for f in findings}) == (factor < 0)
+
+
+@pytest.mark.parametrize("name", ["valid", "test"])
+def test_every_set_is_compared_with_the_base(healthy: list[LabelledFrame], base: Base, name: str) -> None:
+    sets = frame_sets(healthy, **{name: scaled(healthy, stress=-1.0)})
+    wrong = found(audit_sets({part: data.with_base(base) for part, data in sets.items()}), "stress-sign")
+    assert (wrong.level, wrong.dataset) == ("error", name)
+
+
+def test_predictions_that_are_not_finite(healthy: list[LabelledFrame], base: Base) -> None:
+    forces = base[FORCES].copy()
+    forces[17, 1] = np.nan
+    finding = found(audit(healthy, base=base | {FORCES: forces}), "base-not-finite")
+    assert (finding.level, finding.frames) == ("error", (2,))
+    stress = base[STRESS].copy()
+    stress[5] = np.nan
+    assert found(audit(healthy, base=base | {STRESS: stress}), "base-not-finite").frames == (5,)
+
+
+def test_missing_labels_are_reported_once(healthy: list[LabelledFrame]) -> None:
+    bare = [replace(frame, labels={}) for frame in healthy]
+    assert found(audit(bare[:12], bare[12:18], bare[18:]), "no-labels").dataset == "train"
+    assert found(audit(healthy[:12], bare[12:]), "no-labels").dataset == "valid"
 
 
 def test_predictions_of_other_frames(healthy: list[LabelledFrame], base: Base) -> None:
