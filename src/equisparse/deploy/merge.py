@@ -155,7 +155,7 @@ class Predicted:
 
 def judged(ours: Sequence[Predicted], theirs: Sequence[Predicted]) -> MergeCheck:
     """Compare the predictions of two calculators for the same frames."""
-    n_atoms = np.array([len(own.forces) for own in ours])
+    n_atoms = np.array([float(len(own.forces)) for own in ours])
     own_energies, other_energies = (np.array([p.energy for p in predictions]) for predictions in (ours, theirs))
     offsets = (other_energies - own_energies) / n_atoms
     rounding = float((16 * _RESOLUTION * np.abs(own_energies) / n_atoms).max())
@@ -166,12 +166,20 @@ def judged(ours: Sequence[Predicted], theirs: Sequence[Predicted]) -> MergeCheck
         STRESS_TOLERANCE, STRESS_FRACTION * largest_stress
     )
     worst = max(energy, relative)
-    equal = others_equal and worst <= min(ENERGY_TOLERANCE + rounding, LARGEST_ENERGY_TOLERANCE)
+    within = worst <= min(ENERGY_TOLERANCE + rounding, LARGEST_ENERGY_TOLERANCE)
+    equal = others_equal and within and not _too_few_digits(other_energies, n_atoms)
     only_rounding = others_equal and not equal and worst <= ENERGY_TOLERANCE + 2 * rounding
     return MergeCheck(len(ours), energy, rounding, forces, stress, equal, relative, only_rounding)
 
 
 _RESOLUTION = float(np.finfo(np.float32).eps)
+
+
+def _too_few_digits(energies: Floats, n_atoms: Floats) -> bool:
+    """Return whether energies are in single precision that is too coarse for them, even if these few agree by luck."""
+    single = energies.astype(np.float32)
+    steps = np.spacing(np.abs(single)) / n_atoms
+    return bool((single == energies).all() and (steps / 2 > LARGEST_ENERGY_TOLERANCE).any())
 
 
 def _away_from_one(factor: float) -> float:
@@ -196,7 +204,7 @@ def _too_coarse(check: MergeCheck) -> PrecisionError:
     """Error for reference energies that a file in single precision cannot hold."""
     return PrecisionError(
         "The native file cannot hold the reference energies precisely enough.",
-        given=f"its energies are off by {check.energy * 1e3:.2g} meV/atom; forces and stress are equal",
+        given=f"energies off by {check.energy * 1e3:.2g} meV/atom on {check.n_frames} frames; forces and stress are equal",
         expected=f"at most {LARGEST_ENERGY_TOLERANCE * 1e3:g} meV/atom",
         cause="very large total energies, such as all-electron energies, in a file in single precision",
         next_step=WITHOUT_SHIFTS,

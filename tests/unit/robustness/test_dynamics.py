@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from ase.calculators.calculator import Calculator
 
+from equisparse.data.finite import check_finite
 from equisparse.errors import InputError
 from equisparse.robustness.dynamics import (
     DynamicsOptions,
@@ -93,3 +95,19 @@ def test_numbers() -> None:
 def test_options_without_meaning_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="out of range"):
         DynamicsOptions(**wrong)
+
+
+class Refusing(Calculator):
+    """Calculator of forces that are not a number, which refuses positions that are not finite."""
+
+    implemented_properties = ["energy", "forces"]  # noqa: RUF012  as ASE declares it
+
+    def calculate(self, atoms: Any = None, properties: Any = (), system_changes: Any = ()) -> None:
+        check_finite([atoms])
+        self.results = {"energy": 0.0, "forces": np.full((len(atoms), 3), np.nan)}
+
+
+def test_positions_that_a_calculator_refuses_end_a_run(molecule: Atoms) -> None:
+    rows, failed = dynamics("C3", molecule, Refusing(), [], SHORT)
+    assert [row.failure for row in rows] == ["not finite"]
+    assert failed is not None

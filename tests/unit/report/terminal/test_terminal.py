@@ -8,7 +8,7 @@ from rich.console import Console
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.quantities import shown_errors
-from equisparse.report.raised import raised_errors
+from equisparse.report.raised import raised_errors, worse_than_base
 from equisparse.report.table import Number, Table
 from equisparse.report.tables import error_table, metrics_table, probe_table
 from equisparse.report.terminal.closing import closing_facts
@@ -50,6 +50,19 @@ def test_errors_that_training_raised_are_named() -> None:
     assert "energy MAE 40.00 -> 200.80 meV/atom" in line
     assert "force" not in line
     assert "--lr" in line
+
+
+def test_errors_that_the_refit_raised_above_those_of_the_base_are_named() -> None:
+    name = "energy_mae_mev_per_atom"
+    base, refit = errors(17.0), errors(17.0) | {name: 357.0}
+    line = worse_than_base(base, refit, errors(10.0) | {name: 300.0})
+    assert line is not None
+    assert "energy MAE 17.00 -> 300.00 meV/atom" in line
+    assert "force" not in line
+    assert "--lr" not in line
+    assert worse_than_base(base, refit, errors(10.0)) is None
+    assert worse_than_base(errors(500.0), errors(40.0), errors(45.0)) is None
+    assert worse_than_base(base, base, errors(20.0)) is None  # training raised them
 
 
 def test_inspect_names_what_changed(planted: Adapter) -> None:
