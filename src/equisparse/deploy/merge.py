@@ -204,7 +204,7 @@ def _too_coarse(check: MergeCheck) -> PrecisionError:
     """Error for reference energies that a file in single precision cannot hold."""
     return PrecisionError(
         "The native file cannot hold the reference energies precisely enough.",
-        given=f"energies off by {check.energy * 1e3:.2g} meV/atom on {check.n_frames} frames; forces and stress are equal",
+        given=f"energies off by {check.energy * 1e3:.2g} meV/atom; forces and stress are equal",
         expected=f"at most {LARGEST_ENERGY_TOLERANCE * 1e3:g} meV/atom",
         cause="very large total energies, such as all-electron energies, in a file in single precision",
         next_step=WITHOUT_SHIFTS,
