@@ -12,9 +12,6 @@ from equisparse.quantities import ENERGY, FORCES, MOMENTS, SMALLEST_VOLUME, STRE
 Floats = NDArray[np.float64]
 """Array of float64."""
 
-_SHORTEST_VECTOR = 1e-3
-"""Shorter cell vectors, Angstrom, are none."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledFrame:
@@ -125,13 +122,6 @@ def has_stress(atoms: Atoms) -> bool:
     calculators.
     """
     return bool(atoms.pbc.any() and atoms.cell.volume > SMALLEST_VOLUME)
-
-
-def lacks_lattice(atoms: Atoms) -> bool:
-    """Return whether a periodic direction has no cell vector, or the completed cell no volume: images coincide."""
-    short = np.linalg.norm(atoms.cell.array, axis=1) < _SHORTEST_VECTOR
-    volume = abs(np.linalg.det(atoms.cell.complete().array))
-    return bool(atoms.pbc.any() and ((atoms.pbc & short).any() or volume < SMALLEST_VOLUME))
 
 
 def unlabelled(structures: Sequence[Atoms], source: str) -> list[LabelledFrame]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.adapters.bank import AdapterBank
@@ -21,15 +21,37 @@ Results = dict[str, float | Floats]
 """Results of a calculator by ASE's names, in ASE's units and shapes."""
 
 
-class AdaptedCalculator(Calculator):
+class StressCalculator(Calculator):
+    """Calculator whose error says why a structure has no stress."""
+
+    def get_property(self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True) -> Any:
+        """Return a result by ASE's name; called by ASE.
+
+        Raises
+        ------
+        PropertyNotImplementedError
+            If the calculator has no such result, or the structure has no stress.
+        """
+        try:
+            return super().get_property(name, atoms, allow_calculation)  # type: ignore[no-untyped-call]
+        except PropertyNotImplementedError as error:
+            if name != "stress":
+                raise
+            raise PropertyNotImplementedError(
+                "The structure has no stress: no direction is periodic, or its cell has no volume. Set atoms.pbc and "
+                "all three cell vectors."
+            ) from error
+
+
+class AdaptedCalculator(StressCalculator):
     """Calculator of a backbone: energy, forces and, if the structure has a volume, stress.
 
     Units are eV, eV/Angstrom and eV/Angstrom^3, with ASE's sign and order of the stress. Reference-energy shifts are
     added in float64. `equisparse.data.frames.has_stress` defines which structures have a stress.
 
-    A structure with an element that the base does not know, or with positions or a cell that are not finite, is
-    refused. An `EquisparseWarning` tells of elements without a fitted reference energy, and of results that are not
-    finite.
+    A structure is refused if it has no atoms, an element that the base does not know, positions or a cell that are not
+    finite, or a periodic direction without a cell vector. An `EquisparseWarning` tells of elements without a fitted
+    reference energy, and of results that are not finite.
 
     Parameters
     ----------

@@ -5,16 +5,16 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.calculator import all_changes
 
 from equisparse.adapters.bank import AdapterBank
 from equisparse.adapters.ensemble_file import Ensemble, Scales
 from equisparse.backbones.base import AbstractBackbone
-from equisparse.deploy.calculator import results
+from equisparse.deploy.calculator import StressCalculator, results
 from equisparse.inference.structures import check_structures, warn_of_unfitted
 
 
-class EnsembleCalculator(Calculator):
+class EnsembleCalculator(StressCalculator):
     """Calculator of the means of the members and of their scaled standard deviations.
 
     In addition to ASE's results there are ``energy_std`` (eV), ``forces_std`` (eV/Angstrom, shape (n_atoms, 3)) and,

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from equisparse.backbones.base import Predictor
 from equisparse.data.frames import Floats, LabelledFrame, has_stress
+from equisparse.data.lattice import check_lattice
 from equisparse.quantities import ENERGY, STRESS, Quantity, all_quantities
 
 
@@ -71,11 +72,18 @@ class FrameDataset(Dataset[Sample]):
     frames : sequence of LabelledFrame
     shifts : mapping of int to float
         Atomic number -> eV, subtracted from the energy labels.
+
+    Raises
+    ------
+    DataError
+        If a frame is periodic in a direction without a cell vector.
     """
 
     def __init__(self, backbone: Predictor, frames: Sequence[LabelledFrame], shifts: Mapping[int, float]) -> None:
         self.frames = list(frames)
         self.shifts = dict(shifts)
+        for frame in self.frames:
+            check_lattice(frame.atoms, f"{frame.source}, frame {frame.index}")
         self._samples = [
             Sample(
                 backbone.graph(frame.atoms),

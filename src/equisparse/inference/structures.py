@@ -9,8 +9,9 @@ from equisparse.backbones.base import Predictor, check_elements
 from equisparse.data.audit.finding import format_frames
 from equisparse.data.finite import check_finite, not_finite
 from equisparse.data.frames import Floats
+from equisparse.data.lattice import check_lattice
 from equisparse.data.references import unfitted_elements
-from equisparse.errors import EquisparseWarning
+from equisparse.errors import DataError, EquisparseWarning
 from equisparse.quantities import Quantity
 
 
@@ -22,10 +23,15 @@ def check_structures(backbone: Predictor, structures: Sequence[Atoms]) -> None:
     BackboneError
         If the base does not know an element.
     DataError
-        If positions or cell vectors are not finite.
+        If a structure has no atoms, positions or cell vectors that are not finite, or no cell vector in a periodic
+        direction.
     """
+    for index, atoms in enumerate(structures):
+        _require_atoms(atoms, index)
     check_elements(backbone, structures)
     check_finite(structures)
+    for index, atoms in enumerate(structures):
+        check_lattice(atoms, f"{atoms.symbols.get_chemical_formula()}, structure with index {index}")
 
 
 def warn_of_unfitted(shifts: Mapping[int, float], structures: Sequence[Atoms]) -> None:
@@ -58,6 +64,17 @@ def warn_of_not_finite(predicted: Mapping[Quantity, Floats], structures: Sequenc
             "atoms, or for a training that diverged.",
             EquisparseWarning,
             stacklevel=3,
+        )
+
+
+def _require_atoms(atoms: Atoms, index: int) -> None:
+    """Raise DataError if a structure has no atoms."""
+    if not len(atoms):
+        raise DataError(
+            "A structure has no atoms.",
+            given=f"structure with index {index}",
+            cause="a selection that matched no atoms",
+            next_step="remove the structure",
         )
 
 

@@ -12,6 +12,7 @@ from equisparse.data.audit.references import fit_references, reference_findings
 from equisparse.data.finite import check_finite
 from equisparse.data.frames import Floats, LabelledFrame
 from equisparse.data.labels import LabelKeys, LabelUnits
+from equisparse.data.lattice import lacks_lattice
 from equisparse.inference.dataset import FrameDataset
 from equisparse.inference.predict import evaluate
 from equisparse.inputs.base import Base, LoadOptions, loaded_base
@@ -39,7 +40,7 @@ def audit(
     frames : files, globs, a packaged set, Atoms or labelled frames
         Training frames.
     base : str, Path or AbstractBackbone, optional
-        Base model. If it knows all elements, its predictions are compared with the labels.
+        Base model. Its predictions are compared with the labels if it knows all elements and no frame lacks a cell.
     valid, test : as `frames`, optional
         Validation and test frames, with the same checks; they are also searched for near duplicates of the training
         frames.
@@ -64,16 +65,20 @@ def audit(
     backbone = None if base is None else loaded_base(base, load_options)
     elements = None if backbone is None else set(backbone.elements)
     sets = registry.frame_sets(train, valid_frames, test_frames, elements)
-    if backbone is None or not _all_known(sets.values(), backbone):
+    if backbone is None or not _predictable(sets.values(), backbone):
         return registry.audit_sets(sets)
     sets = {name: data.with_base(_prediction(backbone, data.frames)) for name, data in sets.items()}
     fit = fit_references(sets["train"], backbone.reference_slots, backbone.cutoff)
     return sort_findings([*registry.audit_sets(sets), *reference_findings(sets, fit)])
 
 
-def _all_known(sets: Iterable[FrameSet], backbone: AbstractBackbone) -> bool:
-    """Return whether the base knows all elements of the sets."""
-    return all(backbone.elements.issuperset(data.composition[1]) for data in sets)
+def _predictable(sets: Iterable[FrameSet], backbone: AbstractBackbone) -> bool:
+    """Return whether the base knows all elements of the sets, and every periodic direction has a cell vector."""
+    return all(
+        backbone.elements.issuperset(data.composition[1])
+        and not any(lacks_lattice(frame.atoms) for frame in data.frames)
+        for data in sets
+    )
 
 
 def _prediction(backbone: AbstractBackbone, frames: Sequence[LabelledFrame]) -> dict[Quantity, Floats]:

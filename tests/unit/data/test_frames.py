@@ -3,7 +3,7 @@
 import pytest
 from ase import Atoms
 
-from equisparse.data.frames import has_stress, lacks_lattice
+from equisparse.data.frames import has_stress
 
 
 @pytest.mark.parametrize(
@@ -21,20 +21,3 @@ from equisparse.data.frames import has_stress, lacks_lattice
 )
 def test_stress_needs_a_volume_and_a_periodic_direction(cell, pbc, expected):
     assert has_stress(Atoms("H", cell=cell, pbc=pbc)) is expected
-
-
-@pytest.mark.parametrize(
-    ("cell", "pbc", "expected"),
-    [
-        ((4, 4, 4), (True, True, True), False),
-        ((4, 4, 0), (True, True, False), False),
-        ((0, 0, 3), (False, False, True), False),
-        ((0, 0, 0), (False, False, False), False),
-        ((4, 4, 0), (True, True, True), True),
-        ((4, 0, 9), (True, True, False), True),
-        (((4, 0, 0), (8, 0, 0), (0, 0, 9)), (True, True, False), True),
-    ],
-    ids=["crystal", "slab", "wire", "molecule", "no third vector", "no second vector", "parallel"],
-)
-def test_periodic_directions_need_independent_vectors(cell, pbc, expected):
-    assert lacks_lattice(Atoms("H", cell=cell, pbc=pbc)) is expected

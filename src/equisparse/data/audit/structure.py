@@ -10,7 +10,8 @@ from equisparse.data.audit.context import FrameSet
 from equisparse.data.audit.finding import Finding
 from equisparse.data.audit.system import system_values
 from equisparse.data.fingerprint import CUTOFF
-from equisparse.data.frames import has_stress, lacks_lattice
+from equisparse.data.frames import has_stress
+from equisparse.data.lattice import lacks_lattice
 
 _TOO_CLOSE = 0.5
 _FEW_FRAMES = 10
