@@ -94,7 +94,7 @@ def _with_suffix(path: Path, suffix: str) -> Path:
 
 def _left_out(adapter: Adapter, shifts: bool) -> str | None:
     """Parts of an adapter that its merged file does not contain, as a sentence; None if it contains all."""
-    energies = ", ".join(f"{chemical_symbols[z]} {value:+.6g}" for z, value in sorted(adapter.shifts.items()))
+    energies = ", ".join(f"{chemical_symbols[z]} {value:+.6f}" for z, value in sorted(adapter.shifts.items()))
     missing = [] if adapter.spins is None else [SPINS_STAY]
     if not shifts:
         missing.append(f"the fitted reference energies ({energies} eV); equisparse.ShiftedCalculator adds them")

@@ -1,8 +1,10 @@
 """Reference energies in a fine-tune of the smallest base: what is fitted, told, refused and warned of."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import ase.io
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from ase import Atoms
 import equisparse
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.backbones.prediction import Prediction
+from equisparse.cli import main
 from equisparse.data.audit.finding import Finding
 from equisparse.errors import BackboneError, DataError, EquisparseWarning
 from equisparse.inference.predict import predict_structures
@@ -84,7 +87,11 @@ def test_frames_without_energies_have_no_references_to_fit(frames: list[Atoms]) 
 
 
 def test_validation_frames_are_compared_with_the_base(
-    toy: type[AbstractBackbone], frames: list[Atoms], options: dict[str, Any]
+    toy: type[AbstractBackbone],
+    frames: list[Atoms],
+    options: dict[str, Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     others = [atoms.copy() for atoms in frames]
     for seed, atoms in enumerate(others):
@@ -97,6 +104,11 @@ def test_validation_frames_are_compared_with_the_base(
         equisparse.finetune(right, valid=wrong, listener=heard, **options | {"force": False})
     errors = {(finding.code, finding.dataset) for finding in heard.findings if finding.level == "error"}
     assert errors == {("force-sign", "valid")}
+    files = [str(tmp_path / f"{name}.extxyz") for name in ("right", "wrong")]
+    for file, structures in zip(files, (right, wrong), strict=True):
+        ase.io.write(file, structures)
+    assert main(["audit", files[0], "--valid", files[1], "--base", "toy-1", "--backbone", "toy"]) == 2
+    assert "ERROR force-sign" in capsys.readouterr().out
     found = equisparse.audit(right, "toy-1", valid=wrong)
     assert ("force-sign", "valid") in {(finding.code, finding.dataset) for finding in found}
 

@@ -25,6 +25,8 @@ class Audit(LabelOptions, BaseCommand):
         str | None,
         Option("Base model whose predictions are compared with the labels: a name or a file", MODEL, "MODEL"),
     ] = None
+    valid: Annotated[list[str] | None, Option("Validation frames, which are checked too", DATA, "FRAMES")] = None
+    test: Annotated[list[str] | None, Option("Test frames, which are checked too", DATA, "FRAMES")] = None
     json: Annotated[bool, JSON] = False
 
     def run(self, terminal: Terminal) -> int:
@@ -34,8 +36,11 @@ class Audit(LabelOptions, BaseCommand):
         from equisparse.inputs.frames import load_frames
         from equisparse.tasks.audit import audit
 
-        frames = load_frames(self.frames, self.label_keys(magnetic=True), self.units)
-        findings = audit(frames, self.base, **self.load_options)
+        keys = self.label_keys(magnetic=True)
+        frames = load_frames(self.frames, keys, self.units)
+        findings = audit(
+            frames, self.base, valid=self.valid, test=self.test, keys=keys, units=self.units, **self.load_options
+        )
         terminal.note(terminal.facts([("labels", describe_labels(frames))]))
         terminal.show(format_findings(findings) if findings else "no findings")
         terminal.show_json(
