@@ -30,12 +30,12 @@ VARIANTS: dict[str, Variant] = {
     "sparse-one-entry": ("sparse", lambda layout: {"changed": 1 / layout.total_parameters}, 0.0),
     "sparse-half-late": (
         "sparse",
-        lambda layout: {"changed": (layout.numel + 1) / 2 / layout.total_parameters, "prune_end": 0.9},
+        lambda layout: {"changed": (layout.numel + 1) / 2 / layout.total_parameters, "dense_share": 0.9},
         0.0,
     ),
     "sparse-at-once": (
         "sparse",
-        lambda layout: {"changed": 1 / layout.total_parameters, "prune_start": 0.0, "prune_end": 0.0},
+        lambda layout: {"changed": 1 / layout.total_parameters, "dense_share": 0.0},
         0.0,
     ),
     "sparse-bytes": ("sparse", lambda layout: {"value_bytes": 4 * ((layout.numel + 1) // 2)}, 0.0),

@@ -5,7 +5,7 @@ Most methods change weights: an `AbstractWeightMethod` builds an `AbstractDelta`
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import ClassVar
 
@@ -14,6 +14,7 @@ from torch import Generator, Tensor, nn
 from equisparse.blocks import Block, Layout
 from equisparse.errors import InputError
 from equisparse.formats.base import AbstractFormat, AbstractGateFormat, AbstractWeightFormat, Irreps, Options, Stored
+from equisparse.methods.annealing import annealed
 from equisparse.methods.matrices import Matrices
 
 
@@ -76,11 +77,33 @@ class AbstractGate(AbstractChange):
         """
 
 
+Probes = Callable[[], Iterator[None]]
+"""Argument of `Controller.start_step`."""
+
+
 class Controller:
     """Actions of a method between training steps; this base class does nothing.
 
     All state is in the buffers of the deltas, so a checkpoint of the model includes that of the controller.
     """
+
+    def start_step(self, step: int, total: int, probes: Probes) -> bool:
+        """Called before the gradients of step `step` (from 0) of `total` are computed.
+
+        Parameters
+        ----------
+        step, total : int
+        probes : callable
+            Returns an iterator; each of its items, which are all None, has run a backward pass of a random combination
+            of the model's predictions. The mean outer product of the gradients that hooks see in these passes is the
+            Gauss-Newton matrix of the loss.
+
+        Returns
+        -------
+        bool
+            Whether the trained parameters were set to new values, so that the state of the optimiser is void.
+        """
+        return False
 
     def before_step(self, step: int, total: int) -> None:
         """Called after the gradients are computed and before the optimiser takes step `step` (from 0) of `total`."""
@@ -88,9 +111,9 @@ class Controller:
     def after_step(self, step: int, total: int) -> None:
         """Called after the optimiser has taken step `step` of `total`."""
 
-    def lr_factor(self, step: int, total: int) -> float:
-        """Factor of the annealed learning rate at a step."""
-        return 1.0
+    def lr_factor(self, step: int, total: int, warmup: int) -> float:
+        """Factor of the learning rate at a step; `warmup` is the number of steps over which it rises from zero."""
+        return annealed(step, total, warmup)
 
     def ready(self, step: int, total: int) -> bool:
         """Return whether the model after `step` steps meets the target of the method and may be kept as the best."""

@@ -21,6 +21,7 @@ OPTIONS_OF_THE_OTHER = {
         "prune_start",
         "prune_end",
         "prune_interval",
+        "dense_share",
         "dense_lr",
         "stored_values",
     ),

@@ -14,8 +14,8 @@ from equisparse.formats.base import Stored
 from equisparse.formats.products import factor_shapes, factors, order_of_entries, product, shapes_by_factor
 from equisparse.formats.quantised import RANK_BYTES, Quantised, component_bytes, quantise
 from equisparse.methods.base import AbstractChange, AbstractDelta, AbstractWeightMethod, Controller, ParameterGroup
+from equisparse.methods.components import AbstractPrunable, GradualPruning
 from equisparse.methods.matrices import consecutive_matrices
-from equisparse.methods.pruned import AbstractPrunable, GradualPruning
 
 
 class ComponentsDelta(AbstractPrunable):
@@ -161,5 +161,4 @@ class LowRank(AbstractWeightMethod):
             start=self.prune_start,
             end=self.prune_end,
             interval=self.prune_interval,
-            dense_lr=1.0,
         )

@@ -12,8 +12,8 @@ from equisparse.blocks import Block, Layout
 from equisparse.errors import InputError
 from equisparse.formats.entries import Entries, entries_in
 from equisparse.methods.base import AbstractChange, AbstractDelta, AbstractWeightMethod, Controller
-from equisparse.methods.parametrization import make_parametrization
-from equisparse.methods.pruned import GradualPruning, PrunedDelta
+from equisparse.methods.sparse_delta import SparseDelta
+from equisparse.methods.stages import StagedPruning, stages_to
 
 _DTYPES = {"auto": torch.float16, "float16": torch.float16, "full": torch.float32}
 """Choice of `stored_values` -> type of the stored values where a size is given."""
@@ -24,8 +24,9 @@ _DTYPES = {"auto": torch.float16, "float16": torch.float16, "full": torch.float3
 class Sparse(AbstractWeightMethod):
     """Sparse change ``W' = W + dW`` with a given number of changed entries; starts exactly at the base.
 
-    All entries are trained at first. Those whose removal raises the loss least are then removed step by step. The
-    adapter stores an index and a value per changed entry. Give one of `changed` and `value_bytes`.
+    All entries are trained at first. Then entries are removed in a few steps by `equisparse.methods.surgeon.prune`,
+    and those that remain are trained on after each. The adapter stores an index and a value per changed entry. Give
+    one of `changed` and `value_bytes`.
 
     Parameters
     ----------
@@ -34,13 +35,11 @@ class Sparse(AbstractWeightMethod):
     value_bytes : int or None
         Bytes of the stored indices and values together.
     rank : int or None
-        Rank of the two factors per path whose product is dW; entry by entry if None.
-    prune_start, prune_end : float
-        Start and end of the removal, as fractions of the run.
-    prune_interval : int
-        Steps between two removals.
+        Rank of the two factors per path whose product is trained; entry by entry if None.
+    dense_share : float
+        Part of the run in which all entries may change.
     dense_lr : float
-        Learning rate before the removal as a fraction of that after it.
+        Learning rate of that part, as a multiple of that of the last part.
     stored_values : {"auto", "float16", "full"}
         Type of the stored values. With ``auto`` it is float16; a tensor whose change that would alter by more than
         0.05 % keeps the precision of the model, unless `value_bytes` is given. With ``full`` it is the precision of
@@ -52,10 +51,8 @@ class Sparse(AbstractWeightMethod):
     changed: float | None = None
     value_bytes: int | None = None
     rank: int | None = 64
-    prune_start: float = 0.1
-    prune_end: float = 0.75
-    prune_interval: int = 10
-    dense_lr: float = 0.6
+    dense_share: float = 0.4
+    dense_lr: float = 1.25
     stored_values: str = "auto"
 
     def __post_init__(self) -> None:
@@ -69,13 +66,12 @@ class Sparse(AbstractWeightMethod):
                 given=str(self.stored_values),
                 expected=" or ".join(_DTYPES),
             )
-        ordered = 0 <= self.prune_start <= self.prune_end <= 1
         rank = 1 if self.rank is None else self.rank
-        if not (ordered and min(self.prune_interval, self.dense_lr, rank) > 0):
+        if not (0 <= self.dense_share < 1 and min(self.dense_lr, rank) > 0):
             raise InputError(
                 "An option of the method sparse is out of range.",
                 given=", ".join(f"{key}={value}" for key, value in self.options().items()),
-                expected="0 <= prune_start <= prune_end <= 1, all others positive",
+                expected="0 <= dense_share < 1, all others positive",
             )
 
     @property
@@ -105,19 +101,16 @@ class Sparse(AbstractWeightMethod):
             )
         return self
 
+    @property
+    def learning_rate(self) -> float:
+        return 4e-2
+
     def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:
-        raw = make_parametrization(weight, blocks, rank=self.rank, width=0.0, generator=generator)
-        return PrunedDelta(weight, raw, self._storage(weight))
+        return SparseDelta(weight, blocks, rank=self.rank, storage=self._storage(weight), generator=generator)
 
     def controller(self, deltas: Mapping[str, AbstractChange], layout: Layout) -> Controller:
-        return GradualPruning(
-            cast(list[PrunedDelta], list(deltas.values())),
-            self._capacity(layout),
-            start=self.prune_start,
-            end=self.prune_end,
-            interval=self.prune_interval,
-            dense_lr=self.dense_lr,
-        )
+        stages = stages_to(self._capacity(layout), layout, dense_share=self.dense_share, dense_lr=self.dense_lr)
+        return StagedPruning(cast(list[SparseDelta], list(deltas.values())), stages)
 
     def _storage(self, weight: Tensor) -> torch.dtype | None:
         """Type of the stored values; None if it is chosen by the rounding of each tensor."""

@@ -1,6 +1,6 @@
 """Adapters with random values on a small model, to test operations on adapters."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -66,9 +66,15 @@ def random_adapter(
         for parameter in (parameter for delta in attachment.deltas.values() for parameter in delta.parameters()):
             parameter.add_(noise(parameter))
     controller = attachment.controller()
-    for step in range(_STEPS):
+
+    def probes() -> Iterator[None]:
         for _, present in attachment.weights():
             (present * noise(present)).sum().backward()  # pruning ranks by gradients
+        yield
+
+    for step in range(_STEPS):
+        controller.start_step(step, _STEPS, probes)
+        next(probes())
         controller.before_step(step, _STEPS)
         controller.after_step(step, _STEPS)
     adapter = adapter_of(

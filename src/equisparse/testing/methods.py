@@ -6,7 +6,7 @@ backbone. Each law raises AssertionError if it is violated.
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +77,18 @@ def train(attachment: Attachment, steps: int) -> None:
             for group in groups
         ]
     )
+    generator = torch.Generator().manual_seed(0)
+
+    def probes() -> Iterator[None]:
+        for _ in range(4):
+            noise = [torch.randn(y.shape, generator=generator, dtype=y.dtype) for y in model(model.features)]
+            outputs = torch.cat([y.flatten() for y in model(model.features)])
+            (outputs @ torch.cat([r.flatten() for r in noise])).backward()
+            yield
+
     for step in range(steps):
+        if controller.start_step(step, steps, probes):
+            optimizer.state.clear()
         optimizer.zero_grad()
         model.loss().backward()
         controller.before_step(step, steps)

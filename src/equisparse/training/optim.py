@@ -1,6 +1,5 @@
 """Optimisers and learning-rate schedules, from a method's parameter groups."""
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -32,19 +31,17 @@ def build_optimizer(
 def build_schedule(
     optimizer: torch.optim.Optimizer, options: TrainingOptions, controller: Controller, total_steps: int
 ) -> LambdaLR | None:
-    """Build the schedule: warm-up and cosine decay to zero, times the factor of the controller; None if schedule-free.
+    """Build the schedule of the controller, by default warm-up and cosine decay to zero; None if schedule-free.
 
     Groups with their own learning rate keep it constant.
     """
     if options.optimizer == "schedulefree":
         return None
 
-    def annealed(step: int) -> float:
-        warm = min(1.0, (step + 1) / max(1, options.warmup_steps))
-        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, step / total_steps)))
-        return warm * cosine * controller.lr_factor(step, total_steps)
+    def factor(step: int) -> float:
+        return controller.lr_factor(step, total_steps, options.warmup_steps)
 
-    factors = [(lambda _: 1.0) if group["own_lr"] else annealed for group in optimizer.param_groups]
+    factors = [(lambda _: 1.0) if group["own_lr"] else factor for group in optimizer.param_groups]
     return LambdaLR(optimizer, factors)
 
 

@@ -1,9 +1,10 @@
 """Lightning task of one backbone with one method attached: the order of a training step, and validation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from schedulefree import AdamWScheduleFree
@@ -25,6 +26,7 @@ from equisparse.training.gradients import Gradients, add_where_trained, gradient
 from equisparse.training.loss import Loss
 from equisparse.training.optim import build_optimizer, build_schedule
 from equisparse.training.options import TrainingOptions
+from equisparse.training.probes import probe_batches, random_combination
 from equisparse.training.replay import Replay
 
 LOSS = "valid_loss"
@@ -98,6 +100,8 @@ class FinetuneTask(LightningModule):
     def training_step(self, batch: Sequence[Sample], _: int) -> None:
         """Take one optimiser step: gradients of the loss, then of the penalty and the replay loss, then the update."""
         step, optimizer, schedule = self.global_step, self.optimizers(), self.lr_schedulers()
+        if self._controller.start_step(step, self._total_steps, self._probes):
+            self._forget(optimizer)
         optimizer.zero_grad()  # type: ignore[union-attr]
         self._set_gradients(self._data_gradients(batch))
         self._controller.before_step(step, self._total_steps)
@@ -158,6 +162,25 @@ class FinetuneTask(LightningModule):
             return piece_gradients
 
         return summed(in_pieces(batch, gradients, self._limiter))
+
+    def _probes(self) -> Iterator[None]:
+        """Backward passes of random combinations of predictions of random training frames; see `Controller`."""
+        parameters, seed = list(self.deltas.parameters()), (self._options.seed, self.global_step, self.global_rank)
+        generator = torch.Generator().manual_seed(int(np.random.default_rng(seed).integers(2**62)))
+        dataset, size = self.trainer.train_dataloader.dataset, max(1, self._options.batch_size // 2)  # type: ignore[union-attr]
+
+        def gradients(samples: Sequence[Sample]) -> None:
+            prediction, piece = predict(self._backbone, samples, training=True)
+            gradients_of(random_combination(prediction, piece, self._loss, generator), parameters)
+
+        for batch in probe_batches(dataset, size, self._total_steps, seed):
+            in_pieces(batch, gradients, self._limiter)
+            yield
+
+    def _forget(self, optimizer: Any) -> None:
+        """Forget what the optimiser knows about the parameters of the deltas, which were set to new values."""
+        for parameter in self.deltas.parameters():
+            optimizer.state.pop(parameter, None)
 
     def _replay_gradients(self, replay: Replay, step: int) -> Gradients:
         """Gradients of the weighted loss on the replay structures of a step, with respect to the deltas."""

@@ -33,7 +33,7 @@ def trained(method: Sparse, dtype: torch.dtype = torch.float32, steps: int = 60)
 
 @pytest.mark.parametrize("changed", [1 / 400, 0.03, 0.25, 0.45, 0.5])
 def test_asked_number_of_entries_is_kept(changed):
-    stored = trained(Sparse(changed=changed, prune_end=0.3)).stored()
+    stored = trained(Sparse(changed=changed, dense_share=0.3)).stored()
     assert sum(parts["value"].numel() for parts in stored.values()) == round(changed * 400)
 
 
@@ -77,15 +77,15 @@ def test_changes_that_half_precision_cannot_hold_keep_the_precision_of_the_model
     assert compact_dtype(change) == dtype
 
 
-@pytest.mark.parametrize(("start", "end"), [(0.0, 0.0), (0.0, 1.0), (0.5, 0.5), (0.9, 1.0)])
+@pytest.mark.parametrize("dense_share", [0.0, 0.5, 0.99])
 @pytest.mark.parametrize("steps", [1, 2, 7])
-def test_promise_is_kept_in_short_runs_and_at_the_ends_of_the_schedule(start, end, steps):
-    stored = trained(Sparse(changed=0.01, prune_start=start, prune_end=end), steps=steps).stored()
+def test_promise_is_kept_in_short_runs_and_at_the_ends_of_the_schedule(dense_share, steps):
+    stored = trained(Sparse(changed=0.01, dense_share=dense_share), steps=steps).stored()
     assert sum(parts["value"].numel() for parts in stored.values()) == 4
 
 
 def test_masks_are_zero_or_one():
-    attachment = trained(Sparse(changed=0.45, prune_end=0.2), steps=120)
+    attachment = trained(Sparse(changed=0.45, dense_share=0.2), steps=120)
     masks = torch.cat([delta.get_buffer("mask").reshape(-1) for delta in attachment.deltas.values()])
     assert set(masks.tolist()) == {0.0, 1.0}
 
@@ -101,7 +101,7 @@ def test_a_target_out_of_reach_is_refused(options):
 
 @pytest.mark.parametrize(
     "options",
-    [{"prune_interval": 0}, {"prune_start": 0.7, "prune_end": 0.5}, {"prune_end": 1.5}, {"dense_lr": 0.0}],
+    [{"dense_share": 1.0}, {"dense_share": -0.1}, {"rank": 0}, {"dense_lr": 0.0}],
 )
 def test_an_option_out_of_range_is_refused(options):
     with pytest.raises(InputError, match="out of range"):

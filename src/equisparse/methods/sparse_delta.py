@@ -1,0 +1,138 @@
+"""Change of a tensor whose entries are removed in stages: what is kept of one stage is the start of the next."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Generator, Tensor, distributed
+
+from equisparse.blocks import Block
+from equisparse.formats.base import Stored
+from equisparse.formats.entries import compact_dtype, pack
+from equisparse.formats.products import order_of_entries, tiled
+from equisparse.methods.base import AbstractDelta, ParameterGroup
+from equisparse.methods.parametrization import make_parametrization
+from equisparse.methods.surgeon import PathChange
+
+
+class SparseDelta(AbstractDelta):
+    """Change ``W' = W + mask * (start + size * R)`` with a trained tensor R that is zero at the start of every stage.
+
+    The size is the smaller of 1 and the root mean square of the weight, so that relative changes of small weights are
+    as large as those of other weights.
+
+    Parameters
+    ----------
+    weight : Tensor
+        Base weight, any shape.
+    blocks : tuple of Block
+        Blocks that tile the weight; each is pruned as a matrix of its first axis by all others.
+    rank : int or None
+        Rank of the product that is trained; entry by entry if None.
+    storage : torch.dtype or None
+        Precision of the stored values; None means float16 if that is precise enough.
+    generator : Generator
+        Generator of the start values.
+    """
+
+    size: Tensor
+    mask: Tensor
+    start: Tensor
+    _entries: Tensor
+    _order: Tensor
+
+    def __init__(
+        self,
+        weight: Tensor,
+        blocks: tuple[Block, ...],
+        *,
+        rank: int | None,
+        storage: torch.dtype | None,
+        generator: Generator,
+    ) -> None:
+        super().__init__()
+        self.raw = make_parametrization(weight, blocks, rank=rank, width=0.0, generator=generator)
+        self._storage = storage
+        self._shapes = [(block.shape[0], block.numel // block.shape[0]) for block in blocks]
+        self.register_buffer("size", weight.double().square().mean().sqrt().clamp_max(1.0).to(weight))
+        self.register_buffer("mask", torch.ones_like(weight))
+        self.register_buffer("start", torch.zeros_like(weight))
+        self.register_buffer("_entries", torch.cat([b.indices().reshape(-1) for b in blocks]), persistent=False)
+        self.register_buffer("_order", order_of_entries(blocks), persistent=False)
+        self._probed, self._probing = torch.empty(0), False
+        self._curvatures: list[tuple[Tensor, Tensor]] = []
+
+    def change(self) -> Tensor:
+        """Present change of the weight, same shape."""
+        change: Tensor = self.mask * (self.start + self.size * self.raw())
+        if self._probing and change.requires_grad:
+            change.register_hook(self._record)
+        return change
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight + self.change()
+
+    def stored(self) -> Stored:
+        change = self.change().detach()
+        return pack(change, self._storage or compact_dtype(change))
+
+    def groups(self) -> list[ParameterGroup]:
+        return [self.raw.group()]
+
+    def start_probing(self) -> None:
+        """Begin to record gradients with respect to the change, masked entries included."""
+        self._probed, self._probing = torch.zeros_like(self.start), True
+        self._curvatures = [(self._zeros(rows, rows), self._zeros(columns)) for rows, columns in self._shapes]
+
+    def add_probe(self) -> None:
+        """Add the outer products of the gradient that was recorded since the last call to the curvature."""
+        for gradient, (inputs, outputs) in zip(self._matrices(self._probed), self._curvatures, strict=True):
+            inputs.addmm_(gradient, gradient.T)
+            outputs.add_(gradient.square().sum(0))
+        self._probed.zero_()
+
+    def paths(self) -> list[PathChange]:
+        """End probing: the present change of every block, with its curvature summed over all processes.
+
+        The curvature is the Kronecker product of the two sums of outer products, divided by their common trace
+        (Martens and Grosse, ICML 2015).
+        """
+        supports = [matrix > 0 for matrix in self._matrices(self.mask)]
+        changes = self._matrices(self.change().detach())
+        paths = []
+        for values, support, (inputs, outputs) in zip(changes, supports, self._curvatures, strict=True):
+            _sum_over_processes(inputs), _sum_over_processes(outputs)
+            trace = outputs.sum().clamp_min(torch.finfo(outputs.dtype).tiny)
+            paths.append(PathChange(values, support, inputs, outputs / trace))
+        self._probed, self._probing, self._curvatures = torch.empty(0), False, []
+        return paths
+
+    @torch.no_grad()
+    def continue_from(self, paths: Sequence[PathChange], generator: Generator) -> None:
+        """Start the next stage from new values on new supports, one of each per block."""
+        self.start.copy_(self._tensor([path.values for path in paths]))
+        self.mask.copy_(self._tensor([path.support.to(self.mask.dtype) for path in paths]))
+        self.raw.restart(generator)
+
+    def _record(self, gradient: Tensor) -> None:
+        """Add a gradient with respect to the change to the present probe."""
+        self._probed += gradient
+
+    def _matrices(self, tensor: Tensor) -> list[Tensor]:
+        """Matrices of all blocks of a tensor of the shape of the weight, copied to float64."""
+        flat = tensor.detach().reshape(-1)[self._entries].double()
+        pieces = flat.split([rows * columns for rows, columns in self._shapes])
+        return [piece.view(shape) for piece, shape in zip(pieces, self._shapes, strict=True)]
+
+    def _tensor(self, matrices: Sequence[Tensor]) -> Tensor:
+        """Tensor of the shape of the weight with the matrices of all blocks."""
+        return tiled(matrices, self._order).view_as(self.start)
+
+    def _zeros(self, *shape: int) -> Tensor:
+        """Zeros in float64 on the device of the weight."""
+        return torch.zeros(shape, dtype=torch.float64, device=self.start.device)
+
+
+def _sum_over_processes(x: Tensor) -> None:
+    """Sum a tensor in place over all processes, so that all of them prune the same entries."""
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.all_reduce(x)

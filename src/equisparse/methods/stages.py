@@ -1,0 +1,125 @@
+"""Stages of a run with fewer and fewer changed entries, and the controller that goes through them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from equisparse.blocks import Layout
+from equisparse.methods.annealing import annealed
+from equisparse.methods.base import Controller, Probes
+from equisparse.methods.sparse_delta import SparseDelta
+from equisparse.methods.surgeon import PathChange, prune
+
+ROUNDS = 6
+"""Rounds of `prune` at the start of a stage; more of them cost time and gain little before a stage of training."""
+DAMPING = 1e-4
+WAYPOINTS = (0.1, 0.03, 0.01, 0.003)
+"""Fractions of all parameters at which a run with fewer entries stays for a while."""
+LAST_STAGE = 3.0
+"""Length of the last stage, with the length of a stage at one of the `WAYPOINTS` as unit."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Part of a run with a constant number of changed entries.
+
+    Parameters
+    ----------
+    entries : int
+        Number of entries that may change.
+    share : float
+        Part of all steps of the run.
+    lr : float
+        Learning rate at the start of the stage, as a multiple of that of the run.
+    """
+
+    entries: int
+    share: float
+    lr: float
+
+
+def stages_to(entries: int, layout: Layout, *, dense_share: float, dense_lr: float) -> list[Stage]:
+    """Stages of a run that ends with a number of changed entries.
+
+    Parameters
+    ----------
+    entries : int
+    layout : Layout
+        Selected tensors.
+    dense_share : float
+        Part of the run in which all entries may change.
+    dense_lr : float
+        Learning rate of that part.
+    """
+    waypoints = [round(fraction * layout.total_parameters) for fraction in WAYPOINTS]
+    between = [waypoint for waypoint in waypoints if 1.5 * entries < waypoint < layout.numel]
+    unit = (1 - dense_share) / (len(between) + LAST_STAGE)
+    dense = Stage(layout.numel, dense_share, dense_lr)
+    return [dense, *(Stage(waypoint, unit, 0.75) for waypoint in between), Stage(entries, LAST_STAGE * unit, 1.0)]
+
+
+class StagedPruning(Controller):
+    """Training in stages; at the start of each, entries of all deltas together are removed by `prune`.
+
+    In every stage the learning rate warms up and is annealed to zero, so the end of a stage is a finished model.
+
+    Parameters
+    ----------
+    deltas : sequence of SparseDelta
+    stages : sequence of Stage
+        In order; the shares add up to 1, and the first stage has all entries.
+    """
+
+    def __init__(self, deltas: Sequence[SparseDelta], stages: Sequence[Stage]) -> None:
+        self._deltas, self._stages = deltas, stages
+
+    def start_step(self, step: int, total: int, probes: Probes) -> bool:
+        started = [stage for stage, first in zip(self._stages, self._firsts(total), strict=True) if first == step]
+        if not started or started[-1].entries >= self._entries():
+            return False
+        self._prune(started[-1].entries, probes, torch.Generator().manual_seed(step))
+        return True
+
+    def lr_factor(self, step: int, total: int, warmup: int) -> float:
+        index = self._index(step, total)
+        firsts = [*self._firsts(total), total]
+        length = firsts[index + 1] - firsts[index]
+        return self._stages[index].lr * annealed(step - firsts[index], length, min(warmup, length // 4))
+
+    def ready(self, step: int, total: int) -> bool:
+        return step > self._firsts(total)[-1]
+
+    def finished(self, step: int, total: int) -> int | None:
+        """Index of the stage that ends with step `step`, counted from 1; None if none does."""
+        ends = [*self._firsts(total)[1:], total]
+        return ends.index(step) if step in ends else None
+
+    def _firsts(self, total: int) -> list[int]:
+        """First step of every stage; that of the last one is at most the last step of the run."""
+        firsts, done = [], 0.0
+        for stage in self._stages:
+            firsts.append(min(round(done * total), total - 1))
+            done += stage.share
+        return firsts
+
+    def _index(self, step: int, total: int) -> int:
+        """Index of the stage of a step."""
+        return max(index for index, first in enumerate(self._firsts(total)) if first <= min(step, total - 1))
+
+    def _entries(self) -> int:
+        """Number of entries that may change now."""
+        return sum(int(delta.mask.sum()) for delta in self._deltas)
+
+    def _prune(self, entries: int, probes: Probes, generator: torch.Generator) -> None:
+        """Remove all entries but a number of them, and let all deltas start from the solved values of the others."""
+        for delta in self._deltas:
+            delta.start_probing()
+        for _ in probes():
+            for delta in self._deltas:
+                delta.add_probe()
+        paths = [delta.paths() for delta in self._deltas]
+        pruned = iter(prune([path for own in paths for path in own], entries, rounds=ROUNDS, damping=DAMPING))
+        for delta, own in zip(self._deltas, paths, strict=True):
+            kept: list[PathChange] = [next(pruned) for _ in own]
+            delta.continue_from(kept, generator)

@@ -1,0 +1,53 @@
+"""Random combinations of a model's predictions, whose gradients give the curvature of the loss."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from equisparse.backbones.prediction import Prediction
+from equisparse.inference.dataset import Batch, FrameDataset, Sample
+from equisparse.inference.errors import per_value
+from equisparse.training.loss import Loss
+
+_FEWEST, _MOST = 4, 20
+
+
+def probe_batches(dataset: FrameDataset, size: int, total_steps: int, seed: tuple[int, ...]) -> Iterator[list[Sample]]:
+    """Random batches for one probe each: 20, or fewer in a run of less than 400 steps.
+
+    Parameters
+    ----------
+    dataset : FrameDataset
+    size : int
+        Frames per batch.
+    total_steps : int
+        Steps of the run.
+    seed : tuple of int
+    """
+    generator = np.random.default_rng(seed)
+    for _ in range(min(_MOST, max(_FEWEST, total_steps // _MOST))):
+        chosen = generator.choice(len(dataset), min(size, len(dataset)), replace=False)
+        yield [dataset[int(index)] for index in chosen]
+
+
+def random_combination(prediction: Prediction, batch: Batch, loss: Loss, generator: torch.Generator) -> Tensor:
+    """Sum ``sum_q sqrt(w_q / n_q) sum_i r_i y_i`` over the n_q labelled components y_i of all quantities q, shape ().
+
+    The r are random normal numbers and w_q the weights of the loss. The expected outer product of the gradient of this
+    sum is the Gauss-Newton matrix of the loss with squared errors.
+    """
+    terms = []
+    for quantity, weight in loss.weights.items():
+        if not weight or quantity not in prediction or quantity not in batch.labels:
+            continue
+        labelled = torch.isfinite(batch.labels[quantity])
+        values = prediction[quantity]
+        if quantity.extensive:
+            values = values / per_value(batch.n_atoms, values)
+        noise = torch.randn(values.shape, generator=generator, dtype=torch.float64).to(values)
+        scale = math.sqrt(weight / max(1, int(labelled.sum())))
+        terms.append(scale * (noise * values)[labelled].sum())
+    return torch.stack(terms).sum()
