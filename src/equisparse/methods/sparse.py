@@ -51,7 +51,7 @@ class Sparse(AbstractWeightMethod):
     changed: float | None = None
     value_bytes: int | None = None
     rank: int | None = 64
-    dense_share: float = 0.4
+    dense_share: float = 0.5
     dense_lr: float = 1.25
     stored_values: str = "auto"
 

@@ -81,9 +81,8 @@ def train(attachment: Attachment, steps: int) -> None:
 
     def probes() -> Iterator[None]:
         for _ in range(4):
-            noise = [torch.randn(y.shape, generator=generator, dtype=y.dtype) for y in model(model.features)]
-            outputs = torch.cat([y.flatten() for y in model(model.features)])
-            (outputs @ torch.cat([r.flatten() for r in noise])).backward()
+            outputs = torch.cat([output.flatten() for output in model(model.features)])
+            (outputs @ torch.randn(len(outputs), generator=generator, dtype=outputs.dtype)).backward()
             yield
 
     for step in range(steps):
