@@ -100,7 +100,8 @@ class SparseDelta(AbstractDelta):
         changes = self._matrices(self.change().detach())
         paths = []
         for values, support, (inputs, outputs) in zip(changes, supports, self._curvatures, strict=True):
-            _sum_over_processes(inputs), _sum_over_processes(outputs)
+            _sum_over_processes(inputs)
+            _sum_over_processes(outputs)
             trace = outputs.sum().clamp_min(torch.finfo(outputs.dtype).tiny)
             paths.append(PathChange(values, support, inputs, outputs / trace))
         self._probed, self._probing, self._curvatures = torch.empty(0), False, []
