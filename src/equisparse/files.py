@@ -7,7 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from equisparse.errors import EquisparseError, WriteError
+from equisparse.errors import EquisparseError, StateError, WriteError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 @contextmanager
@@ -52,6 +57,32 @@ def make_folder(path: Path) -> Path:
 
 
 @contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder within the block, so that no other process that uses this function works in it.
+
+    The system ends the hold with the process, however that ends. Where it cannot hold folders, nothing is checked.
+
+    Parameters
+    ----------
+    folder : Path
+        An existing folder.
+
+    Raises
+    ------
+    StateError
+        If another process holds it.
+    """
+    handle = None if fcntl is None else os.open(folder, os.O_RDONLY)
+    try:
+        if handle is not None:
+            _hold(handle, folder)
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+@contextmanager
 def _write_errors(path: Path) -> Iterator[None]:
     """Raise errors of the file system within the block as a WriteError about `path`."""
     try:
@@ -67,6 +98,22 @@ def _write_errors(path: Path) -> Iterator[None]:
             cause=cause.strerror or str(cause),
             next_step="free some space or choose another place; --resume continues a fine-tune from its last epoch",
         ) from error
+
+
+def _hold(handle: int, folder: Path) -> None:
+    """Hold an opened folder until the handle is closed."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise StateError(
+            "Another process works in this folder.",
+            given=str(folder),
+            cause="a fine-tune that still runs, or several processes that a launcher started without --devices",
+            next_step="wait for it or choose another --out; to train on several processes, set --devices and "
+            "--num-nodes",
+        ) from error
+    except OSError:
+        return  # a file system without such holds
 
 
 def _system_error(error: BaseException | None) -> OSError | None:

@@ -1,5 +1,6 @@
 """Files are written whole or not at all: on a disk without room, in a folder that is none, and when killed."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -10,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from equisparse.errors import WriteError
-from equisparse.files import make_folder, replacing, write_text
+from equisparse.errors import StateError, WriteError
+from equisparse.files import locked, make_folder, replacing, write_text
 
 WRITERS = """
 import resource, sys
@@ -21,7 +22,7 @@ from matplotlib.figure import Figure
 from equisparse.adapters.adapter import Adapter
 from equisparse.adapters.file import save_adapter
 from equisparse.blocks import Layout, matrix_blocks
-from equisparse.errors import WriteError
+from equisparse.errors import StateError, WriteError
 from equisparse.formats.dense import Dense
 from equisparse.files import replacing, write_text
 from equisparse.report.paper import figures
@@ -107,3 +108,19 @@ def test_a_writer_that_is_killed_leaves_a_whole_file(tmp_path: Path) -> None:
         process.wait()
         contents = (tmp_path / "file").read_text()
         assert contents in ("a" * 2_000_000, "b" * 2_000_000)
+
+
+def test_a_folder_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(StateError, match="Another process"), locked(tmp_path):
+        pass
+    with locked(tmp_path):
+        pass
+
+
+def test_where_folders_cannot_be_held_nothing_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(handle: int, kind: int) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr("fcntl.flock", refused)
+    with locked(tmp_path), locked(tmp_path):
+        pass

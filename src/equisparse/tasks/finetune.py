@@ -1,6 +1,7 @@
 """Fine-tune a base model: from frames to the files of a run, in the order in which it happens."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from equisparse.data.audit.registry import audit_sets, frame_sets
 from equisparse.data.references import ReferenceFit
 from equisparse.data.split import FrameSplits
 from equisparse.data.summary import describe_labels
-from equisparse.files import write_text
+from equisparse.files import locked, write_text
 from equisparse.inference.dataset import FrameDataset
 from equisparse.inference.predict import evaluate
 from equisparse.inference.structures import warn_of_not_finite
@@ -137,6 +138,15 @@ def finetune_config(
     is_rank_zero = process_rank(config) == 0
     listener = listener if listener and is_rank_zero else Listener()
     folder = prepare_folder(config) if is_rank_zero else Path(config.out)
+    with locked(folder) if is_rank_zero else nullcontext():
+        return _finetune(config, base, folder, listener, report=report)
+
+
+def _finetune(
+    config: FinetuneConfig, base: AbstractBackbone | None, folder: Path, listener: Listener, *, report: bool
+) -> Run:
+    """Fine-tune in a folder that this process holds."""
+    is_rank_zero = process_rank(config) == 0
     setup = _set_up(config, base, folder, listener)
     start = _measure_base(setup, listener)
     if is_rank_zero:

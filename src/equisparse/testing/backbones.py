@@ -4,6 +4,8 @@ Derivatives and symmetries are best checked in float64. Each check raises Assert
 the layout of a backbone are in `equisparse.testing.backbone_layout`.
 """
 
+import copy
+import pickle
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -43,11 +45,24 @@ def rattled(atoms: Atoms, seed: int, width: float = 0.1) -> Atoms:
         Standard deviation of the displacements, Angstrom.
     """
     random = np.random.default_rng(seed)
-    copy: Atoms = atoms.copy()
-    if copy.pbc.any():
-        copy.set_cell(copy.cell[:] @ (np.eye(3) + 0.03 * random.normal(size=(3, 3))), scale_atoms=True)
-    copy.positions += width * random.normal(size=copy.positions.shape)
-    return copy
+    moved: Atoms = atoms.copy()
+    if moved.pbc.any():
+        moved.set_cell(moved.cell[:] @ (np.eye(3) + 0.03 * random.normal(size=(3, 3))), scale_atoms=True)
+    moved.positions += width * random.normal(size=moved.positions.shape)
+    return moved
+
+
+def check_copies(backbone: AbstractBackbone, frames: Sequence[Atoms]) -> None:
+    """Check that copies by `copy`, by `pickle` and for training predict the same and leave the backbone as it is."""
+    before = predict(backbone, frames)
+    stored = pickle.dumps(backbone)
+    for made in (copy.deepcopy(backbone), pickle.loads(stored), backbone.copied()):  # noqa: S301  our own bytes
+        made.check_untouched()
+        for quantity, values in predict(made, frames).items():
+            assert torch.equal(values, before[quantity]), f"{quantity.name} of a copy"
+        with torch.no_grad():
+            next(made.model.parameters()).add_(1.0)
+    backbone.check_untouched()
 
 
 def check_calculator(backbone: AbstractBackbone, calculator: Calculator, frames: Sequence[Atoms]) -> None:

@@ -38,6 +38,9 @@ class TestPackage:
         assert backbone.identity.sha256 == other.identity.sha256
         assert torch.equal(laws.predict(backbone, oxides)[ENERGY], laws.predict(other, oxides)[ENERGY])
 
+    def test_copies_are_on_their_own(self, backbone, oxides):
+        laws.check_copies(backbone, oxides[:1])
+
     def test_native_file(self, backbone, oxides, shifts, run, tmp_path):
         path = tmp_path / f"native{backbone.native_suffix}"
         laws.check_native(backbone, path, oxides, shifts)

@@ -105,6 +105,15 @@ class TestFasterForm:
     def test_of_own_models(self, own_model, load, oxides, tmp_path):
         self.check(load, str(own_model), None, oxides, tmp_path)
 
+    @pytest.mark.parametrize("own_model", ["linear"], indirect=True)
+    def test_copies_are_on_their_own(self, own_model, load, oxides):
+        backbone = load(str(own_model), dtype="float64")
+        laws.check_copies(backbone, oxides[:1])
+        copied = backbone.copied()
+        assert copied.accelerate(oxides[:1])
+        assert any(isinstance(module, EdgeProduct) for module in copied.model.modules())
+        assert not any(isinstance(module, EdgeProduct) for module in backbone.model.modules())
+
     def check(self, load, source, modality, oxides, folder):
         plain = load(source, dtype="float64", modality=modality)
         fast = load_backbone(source, dtype="float64", modality=modality)
