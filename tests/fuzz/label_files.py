@@ -143,6 +143,7 @@ def add_labels(frame: Frame, quantity: Quantity, weights: dict[str, float], expe
     values = {kind if kind != "rounded" else "right" for kind in (kinds[name] for name in used)}
     expected.refused |= without_cell or "bad" in values or len(values) > 1
     expected.refused |= any(kinds[name] == "bad" for name in names if name in ("stress", "virial"))  # ASE needs nine
+    expected.refused |= any(type_.startswith("L") for _, type_, _ in frame.columns)
     if used and not expected.refused:
         value = {"right": right, "other": other_value(right), "nan": np.full_like(right, np.nan)}[values.pop()]
         expected.labels[quantity] = (value, used[0])

@@ -23,6 +23,7 @@ _LMDB = ".aselmdb"
 _DATABASES = (".db", _LMDB)
 _QUOTED = re.compile(r'"(?:\\.|[^"\\])*"|\{[^}]*\}')
 _KEY = re.compile(r"([^\s=]+)\s*=")
+_BOOLEANS = re.compile(r":([^:\s]*(?:force|mag|spin)[^:\s]*):L:", re.IGNORECASE)
 _EMPTY = re.compile(r"([^\s=]+)\s*=\s+[^\s=]+\s*=")
 _OPENERS: Mapping[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
@@ -102,13 +103,18 @@ def _require_whole_frames(lines: TextIO) -> None:
 
 
 def _header_problem(header: str) -> str:
-    """Problem of the header of a frame: ASE takes the last value of a key, and an empty one swallows the next key."""
+    """Problem of the header of a frame.
+
+    ASE takes the last value of a key, the next key for the value of an empty one, and booleans in a column for 0 and 1.
+    """
     plain = _QUOTED.sub(lambda match: "value" if len(match[0]) > 2 else "", header)
     keys = _KEY.findall(plain)
     if twice := sorted({key for key in keys if keys.count(key) > 1}):
         return f"the header has several values of {', '.join(twice)}"
     if empty := _EMPTY.search(plain):
         return f"the key {empty[1]} has no value, and the next one would be taken for it"
+    if booleans := _BOOLEANS.search(plain):
+        return f"the column {booleans[1]} holds booleans"
     return ""
 
 
