@@ -18,6 +18,7 @@ from scipy.cluster.hierarchy import DisjointSet
 from scipy.spatial import cKDTree
 
 from equisparse.data.frames import Floats, LabelledFrame
+from equisparse.data.lattice import image_steps
 
 NEAR = 0.02
 """Largest difference of the descriptors of near duplicates, Angstrom."""
@@ -29,7 +30,6 @@ _N_NEIGHBOURS = 20
 _FIRST_HALO = 4.5
 _N_RANKS = 16
 _N_SUMMARY = 6
-_FLAT_CELL = 1e-6
 _ANGSTROM_PER_MOMENT = 0.2
 _ANGSTROM_PER_NEIGHBOUR = 0.2
 
@@ -247,17 +247,15 @@ def _neighbours(frame: LabelledFrame, halo: float) -> tuple[Floats, NDArray[np.i
 
 def _with_images(frame: LabelledFrame, halo: float) -> tuple[Floats, NDArray[np.int64]]:
     """Positions of the atoms, wrapped into the cell, then of images within `halo` of it; and indices of the atoms."""
-    owner = np.arange(frame.n_atoms)
-    periodic = frame.pbc & (np.linalg.norm(frame.cell, axis=1) > _FLAT_CELL)
-    cell = frame.atoms.cell.complete().array
-    if not periodic.any() or abs(np.linalg.det(cell)) < _FLAT_CELL:
+    owner, most = np.arange(frame.n_atoms), image_steps(frame.atoms, halo)
+    if not most.any():
         return frame.positions, owner
+    periodic, cell = most > 0, frame.atoms.cell.complete().array
     inverse = np.linalg.inv(cell)
     scaled = frame.positions @ inverse
     scaled -= np.floor(scaled) * periodic
     reach = halo * np.linalg.norm(inverse, axis=0)
-    most = [int(np.ceil(r)) if p else 0 for r, p in zip(reach, periodic, strict=True)]
-    steps = [range(-n, n + 1) for n in most]
+    steps = [range(-n, n + 1) for n in most.astype(int)]
     shifts = np.array([shift for shift in product(*steps) if any(shift)], dtype=np.float64).reshape(-1, 3)
     images = (scaled[None] + shifts[:, None]).reshape(-1, 3)
     inside = (~periodic | ((images >= -reach) & (images <= 1 + reach))).all(axis=1)

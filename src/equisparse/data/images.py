@@ -24,7 +24,8 @@ _DATABASES = (".db", _LMDB)
 _QUOTED = re.compile(r'"(?:\\.|[^"\\])*"|\{[^}]*\}')
 _KEY = re.compile(r"([^\s=]+)\s*=")
 _BOOLEANS = re.compile(r":([^:\s]*(?:force|mag|spin)[^:\s]*):L:", re.IGNORECASE)
-_EMPTY = re.compile(r"([^\s=]+)\s*=\s+[^\s=]+\s*=")
+_NOTHING = "\0"
+_EMPTY = re.compile(rf"([^\s=]+)\s*=(?:\s+[^\s=]+\s*=|\s*{_NOTHING}\s+\S)")
 _OPENERS: Mapping[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
@@ -107,7 +108,7 @@ def _header_problem(header: str) -> str:
 
     ASE takes the last value of a key, the next key for the value of an empty one, and booleans in a column for 0 and 1.
     """
-    plain = _QUOTED.sub(lambda match: "value" if len(match[0]) > 2 else "", header)
+    plain = _QUOTED.sub(lambda match: "value" if len(match[0]) > 2 else _NOTHING, header)
     keys = _KEY.findall(plain)
     if twice := sorted({key for key in keys if keys.count(key) > 1}):
         return f"the header has several values of {', '.join(twice)}"

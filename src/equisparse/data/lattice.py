@@ -1,11 +1,13 @@
-"""Periodic directions without a lattice vector, for which no model can find the neighbours."""
+"""Images of a cell: how many lie near it, and periodic directions without a vector, for which there are none."""
 
 import numpy as np
 from ase import Atoms
 
+from equisparse.data.frames import Floats
 from equisparse.errors import DataError
 from equisparse.quantities import SMALLEST_VOLUME
 
+_FLAT_CELL = 1e-6
 _SHORTEST_VECTOR = 1e-3
 """Shorter cell vectors, Angstrom, are none."""
 
@@ -36,3 +38,15 @@ def check_lattice(atoms: Atoms, name: str) -> None:
             cause="a file without a cell, or atoms.pbc set without a cell",
             next_step='write the cell into the file (Lattice="..." in extxyz), or set pbc to F F F for a molecule',
         )
+
+
+def image_steps(atoms: Atoms, distance: float) -> Floats:
+    """Number of images of the cell on each side within a distance (Angstrom), shape (3,); 0 where not periodic.
+
+    All are 0 if the cell has no volume.
+    """
+    cell = atoms.cell.complete().array
+    periodic = atoms.pbc & (np.linalg.norm(atoms.cell.array, axis=1) > _FLAT_CELL)
+    if not periodic.any() or abs(np.linalg.det(cell)) < _FLAT_CELL:
+        return np.zeros(3)
+    return np.asarray(np.ceil(distance * np.linalg.norm(np.linalg.inv(cell), axis=0)) * periodic)

@@ -12,11 +12,16 @@ from equisparse.data.find import find_files
 from equisparse.data.frames import LabelledFrame
 from equisparse.data.images import read_images
 from equisparse.data.labels import LabelKeys, LabelUnits, require_keys
+from equisparse.data.lattice import image_steps
 from equisparse.data.stored import Stored, stored_values
 from equisparse.errors import DataError
 
 IN_MEMORY = "memory"
 """Source of frames that were not read from a file."""
+
+_FARTHEST = 1e8  # Angstrom
+_CUTOFF = 6.0  # Angstrom
+_MOST_IMAGES = 100_000
 
 
 def read_frames(
@@ -158,11 +163,18 @@ def _require_structure(atoms: Atoms, location: str) -> None:
     """Raise DataError if a frame has no atoms, or positions or a cell that are not finite."""
     if not len(atoms):
         raise DataError(f"{location}: the frame has no atoms.", next_step="remove the frame")
-    if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
+    if not ((np.abs(atoms.positions) < _FARTHEST).all() and (np.abs(atoms.cell.array) < _FARTHEST).all()):
         raise DataError(
-            f"{location}: positions or cell vectors are NaN or infinite.",
+            f"{location}: positions or cell vectors are NaN or infinite, or beyond {_FARTHEST:g} Angstrom.",
             cause="a simulation that diverged, or a damaged file",
             next_step="remove the frame",
+        )
+    if np.prod(2 * image_steps(atoms, _CUTOFF) + 1) > _MOST_IMAGES:
+        raise DataError(
+            f"{location}: the cell is so thin that over {_MOST_IMAGES} images of it lie within {_CUTOFF:g} Angstrom.",
+            given=f"lengths and angles {np.round(atoms.cell.cellpar(), 4).tolist()}",
+            cause="cell vectors in another unit, nearly parallel vectors, or a damaged file",
+            next_step="correct the cell, or remove the frame",
         )
 
 

@@ -223,6 +223,21 @@ def cell_that_is_infinite(folder: Path, text: str) -> Path:
     return written(folder / "a.xyz", text.replace('Lattice="', 'Lattice="inf 0 0 0 4 0 0 0 4" old="', 1))
 
 
+@unreadable("beyond 1e.08 Angstrom")
+def cell_vector_of_a_light_year(folder: Path, text: str) -> Path:
+    return written(folder / "a.xyz", text.replace('Lattice="', 'Lattice="9e25 0 0 0 4 0 0 0 4" old="', 1))
+
+
+@unreadable("the cell is so thin")
+def cell_in_another_unit(folder: Path, text: str) -> Path:
+    return written(folder / "a.xyz", text.replace('Lattice="', 'Lattice="0.04 0 0 0 0.04 0 0 0 0.04" old="', 1))
+
+
+@unreadable("the cell is so thin")
+def cell_with_parallel_vectors(folder: Path, text: str) -> Path:
+    return written(folder / "a.xyz", text.replace('Lattice="', 'Lattice="4 0 0 4e6 4 0 0 0 4" old="', 1))
+
+
 @unreadable("wrong shape")
 def forces_with_two_components(folder: Path, text: str) -> Path:
     return labelled(folder, forces=lambda forces: forces[:, :2])

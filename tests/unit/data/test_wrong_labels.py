@@ -38,6 +38,7 @@ WRONG: dict[str, tuple[str, str, str]] = {
     "energy_that_is_a_pair": (FORCES, 'REF_energy="-3.5 -3.6"', "'REF_energy' is not one number"),
     "energy_that_is_a_table": (FORCES, 'REF_energy="_JSON {\\"a\\": 1}"', "'REF_energy' is not numeric.*an object"),
     "energy_that_swallows_the_next_key": (FORCES, "REF_energy= config=a", "REF_energy has no value"),
+    "text_that_swallows_a_key_without_a_value": (FORCES, 'note="" converged config=a', "note has no value"),
     "text_that_swallows_the_energy": (FORCES, 'note="" REF_energy=-3.5', "note has no value, and the next one"),
     "stress_of_booleans": (FORCES, 'REF_stress="T T T F F F"', "'REF_stress' is not numeric.*boolean"),
     "stress_that_is_a_word": (FORCES, "REF_stress=none", "'REF_stress' is not numeric"),
