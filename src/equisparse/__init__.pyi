@@ -79,6 +79,7 @@ from equisparse.tasks.listener import Plan as Plan
 from equisparse.tasks.merge import Merged as Merged
 from equisparse.tasks.merge import merge as merge
 from equisparse.tasks.orders import orders as orders
+from equisparse.tasks.pick import pick as pick
 from equisparse.tasks.probe import ProbeResult as ProbeResult
 from equisparse.tasks.probe import probe as probe
 from equisparse.tasks.references import fit_references as fit_references

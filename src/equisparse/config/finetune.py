@@ -97,6 +97,14 @@ class FinetuneConfig(LabelOptions, BaseOptions, TrainingOptions):
         str | None,
         Option("Largest size of the adapter file, such as 40KB; excludes --changed", CHANGE, "SIZE"),
     ] = None
+    curve: Annotated[
+        bool,
+        Option(
+            "Keep an adapter and its errors for larger fractions on the way to --changed, which is then 0.005 if not "
+            "given; see pick",
+            CHANGE,
+        ),
+    ] = False
     targets: Annotated[
         list[str] | None,
         Option(

@@ -44,6 +44,7 @@ class FinetuneOptions(TypedDict, total=False):
     regime: Literal["L", "H"]
     changed: float | None
     budget: str | None
+    curve: bool
     targets: list[str] | None
     method_options: dict[str, int | float | str | bool | None] | None
     # training

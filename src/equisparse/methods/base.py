@@ -115,6 +115,10 @@ class Controller:
         """Factor of the learning rate at a step; `warmup` is the number of steps over which it rises from zero."""
         return annealed(step, total, warmup)
 
+    def ends_stage(self, step: int, total: int) -> bool:
+        """Return whether a stage before the last one ends after `step` steps; its model is finished, too."""
+        return False
+
     def ready(self, step: int, total: int) -> bool:
         """Return whether the model after `step` steps meets the target of the method and may be kept as the best."""
         return True

@@ -90,10 +90,8 @@ class StagedPruning(Controller):
     def ready(self, step: int, total: int) -> bool:
         return step > self._firsts(total)[-1]
 
-    def finished(self, step: int, total: int) -> int | None:
-        """Index of the stage that ends with step `step`, counted from 1; None if none does."""
-        ends = [*self._firsts(total)[1:], total]
-        return ends.index(step) if step in ends else None
+    def ends_stage(self, step: int, total: int) -> bool:
+        return step in self._firsts(total)[1:]
 
     def _firsts(self, total: int) -> list[int]:
         """First step of every stage; that of the last one is at most the last step of the run."""

@@ -17,6 +17,7 @@ from equisparse.robustness.scans import ScanRow
 from equisparse.robustness.verdict import Check
 from equisparse.run.folder import Run
 from equisparse.run.metrics import Metrics
+from equisparse.run.sparsity import sparsity_points
 
 ERRORS_NOTE = "refitted: the base with reference energies fitted to the training frames; ratio: fine-tuned / refitted"
 """Explanation of the columns of `error_table`."""
@@ -26,6 +27,8 @@ _STAGE_TITLES = ("base", "base, refitted", "fine-tuned", "ratio")
 def run_tables(run: Run) -> Iterator[tuple[str, Table]]:
     """Name and table for all data that a run has."""
     yield "errors", error_table(run.metrics)
+    if run.sparsity:
+        yield "sparsity", sparsity_table(run)
     if split := run.predictions:
         yield "errors_by_element", group_table(errors_by_element(split), "element", "atoms")
         if groups := errors_by_type(split):
@@ -49,6 +52,22 @@ def error_table(metrics: Metrics) -> Table:
                 values = [Number(value, error.format) for value in (base, refit, final)]
                 rows.append([split, error.title, error.unit, *values, Number(ratio, "{:.2f}")])
     return Table(["split", "error", "unit", *_STAGE_TITLES], rows, f"Errors ({ERRORS_NOTE})", grouped=True)
+
+
+def sparsity_table(run: Run) -> Table:
+    """Errors on the judged split against the number of changed weights; the base changes none."""
+    errors = [error for error in shown_errors() if sparsity_points(run.sparsity, run.judged, error.name)]
+    refit = run.metrics.refit[run.judged]
+    base: list[Cell] = [0, Percent(0.0, "{:.2%}"), None, *(Number(refit.get(e.name), e.format) for e in errors)]
+    rows = [base]
+    for point in sparsity_points(run.sparsity, run.judged, errors[0].name):
+        values = {row.error: row.value for row in run.sparsity if (row.file, row.split) == (point.file, point.split)}
+        counts: list[Cell] = [point.changed_count, Percent(point.changed_fraction_model, "{:.2%}")]
+        rows.append(
+            [*counts, f"{point.adapter_bytes / 1000:,.1f} kB", *(Number(values[e.name], e.format) for e in errors)]
+        )
+    titles = [f"{error.title} ({error.unit})" for error in errors]
+    return Table(["changed weights", "of the model", "adapter", *titles], rows, f"Errors on {run.judged} frames")
 
 
 def metrics_table(errors: Mapping[str, float | None]) -> Table:

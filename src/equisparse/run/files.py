@@ -20,6 +20,7 @@ from equisparse.robustness.dynamics import DynamicsRow
 from equisparse.robustness.scans import ScanPoint, ScanRow
 from equisparse.robustness.verdict import Check, Level
 from equisparse.run.predictions import SplitPredictions, load_predictions, save_predictions
+from equisparse.run.sparsity import SparsityRow
 from equisparse.run.tables import TableFile
 from equisparse.training.names import CHECKPOINTS, CURVE, LAST
 
@@ -168,6 +169,20 @@ class RunFolder:
     def last_checkpoint(self) -> Path:
         """Checkpoint that an interrupted training resumes from."""
         return self.checkpoints / LAST
+
+    @property
+    def sparsity(self) -> TableFile[SparsityRow]:
+        """Errors against the number of changed weights, if the run was made with ``--curve``: ``sparsity.csv``."""
+        return TableFile(self.path / "sparsity.csv", SparsityRow)
+
+    @property
+    def stage_folder(self) -> Path:
+        """Folder with the adapters of the stages before the last one: ``sparsity``."""
+        return self.path / "sparsity"
+
+    def stage_adapters(self) -> list[Path]:
+        """Adapters of the stages before the last one."""
+        return sorted(self.stage_folder.glob("*.safetensors"))
 
     @property
     def record(self) -> Path:

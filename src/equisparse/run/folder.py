@@ -23,6 +23,7 @@ from equisparse.interpret.signatures import EntryRow, SignatureRow
 from equisparse.run.files import ProbeVerdict, RunFolder
 from equisparse.run.metrics import Metrics, read_metrics
 from equisparse.run.predictions import SplitPredictions
+from equisparse.run.sparsity import SparsityRow
 from equisparse.training.epochs import Epoch, read_curve
 
 
@@ -107,6 +108,11 @@ class Run:
     def curve(self) -> list[Epoch]:
         """Learning curve, one row per epoch."""
         return read_curve(self.files.curve)
+
+    @cached_property
+    def sparsity(self) -> list[SparsityRow]:
+        """Errors of the adapters of all stages, if the run was made with ``--curve``."""
+        return self.files.sparsity.read()
 
     @cached_property
     def findings(self) -> list[Finding] | None:

@@ -20,6 +20,7 @@ from equisparse.run.folder import Run
 from equisparse.run.interpretation import write_interpretation
 from equisparse.run.metrics import Errors, Metrics, StageName, versions, write_metrics
 from equisparse.run.predictions import split_predictions
+from equisparse.run.sparsity import SparsityRow, sparsity_rows
 from equisparse.training.fit import FitResult
 
 _COMPARED_FRAMES = 5
@@ -45,6 +46,8 @@ class Outcome:
         Findings of the audit.
     retention : DriftSummary or None
         Drift from the base; None if it was not measured.
+    stages : sequence of SparsityRow
+        Errors of the adapters of the stages before the last one; empty without ``--curve``.
     """
 
     adapter: Adapter
@@ -57,6 +60,7 @@ class Outcome:
     seed: int
     findings: Sequence[Finding]
     retention: DriftSummary | None
+    stages: Sequence[SparsityRow] = ()
 
 
 def write_run(folder: Path, backbone: AbstractBackbone, outcome: Outcome, *, complete: bool = True) -> Run:
@@ -89,8 +93,16 @@ def write_run(folder: Path, backbone: AbstractBackbone, outcome: Outcome, *, com
         files.write_predictions(split, split_predictions(frames, before, after, adapter.shifts))
     if complete:
         write_interpretation(files, adapter, backbone, outcome.frames["valid"])
+    if outcome.stages:
+        files.sparsity.write([*outcome.stages, *_last_stage(metrics, files.adapter.name)])
     write_metrics(files.metrics, metrics)  # from now on the run counts as finished
     return Run(folder)
+
+
+def _last_stage(metrics: Metrics, file: str) -> list[SparsityRow]:
+    """Errors of the adapter of the run on all sets but the training frames."""
+    errors = {split: of_split for split, of_split in metrics.final.items() if split != "train"}
+    return sparsity_rows(metrics.changed_count, metrics.changed_fraction_model, metrics.adapter_bytes, file, errors)
 
 
 def _measured(backbone: AbstractBackbone, outcome: Outcome) -> Metrics:

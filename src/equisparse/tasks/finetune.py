@@ -39,6 +39,7 @@ from equisparse.run.record import RunRecord, write_record
 from equisparse.run.write import Outcome, write_run
 from equisparse.tasks.listener import Listener, Plan
 from equisparse.tasks.resume import prepare_folder, start_or_resume
+from equisparse.tasks.sparsity import evaluate_stages
 from equisparse.tasks.stages import Stage, evaluate_all, judged, refuse_errors, train_adapter
 from equisparse.training.anchor import LayerRows, layer_rows
 from equisparse.training.checkpoints import check_resumable
@@ -159,6 +160,9 @@ def _finetune(
     for name, frames in setup.splits.items():
         warn_of_not_finite(final.predictions[name], [frame.atoms for frame in frames], name)
     outcome = _outcome(setup, start, adapter, fitted, final)
+    if config.curve:
+        stages = evaluate_stages(RunFolder(folder), setup.backbone, start.datasets)
+        outcome = replace(outcome, stages=stages)
     if report:
         outcome = replace(outcome, retention=retention(setup.backbone, adapter))
     run = write_run(folder, setup.backbone, outcome, complete=report)
@@ -306,6 +310,7 @@ def _train(setup: _Setup, start: _Start, folder: Path, listener: Listener) -> tu
         layers=layers,
         resume=config.resume,
         listener=listener,
+        stage_adapters=RunFolder(folder).stage_folder if config.curve else None,
     )
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from equisparse.adapters.adapter import Adapter, SpinPart, adapter_of, value_rounding
 from equisparse.adapters.attach import attach
+from equisparse.adapters.file import save_adapter
 from equisparse.backbones.base import AbstractBackbone, Predictor
 from equisparse.blocks import Layout
 from equisparse.data.audit.finding import Finding, has_errors
 from equisparse.data.frames import Floats
 from equisparse.errors import DataError
+from equisparse.files import make_folder
 from equisparse.inference.dataset import FrameDataset
 from equisparse.inference.errors import Metrics as SplitErrors
 from equisparse.inference.errors import errors_of
@@ -71,6 +73,7 @@ def train_adapter(
     layers: Mapping[str, LayerRows] | None = None,
     resume: bool = False,
     listener: FitListener | None = None,
+    stage_adapters: Path | None = None,
 ) -> tuple[Adapter, FitResult]:
     """Attach a method, train it, and detach it again.
 
@@ -88,9 +91,27 @@ def train_adapter(
         A spin layer on `backbone`, which is trained with the method and stays trained.
     folder, replay, layers, resume, listener
         As in `equisparse.training.fit.fit`.
+    stage_adapters : Path, optional
+        Folder to which the adapters of the stages before the last one are written.
     """
     train = datasets["train"]
     attachment = attach(backbone.model, method, layout, seed=options.seed)
+
+    def adapter_now() -> Adapter:
+        adapter = adapter_of(
+            attachment,
+            base=asdict(backbone.identity),
+            dtype=backbone.dtype,
+            shifts=train.shifts,
+            elements=tuple(sorted({int(z) for frame in train.frames for z in frame.numbers})),
+            modality=backbone.modality,
+        )
+        spin_part = None if spins is None else SpinPart(spins.layer.options.to_dict(), spins.layer.stored())
+        return replace(adapter, spins=spin_part)
+
+    def keep_stage() -> None:
+        save_stage(adapter_now(), stage_adapters or folder)
+
     try:
         fitted = fit(
             spins or backbone,
@@ -103,19 +124,19 @@ def train_adapter(
             layers=layers,
             resume=resume,
             listener=listener,
+            stage_ended=keep_stage if stage_adapters else None,
         )
-        adapter = adapter_of(
-            attachment,
-            base=asdict(backbone.identity),
-            dtype=backbone.dtype,
-            shifts=train.shifts,
-            elements=tuple(sorted({int(z) for frame in train.frames for z in frame.numbers})),
-            modality=backbone.modality,
-        )
+        adapter = adapter_now()
         trained = attachment.trained_weights()
     finally:
         attachment.detach()
     adapter = replace(adapter, metrics={"value_rounding": value_rounding(adapter, backbone.model, trained)})
-    if spins is not None:
-        adapter = replace(adapter, spins=SpinPart(spins.layer.options.to_dict(), spins.layer.stored()))
     return adapter, fitted
+
+
+def save_stage(adapter: Adapter, folder: Path) -> Path:
+    """Write the adapter of a stage to a file with a name of its number of changed weights."""
+    make_folder(folder)
+    path = folder / f"changed-{adapter.stored_values}.safetensors"
+    save_adapter(adapter, path)
+    return path

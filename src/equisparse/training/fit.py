@@ -3,7 +3,7 @@
 import math
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +76,7 @@ def fit(
     layers: Mapping[str, LayerRows] | None = None,
     resume: bool = False,
     listener: FitListener | None = None,
+    stage_ended: Callable[[], None] | None = None,
 ) -> FitResult:
     """Train the deltas of an attachment, and the spin layer if there is one, and restore those of the best epoch.
 
@@ -96,6 +97,8 @@ def fit(
         Continue from the last checkpoint in `folder`. The result equals that of an uninterrupted run.
     listener : FitListener, optional
         Receives the progress of training.
+    stage_ended : callable, optional
+        Called when a stage of the method ends before the end of the run; the attachment then has a finished change.
 
     Raises
     ------
@@ -107,7 +110,7 @@ def fit(
     last = checkpoints / LAST
     checkpoint = check_resumable(folder, backbone) if resume else None
     total = options.steps_per_epoch(len(train)) * (options.epochs or 0)
-    task = FinetuneTask(backbone, attachment, options, total, replay, layers)
+    task = FinetuneTask(backbone, attachment, options, total, replay, layers, stage_ended)
     if checkpoint is not None:
         check_fits(checkpoint, task, options)
     curve = LearningCurve(folder / CURVE)

@@ -1,6 +1,6 @@
 """Lightning task of one backbone with one method attached: the order of a training step, and validation."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -53,6 +53,8 @@ class FinetuneTask(LightningModule):
         Structures on which to preserve the predictions of the base.
     layers : mapping of str to LayerRows, optional
         Inputs and outputs of the base's layers, for the activation-matching penalty.
+    stage_ended : callable, optional
+        Called by the first process when a stage of the method ends before the end of the run.
     """
 
     def __init__(
@@ -63,13 +65,14 @@ class FinetuneTask(LightningModule):
         total_steps: int,
         replay: Replay | None = None,
         layers: Mapping[str, LayerRows] | None = None,
+        stage_ended: Callable[[], None] | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.deltas = nn.ModuleList(attachment.deltas.values())
         self.spins = backbone.layer if isinstance(backbone, SpinModel) else None
         self._backbone, self._attachment = backbone, attachment
-        self._controller = attachment.controller()
+        self._controller, self._stage_ended = attachment.controller(), stage_ended
         self._options, self._total_steps = options, total_steps
         self._loss = Loss.of(options, spins=self.spins is not None, sign_ambiguous=backbone.sign_ambiguous)
         self._anchor = Anchor(attachment, layers, options.anchor, options.seed) if options.anchor and layers else None
@@ -114,6 +117,8 @@ class FinetuneTask(LightningModule):
         if schedule is not None:
             schedule.step()  # type: ignore[union-attr]
         self._controller.after_step(step, self._total_steps)
+        if self._stage_ended and self._controller.ends_stage(step + 1, self._total_steps) and not self.global_rank:
+            self._stage_ended()
 
     def validation_step(self, batch: Sequence[Sample], _: int, dataloader_idx: int = 0) -> None:
         errors, losses = (self.valid_errors, self.drift_errors)[dataloader_idx], self._losses[dataloader_idx]

@@ -4,13 +4,13 @@ from equisparse.cli.command import Command
 from equisparse.cli.commands.adapter import Combine, Diff, Extract, Inspect, Merge
 from equisparse.cli.commands.data import Audit, Evaluate
 from equisparse.cli.commands.magnetism import Orders
-from equisparse.cli.commands.run import Attribute, Compare, Export, Probe, Report
+from equisparse.cli.commands.run import Attribute, Compare, Export, Pick, Probe, Report
 from equisparse.cli.commands.train import Ensemble, Finetune
 
 PANELS: dict[str, tuple[type[Command], ...]] = {
     "Fine-tune": (Audit, Finetune, Ensemble),
     "Evaluate": (Evaluate, Probe, Attribute, Report, Compare, Export),
-    "Adapters": (Inspect, Diff, Combine, Merge, Extract),
+    "Adapters": (Inspect, Pick, Diff, Combine, Merge, Extract),
     "Magnetism": (Orders,),
 }
 """Panel of the help -> its commands, in the order in which they are shown."""

@@ -1,4 +1,4 @@
-"""Commands on finished runs: probe, attribute, report, compare and export."""
+"""Commands on finished runs: probe, attribute, report, compare, export and pick."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -121,4 +121,21 @@ class Export(RunCommand):
         from equisparse.tasks.export import export
 
         terminal.note(f"{len(export(self.folder, self.out))} files written: {self.out}")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pick(RunCommand):
+    """Copy the adapter of a run that changes a fraction of the weights; the run was made with --curve."""
+
+    changed: Annotated[float, Option("Fraction of the model's weights, such as 0.01", DATA, "FRACTION", above=0)]
+    out: Annotated[str, Option("File of the adapter", OUTPUT, "FILE")]
+
+    def run(self, terminal: Terminal) -> int:
+        """Copy the file."""
+        from equisparse.tasks.pick import pick
+
+        picked = pick(self.folder, self.changed, self.out)
+        share = f"{picked.changed_count:,} weights ({picked.changed_fraction_model:.2%} of the model)"
+        terminal.note(f"written: {self.out}, {picked.adapter_bytes:,} bytes, {share}")
         return 0

@@ -12,6 +12,7 @@ from equisparse.report.curves import CurvePanel
 from equisparse.report.paper.figures import AFTER, BEFORE, GREY
 from equisparse.robustness.scans import ScanPoint
 from equisparse.run.predictions import Floats, Integers
+from equisparse.run.sparsity import SparsityRow
 
 Figure: TypeAlias = go.Figure
 """An interactive figure."""
@@ -48,6 +49,25 @@ def learning_curve(panel: CurvePanel) -> Figure:
     if panel.logarithmic:
         return figure.update_yaxes(title_text=panel.title, type="log")
     return figure.update_yaxes(title_text=panel.title, rangemode="tozero")
+
+
+def sparsity(title: str, rows: Sequence[SparsityRow], base: float | None) -> Figure:
+    """One error against the changed weights in percent of the model, with the error of the base as a line."""
+    figure = go.Figure(
+        go.Scatter(
+            x=[100 * row.changed_fraction_model for row in rows],
+            y=[row.value for row in rows],
+            customdata=[[row.changed_count, row.adapter_bytes / 1000] for row in rows],
+            hovertemplate="%{y:.4g}<br>%{customdata[0]:,} weights, %{customdata[1]:.1f} kB",
+            mode="lines+markers",
+            line={"color": AFTER},
+            showlegend=False,
+        )
+    )
+    if base is not None:
+        figure.add_hline(y=base, line={"color": BEFORE, "dash": "dash"}, annotation_text="base")
+    figure.update_xaxes(title_text="changed weights (% of the model)", type="log")
+    return figure.update_yaxes(title_text=title, type="log")
 
 
 def parity(

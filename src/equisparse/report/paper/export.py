@@ -10,6 +10,7 @@ from equisparse.report.layers import group_name
 from equisparse.report.paper import figures
 from equisparse.report.paper.tables import csv_text, latex_text
 from equisparse.report.parity import parity_points
+from equisparse.report.sparsity import sparsity_panels
 from equisparse.report.statistics import errors_by_element
 from equisparse.report.tables import run_tables
 from equisparse.run.folder import Run
@@ -55,6 +56,8 @@ def run_figures(run: Run) -> Iterator[tuple[str, Figure]]:
     """Name and figure for all data that a run has."""
     if run.curve:
         yield "learning_curve", figures.learning_curve(run.curve)
+    if run.sparsity:
+        yield "sparsity", figures.sparsity(sparsity_panels(run))
     if rows := run.block_signatures:
         yield "changes", figures.change_map(rows)
     yield from _parities(run)

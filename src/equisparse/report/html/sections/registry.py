@@ -14,6 +14,7 @@ from equisparse.report.html.sections.data import data
 from equisparse.report.html.sections.functional import functional
 from equisparse.report.html.sections.learning import learning
 from equisparse.report.html.sections.robustness import robustness
+from equisparse.report.html.sections.sparsity import sparsity
 from equisparse.report.html.sections.structures import structures
 from equisparse.report.html.sections.usage import usage
 from equisparse.report.html.sections.verdict import verdict
@@ -41,6 +42,7 @@ class Section:
 SECTIONS = (
     Section("verdict", "Verdict", verdict),
     Section("accuracy", "Accuracy", accuracy),
+    Section("sparsity", "Errors against changed weights", sparsity),
     Section("structures", "Frames with the largest errors", structures),
     Section("data", "Data and audit", data),
     Section("learning", "Learning curves", learning),
