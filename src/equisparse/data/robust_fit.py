@@ -25,6 +25,7 @@ NOT_FINITE = "an energy or a base prediction that is not finite"
 
 _FARTHEST = 10.0  # robust standard deviations
 _SMALLEST_LIMIT = 0.1  # eV/atom: errors of a base on strained and hot structures have long tails
+_FOREIGN = 10.0  # eV/atom: doubtful frames that are farther from every fit have energies of another kind
 _MAD_TO_SIGMA = 1.4826
 _ROUNDS = 10
 
@@ -82,13 +83,15 @@ def robust_reference_fit(
 
 
 def _completed(counts: Floats, residuals: Floats, fit: ReferenceFit, kept: Mask, doubtful: Mask) -> dict[int, float]:
-    """Shifts of a fit, whose undetermined part is fitted to the doubtful frames."""
+    """Shifts of a fit, whose undetermined part is fitted to the doubtful frames if these are of one kind."""
     free = undetermined_directions(counts[kept])
     if not (free.size and doubtful.any()):
         return fit.shifts
     fractions, target = _per_atom(counts[doubtful], residuals[doubtful])
     shift = np.array(list(fit.shifts.values()))
     shift = shift + free @ least_absolute_shifts(fractions @ free, target - fractions @ shift)
+    if np.median(np.abs(target - fractions @ shift)) > _FOREIGN:
+        return fit.shifts
     return {z: float(value) for z, value in zip(fit.shifts, shift, strict=True)}
 
 

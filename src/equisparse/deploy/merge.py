@@ -66,7 +66,8 @@ class MergeCheck:
     stress_factor: float = 1.0
 
     def __str__(self) -> str:
-        verdict = "equal" if self.equal else "NOT EQUAL"
+        coarse = "energies are equal only within the rounding of the file"
+        verdict = "equal" if self.equal else coarse if self.only_rounding else "NOT EQUAL"
         relative = "" if self.relative_energy is None else f"relative {self.relative_energy * 1e3:.2g}, "
         volume = (
             f"; stresses of slabs and wires from the upstream's own calculator were multiplied by up to "

@@ -64,6 +64,13 @@ def test_doubtful_frames_are_left_out_and_choose_what_the_others_leave_open() ->
     assert (fit.rank, fit.unresolved) == (1, ("H", "C", "O"))
 
 
+def test_doubtful_frames_of_another_kind_choose_nothing() -> None:
+    counts = np.array([[4.0, 4.0], [4.0, 4.0], [1.0, 0.0], [0.0, 1.0]])
+    residuals = np.array([-17.6, -17.7, -425.0, 3.0])  # the atoms do not add up to the crystal, by far
+    fit = robust_reference_fit(counts, residuals, [8, 12], {"isolated": np.array([False, False, True, True])})
+    assert fit.shifts[8] == pytest.approx(fit.shifts[12])
+
+
 def test_a_doubtful_frame_with_an_element_of_its_own_stays() -> None:
     counts = np.array([[1.0, 1.0, 0.0], [1.0, 2.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
     fit = robust_reference_fit(counts, counts @ TRUE, NUMBERS, {"alone": np.array([False, False, True, True])})

@@ -44,7 +44,7 @@ def test_an_all_electron_file_in_single_precision_is_not_equal() -> None:
     found = check(*((float(total), float(np.float32(total))) for total in totals))
     assert found.energy == 0  # by luck: these energies have few digits
     assert (found.equal, found.only_rounding) == (False, True)
-    assert str(found).startswith("NOT EQUAL")
+    assert str(found).startswith("energies are equal only within the rounding of the file")
     totals = totals - 0.07
     found = check(*((float(total), float(np.float32(total))) for total in totals))
     assert found.energy > LARGEST_ENERGY_TOLERANCE

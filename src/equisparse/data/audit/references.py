@@ -88,7 +88,7 @@ def reference_findings(sets: Mapping[str, FrameSet], fit: ReferenceFit) -> Itera
         yield train.finding(
             level,
             "left-out-of-references",
-            f"the reference energies are fitted without {len(frames)} frames with {reason}",
+            f"the reference energies are fitted without {len(frames)} frame{'s' * (len(frames) > 1)} with {reason}",
             frames,
             _ADVICE[reason],
         )
