@@ -191,18 +191,8 @@ def test_command_line(
     files: Mapping[str, str], small_base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["finetune", files["train"], "--valid", files["valid"], "--epochs", "1", "--batch-size", "2"]
-    words += [
-        "--base",
-        small_base,
-        "--device",
-        "cpu",
-        "--out",
-        str(tmp_path / "run"),
-        "--replay",
-        files["replay"],
-        "--anchor",
-        "0.1",
-    ]
+    words += ["--base", small_base, "--device", "cpu", "--out", str(tmp_path / "run")]
+    words += ["--replay", files["replay"], "--anchor", "0.1"]
     assert main(words) == 0
     assert "replay     6 structures, 8 per step, weight 0.1; 1 held out" in capsys.readouterr().out
     with (tmp_path / "run" / "metrics.csv").open() as file:

@@ -22,12 +22,12 @@ from equisparse.data.demo import demo_files
 def base(
     tmp_path_factory: pytest.TempPathFactory, model_config: Callable[..., dict], train: Callable[..., None]
 ) -> Path:
-    """A model that upstream's trainer trained."""
+    """A model that upstream's trainer trained; of one layer, since compiling takes half a minute for each."""
     path = tmp_path_factory.mktemp("trained") / "base.ckpt"
-    changes = {"type_names": ["Mg", "O"], "num_layers": 2, "l_max": 1, "num_features": 8}
+    changes = {"type_names": ["Mg", "O"], "num_layers": 1, "l_max": 1, "num_features": 8}
     energies = {"per_type_energy_shifts": {"Mg": -5.0, "O": -5.0}, "per_type_energy_scales": 1.0}
     model = model_config(model_dtype="float32", **changes, **energies)
-    train(path, "nequip.train.EMALightningModule", model, max_epochs=10)
+    train(path, "nequip.train.EMALightningModule", model, max_epochs=4)
     return path
 
 
@@ -35,7 +35,7 @@ def base(
 def finetuned(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of our fine-tune of that model."""
     out = tmp_path_factory.mktemp("finetuned") / "run"
-    words = ["finetune", "demo", "--base", str(base), "--out", str(out), "--epochs", "5", "--batch-size", "5"]
+    words = ["finetune", "demo", "--base", str(base), "--out", str(out), "--epochs", "3", "--batch-size", "5"]
     assert main([*words, "--changed", "0.2", "--device", "cpu"]) == 0
     return out
 
