@@ -160,9 +160,7 @@ def _finetune(
     for name, frames in setup.splits.items():
         warn_of_not_finite(final.predictions[name], [frame.atoms for frame in frames], name)
     outcome = _outcome(setup, start, adapter, fitted, final)
-    if config.curve:
-        stages = evaluate_stages(RunFolder(folder), setup.backbone, start.datasets)
-        outcome = replace(outcome, stages=stages)
+    outcome = replace(outcome, stages=evaluate_stages(RunFolder(folder), setup.backbone, start.datasets))
     if report:
         outcome = replace(outcome, retention=retention(setup.backbone, adapter))
     run = write_run(folder, setup.backbone, outcome, complete=report)
