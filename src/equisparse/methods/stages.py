@@ -16,8 +16,9 @@ ROUNDS = 6
 DAMPING = 1e-4
 WAYPOINTS = (0.1, 0.03, 0.01, 0.003)
 """Fractions of all parameters at which a run with fewer entries stays for a while."""
-LAST_STAGE = 3.0
-"""Length of the last stage, with the length of a stage at one of the `WAYPOINTS` as unit."""
+LAST_STAGE = 3
+"""Shortest length of the last stage; the stage at the first of the `WAYPOINTS` has length 1, the next one 2, and so on,
+because fewer entries need more steps."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,12 @@ def stages_to(entries: int, layout: Layout, *, dense_share: float, dense_lr: flo
     """
     waypoints = [round(fraction * layout.total_parameters) for fraction in WAYPOINTS]
     between = [waypoint for waypoint in waypoints if 1.5 * entries < waypoint < layout.numel]
-    unit = (1 - dense_share) / (len(between) + LAST_STAGE)
-    dense = Stage(layout.numel, dense_share, dense_lr)
-    return [dense, *(Stage(waypoint, unit, 0.75) for waypoint in between), Stage(entries, LAST_STAGE * unit, 1.0)]
+    lengths = [*range(1, len(between) + 1), max(LAST_STAGE, len(between) + 1)]
+    shares = [(1 - dense_share) * length / sum(lengths) for length in lengths]
+    stages = [Stage(layout.numel, dense_share, dense_lr)]
+    for waypoint, share in zip(between, shares[:-1], strict=True):
+        stages.append(Stage(waypoint, share, 0.75))
+    return [*stages, Stage(entries, shares[-1], 1.0)]
 
 
 class StagedPruning(Controller):

@@ -1,0 +1,46 @@
+"""Stages of a run: how many entries, how long, and at which learning rate."""
+
+import pytest
+
+from equisparse.blocks import Layout, matrix_blocks
+from equisparse.methods.annealing import annealed
+from equisparse.methods.stages import StagedPruning, stages_to
+
+LAYOUT = Layout(matrix_blocks("mix.weight", [("0e->0e", 0, 1, (30, 30))], "linear", 0), {"mix.weight": (900,)}, 1000)
+
+
+def controller(entries: int) -> StagedPruning:
+    return StagedPruning([], stages_to(entries, LAYOUT, dense_share=0.5, dense_lr=1.25))
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"), [(300, [900, 300]), (30, [900, 100, 30]), (5, [900, 100, 30, 10, 5]), (900, [900, 900])]
+)
+def test_a_run_passes_the_waypoints_above_its_target(entries, expected):
+    assert [stage.entries for stage in stages_to(entries, LAYOUT, dense_share=0.5, dense_lr=1.0)] == expected
+
+
+@pytest.mark.parametrize("entries", [300, 30, 5])
+def test_shares_add_up_and_later_stages_are_longer(entries):
+    stages = stages_to(entries, LAYOUT, dense_share=0.4, dense_lr=1.0)
+    assert sum(stage.share for stage in stages) == pytest.approx(1.0)
+    lengths = [stage.share for stage in stages[1:]]
+    assert lengths == sorted(lengths)
+    assert stages[0].share == 0.4
+
+
+def test_the_learning_rate_warms_up_and_is_annealed_in_every_stage():
+    one = controller(30)  # 500 dense steps, 125 at 10 %, 375 at 3 %
+    rates = [one.lr_factor(step, 1000, 20) for step in range(1001)]
+    assert rates[19:21] == pytest.approx([1.25 * annealed(step, 500, 20) for step in (19, 20)])
+    assert rates[499] < 1e-4 < rates[500] < rates[519]
+    assert max(rates[500:625]) == pytest.approx(0.75, abs=0.06)
+    assert max(rates[625:]) == pytest.approx(1.0, abs=0.01)
+    assert rates[624] < 1e-3
+    assert rates[1000] == 0
+
+
+def test_ends_of_stages_and_the_first_model_that_may_be_kept():
+    one = controller(30)
+    assert [step for step in range(1, 1001) if one.ends_stage(step, 1000)] == [500, 625]
+    assert [one.ready(step, 1000) for step in (500, 625, 626, 1000)] == [False, False, True, True]
