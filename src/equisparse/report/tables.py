@@ -55,19 +55,27 @@ def error_table(metrics: Metrics) -> Table:
 
 
 def sparsity_table(run: Run) -> Table:
-    """Errors on the judged split against the number of changed weights; the base changes none."""
-    errors = [error for error in shown_errors() if sparsity_points(run.sparsity, run.judged, error.name)]
-    refit = run.metrics.refit[run.judged]
-    base: list[Cell] = [0, Percent(0.0, "{:.2%}"), None, *(Number(refit.get(e.name), e.format) for e in errors)]
+    """Mean absolute errors on the judged split against the number of changed weights; the base changes none."""
+    refit, by_file = run.metrics.refit[run.judged], _errors_by_file(run)
+    errors = [error for error in shown_errors() if error.kind == "mae" and refit.get(error.name) is not None]
+    base: list[Cell] = [0, Percent(0.0, "{:.2%}"), None, *(Number(refit[e.name], e.format) for e in errors)]
     rows = [base]
     for point in sparsity_points(run.sparsity, run.judged, errors[0].name):
-        values = {row.error: row.value for row in run.sparsity if (row.file, row.split) == (point.file, point.split)}
-        counts: list[Cell] = [point.changed_count, Percent(point.changed_fraction_model, "{:.2%}")]
-        rows.append(
-            [*counts, f"{point.adapter_bytes / 1000:,.1f} kB", *(Number(values[e.name], e.format) for e in errors)]
-        )
+        values = by_file[point.file]
+        size = Number(point.adapter_bytes / 1000, "{:,.1f}")
+        counts: list[Cell] = [point.changed_count, Percent(point.changed_fraction_model, "{:.2%}"), size]
+        rows.append([*counts, *(Number(values[error.name], error.format) for error in errors)])
     titles = [f"{error.title} ({error.unit})" for error in errors]
-    return Table(["changed weights", "of the model", "adapter", *titles], rows, f"Errors on {run.judged} frames")
+    return Table(["changed weights", "of the model", "adapter (kB)", *titles], rows, f"Errors on {run.judged} frames")
+
+
+def _errors_by_file(run: Run) -> dict[str, dict[str, float]]:
+    """Errors on the judged split by adapter file and name of the error."""
+    by_file: dict[str, dict[str, float]] = {}
+    for row in run.sparsity:
+        if row.split == run.judged:
+            by_file.setdefault(row.file, {})[row.error] = row.value
+    return by_file
 
 
 def metrics_table(errors: Mapping[str, float | None]) -> Table:

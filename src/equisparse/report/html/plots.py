@@ -53,20 +53,25 @@ def learning_curve(panel: CurvePanel) -> Figure:
 
 def sparsity(title: str, rows: Sequence[SparsityRow], base: float | None) -> Figure:
     """One error against the changed weights in percent of the model, with the error of the base as a line."""
+    fractions = [100 * row.changed_fraction_model for row in rows]
     figure = go.Figure(
         go.Scatter(
-            x=[100 * row.changed_fraction_model for row in rows],
+            x=fractions,
             y=[row.value for row in rows],
             customdata=[[row.changed_count, row.adapter_bytes / 1000] for row in rows],
             hovertemplate="%{y:.4g}<br>%{customdata[0]:,} weights, %{customdata[1]:.1f} kB",
             mode="lines+markers",
             line={"color": AFTER},
-            showlegend=False,
+            name="fine-tuned",
         )
     )
     if base is not None:
-        figure.add_hline(y=base, line={"color": BEFORE, "dash": "dash"}, annotation_text="base")
-    figure.update_xaxes(title_text="changed weights (% of the model)", type="log")
+        line = {"color": BEFORE, "dash": "dash"}
+        figure.add_trace(
+            go.Scatter(x=[fractions[0], fractions[-1]], y=[base, base], mode="lines", line=line, name="base")
+        )
+    labels = [f"{fraction:.2g}" for fraction in fractions]
+    figure.update_xaxes(title_text="changed weights (% of the model)", type="log", tickvals=fractions, ticktext=labels)
     return figure.update_yaxes(title_text=title, type="log")
 
 

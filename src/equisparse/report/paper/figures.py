@@ -62,9 +62,11 @@ def sparsity(panels: Mapping[str, tuple[Sequence[SparsityRow], float | None]]) -
         if base is not None:
             axis.axhline(base, color=BEFORE, linestyle="--", label="base")
         axis.set(xscale="log", yscale="log", xlabel="changed weights (% of the model)", ylabel=title)
-        for scale in (axis.xaxis, axis.yaxis):
-            scale.set_major_formatter(ScalarFormatter())
-            scale.set_minor_formatter(ScalarFormatter())
+        axis.set_xticks(fractions, [f"{fraction:.2g}" for fraction in fractions], minor=False)
+        axis.xaxis.set_minor_locator(NullLocator())
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter(ScalarFormatter())
+        axis.yaxis.set_minor_locator(NullLocator())
         axis.legend(frameon=False)
     return _clean(figure)
 
