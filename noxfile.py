@@ -78,9 +78,10 @@ def slow(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def fuzz(session: nox.Session) -> None:
-    """A hundred thousand wrong adapter files: each is refused or harmless."""
+    """A hundred thousand wrong adapter files and ten thousand mixtures of labels: each is refused or harmless."""
     install(session, "-e", ".[test]")
-    session.run("python", "tests/fuzz/adapter_files.py", *(session.posargs or ("100000",)), env=ONE_THREAD)
+    for script, count in (("adapter_files.py", "100000"), ("label_files.py", "10000")):
+        session.run("python", f"tests/fuzz/{script}", *(session.posargs or (count,)), env=ONE_THREAD)
 
 
 @nox.session(default=False)

@@ -13,8 +13,12 @@ from equisparse.quantities import Quantity, all_quantities
 FRAME = "configuration"
 """Kind of the weight of a whole frame."""
 
+UNCLEAR = "unclear"
+"""Kind of a weight whose name does not say what it weighs; it must be 1."""
+
 _FRAME_NAMES = ("config", "configuration", "data", "frame", "sample", "structure", "loss")
-_UNCLEAR = ("weight", "weights")
+_ALONE = ("weight", "weights")
+_WORDS = {*_ALONE, "w"}
 _NAME = re.compile(r"(?:(?:config|configuration|ref|dft|loss)_)?(.+?)_?weights?|weights?_(.+)", re.IGNORECASE)
 
 
@@ -54,6 +58,8 @@ def read_weights(stored: Stored) -> FrameWeights:
         kind = weight_kind(name)
         for value in values if kind else ():
             weight = _weight(value)
+            if weight != 1 and kind == UNCLEAR:
+                raise _unclear(value)
             if kind in found and found[kind][1] != weight:
                 raise _contradicting(found[kind][0], value)
             found[kind] = (value, weight)
@@ -61,15 +67,18 @@ def read_weights(stored: Stored) -> FrameWeights:
 
 
 def weight_kind(name: str) -> str:
-    """Kind that a name of a weight means; an empty text if it is no such name.
+    """Kind that a name of a weight means; `UNCLEAR` if it does not say which, an empty text if it is no such name.
 
     >>> [weight_kind(name) for name in ("config_weight", "config_virials_weight", "force_weight", "my_weight")]
     ['configuration', 'virial', 'force', '']
+    >>> [weight_kind(name) for name in ("weight", "w_energy", "energy_weight_factor")]
+    ['unclear', 'unclear', 'unclear']
     """
-    if name.lower() in _UNCLEAR:
-        return FRAME
-    match = _NAME.fullmatch(name)
-    return _kinds().get((match[1] or match[2]).lower(), "") if match else ""
+    match, kinds = _NAME.fullmatch(name), _kinds()
+    if match and (kind := kinds.get((match[1] or match[2]).lower(), "")):
+        return kind
+    words = set(name.lower().split("_"))
+    return UNCLEAR if name.lower() in _ALONE or (words & _WORDS and words & kinds.keys()) else ""
 
 
 def _kinds() -> dict[str, str]:
@@ -90,13 +99,17 @@ def _weight(stored: StoredValue) -> float:
             expected="one finite number of at least 0 for the frame; 0 means that the frame has no such label",
             next_step="correct the value, or remove or rename the key",
         )
-    if stored.name.lower() in _UNCLEAR and weights[0] != 1:
-        raise DataError(
-            f"The name {stored.name!r} does not say which weight it is.",
-            given=f"{stored.value!r}",
-            next_step="rename it: to config_weight if it is a weight of the frame in the loss, to another name if not",
-        )
     return float(weights[0])
+
+
+def _unclear(stored: StoredValue) -> DataError:
+    """Error for a name that does not say which weight it is."""
+    return DataError(
+        f"The name {stored.name!r} does not say which weight it is.",
+        given=f"{stored.value!r}"[:80],
+        next_step="rename it: to config_weight, config_energy_weight, config_forces_weight or config_stress_weight if "
+        "it is a weight in the loss, to a name without 'weight' if not",
+    )
 
 
 def _contradicting(first: StoredValue, second: StoredValue) -> DataError:

@@ -197,6 +197,11 @@ def geometries_in_two_multiplicities(frames: list[Atoms]) -> list[Atoms]:
 
 
 @broken("ERROR", "duplicates-differ-in-charge")
+def geometries_in_two_spin_states(frames: list[Atoms]) -> list[Atoms]:
+    return twins(frames, charge=(0, 0), spin=(1, 3))
+
+
+@broken("ERROR", "duplicates-differ-in-charge")
 def geometries_of_which_one_has_a_charge(frames: list[Atoms]) -> list[Atoms]:
     ions = twins(frames, total_charge=(0, -1))
     for atoms in ions[::2]:

@@ -77,6 +77,12 @@ WRONG: dict[str, tuple[str, str, str]] = {
     "weight_of_every_component": (FORCES, 'config_stress_weight="1 1 1 0 0 0"', "'config_stress_weight' is not usable"),
     "weight_of_every_atom": (f"{FORCES}:forces_weight:R:1", "", "weight 'forces_weight' is not usable.*shape"),
     "weights_that_contradict": (FORCES, "config_energy_weight=1 energy_weight=2", "weights contradict each other"),
+    "weight_of_an_energy_by_another_name": (
+        FORCES,
+        "w_energy=0",
+        "'w_energy' does not say which.*config_energy_weight",
+    ),
+    "weight_with_another_ending": (FORCES, "forces_weight_scale=0.1", "'forces_weight_scale' does not say which"),
     "weight_of_something": (FORCES, "weight=0.5", "'weight' does not say which weight it is.*config_weight"),
 }
 
