@@ -177,6 +177,8 @@ def check_option(field: OptionField, value: object) -> None:
         )
     if not _has_type(value, field.kind):
         raise _wrong_type(field, value)
+    if isinstance(value, str) and (not value or "\0" in value):
+        raise InputError(f"Invalid value for {flag(field.name)}.", given=repr(value), expected="text that is not empty")
     if isinstance(value, (int, float)) and not isinstance(value, bool) and not field.option.allows(value):
         expected = field.option.range or "a finite number"
         raise InputError(f"{flag(field.name)} is out of range.", given=str(value), expected=expected)
@@ -283,6 +285,11 @@ def _has_plain_type(value: object, kind: object) -> bool:
         return value in get_args(kind)
     if get_origin(kind) is list:
         return isinstance(value, (list, tuple)) and all(_has_type(item, get_args(kind)[0]) for item in value)
+    if get_origin(kind) is dict:
+        named, values = get_args(kind)
+        return isinstance(value, dict) and all(
+            _has_type(name, named) and _has_type(item, values) for name, item in value.items()
+        )
     if kind is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     if kind is int:

@@ -31,7 +31,7 @@ from equisparse.run.predictions import SplitPredictions, load_predictions
 from equisparse.run.record import read_record
 from equisparse.tasks.finetune import finetune_config
 from equisparse.tasks.listener import Listener
-from equisparse.tasks.resume import check_free, start_or_resume
+from equisparse.tasks.resume import check_free, check_inputs, start_or_resume
 from equisparse.training.checkpoints import check_resumable
 from equisparse.training.processes import process_rank
 
@@ -107,7 +107,8 @@ def ensemble(
     parts = {"train": train, "valid": valid, "test": test, "replay": replay}
     chosen = {**options, "out": str(out), "members": members}
     config = configuration(EnsembleConfig, parts, base, method, chosen)
-    _prepare(config)
+    begun = [member for member in _prepare(config) if _begun(member)]
+    config = replace(config, resume=config.resume and bool(begun))
     return ensemble_config(store_frames(config, parts), listener=listener)
 
 
@@ -154,6 +155,7 @@ def _prepare(config: EnsembleConfig) -> list[FinetuneConfig]:
             cause="members share one model in memory, and a spin layer is a model of its own",
             next_step="leave --spin out, or train single runs with `equisparse finetune --spin --seed N`",
         )
+    check_inputs(config)
     members = [config.member(number) for number in range(config.members)]
     if process_rank(config) == 0:
         for member in members if not config.resume else ():

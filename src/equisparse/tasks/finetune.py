@@ -40,7 +40,7 @@ from equisparse.run.write import Outcome, write_run
 from equisparse.tasks.listener import Listener, Plan
 from equisparse.tasks.resume import prepare_folder, start_or_resume
 from equisparse.tasks.sparsity import evaluate_stages
-from equisparse.tasks.stages import Stage, evaluate_all, judged, refuse_errors, train_adapter
+from equisparse.tasks.stages import Stage, check_trainable, evaluate_all, judged, refuse_errors, train_adapter
 from equisparse.training.anchor import LayerRows, layer_rows
 from equisparse.training.checkpoints import check_resumable
 from equisparse.training.fit import FitResult
@@ -150,8 +150,6 @@ def _finetune(
     is_rank_zero = process_rank(config) == 0
     setup = _set_up(config, base, folder, listener)
     start = _measure_base(setup, listener)
-    if is_rank_zero:
-        _write_start(RunFolder(folder), setup)
     adapter, fitted = _train(setup, start, folder, listener)
     if not is_rank_zero:
         return Run(folder)
@@ -247,6 +245,7 @@ def _set_up(config: FinetuneConfig, base: AbstractBackbone | None, folder: Path,
     elements = set(backbone.elements)
     sets = frame_sets(splits.train, splits.valid, splits.test, elements, spins=config.spin)
     refuse_errors(audit_sets(sets), listener, force=config.force)
+    check_trainable(splits, backbone, options, spins=config.spin)
     pieces = small_pieces(splits.train, backbone.cutoff) if config.fast else []
     if pieces and backbone.accelerate(pieces):
         listener.notice("speed", "faster form of the base; a self-check gave equal predictions")
@@ -296,6 +295,8 @@ def _train(setup: _Setup, start: _Start, folder: Path, listener: Listener) -> tu
     layers = _layers(setup, start.kept)
     if config.bootstrap:
         datasets["train"] = datasets["train"].bootstrapped(config.seed)
+    if process_rank(config) == 0:
+        _write_start(RunFolder(folder), setup)
     return train_adapter(
         setup.backbone,
         setup.method,

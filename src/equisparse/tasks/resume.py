@@ -9,19 +9,23 @@ from equisparse.backbones.base import AbstractBackbone
 from equisparse.blocks import Layout
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.config.read import read_config
+from equisparse.data.find import find_files
 from equisparse.data.frames import LabelledFrame
 from equisparse.data.identity import frame_digest
 from equisparse.data.split import FrameSplits
 from equisparse.errors import EquisparseError, InputError
 from equisparse.files import make_folder
 from equisparse.inputs.method import configured_method
-from equisparse.inputs.splits import read_kept
+from equisparse.inputs.splits import PROBE, read_kept
 from equisparse.methods.base import AbstractMethod
+from equisparse.methods.registry import make_method
 from equisparse.options import flag
 from equisparse.run.files import RunFolder
 from equisparse.run.record import RunRecord, read_record
 from equisparse.tasks.listener import Listener
+from equisparse.training.checkpoints import require_checkpoint
 from equisparse.training.epochs import read_curve
+from equisparse.training.fit import check_logger
 from equisparse.training.options import TrainingOptions
 
 _FREE = ("epochs", "patience", "logger")
@@ -44,17 +48,40 @@ _SHOWN = 4
 
 
 def prepare_folder(config: FinetuneConfig) -> Path:
-    """Make the folder of the results; refuse a folder that holds a run, unless it is resumed.
+    """Make the folder of the results; refuse one that holds a run, or, for a run that is resumed, one without it.
+
+    What is cheap to check in the configuration is checked before.
 
     Raises
     ------
     InputError
-        If the folder holds a run already.
+        If the folder holds a run already, there is no file of frames, or the method has no such option.
+    StateError
+        If there is no checkpoint to resume from.
     """
-    folder = Path(config.out)
-    if not config.resume:
+    check_inputs(config)
+    folder = make_folder(Path(config.out))
+    if config.resume:
+        require_checkpoint(folder)
+    else:
         check_free(RunFolder(folder))
-    return make_folder(folder)
+    return folder
+
+
+def check_inputs(config: FinetuneConfig) -> None:
+    """Check that the files of frames exist, and that the method has the options given, without reading anything.
+
+    Raises
+    ------
+    EquisparseError
+        If they do not.
+    """
+    for names in (config.train, config.valid, config.test, config.replay):
+        if files := [name for name in names or () if name != PROBE]:
+            find_files(files)
+    if config.method is not None:
+        make_method(config.method, config.method_options)
+    check_logger(config)
 
 
 def check_free(files: RunFolder) -> None:

@@ -11,12 +11,14 @@ from equisparse.backbones.base import AbstractBackbone, Predictor
 from equisparse.blocks import Layout
 from equisparse.data.audit.finding import Finding, has_errors
 from equisparse.data.frames import Floats
+from equisparse.data.split import FrameSplits
 from equisparse.errors import DataError
 from equisparse.files import make_folder
 from equisparse.inference.dataset import FrameDataset
 from equisparse.inference.errors import Metrics as SplitErrors
 from equisparse.inference.errors import errors_of
 from equisparse.inference.predict import evaluate
+from equisparse.inference.structures import check_structures
 from equisparse.magnetism.model import SpinModel
 from equisparse.methods.base import AbstractMethod
 from equisparse.quantities import Quantity
@@ -58,6 +60,29 @@ def refuse_errors(findings: Sequence[Finding], listener: Listener, *, force: boo
         "The audit found errors in the data; nothing was trained.",
         next_step="correct them as the findings advise, or train anyway with --force",
     )
+
+
+def check_trainable(splits: FrameSplits, backbone: AbstractBackbone, options: TrainingOptions, *, spins: bool) -> None:
+    """Check what no option can overrule: that the base can predict all frames, and that there is something to learn.
+
+    Raises
+    ------
+    BackboneError
+        If the base does not know an element.
+    DataError
+        If a structure cannot be predicted, or no training frame has a label with a weight in the loss.
+    """
+    for frames in filter(None, (splits.train, splits.valid, splits.test)):
+        check_structures(backbone, [frame.atoms for frame in frames])
+    labels = {quantity for frame in splits.train for quantity in frame.labels}
+    weights = {quantity.name: options.loss_weight(quantity, spins=spins) for quantity in labels}
+    if not any(weights.values()):
+        raise DataError(
+            "There is nothing to learn: no training frame has a label with a weight in the loss.",
+            given=", ".join(f"{name} with weight {weight:g}" for name, weight in weights.items()) or "no labels",
+            expected="at least one kind of label with a weight above 0",
+            next_step="name the labels, as with --forces-key, or set their weights, as with --force-weight",
+        )
 
 
 def train_adapter(

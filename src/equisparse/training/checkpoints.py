@@ -43,6 +43,25 @@ class WholeCheckpoints(TorchCheckpointIO):
             torch.save(checkpoint, file)
 
 
+def require_checkpoint(folder: Path) -> Path:
+    """Checkpoint to resume from in the folder of a run.
+
+    Raises
+    ------
+    StateError
+        If there is none.
+    """
+    last = folder / CHECKPOINTS / LAST
+    if not last.exists():
+        raise StateError(
+            "There is no checkpoint to resume from.",
+            expected=str(last),
+            cause="the run was stopped before its first epoch was done, or this is another folder",
+            next_step="omit --resume, or give the --out of that run",
+        )
+    return last
+
+
 def check_resumable(folder: Path, backbone: Predictor) -> Checkpoint:
     """Check that the folder of a run has a checkpoint that was trained on this base, and return its contents.
 
@@ -51,9 +70,7 @@ def check_resumable(folder: Path, backbone: Predictor) -> Checkpoint:
     StateError
         If there is no checkpoint, if it is damaged, or if it belongs to another base.
     """
-    last, identity = folder / CHECKPOINTS / LAST, backbone.identity
-    if not last.exists():
-        raise StateError("There is no checkpoint to resume from.", expected=str(last), next_step="omit --resume")
+    last, identity = require_checkpoint(folder), backbone.identity
     try:
         contents = torch.load(last, weights_only=True, mmap=True, map_location="cpu")
         base_sha256 = str(contents.get(BASE, identity.sha256))

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from equisparse.adapters.attach import Attachment
 from equisparse.backbones.base import Predictor
-from equisparse.errors import StateError
+from equisparse.errors import MissingPackageError, StateError
 from equisparse.inference.dataset import FrameDataset
 from equisparse.training.anchor import LayerRows
 from equisparse.training.checkpoints import WholeCheckpoints, check_fits, check_resumable
@@ -137,22 +138,23 @@ def fit(
         )
     score = math.nan if best.best_model_score is None else float(best.best_model_score)
     result = FitResult(trainer.global_step, curve.seconds, score, curve.epochs)
-    _check_kept(result, options)
+    if result.diverged and not math.isfinite(result.best_criterion):
+        last.unlink(missing_ok=True)  # it holds no numbers that a resumed training could go on from
+        raise _diverged(result, options)
     task.load_state_dict(
         torch.load(best.best_model_path, weights_only=True, map_location=backbone.device)["state_dict"]
     )
     return result
 
 
-def _check_kept(result: FitResult, options: TrainingOptions) -> None:
-    """Raise StateError if training diverged before the first epoch that could be kept."""
-    if result.diverged and not math.isfinite(result.best_criterion):
-        raise StateError(
-            "Training diverged: the loss is NaN, and there is no earlier epoch to keep.",
-            given=f"learning rate {options.lr:g}, epoch {len(result.curve)} of {options.epochs}",
-            cause="a learning rate that is too high, or labels that are wrong by orders of magnitude",
-            next_step="halve --lr and start a new run; check the labels with `equisparse audit`",
-        )
+def _diverged(result: FitResult, options: TrainingOptions) -> StateError:
+    """Error for a training that diverged before the first epoch that could be kept."""
+    return StateError(
+        "Training diverged: the loss is NaN, and there is no earlier epoch to keep.",
+        given=f"learning rate {options.lr:g}, epoch {len(result.curve)} of {options.epochs}",
+        cause="a learning rate that is too high, or labels that are wrong by orders of magnitude",
+        next_step="halve --lr and start a new run; check the labels with `equisparse audit`",
+    )
 
 
 def _extra_callbacks(
@@ -186,11 +188,29 @@ def _trainer(backbone: Predictor, options: TrainingOptions, folder: Path, callba
 
 def _logger(options: TrainingOptions, folder: Path) -> Logger | bool:
     """Logger that the options name; False for none."""
+    check_logger(options)
     if options.logger == "tensorboard":
         return TensorBoardLogger(folder, name="tensorboard", version="")
     if options.logger == "wandb":
         return WandbLogger(project="equisparse", save_dir=folder)
     return False
+
+
+def check_logger(options: TrainingOptions) -> None:
+    """Check that the package of the logger is installed.
+
+    Raises
+    ------
+    MissingPackageError
+        If it is not.
+    """
+    packages = {"wandb": ("wandb",), "tensorboard": ("tensorboard", "tensorboardX")}.get(options.logger, ())
+    if packages and not any(find_spec(package) for package in packages):
+        raise MissingPackageError(
+            f"The logger {options.logger} needs a package that is not installed.",
+            given=f"--logger {options.logger}",
+            next_step=f"pip install {packages[0]}, or omit --logger: metrics.csv has the same values",
+        )
 
 
 @contextmanager

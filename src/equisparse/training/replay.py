@@ -8,6 +8,7 @@ import numpy as np
 from equisparse.backbones.base import Predictor
 from equisparse.data.frames import LabelledFrame
 from equisparse.data.split import split_off
+from equisparse.errors import DataError
 from equisparse.inference.dataset import FrameDataset, Sample
 from equisparse.inference.predict import evaluate
 
@@ -58,7 +59,19 @@ def replay_of(backbone: Predictor, frames: Sequence[LabelledFrame], *, seed: int
         At least two structures.
     seed : int
         Seed of the choice of the held-out structures, and of the order.
+
+    Raises
+    ------
+    DataError
+        If there are too few structures, or all are near duplicates of one another.
     """
+    if len(frames) < 2:
+        raise DataError(
+            "There are too few replay structures: some are trained on, and at least one is held out.",
+            given=f"{len(frames)} structures",
+            expected="at least two that are no near duplicates",
+            next_step="give more structures to --replay, or the packaged ones with --replay probe",
+        )
     labelled = labelled_by(backbone, FrameDataset(backbone, frames, {}))
     rest, held = split_off(frames, min(_HELD_FRACTION, _HELD_FRAMES / len(frames)), seed=seed)
     return Replay(labelled.part(rest), labelled.part(held), seed)
