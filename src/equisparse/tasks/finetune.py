@@ -233,7 +233,9 @@ class _Start:
 def _set_up(config: FinetuneConfig, base: AbstractBackbone | None, folder: Path, listener: Listener) -> _Setup:
     """Read frames, load the base, choose the method, and audit what needs no prediction."""
     splits = read_splits(config)
-    backbone = configured_base(config) if base is None else _own_copy(base)
+    if base is not None:
+        base.check_untouched()
+    backbone = configured_base(config) if base is None else base.copied()
     if config.resume:
         check_resumable(folder, backbone)
     method, layout = configured_method(config, backbone.layout())
@@ -251,12 +253,6 @@ def _set_up(config: FinetuneConfig, base: AbstractBackbone | None, folder: Path,
         listener.notice("speed", "faster form of the base; a self-check gave equal predictions")
     spins, splits = spin_setup(config, splits, backbone, listener.notice)
     return _Setup(config, splits, sets, backbone, method, layout, options, record, spins)
-
-
-def _own_copy(base: AbstractBackbone) -> AbstractBackbone:
-    """Copy of a base that a user loaded, after the check that it is untouched."""
-    base.check_untouched()
-    return base.copied()
 
 
 def _measure_base(setup: _Setup, listener: Listener) -> _Start:
