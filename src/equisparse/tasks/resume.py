@@ -32,6 +32,7 @@ _FREE = ("epochs", "patience", "logger")
 """Training options that a resumed run may change; more epochs pass."""
 _ALSO = (
     "bootstrap",
+    "curve",
     "dtype",
     "modality",
     "spin",
