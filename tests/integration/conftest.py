@@ -1,7 +1,7 @@
-"""A small model of SevenNet and small files of frames, for tests of everything around a model: files, steps, words.
+"""Small files of frames, and words of a fine-tune of them.
 
-What depends on a real foundation model is tested on 7net-0, in tests/integration/test_finetune.py and
-tests/backbones.
+Most tests here are about what happens around a model (files, steps, messages) and take `small_base` of
+tests/conftest.py. What depends on a foundation model is tested on 7net-0, in test_finetune.py and tests/backbones.
 """
 
 import json
@@ -10,47 +10,10 @@ from pathlib import Path
 
 import ase.io
 import pytest
-import torch
-from ase.data import chemical_symbols
 
 from equisparse.cli import main
 from equisparse.data.demo import demo_files
 from equisparse.run.folder import read_run
-
-N_ELEMENTS = 94
-
-
-@pytest.fixture(scope="session")
-def small_base(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Checkpoint file of an untrained model of all elements: a fine-tune of it takes a fifth of the time of 7net-0."""
-    from sevenn import _const as const
-    from sevenn import _keys as keys
-    from sevenn.model_build import build_E3_equivariant_model
-
-    path = tmp_path_factory.mktemp("base") / "small.pth"
-    config = const.DEFAULT_E3_EQUIVARIANT_MODEL_CONFIG | {
-        keys.NODE_FEATURE_MULTIPLICITY: 16,
-        keys.LMAX: 2,
-        keys.NUM_CONVOLUTION: 2,
-        keys.CONVOLUTION_WEIGHT_NN_HIDDEN_NEURONS: [16],
-        keys.CUTOFF: 4.0,
-        keys.CONV_DENOMINATOR: [5.0, 5.0],
-        keys.CHEMICAL_SPECIES_BY_ATOMIC_NUMBER: list(range(1, N_ELEMENTS + 1)),
-        keys.CHEMICAL_SPECIES: [chemical_symbols[z] for z in range(1, N_ELEMENTS + 1)],
-        keys.NUM_SPECIES: N_ELEMENTS,
-        keys.TYPE_MAP: {z: z - 1 for z in range(1, N_ELEMENTS + 1)},
-        keys.SELF_CONNECTION_TYPE: "linear",
-        keys.USE_SPECIES_WISE_SHIFT_SCALE: True,
-        keys.SHIFT: [-4.0] * N_ELEMENTS,
-        keys.SCALE: [100.0] * N_ELEMENTS,
-        keys.MODEL_TYPE: "E3_equivariant_model",
-        "version": "0.12.0",
-    }
-    with torch.random.fork_rng():
-        torch.manual_seed(3)  # its forces have the sign of those of the frames here, as the audit demands
-        model = build_E3_equivariant_model(config)
-    torch.save({"model_state_dict": model.state_dict(), "config": config, "epoch": 1}, path)
-    return str(path)
 
 
 @pytest.fixture(scope="session")
