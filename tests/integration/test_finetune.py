@@ -117,7 +117,15 @@ def test_merge_command_and_wrong_base(run: Path, tmp_path: Path, capsys: pytest.
 
 def test_a_size_asked_for_is_given(frames: dict[str, str], tmp_path: Path) -> None:
     run = equisparse.finetune(
-        frames["train"], out=tmp_path / "small", epochs=1, budget="40KB", method="sparse", device="cpu", report=False
+        frames["train"],
+        valid=frames["valid"],
+        out=tmp_path / "small",
+        epochs=2,
+        batch_size=3,
+        budget="40KB",
+        method="sparse",
+        device="cpu",
+        report=False,
     )
     metrics = json.loads((tmp_path / "small" / "metrics.json").read_text())
     assert 30_000 <= metrics["adapter_bytes"] <= 40_000  # how well the values can be compressed is not known before
