@@ -135,7 +135,8 @@ def train_adapter(
         return replace(adapter, spins=spin_part)
 
     def keep_stage() -> None:
-        save_stage(adapter_now(), stage_adapters or folder)
+        if stage_adapters is not None:
+            save_stage(adapter_now(), stage_adapters)
 
     try:
         fitted = fit(
@@ -149,7 +150,7 @@ def train_adapter(
             layers=layers,
             resume=resume,
             listener=listener,
-            stage_ended=keep_stage if stage_adapters else None,
+            stage_ended=keep_stage,
         )
         adapter = adapter_now()
         trained = attachment.trained_weights()
