@@ -52,7 +52,7 @@ class Sparse(AbstractWeightMethod):
     value_bytes: int | None = None
     rank: int | None = 64
     dense_share: float = 0.5
-    dense_lr: float = 1.25
+    dense_lr: float = 2 / 3
     stored_values: str = "auto"
 
     def __post_init__(self) -> None:
@@ -103,7 +103,7 @@ class Sparse(AbstractWeightMethod):
 
     @property
     def learning_rate(self) -> float:
-        return 4e-2
+        return 3e-2
 
     def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:
         return SparseDelta(weight, blocks, rank=self.rank, storage=self._storage(weight), generator=generator)
