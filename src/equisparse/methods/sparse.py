@@ -52,7 +52,7 @@ class Sparse(AbstractWeightMethod):
     value_bytes: int | None = None
     rank: int | None = 64
     dense_share: float = 0.5
-    dense_lr: float = 2 / 3
+    dense_lr: float = 0.67
     stored_values: str = "auto"
 
     def __post_init__(self) -> None:
