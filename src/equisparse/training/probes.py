@@ -39,7 +39,7 @@ def random_combination(prediction: Prediction, batch: Batch, loss: Loss, generat
     The r are random normal numbers and w_q the weights of the loss. The expected outer product of the gradient of this
     sum is the Gauss-Newton matrix of the loss with squared errors.
     """
-    terms = []
+    terms = [next(iter(prediction.values())).sum() * 0.0]  # a batch may have no label at all
     for quantity, weight in loss.weights.items():
         if not weight or quantity not in prediction or quantity not in batch.labels:
             continue
