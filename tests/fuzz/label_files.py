@@ -59,7 +59,7 @@ NOISE = (
 
 @dataclass
 class Expected:
-    """What must come of one frame.
+    """Expected result of reading one frame.
 
     `labels` are the value and the name of each label; `refused` says whether the file must be refused because of it.
     """
@@ -150,7 +150,7 @@ def add_labels(frame: Frame, quantity: Quantity, weights: dict[str, float], expe
 
 
 def weighed_by(quantity: Quantity, name: str) -> str:
-    """What weighs a label."""
+    """Return the kind of weight that applies to a label stored under a name."""
     return "virial" if "virial" in name else quantity.singular
 
 

@@ -1,18 +1,40 @@
 """Points of the curve of errors against changed weights, for all media."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
-from equisparse.quantities import shown_errors
+from equisparse.quantities import ShownError, shown_errors
 from equisparse.run.folder import Run
 from equisparse.run.sparsity import SparsityRow, sparsity_points
 
 
-def sparsity_panels(run: Run) -> dict[str, tuple[Sequence[SparsityRow], float | None]]:
-    """Title of a mean absolute error -> its points on the judged split, and the error of the base, refitted."""
-    refit = run.metrics.refit[run.judged]
-    panels: dict[str, tuple[Sequence[SparsityRow], float | None]] = {}
+@dataclass(frozen=True)
+class SparsityPanel:
+    """Curve of one error on the judged split.
+
+    Parameters
+    ----------
+    error : ShownError
+    points : list of SparsityRow
+        Fewest changed weights first.
+    base : float or None
+        Error of the base with refitted reference energies.
+    """
+
+    error: ShownError
+    points: list[SparsityRow]
+    base: float | None
+
+    @property
+    def title(self) -> str:
+        """Name of the error with its unit."""
+        return f"{self.error.title} ({self.error.unit})"
+
+
+def sparsity_panels(run: Run) -> list[SparsityPanel]:
+    """Curves of all mean absolute errors on the judged split."""
+    refit, panels = run.metrics.refit[run.judged], []
     for error in shown_errors():
         points = sparsity_points(run.sparsity, run.judged, error.name)
         if points and error.kind == "mae":
-            panels[f"{error.title} ({error.unit})"] = (points, refit.get(error.name))
+            panels.append(SparsityPanel(error, points, refit.get(error.name)))
     return panels

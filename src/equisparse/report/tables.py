@@ -9,6 +9,7 @@ from equisparse.interpret.changes import ChangeTotals
 from equisparse.interpret.signatures import SignatureRow
 from equisparse.quantities import shown_errors
 from equisparse.report.layers import group_name, layer_name, layer_sort_key
+from equisparse.report.sparsity import sparsity_panels
 from equisparse.report.statistics import GroupErrors, errors_by_element, errors_by_type
 from equisparse.report.table import Cell, Level, Number, Percent, Table
 from equisparse.robustness.drift import DriftRow, DriftSummary
@@ -17,7 +18,6 @@ from equisparse.robustness.scans import ScanRow
 from equisparse.robustness.verdict import Check
 from equisparse.run.folder import Run
 from equisparse.run.metrics import Metrics
-from equisparse.run.sparsity import sparsity_points
 
 ERRORS_NOTE = "refitted: the base with reference energies fitted to the training frames; ratio: fine-tuned / refitted"
 """Explanation of the columns of `error_table`."""
@@ -56,26 +56,15 @@ def error_table(metrics: Metrics) -> Table:
 
 def sparsity_table(run: Run) -> Table:
     """Mean absolute errors on the judged split against the number of changed weights; the base changes none."""
-    refit, by_file = run.metrics.refit[run.judged], _errors_by_file(run)
-    errors = [error for error in shown_errors() if error.kind == "mae" and refit.get(error.name) is not None]
-    base: list[Cell] = [0, Percent(0.0, "{:.2%}"), None, *(Number(refit[e.name], e.format) for e in errors)]
+    panels = sparsity_panels(run)
+    base: list[Cell] = [0, Percent(0.0, "{:.2%}"), None, *(Number(p.base, p.error.format) for p in panels)]
     rows = [base]
-    for point in sparsity_points(run.sparsity, run.judged, errors[0].name):
-        values = by_file[point.file]
+    for index, point in enumerate(panels[0].points):
         size = Number(point.adapter_bytes / 1000, "{:,.1f}")
         counts: list[Cell] = [point.changed_count, Percent(point.changed_fraction_model, "{:.2%}"), size]
-        rows.append([*counts, *(Number(values[error.name], error.format) for error in errors)])
-    titles = [f"{error.title} ({error.unit})" for error in errors]
+        rows.append([*counts, *(Number(p.points[index].value, p.error.format) for p in panels)])
+    titles = [panel.title for panel in panels]
     return Table(["changed weights", "of the model", "adapter (kB)", *titles], rows, f"Errors on {run.judged} frames")
-
-
-def _errors_by_file(run: Run) -> dict[str, dict[str, float]]:
-    """Errors on the judged split by adapter file and name of the error."""
-    by_file: dict[str, dict[str, float]] = {}
-    for row in run.sparsity:
-        if row.split == run.judged:
-            by_file.setdefault(row.file, {})[row.error] = row.value
-    return by_file
 
 
 def metrics_table(errors: Mapping[str, float | None]) -> Table:

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-Errors = Mapping[str, float | None]
-"""Name of an error -> its value."""
+from equisparse.run.metrics import Errors
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,7 @@ def _with_epochs(members: Sequence[FinetuneConfig]) -> list[FinetuneConfig]:
 
 
 def _is_finished(member: FinetuneConfig) -> bool:
-    """Whether a member has all its results, for the number of epochs asked for."""
+    """Return whether a member has all its results, for the number of epochs asked for."""
     files = RunFolder(Path(member.out))
     record = read_record(files.record)
     longer = record is not None and member.epochs is not None and member.epochs > record.epochs
@@ -201,7 +201,7 @@ def _continued(member: FinetuneConfig) -> FinetuneConfig:
 
 
 def _begun(member: FinetuneConfig) -> bool:
-    """Whether a member has a checkpoint."""
+    """Return whether a member has a checkpoint."""
     return RunFolder(Path(member.out)).last_checkpoint.exists()
 
 

@@ -56,7 +56,7 @@ def prepare_folder(config: FinetuneConfig) -> Path:
     Raises
     ------
     InputError
-        If the folder holds a run already, there is no file of frames, or the method has no such option.
+        If the folder holds a run already, a file of frames does not exist, or the method has no such option.
     StateError
         If there is no checkpoint to resume from.
     """
@@ -171,7 +171,7 @@ def _started(config: FinetuneConfig, splits: FrameSplits, backbone: AbstractBack
 
 
 def _remarks(started: RunRecord | None, now: RunRecord, options: TrainingOptions) -> Iterator[str]:
-    """What a resumed run does differently, and what could not be checked."""
+    """State what a resumed run does differently, and what could not be checked."""
     if started is None or not started.frames:
         yield (
             "this run has no record of its frames, because an earlier version started it: they are not compared with "

@@ -160,9 +160,7 @@ def train_adapter(
     return adapter, fitted
 
 
-def save_stage(adapter: Adapter, folder: Path) -> Path:
+def save_stage(adapter: Adapter, folder: Path) -> None:
     """Write the adapter of a stage to a file with a name of its number of changed weights."""
     make_folder(folder)
-    path = folder / f"changed-{adapter.stored_values}.safetensors"
-    save_adapter(adapter, path)
-    return path
+    save_adapter(adapter, folder / f"changed-{adapter.stored_values}.safetensors")

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from equisparse.interpret.attribution import Interval
 from equisparse.report.curves import CurvePanel
 from equisparse.report.paper.figures import AFTER, BEFORE, GREY
+from equisparse.report.sparsity import SparsityPanel
 from equisparse.robustness.scans import ScanPoint
 from equisparse.run.predictions import Floats, Integers
-from equisparse.run.sparsity import SparsityRow
 
 Figure: TypeAlias = go.Figure
 """An interactive figure."""
@@ -51,28 +51,30 @@ def learning_curve(panel: CurvePanel) -> Figure:
     return figure.update_yaxes(title_text=panel.title, rangemode="tozero")
 
 
-def sparsity(title: str, rows: Sequence[SparsityRow], base: float | None) -> Figure:
+def sparsity(panel: SparsityPanel) -> Figure:
     """One error against the changed weights in percent of the model, with the error of the base as a line."""
-    fractions = [100 * row.changed_fraction_model for row in rows]
+    fractions = [100 * point.changed_fraction_model for point in panel.points]
     figure = go.Figure(
         go.Scatter(
             x=fractions,
-            y=[row.value for row in rows],
-            customdata=[[row.changed_count, row.adapter_bytes / 1000] for row in rows],
+            y=[point.value for point in panel.points],
+            customdata=[[point.changed_count, point.adapter_bytes / 1000] for point in panel.points],
             hovertemplate="%{y:.4g}<br>%{customdata[0]:,} weights, %{customdata[1]:.1f} kB",
             mode="lines+markers",
             line={"color": AFTER},
             name="fine-tuned",
         )
     )
-    if base is not None:
+    if panel.base is not None:
         line = {"color": BEFORE, "dash": "dash"}
         figure.add_trace(
-            go.Scatter(x=[fractions[0], fractions[-1]], y=[base, base], mode="lines", line=line, name="base")
+            go.Scatter(
+                x=[fractions[0], fractions[-1]], y=[panel.base, panel.base], mode="lines", line=line, name="base"
+            )
         )
     labels = [f"{fraction:.2g}" for fraction in fractions]
     figure.update_xaxes(title_text="changed weights (% of the model)", type="log", tickvals=fractions, ticktext=labels)
-    return figure.update_yaxes(title_text=title, type="log")
+    return figure.update_yaxes(title_text=panel.title, type="log")
 
 
 def parity(

@@ -1,6 +1,6 @@
 """Figures for papers and pages, drawn without a model, torch or global state of Matplotlib."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from equisparse.quantities import Quantity
 from equisparse.report.curves import CurvePanel, curve_panels
 from equisparse.report.layers import layer_name, layer_sort_key
 from equisparse.report.parity import ParityPoints
-from equisparse.run.sparsity import SparsityRow
+from equisparse.report.sparsity import SparsityPanel
 from equisparse.training.epochs import Epoch
 
 Floats = NDArray[np.float64]
@@ -46,22 +46,16 @@ def learning_curve(epochs: Sequence[Epoch]) -> Figure:
     return _clean(figure)
 
 
-def sparsity(panels: Mapping[str, tuple[Sequence[SparsityRow], float | None]]) -> Figure:
-    """Errors against changed weights, with the error of the base as a line.
-
-    Parameters
-    ----------
-    panels : mapping
-        Title of an error -> rows of one error, and the error of the base with refitted reference energies.
-    """
+def sparsity(panels: Sequence[SparsityPanel]) -> Figure:
+    """Errors against changed weights, with the error of the base as a line."""
     figure = Figure(figsize=(3.6 * len(panels), 3.2), layout="constrained")
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axis, (title, (rows, base)) in zip(axes, panels.items(), strict=True):
-        fractions = [100 * row.changed_fraction_model for row in rows]
-        axis.plot(fractions, [row.value for row in rows], "o-", color=AFTER, label="fine-tuned")
-        if base is not None:
-            axis.axhline(base, color=BEFORE, linestyle="--", label="base")
-        axis.set(xscale="log", yscale="log", xlabel="changed weights (% of the model)", ylabel=title)
+    for axis, panel in zip(axes, panels, strict=True):
+        fractions = [100 * point.changed_fraction_model for point in panel.points]
+        axis.plot(fractions, [point.value for point in panel.points], "o-", color=AFTER, label="fine-tuned")
+        if panel.base is not None:
+            axis.axhline(panel.base, color=BEFORE, linestyle="--", label="base")
+        axis.set(xscale="log", yscale="log", xlabel="changed weights (% of the model)", ylabel=panel.title)
         axis.set_xticks(fractions, [f"{fraction:.2g}" for fraction in fractions], minor=False)
         axis.xaxis.set_minor_locator(NullLocator())
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -13,8 +13,8 @@ def sparsity(run: Run) -> Markup | None:
     if not run.sparsity:
         return None
     made = [
-        elements.plot(plots.sparsity(title, rows, base), f"{title} against changed weights.", height=320)
-        for title, (rows, base) in sparsity_panels(run).items()
+        elements.plot(plots.sparsity(panel), f"{panel.title} against changed weights.", height=320)
+        for panel in sparsity_panels(run)
     ]
     pair = Markup('<div class="pair">{}</div>').format(Markup("").join(made))
     return pair + elements.table(sparsity_table(run))
