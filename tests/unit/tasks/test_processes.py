@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -78,10 +79,21 @@ def test_fewer_frames_than_processes_are_refused(files: dict[str, str], options:
         equisparse.finetune(files["train"], valid=files["valid"], replay=files["valid"], **options | {"devices": 2})
 
 
+@pytest.fixture
+def handler() -> Iterator[Callable[..., object]]:
+    """Python's handler of Ctrl-C, in place also where the tests run in the background and the shell ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
 def test_ctrl_c_and_sigterm_end_as_an_interruption(
-    files: dict[str, str], options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    files: dict[str, str],
+    options: dict[str, Any],
+    handler: Callable[..., object],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    handler, started = signal.getsignal(signal.SIGINT), FinetuneTask.on_train_epoch_start
+    started = FinetuneTask.on_train_epoch_start
     for number in (signal.SIGINT, signal.SIGTERM):
         with monkeypatch.context() as patch:
 
