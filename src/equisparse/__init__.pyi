@@ -84,6 +84,7 @@ from equisparse.tasks.probe import ProbeResult as ProbeResult
 from equisparse.tasks.probe import probe as probe
 from equisparse.tasks.references import fit_references as fit_references
 from equisparse.tasks.report import write_report as write_report
+from equisparse.tasks.sparsify import sparsify as sparsify
 from equisparse.training.listener import FitProgress as FitProgress
 from equisparse.training.options import TrainingOptions as TrainingOptions
 

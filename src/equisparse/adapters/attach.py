@@ -51,6 +51,20 @@ class Attachment:
             yield base, delta(base)
 
     @torch.no_grad()
+    def begin_at(self, weights: Mapping[str, Tensor]) -> None:
+        """Let training start from changed weights, by tensor name; those of other tensors stay unchanged.
+
+        Raises
+        ------
+        StateError
+            If the method cannot start from a change.
+        """
+        for name, weight in weights.items():
+            owner, leaf = parameter_owner(self.model, name)
+            base: Tensor = owner.parametrizations[leaf].original  # type: ignore[index,union-attr]
+            self._weight_deltas()[name].begin_at(weight - base)
+
+    @torch.no_grad()
     def changed_count(self) -> int:
         """Count the weights that differ from the base now."""
         return sum(int((present != base).sum()) for base, present in self.weights())

@@ -20,9 +20,16 @@ _PANELS = {name: Group(name, sort_key=index) for index, name in enumerate(GROUPS
 
 
 def signature(kind: type[Command]) -> Signature:
-    """Signature of a function that takes the options of a command, with the positional ones first."""
-    fields = sorted(options_of(kind).values(), key=lambda field: not field.option.positional)
+    """Signature of a function that takes the options of a command: first positional values, of these a list last."""
+    fields = sorted(options_of(kind).values(), key=_position)
     return Signature([_argument(field) for field in fields])
+
+
+def _position(field: OptionField) -> int:
+    """Key for sorting options; a list takes all words that are left, so it is the last of the positional ones."""
+    if not field.option.positional:
+        return 2
+    return 1 if _is_list(field.kind) else 0
 
 
 def given_values(kind: type[Command], bound: Mapping[str, object]) -> dict[str, object]:

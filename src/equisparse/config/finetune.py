@@ -105,6 +105,10 @@ class FinetuneConfig(LabelOptions, BaseOptions, TrainingOptions):
             CHANGE,
         ),
     ] = False
+    start: Annotated[
+        str | None,
+        Option("Adapter from which training starts, for the method sparse; see sparsify", CHANGE, "ADAPTER"),
+    ] = None
     targets: Annotated[
         list[str] | None,
         Option(

@@ -45,6 +45,7 @@ class FinetuneOptions(TypedDict, total=False):
     changed: float | None
     budget: str | None
     curve: bool
+    start: str | None
     targets: list[str] | None
     method_options: dict[str, int | float | str | bool | None] | None
     # training

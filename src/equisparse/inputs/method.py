@@ -1,13 +1,15 @@
 """Method of a configuration."""
 
 from equisparse.blocks import Layout
-from equisparse.config.finetune import FinetuneConfig
+from equisparse.config.finetune import FinetuneConfig, MethodOption
 from equisparse.config.size import parse_size
 from equisparse.errors import InputError
 from equisparse.methods.base import AbstractMethod
 from equisparse.methods.choose import choose_method
 from equisparse.methods.sparse import Sparse
 
+_FROM_A_START: dict[str, MethodOption] = {"dense_share": 0.0}
+"""Options of the method `Sparse` for a start that is trained already; options of the configuration override them."""
 _END_OF_CURVE = 0.005
 """Changed fraction at the end of a curve, if none is given."""
 
@@ -15,24 +17,51 @@ _END_OF_CURVE = 0.005
 def configured_method(config: FinetuneConfig, layout: Layout) -> tuple[AbstractMethod, Layout]:
     """Method of a configuration, and the tensors of `layout` that it may change; see `choose_method`.
 
+    Parameters
+    ----------
+    config : FinetuneConfig
+    layout : Layout
+        All tensors of the base; of the adapter from which training starts, if there is one.
+
     Raises
     ------
     InputError
         If the options contradict one another or cannot be met.
     """
-    if config.curve and config.method not in (None, Sparse.name):
-        raise InputError(
-            "Only the method sparse has a curve.",
-            given=f"--curve --method {config.method}",
-            next_step="omit --method, or --curve",
-        )
+    if config.curve:
+        _check_sparse(config, "has a curve", "curve")
+    if config.start:
+        _check_sparse(config, "can start from an adapter", "start")
     wanted = config.curve and config.budget is None and "changed" not in (config.method_options or {})
-    return choose_method(
-        Sparse.name if config.curve and config.budget else config.method,
+    chosen = choose_method(
+        Sparse.name if config.start or (config.curve and config.budget) else config.method,
         layout,
         changed=_END_OF_CURVE if wanted and config.changed is None else config.changed,
         budget=None if config.budget is None else parse_size(config.budget),
-        targets=config.targets,
-        options=config.method_options,
+        targets=config.targets or (["all"] if config.start else None),
+        options=(_FROM_A_START if config.start else {}) | (config.method_options or {}),
         regime=config.regime,
     )
+    if config.start:
+        _check_covered(config.start, chosen[1], layout)
+    return chosen
+
+
+def _check_sparse(config: FinetuneConfig, ability: str, option: str) -> None:
+    """Raise InputError if the configuration names another method than `Sparse`."""
+    if config.method not in (None, Sparse.name):
+        raise InputError(
+            f"Only the method sparse {ability}.",
+            given=f"--{option} --method {config.method}",
+            next_step=f"omit --method, or --{option}",
+        )
+
+
+def _check_covered(start: str, selected: Layout, changed: Layout) -> None:
+    """Raise InputError if some tensors of an adapter are not among the selected ones."""
+    if missing := [name for name in changed.tensors if name not in selected.tensors]:
+        raise InputError(
+            "The targets leave out tensors that the adapter changes.",
+            given=f"{len(missing)} tensors of {start}, such as {missing[0]}",
+            next_step="omit --targets",
+        )

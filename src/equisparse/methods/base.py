@@ -12,7 +12,7 @@ from typing import ClassVar
 from torch import Generator, Tensor, nn
 
 from equisparse.blocks import Block, Layout
-from equisparse.errors import InputError
+from equisparse.errors import InputError, StateError
 from equisparse.formats.base import AbstractFormat, AbstractGateFormat, AbstractWeightFormat, Irreps, Options, Stored
 from equisparse.methods.annealing import annealed
 from equisparse.methods.matrices import Matrices
@@ -64,6 +64,20 @@ class AbstractDelta(AbstractChange):
     @abstractmethod
     def forward(self, weight: Tensor) -> Tensor:
         """Changed weight, of the same shape and dtype as the base `weight`."""
+
+    def begin_at(self, change: Tensor) -> None:
+        """Let training start from a change of the shape of the weight.
+
+        Raises
+        ------
+        StateError
+            If the method cannot start from a change.
+        """
+        raise StateError(
+            "This method cannot start from a change.",
+            given=type(self).__name__,
+            expected="a method that can store any change, such as sparse",
+        )
 
 
 class AbstractGate(AbstractChange):

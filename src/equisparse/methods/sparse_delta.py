@@ -78,6 +78,9 @@ class SparseDelta(AbstractDelta):
     def groups(self) -> list[ParameterGroup]:
         return [self.raw.group()]
 
+    def begin_at(self, change: Tensor) -> None:
+        self.start.copy_(change)
+
     def start_probing(self) -> None:
         """Begin to record gradients with respect to the change, masked entries included."""
         self._probed, self._probing = torch.zeros_like(self.start), True

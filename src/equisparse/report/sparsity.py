@@ -17,7 +17,7 @@ class SparsityPanel:
     points : list of SparsityRow
         Fewest changed weights first.
     base : float or None
-        Error of the base with refitted reference energies.
+        Error of the base with refitted reference energies; None if training started from an adapter.
     """
 
     error: ShownError
@@ -32,7 +32,8 @@ class SparsityPanel:
 
 def sparsity_panels(run: Run) -> list[SparsityPanel]:
     """Curves of all mean absolute errors on the judged split."""
-    refit, panels = run.metrics.refit[run.judged], []
+    refit = {} if run.metrics.start else run.metrics.refit[run.judged]
+    panels = []
     for error in shown_errors():
         points = sparsity_points(run.sparsity, run.judged, error.name)
         if points and error.kind == "mae":

@@ -19,9 +19,10 @@ from equisparse.robustness.verdict import Check
 from equisparse.run.folder import Run
 from equisparse.run.metrics import Metrics
 
-ERRORS_NOTE = "refitted: the base with reference energies fitted to the training frames; ratio: fine-tuned / refitted"
-"""Explanation of the columns of `error_table`."""
+_NOTE = "refitted: the base with reference energies fitted to the training frames; ratio: fine-tuned / refitted"
+_NOTE_FROM_START = "start: the base with the adapter from which training started; ratio: sparse / start"
 _STAGE_TITLES = ("base", "base, refitted", "fine-tuned", "ratio")
+_STAGE_TITLES_FROM_START = ("base", "start", "sparse", "ratio")
 
 
 def run_tables(run: Run) -> Iterator[tuple[str, Table]]:
@@ -51,7 +52,13 @@ def error_table(metrics: Metrics) -> Table:
                 ratio = final / refit if refit else None
                 values = [Number(value, error.format) for value in (base, refit, final)]
                 rows.append([split, error.title, error.unit, *values, Number(ratio, "{:.2f}")])
-    return Table(["split", "error", "unit", *_STAGE_TITLES], rows, f"Errors ({ERRORS_NOTE})", grouped=True)
+    titles = _STAGE_TITLES_FROM_START if metrics.start else _STAGE_TITLES
+    return Table(["split", "error", "unit", *titles], rows, f"Errors ({errors_note(metrics)})", grouped=True)
+
+
+def errors_note(metrics: Metrics) -> str:
+    """Explanation of the columns of `error_table`."""
+    return _NOTE_FROM_START if metrics.start else _NOTE
 
 
 def sparsity_table(run: Run) -> Table:

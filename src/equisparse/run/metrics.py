@@ -33,8 +33,8 @@ class Metrics:
     Parameters
     ----------
     base, refit, final : mapping of str to errors
-        Split -> name of the error -> value: of the base, of the base with refitted reference energies, and of the
-        fine-tuned model.
+        Split -> name of the error -> value: of the base, of the base with refitted reference energies, or with the
+        adapter `start` if there is one, and of the fine-tuned model.
     method : str
         Name of the method.
     changed_fraction_model, changed_fraction_selected : float
@@ -52,6 +52,8 @@ class Metrics:
         Optimiser steps.
     seconds : float
         Training time.
+    start : str or None
+        Adapter from which training started.
     valid_loss : float or None
         Validation loss of the epoch that was kept, including the weighted drift; None in runs of earlier versions.
     seed : int
@@ -87,6 +89,7 @@ class Metrics:
     spin_layer_values: int = 0
     steps: int
     seconds: float
+    start: str | None = None
     valid_loss: float | None = None
     seed: int
     versions: Mapping[str, str]

@@ -38,7 +38,8 @@ class Outcome:
     before, after : mapping
         Split -> predictions of the base with its own reference energies, and of the fine-tuned model.
     errors : mapping
-        ``base``, ``refit`` (base with refitted reference energies) and ``final`` -> split -> errors.
+        ``base``, ``refit`` (base with refitted reference energies, or with the adapter `start`) and ``final`` -> split
+        -> errors.
     fitted : FitResult
     references : ReferenceFit
     seed : int
@@ -48,6 +49,8 @@ class Outcome:
         Drift from the base; None if it was not measured.
     stages : sequence of SparsityRow
         Errors of the adapters of the stages before the last one; empty without ``--curve``.
+    start : str or None
+        Adapter from which training started.
     """
 
     adapter: Adapter
@@ -61,6 +64,7 @@ class Outcome:
     findings: Sequence[Finding]
     retention: DriftSummary | None
     stages: Sequence[SparsityRow] = ()
+    start: str | None = None
 
 
 def write_run(folder: Path, backbone: AbstractBackbone, outcome: Outcome, *, complete: bool = True) -> Run:
@@ -122,6 +126,7 @@ def _measured(backbone: AbstractBackbone, outcome: Outcome) -> Metrics:
         spin_layer_values=adapter.spins.n_values if adapter.spins else 0,
         steps=outcome.fitted.steps,
         seconds=round(outcome.fitted.seconds, 2),
+        start=outcome.start,
         valid_loss=outcome.fitted.best_criterion,
         seed=outcome.seed,
         versions=versions(backbone),

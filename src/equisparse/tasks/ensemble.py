@@ -20,6 +20,7 @@ from equisparse.inputs.base import configured_base
 from equisparse.inputs.frames import Frames
 from equisparse.inputs.method import configured_method
 from equisparse.inputs.splits import read_splits
+from equisparse.inputs.start import available_layout, starting_adapter
 from equisparse.interpret.calibration import Floats, bins, judge, spread_scale
 from equisparse.methods.base import AbstractMethod
 from equisparse.quantities import ENERGY, FORCES, STRESS
@@ -186,7 +187,8 @@ def _check_begun(members: Sequence[FinetuneConfig]) -> None:
     if not begun:
         return
     splits, backbone = read_splits(members[0]), configured_base(members[0])
-    method, layout = configured_method(members[0], backbone.layout())
+    available = available_layout(backbone, starting_adapter(members[0], backbone))
+    method, layout = configured_method(members[0], available)
     for out, member in begun.items():
         if _begun(member):
             check_resumable(Path(out), backbone)

@@ -35,6 +35,7 @@ _ALSO = (
     "curve",
     "dtype",
     "modality",
+    "start",
     "spin",
     "spin_input",
     "spin_orbit",

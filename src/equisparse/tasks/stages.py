@@ -98,6 +98,7 @@ def train_adapter(
     layers: Mapping[str, LayerRows] | None = None,
     resume: bool = False,
     listener: FitListener | None = None,
+    start: Adapter | None = None,
     stage_adapters: Path | None = None,
 ) -> tuple[Adapter, FitResult]:
     """Attach a method, train it, and detach it again.
@@ -116,11 +117,15 @@ def train_adapter(
         A spin layer on `backbone`, which is trained with the method and stays trained.
     folder, replay, layers, resume, listener
         As in `equisparse.training.fit.fit`.
+    start : Adapter, optional
+        Adapter whose change is the start of the training.
     stage_adapters : Path, optional
         Folder to which the adapters of the stages before the last one are written.
     """
     train = datasets["train"]
+    changed = {} if start is None else start.weights(backbone.model)
     attachment = attach(backbone.model, method, layout, seed=options.seed)
+    attachment.begin_at(changed)
 
     def adapter_now() -> Adapter:
         adapter = adapter_of(

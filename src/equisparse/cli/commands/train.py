@@ -1,4 +1,4 @@
-"""Commands that train: finetune and ensemble."""
+"""Commands that train: finetune, sparsify and ensemble."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -8,8 +8,12 @@ from equisparse.cli.command import JSON, Command
 from equisparse.cli.terminal import Terminal
 from equisparse.config.finetune import EnsembleConfig, FinetuneConfig
 from equisparse.config.read import make_config, read_values
-from equisparse.options import DATA, Option
+from equisparse.config.shared import BASE
+from equisparse.errors import InputError
+from equisparse.options import DATA, MODEL, OUTPUT, Option
 
+_OF_ADAPTER = "that of the adapter"
+"""Default in place of the name of a base."""
 _OWN = ("config", "json", "quiet", "verbose")
 """Options of the commands that are not part of a configuration."""
 
@@ -45,14 +49,47 @@ class Finetune(FinetuneConfig, _Training):
 
     def run(self, terminal: Terminal) -> int:
         """Fine-tune, showing progress and the errors before and after."""
-        from equisparse.cli.listener import TerminalListener
-        from equisparse.tasks.finetune import finetune_config
-        from equisparse.training.processes import process_rank
+        _finetune(FinetuneConfig(**_values(FinetuneConfig, self)), terminal)  # type: ignore[arg-type]
+        return 0
 
-        config = FinetuneConfig(**_values(FinetuneConfig, self))  # type: ignore[arg-type]
-        run = finetune_config(config, listener=TerminalListener(terminal))
-        if process_rank(config) == 0:  # the others end while the first one still writes
-            terminal.show_json(run.metrics.to_dict())
+
+@dataclass(frozen=True, kw_only=True)
+class Sparsify(FinetuneConfig, _Training):
+    """Make an adapter sparse: keep few of its changed weights, and train them on labelled frames."""
+
+    values: ClassVar[str] = "ADAPTER FRAMES..."
+
+    start: Annotated[
+        str | None,
+        Option(
+            "Adapter that changes weights, of any method or from extract; it stays as it is",
+            MODEL,
+            "ADAPTER",
+            positional=True,
+        ),
+    ] = None
+    base: Annotated[str, Option(BASE, MODEL, "MODEL")] = _OF_ADAPTER
+    out: Annotated[str, Option("Folder of the results", OUTPUT, "FOLDER")] = "equisparse-sparse"
+
+    @classmethod
+    def of(cls, given: Mapping[str, object]) -> Self:
+        """Make the command from the options that were given."""
+        if given.get("start") is None:
+            raise InputError(
+                "There is no adapter to make sparse.",
+                expected="equisparse sparsify ADAPTER FRAMES... --changed 0.01",
+                next_step="give the file of an adapter, such as run/adapter.safetensors",
+            )
+        return super().of({"base": cls.base, "out": cls.out} | dict(given))
+
+    def run(self, terminal: Terminal) -> int:
+        """Make the adapter sparse, showing progress and the errors before and after."""
+        from equisparse.tasks.sparsify import base_of
+
+        values = _values(FinetuneConfig, self)
+        if self.base == _OF_ADAPTER:
+            values["base"] = base_of(str(self.start))
+        _finetune(FinetuneConfig(**values), terminal)  # type: ignore[arg-type]
         return 0
 
 
@@ -81,6 +118,17 @@ class Ensemble(EnsembleConfig, _Training):
         terminal.note(terminal.facts([("use", f"equisparse.calculator(base, '{run.folder}'); results['forces_std']")]))
         terminal.show_json(run.ensemble.numbers)
         return 0
+
+
+def _finetune(config: FinetuneConfig, terminal: Terminal) -> None:
+    """Fine-tune, and print the metrics if JSON is asked for."""
+    from equisparse.cli.listener import TerminalListener
+    from equisparse.tasks.finetune import finetune_config
+    from equisparse.training.processes import process_rank
+
+    run = finetune_config(config, listener=TerminalListener(terminal))
+    if process_rank(config) == 0:  # the others end while the first one still writes
+        terminal.show_json(run.metrics.to_dict())
 
 
 def _values(kind: type[FinetuneConfig], config: FinetuneConfig) -> dict[str, object]:

@@ -7,6 +7,7 @@ from equisparse.report.raised import raised_errors, worse_than_base
 from equisparse.report.terminal.facts import Fact
 from equisparse.robustness.drift import drift_line
 from equisparse.run.folder import Run
+from equisparse.run.metrics import Metrics
 
 _DIVERGED = "training diverged: the loss is NaN. The best earlier epoch is kept. Try half the learning rate (--lr)"
 
@@ -16,9 +17,7 @@ def closing_facts(run: Run) -> Iterator[Fact]:
     metrics = run.metrics
     if run.curve and not math.isfinite(run.curve[-1].valid_loss or 0.0):
         yield "caution", _DIVERGED
-    if warning := raised_errors(metrics.refit["valid"], metrics.final["valid"]):
-        yield "caution", warning
-    if warning := worse_than_base(metrics.base["valid"], metrics.refit["valid"], metrics.final["valid"]):
+    for warning in filter(None, _raised(metrics)):
         yield "caution", warning
     yield (
         "changed",
@@ -39,3 +38,16 @@ def closing_facts(run: Run) -> Iterator[Fact]:
     yield "merged", str(metrics.merged_check or f"no: {metrics.not_merged}")
     yield "results", str(run.folder)
     yield "report", str(run.files.report)
+
+
+def _raised(metrics: Metrics) -> Iterator[str | None]:
+    """Warnings of errors that the fine-tune raised, on the validation frames.
+
+    A run that started from an adapter is compared with the base: fewer weights than before may cost something.
+    """
+    base, refit, final = (errors["valid"] for errors in metrics.stages.values())
+    if metrics.start:
+        yield raised_errors(base, final)
+        return
+    yield raised_errors(refit, final)
+    yield worse_than_base(base, refit, final)

@@ -11,18 +11,19 @@ from equisparse.report.html.sections.structures import frame_origin
 from equisparse.report.paper.figures import AFTER, BEFORE
 from equisparse.report.parity import parity_points
 from equisparse.report.statistics import GroupErrors, errors_by_element, errors_by_type
-from equisparse.report.tables import ERRORS_NOTE, error_table, group_table
+from equisparse.report.tables import error_table, errors_note, group_table
 from equisparse.run.folder import Run
 from equisparse.run.predictions import Floats, Integers, SplitPredictions
 
-_NOTE = f"{ERRORS_NOTE[0].upper()}{ERRORS_NOTE[1:]}"
 _WORST, _RANDOM = 400, 1600
 """Numbers of points with the largest errors and of random points in a parity plot with more points than that."""
 
 
 def accuracy(run: Run) -> Markup:
     """Error table, parity plots, errors per group."""
-    parts = [elements.table(replace(error_table(run.metrics), title="")), elements.paragraph(f"{_NOTE}.")]
+    note = errors_note(run.metrics)
+    table = replace(error_table(run.metrics), title="")
+    parts = [elements.table(table), elements.paragraph(f"{note[0].upper()}{note[1:]}.")]
     if split := run.predictions:
         parts.append(Markup('<div class="pair">{}</div>').format(Markup("").join(_parity(split, run.judged))))
         parts += _groups(errors_by_element(split), "element", "atoms")

@@ -117,7 +117,7 @@ def checks(run: Run, ratios: dict[str, RatioInterval]) -> Iterator[tuple[Mark, s
     yield from _audit_check(run)
     yield from _overfit_check(run)
     base, refit, final = (errors.get(run.judged, {}) for errors in run.metrics.stages.values())
-    if worse := worse_than_base(base, refit, final):
+    if not run.metrics.start and (worse := worse_than_base(base, refit, final)):
         yield "bad", f"{worse[0].upper()}{worse[1:]}."
     for name, ratio in ratios.items():
         state = "good" if ratio.better > _MOST else "caution"

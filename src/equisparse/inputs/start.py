@@ -1,0 +1,41 @@
+"""Adapter from which a training starts."""
+
+from equisparse.adapters.adapter import Adapter
+from equisparse.adapters.file import load_adapter
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.blocks import Layout
+from equisparse.config.finetune import FinetuneConfig
+from equisparse.errors import StateError
+
+
+def starting_adapter(config: FinetuneConfig, backbone: AbstractBackbone) -> Adapter | None:
+    """Read the adapter that a configuration names as the start; None if it names none.
+
+    Raises
+    ------
+    AdapterError
+        If the file is damaged, or no adapter.
+    AdapterMismatchError
+        If the adapter belongs to another base.
+    StateError
+        If the adapter has a spin layer, or changes outputs instead of weights.
+    """
+    if config.start is None:
+        return None
+    adapter = load_adapter(config.start)
+    adapter.check_base(vars(backbone.identity))
+    adapter.check_spin_free("starting from")
+    if not adapter.mergeable:
+        raise StateError(
+            "Training cannot start from this adapter.",
+            given=f"{config.start}, of the method {adapter.label}",
+            expected="an adapter that changes weights",
+            cause="the method changes outputs of layers, which no change of weights can replace",
+            next_step="train anew with `equisparse finetune --changed`",
+        )
+    return adapter
+
+
+def available_layout(backbone: AbstractBackbone, start: Adapter | None) -> Layout:
+    """Tensors from which targets are selected: those of the base, or of the adapter from which training starts."""
+    return backbone.layout() if start is None else start.layout
