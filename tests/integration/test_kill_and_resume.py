@@ -2,14 +2,10 @@
 
 import csv
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +18,9 @@ from equisparse.tasks.resume import prepare_folder
 
 pytestmark = pytest.mark.filterwarnings("ignore:No tensor product accelerator")
 Command = Callable[..., list[str]]
+Kill = Callable[..., None]
+ONE_THREAD = "import torch; torch.set_num_threads(1)"
+"""As in the process of the tests: sums in the same order."""
 
 
 @pytest.fixture(scope="module")
@@ -44,19 +43,21 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def start_and_kill(words: list[str], begun: Callable[[], bool], delay: float, *, limit: float = 300) -> None:
-    """Run a command in a process of its own and kill it `delay` seconds after it began, with no chance to tidy up."""
-    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # as in this process: sums in the same order
-    process = subprocess.Popen(
-        [sys.executable, "-m", "equisparse.cli", *words], stdout=subprocess.DEVNULL, env=one_thread
-    )
-    deadline = time.monotonic() + limit
-    while not begun() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(delay)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+@pytest.fixture(scope="module")
+def start_and_kill(start: Callable[..., Any]) -> Callable[..., None]:
+    """Function that runs a command in a process of its own and kills it, with no chance to tidy up."""
+
+    def killed(words: list[str], begun: Callable[[], bool], delay: float, *, limit: float = 300) -> None:
+        """Kill it `delay` seconds after it began."""
+        process = start("equisparse.cli", *words, code=ONE_THREAD).process
+        deadline = time.monotonic() + limit
+        while not begun() and process.is_alive() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.join(delay)
+        process.kill()
+        process.join()
+
+    return killed
 
 
 def assert_whole(folder: Path) -> None:
@@ -89,7 +90,7 @@ def assert_equal_ends(whole: Path, resumed: Path) -> None:
 
 
 def test_kill_and_resume_ends_where_an_uninterrupted_run_ends(
-    run: Path, command: Command, words: tuple[str, ...], tmp_path: Path
+    run: Path, command: Command, words: tuple[str, ...], tmp_path: Path, start_and_kill: Kill
 ) -> None:
     """Killed once while it trains, and once, after its adapter is written, while it saves the rest."""
     out = tmp_path / "cut"
@@ -107,7 +108,7 @@ def test_kill_and_resume_ends_where_an_uninterrupted_run_ends(
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_killed_at_random_moments_a_run_still_ends_the_same(
-    run: Path, command: Command, words: tuple[str, ...], tmp_path: Path, seed: int
+    run: Path, command: Command, words: tuple[str, ...], tmp_path: Path, start_and_kill: Kill, seed: int
 ) -> None:
     out = tmp_path / "cut"
     last = out / "checkpoints" / "last.ckpt"
@@ -126,7 +127,7 @@ def test_the_config_file_runs_again_to_the_same_adapter(run: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("delay", [0.0, *(pytest.param(0.1 * n, marks=pytest.mark.slow) for n in range(1, 12))])
 def test_a_merge_that_is_killed_leaves_no_file_that_was_not_checked(
-    run: Path, small_base: str, tmp_path: Path, delay: float
+    run: Path, small_base: str, tmp_path: Path, start_and_kill: Kill, delay: float
 ) -> None:
     out = tmp_path / "out" / "m.pth"
     words = ["merge", str(run / "adapter.safetensors"), "--base", small_base, "--out", str(out), "--device", "cpu"]
@@ -141,27 +142,25 @@ def test_a_run_that_was_cut_off_before_its_first_checkpoint_starts_anew(tmp_path
     assert prepare_folder(FinetuneConfig(train=["demo"], out=str(tmp_path / "out"))) == tmp_path / "out"
 
 
-LIMITED = """
-import resource, sys
-from equisparse.cli import main
-resource.setrlimit(resource.RLIMIT_FSIZE, (40_000,) * 2)
-sys.exit(main(sys.argv[1:]))
-"""
-"""The command line with a largest size of files: to a program the same as a disk that has so much room."""
+LIMIT = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (40_000,) * 2)"
+"""A largest size of files: to a program the same as a disk that has so much room."""
 
 
 @pytest.mark.parametrize("name", ["finetune", "merge"])
-def test_a_disk_that_fills_up_is_told(run: Path, command: Command, small_base: str, tmp_path: Path, name: str) -> None:
+def test_a_disk_that_fills_up_is_told(
+    run: Path, command: Command, small_base: str, tmp_path: Path, start: Callable[..., Any], name: str
+) -> None:
     """A checkpoint and a merged model are larger than that."""
     out = tmp_path / "out"
     words = command(out, "--base", small_base, "--epochs", "1")
     if name == "merge":
         words = ["merge", str(run / "adapter.safetensors"), "--base", small_base, "--out", str(out / "merged.pth")]
-    done = subprocess.run([sys.executable, "-B", "-c", LIMITED, *words], capture_output=True, text=True, check=False)
-    assert done.returncode == 2, done.stderr[-2000:]
-    assert "cannot be written" in done.stderr
-    assert "File too large" in done.stderr
-    assert "Traceback" not in done.stderr
+    program = start("equisparse.cli", *words, code=LIMIT).ended()
+    told = program.stderr.read_text()
+    assert program.process.exitcode == 2, told[-2000:]
+    assert "cannot be written" in told
+    assert "File too large" in told
+    assert "Traceback" not in told
     assert_whole(out)
     assert not [path for path in out.rglob("*") if path.suffix in (".ckpt", ".pth")]
 

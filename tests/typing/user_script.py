@@ -1,4 +1,5 @@
-"""A script as a user writes it; `tests/unit/test_typing.py` sees that a strict type checker knows every expression."""
+# mypy: disallow-any-expr
+"""A script as a user writes it; ``mypy`` of the lint session sees that a strict type checker knows every expression."""
 
 from pathlib import Path
 

@@ -1,9 +1,7 @@
 """One small model of MACE goes all the way from upstream's trainer to upstream's tools."""
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import ase.io
@@ -24,21 +22,8 @@ with upstream.quiet_import():
     from mace.calculators import MACECalculator
 
 
-def run(module: str, *words: object) -> str:
-    """Output of an upstream command, which is expected to succeed."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", module, *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout + done.stderr
-
-
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def base(tmp_path_factory: pytest.TempPathFactory, run_program: Callable[..., str]) -> Path:
     """A model that upstream's trainer trained on the demo data."""
     folder = tmp_path_factory.mktemp("trained")
     for name, source in (("train", demo_files().train), ("valid", demo_files().valid)):
@@ -63,7 +48,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "seed": 1,
         "plot": False,
     }
-    run("mace.cli.run_train", *(f"--{name}={value}" for name, value in options.items()))
+    run_program("mace.cli.run_train", *(f"--{name}={value}" for name, value in options.items()))
     return folder / "base.model"
 
 
@@ -111,27 +96,27 @@ class TestFromTrainingToDeployment:
         atoms.calc = equisparse.calculator(str(base), tmp_path / "run" / "adapter.safetensors", device="cpu")
         assert atoms.get_magnetic_moments() == pytest.approx(atoms.arrays["REF_magmoms"], abs=0.7)
 
-    def test_upstream_tools_take_the_merged_file(self, base, finetuned, tmp_path):
+    def test_upstream_tools_take_the_merged_file(self, base, finetuned, tmp_path, run_program):
         merged, frames = tmp_path / "merged.model", ase.io.read(demo_files().test, ":3")
         adapter = str(finetuned / "adapter.safetensors")
         assert main(["merge", adapter, "--base", str(base), "--out", str(merged), "--device", "cpu"]) == 0
         ase.io.write(tmp_path / "frames.extxyz", frames)
         words = ["--configs", tmp_path / "frames.extxyz", "--model", merged, "--output", tmp_path / "out.extxyz"]
-        run("mace.cli.eval_configs", *words, "--device", "cpu", "--default_dtype", "float32")
+        run_program("mace.cli.eval_configs", *words, "--device", "cpu", "--default_dtype", "float32")
         ours = equisparse.calculator(str(base), adapter, device="cpu")
         for atoms, theirs in zip(frames, ase.io.read(tmp_path / "out.extxyz", ":"), strict=True):
             atoms.calc = ours
             assert theirs.info["MACE_energy"] == pytest.approx(atoms.get_potential_energy(), abs=1e-3)
             np.testing.assert_allclose(theirs.arrays["MACE_forces"], atoms.get_forces(), atol=1e-4)
-        run("mace.cli.create_lammps_model", merged)
+        run_program("mace.cli.create_lammps_model", merged)
         exported = torch.jit.load(f"{merged}-lammps.pt")
         assert exported.atomic_numbers.tolist() == [8, 12]
 
     @pytest.mark.filterwarnings("ignore:To copy construct:UserWarning", "ignore:cuequivariance_ops:UserWarning")
-    def test_accelerated_forms_of_the_merged_file(self, finetuned, tmp_path):
+    def test_accelerated_forms_of_the_merged_file(self, finetuned, tmp_path, run_program):
         pytest.importorskip("cuequivariance_torch", reason="cuEquivariance is not installed")
         merged = finetuned / "merged.model"
-        run("mace.cli.create_lammps_model", merged, "--format=mliap")
+        run_program("mace.cli.create_lammps_model", merged, "--format=mliap")
         assert Path(f"{merged}-mliap_lammps.pt").exists()
         calculators = []
         with upstream.default_dtype(torch.float32):  # the converter sets it

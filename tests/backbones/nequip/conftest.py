@@ -3,10 +3,7 @@
 Upstream is imported where it is used: these fixtures are read where it is missing too.
 """
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,24 +76,6 @@ def model_config() -> Callable[..., dict]:
 
 
 @pytest.fixture(scope="session")
-def run() -> Callable[..., str]:
-    """Function that gives the output of an upstream command, which is expected to succeed."""
-
-    def output(module: str, *words: object, **environment: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", module, *map(str, words)],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-        return done.stdout
-
-    return output
-
-
-@pytest.fixture(scope="session")
 def write_checkpoint() -> Callable[[Path, dict], None]:
     """Function that writes the checkpoint of a model that was never trained, by upstream's training module."""
     from nequip.train import NequIPLightningModule
@@ -122,7 +101,7 @@ def write_checkpoint() -> Callable[[Path, dict], None]:
 
 
 @pytest.fixture(scope="session")
-def train(run: Callable[..., str]) -> Callable[..., None]:
+def train(run_program: Callable[..., str]) -> Callable[..., None]:
     """Function that writes the checkpoint of a model that ``nequip-train`` trained on the demo data."""
 
     def write(path: Path, trained_by: str, model: dict, **limits: int) -> None:
@@ -148,7 +127,9 @@ def train(run: Callable[..., str]) -> Callable[..., None]:
             },
         }
         path.with_suffix(".yaml").write_text(yaml.safe_dump(config))
-        run("nequip.scripts.train", "-cp", path.parent, "-cn", path.stem, f"hydra.run.dir={path.parent / path.stem}")
+        run_program(
+            "nequip.scripts.train", "-cp", path.parent, "-cn", path.stem, f"hydra.run.dir={path.parent / path.stem}"
+        )
         shutil.copy(path.parent / path.stem / "last.ckpt", path)
 
     return write

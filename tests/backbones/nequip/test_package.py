@@ -18,10 +18,10 @@ from equisparse.testing import backbones as laws
 
 
 @pytest.fixture(scope="session")
-def package(folder: Path, checkpoint: Callable[..., Path], run: Callable[..., str]) -> Path:
+def package(folder: Path, checkpoint: Callable[..., Path], run_program: Callable[..., str]) -> Path:
     """Package of the plain model, made by upstream's command."""
     path = folder / "plain.nequip.zip"
-    run("nequip.scripts.package", "build", checkpoint("plain"), path)
+    run_program("nequip.scripts.package", "build", checkpoint("plain"), path)
     return path
 
 
@@ -41,11 +41,11 @@ class TestPackage:
     def test_copies_are_on_their_own(self, backbone, oxides):
         laws.check_copies(backbone, oxides[:1])
 
-    def test_native_file(self, backbone, oxides, shifts, run, tmp_path):
+    def test_native_file(self, backbone, oxides, shifts, run_program, tmp_path):
         path = tmp_path / f"native{backbone.native_suffix}"
         laws.check_native(backbone, path, oxides, shifts)
         laws.check_reload(backbone, path, oxides)
-        assert "atom_types" in run("nequip.scripts.package", "info", path)
+        assert "atom_types" in run_program("nequip.scripts.package", "info", path)
         with nequip_state():
             eager, compiled = (load_saved_model(path, compile_mode=mode).state_dict() for mode in ("eager", "compile"))
         assert all(torch.equal(eager[name], compiled[name]) for name in eager)

@@ -1,8 +1,7 @@
 """A checkpoint that SevenNet's own trainer fine-tuned becomes an adapter, which merges into that checkpoint."""
 
 import json
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import ase.io
@@ -20,7 +19,7 @@ from equisparse.data.demo import demo_files
 from equisparse.errors import AdapterMismatchError, InputError
 
 BASE = "7net-0"
-SEVENN = (sys.executable, "-W", "ignore", "-m", "sevenn.main.sevenn")
+SEVENN = "sevenn.main.sevenn"
 
 
 def frame(atoms: Atoms) -> Atoms:
@@ -31,12 +30,11 @@ def frame(atoms: Atoms) -> Atoms:
 
 
 @pytest.fixture(scope="module")
-def finetuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finetuned(tmp_path_factory: pytest.TempPathFactory, run_program: Callable[..., str]) -> Path:
     """Checkpoint of one step of upstream's fine-tune on one frame, by its command line and with its preset."""
     folder = tmp_path_factory.mktemp("upstream")
     ase.io.write(folder / "train.extxyz", frame(ase.io.read(demo_files().train, "0")))
-    told = subprocess.run([*SEVENN, "preset", "fine_tune"], check=True, capture_output=True, text=True)
-    values = yaml.safe_load(told.stdout)
+    values = yaml.safe_load(run_program(SEVENN, "preset", "fine_tune"))
     values["train"] |= {"epoch": 1, "per_epoch": 1, "is_train_stress": False}
     values["data"] = {
         "batch_size": 1,
@@ -45,9 +43,7 @@ def finetuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "load_validset_path": [str(folder / "train.extxyz")],
     }
     (folder / "input.yaml").write_text(yaml.safe_dump(values))
-    command = [*SEVENN, "train", "-s", "-w", str(folder), str(folder / "input.yaml")]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    run_program(SEVENN, "train", "-s", "-w", folder, folder / "input.yaml")
     return folder / "checkpoint_1.pth"
 
 
