@@ -7,14 +7,12 @@ how different two frames of one composition are. Mirror images are equal. Frames
 further values from them, in which 0.1 muB count as 0.02 Angstrom; these values change under rotation.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import DisjointSet
 from scipy.spatial import cKDTree
 
 from equisparse.data.frames import Floats, LabelledFrame
@@ -29,7 +27,6 @@ CUTOFF = 6.0
 _N_NEIGHBOURS = 20
 _FIRST_HALO = 4.5
 _N_RANKS = 16
-_N_SUMMARY = 6
 _ANGSTROM_PER_MOMENT = 0.2
 _ANGSTROM_PER_NEIGHBOUR = 0.2
 
@@ -83,78 +80,6 @@ def composition_key(frame: LabelledFrame) -> bytes:
     return np.sort(frame.numbers).tobytes()
 
 
-def near_pairs(
-    keys: Sequence[bytes], descriptors: Sequence[NDArray[np.float32]], tolerance: float = NEAR
-) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Near frames, as pairs of a leader and the frames near to it; the pairs connect every group of near frames.
-
-    A frame within half the tolerance of an earlier leader does not become a leader, which keeps the cost low for sets
-    with thousands of almost equal frames.
-
-    Parameters
-    ----------
-    keys : sequence of bytes
-        `composition_key` of each frame; only frames with equal keys are compared.
-    descriptors : sequence of array
-        Descriptor of each frame.
-    tolerance : float
-        Largest difference of descriptors, Angstrom.
-
-    Yields
-    ------
-    leader : int
-        Index of a frame.
-    near : array of int
-        Indices of the frames near to it, without itself.
-    """
-    for members in _by_key(keys).values():
-        values = np.stack([descriptors[i] for i in members])
-        lookup = _Lookup(values, tolerance)
-        absorbed = np.zeros(len(members), dtype=bool)
-        for row, leader in enumerate(members):
-            if absorbed[row]:
-                continue
-            near, difference = lookup.near(values[row])
-            absorbed[near[difference <= tolerance / 2]] = True
-            others = near[near != row]
-            if others.size:
-                yield leader, np.asarray(members)[others]
-
-
-def near_between(
-    keys: Sequence[bytes],
-    descriptors: Sequence[NDArray[np.float32]],
-    other_keys: Sequence[bytes],
-    other_descriptors: Sequence[NDArray[np.float32]],
-    tolerance: float = NEAR,
-) -> dict[int, NDArray[np.int64]]:
-    """Frames of the first set near to each frame of the second set.
-
-    Parameters
-    ----------
-    keys, other_keys : sequence of bytes
-        `composition_key` of each frame of both sets.
-    descriptors, other_descriptors : sequence of array
-        Descriptor of each frame of both sets.
-    tolerance : float
-        Largest difference of descriptors, Angstrom.
-
-    Returns
-    -------
-    dict of int to array of int
-        Index of a frame of the second set -> indices of the near frames of the first; only frames that have any.
-    """
-    near_frames = {}
-    members, other_members = _by_key(keys), _by_key(other_keys)
-    for key in members.keys() & other_members.keys():
-        lookup = _Lookup(np.stack([descriptors[i] for i in members[key]]), tolerance)
-        for index in other_members[key]:
-            near, _ = lookup.near(other_descriptors[index])
-            if near.size:
-                near_frames[index] = np.asarray(members[key])[near]
-    return dict(sorted(near_frames.items()))
-
-
 def same_structure(first: LabelledFrame, second: LabelledFrame, tolerance: float = 1e-4) -> bool:
     """Return whether two frames agree atom by atom within `tolerance` (Angstrom), up to lattice vectors."""
     if not np.array_equal(first.numbers, second.numbers) or not np.array_equal(first.pbc, second.pbc):
@@ -183,54 +108,6 @@ def shortest(vectors: Floats, frame: LabelledFrame) -> Floats:
     cell = frame.atoms.cell.complete().array
     whole = np.round(vectors @ np.linalg.pinv(cell))
     return np.asarray(vectors - (whole * frame.pbc) @ cell)
-
-
-def joined_groups(n_frames: int, pairs: Iterable[tuple[int, NDArray[np.int64]]]) -> list[list[int]]:
-    """Groups of frames that pairs connect, directly or through other frames; every frame is in exactly one group.
-
-    Parameters
-    ----------
-    n_frames : int
-    pairs : iterable of (int, array of int)
-        Index of a frame, and the indices of frames in the same group as it, as `near_pairs` yields them.
-
-    Returns
-    -------
-    list of list of int
-        Indices in rising order; groups in the order of their first frames.
-    """
-    groups = DisjointSet(range(n_frames))
-    for leader, others in pairs:
-        for other in others.tolist():
-            groups.merge(leader, other)
-    return sorted(sorted(group) for group in groups.subsets())
-
-
-class _Lookup:
-    """Search for rows near to a row: coarse over a few columns, then exact over all columns."""
-
-    def __init__(self, values: NDArray[np.float32], tolerance: float) -> None:
-        spread = values.std(axis=0)
-        self._columns = np.argsort(spread, kind="stable")[::-1][:_N_SUMMARY]
-        self._tree = cKDTree(values[:, self._columns])
-        self._values = values
-        self._tolerance = tolerance
-
-    def near(self, row: NDArray[np.float32]) -> tuple[NDArray[np.int64], Floats]:
-        """Indices of the rows within the tolerance, and their largest differences."""
-        ball = self._tree.query_ball_point(row[self._columns], self._tolerance, p=np.inf)
-        candidates = np.asarray(sorted(ball), dtype=np.int64)
-        difference = np.abs(self._values[candidates] - row).max(axis=1, initial=0.0).astype(np.float64)
-        inside = difference <= self._tolerance
-        return candidates[inside], difference[inside]
-
-
-def _by_key(keys: Sequence[bytes]) -> dict[bytes, list[int]]:
-    """Indices of the frames with each key."""
-    members: dict[bytes, list[int]] = defaultdict(list)
-    for index, key in enumerate(keys):
-        members[key].append(index)
-    return members
 
 
 def _neighbours(frame: LabelledFrame, halo: float) -> tuple[Floats, NDArray[np.int64]]:

@@ -2,11 +2,13 @@
 
 import bz2
 import gzip
-import io
 import lzma
 import re
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
@@ -17,6 +19,7 @@ from ase import Atoms
 
 from equisparse.data.convergence import mark_unconverged
 from equisparse.data.foreign import refuse_foreign
+from equisparse.data.lmdb_file import check_lmdb
 from equisparse.errors import DataError, MissingPackageError
 
 _LMDB = ".aselmdb"
@@ -24,6 +27,7 @@ _DATABASES = (".db", _LMDB)
 _QUOTED = re.compile(r'"(?:\\.|[^"\\])*"|\{[^}]*\}')
 _KEY = re.compile(r"([^\s=]+)\s*=")
 _BOOLEANS = re.compile(r":([^:\s]*(?:force|mag|spin)[^:\s]*):L:", re.IGNORECASE)
+_MOST_UNPACKED = 2**26  # bytes of an unpacked file in memory; longer ones go to the disk
 _NOTHING = "\0"
 _EMPTY = re.compile(rf"([^\s=]+)\s*=(?:\s+[^\s=]+\s*=|\s*{_NOTHING}\s+\S)")
 _OPENERS: Mapping[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
@@ -31,26 +35,58 @@ _OPENERS: Mapping[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open
 
 def read_images(path: str) -> list[Atoms]:
     """All structures of one file, with the errors of its reader as ours."""
-    images: list[Atoms] = []
+    return list(iterate_images(path))
+
+
+def iterate_images(path: str) -> Iterator[Atoms]:
+    """Structures of one file in order, with the errors of its reader as ours.
+
+    Extended XYZ and databases are read one structure at a time; other files are read as a whole.
+
+    Raises
+    ------
+    DataError
+        If the file is empty, damaged, cut off, or in a format that ASE does not know.
+    MissingPackageError
+        If its format needs a package that is not installed.
+    """
     if Path(path).stat().st_size == 0:
         raise DataError(f"{path} is empty.", next_step="write the file again, or remove it from the input")
     refuse_foreign(path)
-    try:
-        for atoms in _images(path):
-            images.append(atoms)  # noqa: PERF402  if reading fails, their number says where
-    except ImportError as error:
-        raise MissingPackageError(
-            f"Cannot read {path}: a package is not installed.",
-            cause=str(error),
-            next_step="pip install ase-db-backends" if path.endswith(_LMDB) else "install the package with pip",
-        ) from error
-    except Exception as error:  # readers of ASE raise anything on a damaged file
-        raise _unreadable(path, len(images), error) from error
-    if not images:
+    images = _translated(path, _images(path))
+    if not (_is_xyz(path) or path.endswith(_DATABASES)):
+        whole = list(images)
+        mark_unconverged(path, whole)
+        images = iter(whole)
+    yield from images
+
+
+def _translated(path: str, images: Iterator[Atoms]) -> Iterator[Atoms]:
+    """Structures of a reader, with its errors as ours."""
+    n_read = 0
+    while True:
+        try:
+            atoms = next(images, None)
+        except ImportError as error:
+            raise MissingPackageError(
+                f"Cannot read {path}: a package is not installed.",
+                cause=str(error),
+                next_step="pip install ase-db-backends" if path.endswith(_LMDB) else "install the package with pip",
+            ) from error
+        except Exception as error:  # readers of ASE raise anything on a damaged file
+            raise _unreadable(path, n_read, error) from error
+        if atoms is None:
+            break
+        n_read += 1
+        yield atoms
+    if not n_read:
         raise DataError(f"{path} has no frames.", next_step="write the file again, or remove it from the input")
-    if not path.endswith(_DATABASES):
-        mark_unconverged(path, images)
-    return images
+
+
+def _is_xyz(path: str) -> bool:
+    """Return whether a file is extended XYZ, compressed or not."""
+    name = Path(path)
+    return path.endswith("xyz") or (name.suffix in _OPENERS and name.stem.endswith("xyz"))
 
 
 def _images(path: str) -> Iterator[Atoms]:
@@ -58,10 +94,10 @@ def _images(path: str) -> Iterator[Atoms]:
     if path.endswith(_DATABASES):
         yield from _rows(path)
     elif Path(path).suffix in _OPENERS and Path(path).stem.endswith("xyz"):
-        text = _unpacked(path)
-        _require_whole_frames(text)
-        text.seek(0)
-        yield from ase.io.iread(text, index=":", format="extxyz")
+        with _unpacked(path) as text:
+            _require_whole_frames(text)
+            text.seek(0)
+            yield from ase.io.iread(text, index=":", format="extxyz")
     else:
         if path.endswith("xyz"):
             with Path(path).open() as file:
@@ -71,16 +107,23 @@ def _images(path: str) -> Iterator[Atoms]:
 
 def _rows(path: str) -> Iterator[Atoms]:
     """Structures of an ASE database, with all information that is stored beside them."""
-    options = {"readonly": True} if path.endswith(_LMDB) else {}
+    options = {}
+    if path.endswith(_LMDB):
+        options = {"readonly": True}
+        check_lmdb(path)
     with ase.db.connect(path, serial=True, **options) as database:
         for row in database.select():
             yield row.toatoms(add_additional_information=True)
 
 
-def _unpacked(path: str) -> io.StringIO:
+@contextmanager
+def _unpacked(path: str) -> Iterator[TextIO]:
     """Text of a compressed file: ASE seeks in a file for each frame, which takes minutes if it is compressed."""
-    with _OPENERS[Path(path).suffix](path, "rt") as file:
-        return io.StringIO(file.read())
+    with tempfile.SpooledTemporaryFile(_MOST_UNPACKED, "w+") as unpacked:
+        with _OPENERS[Path(path).suffix](path, "rt") as file:
+            shutil.copyfileobj(file, unpacked)
+        unpacked.seek(0)
+        yield unpacked  # type: ignore[misc]  # it has all methods of a text file
 
 
 def _require_whole_frames(lines: TextIO) -> None:

@@ -1,6 +1,6 @@
 """Read labelled frames from any file that ASE reads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from equisparse.data.choice import Contradiction, FrameLabels, read_labels, require_agreement
 from equisparse.data.find import find_files
 from equisparse.data.frames import LabelledFrame
-from equisparse.data.images import read_images
+from equisparse.data.images import iterate_images, read_images
+from equisparse.data.kept import kept
 from equisparse.data.labels import LabelKeys, LabelUnits, require_keys
 from equisparse.data.lattice import image_steps
 from equisparse.data.stored import Stored, stored_values
@@ -56,7 +57,32 @@ def read_frames(
     MissingPackageError
         If a format needs a package that is not installed.
     """
-    return _with_labels({path: read_images(path) for path in find_files(pattern)}, keys, units)
+    return list(_with_labels({path: iterate_images(path) for path in find_files(pattern)}, keys, units))
+
+
+def stream_frames(
+    pattern: str | Path | Sequence[str | Path], keys: LabelKeys | None = None, units: LabelUnits | None = None
+) -> Sequence[LabelledFrame]:
+    """Read all frames of some files as `read_frames` does, but keep many of them on the disk, not in memory.
+
+    Parameters
+    ----------
+    pattern, keys, units
+        As in `read_frames`.
+
+    Returns
+    -------
+    sequence of LabelledFrame
+        A list if the frames are few; see `equisparse.data.kept.kept`.
+
+    Raises
+    ------
+    DataError, MissingPackageError
+        As `read_frames`.
+    WriteError
+        If the disk is full.
+    """
+    return kept(_with_labels({path: iterate_images(path) for path in find_files(pattern)}, keys, units))
 
 
 def label_frames(
@@ -85,7 +111,7 @@ def label_frames(
         If no structure has a named key, a label is not numeric or is stored twice with different values, or a
         structure has no atoms or a position that is not finite.
     """
-    return _with_labels({source: list(images)}, keys, units)
+    return list(_with_labels({source: images}, keys, units))
 
 
 def read_structures(pattern: str | Path | Sequence[str | Path]) -> list[Atoms]:
@@ -120,34 +146,58 @@ def bare_structure(atoms: Atoms, location: str) -> Atoms:
 
 
 def _with_labels(
-    images: Mapping[str, Sequence[Atoms]], keys: LabelKeys | None, units: LabelUnits | None
-) -> list[LabelledFrame]:
-    """Labelled frames of the structures of each source."""
-    keys, units = keys or LabelKeys(), units or LabelUnits()
-    stored = {source: [stored_values(atoms) for atoms in frames] for source, frames in images.items()}
-    require_keys(keys, {name for values in stored.values() for frame in values for name in frame})
-    return [
-        frame
-        for source, frames in images.items()
-        for frame in _frames_of(source, list(zip(frames, stored[source], strict=True)), keys, units)
-    ]
+    images: Mapping[str, Iterable[Atoms]], keys: LabelKeys | None, units: LabelUnits | None
+) -> Iterator[LabelledFrame]:
+    """Labelled frames of the structures of each source; the errors that need all frames are raised at the end."""
+    reader = _Reader(keys or LabelKeys(), units or LabelUnits())
+    for source, structures in images.items():
+        for index, atoms in enumerate(structures):
+            frame = reader.frame(atoms, source, index)
+            if frame is not None:
+                yield frame
+    reader.check()
 
 
-def _frames_of(
-    source: str, images: Sequence[tuple[Atoms, Stored]], keys: LabelKeys, units: LabelUnits
-) -> list[LabelledFrame]:
-    """Labelled frames of one source; DataError if labels are stored more than once and differ."""
-    frames: list[LabelledFrame] = []
-    contradictions: list[tuple[int, Contradiction]] = []
-    for index, (atoms, stored) in enumerate(images):
+class _Reader:
+    """Reader of labels that remembers the names in all frames, and the labels that contradict each other."""
+
+    def __init__(self, keys: LabelKeys, units: LabelUnits) -> None:
+        self._keys, self._units = keys, units
+        self._names: set[str] = set()
+        self._contradictions: dict[str, list[tuple[int, Contradiction]]] = {}
+        self._error: DataError | None = None
+
+    def frame(self, atoms: Atoms, source: str, index: int) -> LabelledFrame | None:
+        """Labelled frame of a structure; None after an error that is raised in `check`."""
+        stored = stored_values(atoms)
+        self._names.update(stored)
+        if self._error is not None:
+            return None
+        try:
+            return self._labelled(atoms, stored, source, index)
+        except DataError as error:
+            if self._names.issuperset(self._keys.given().values()):
+                raise
+            self._error = error  # a key that occurs in no frame is the likelier cause
+            return None
+
+    def check(self) -> None:
+        """Raise DataError if no frame has a given key, or labels are stored more than once and differ."""
+        require_keys(self._keys, self._names)
+        if self._error is not None:
+            raise self._error
+        for source, found in self._contradictions.items():
+            require_agreement(source, found)
+
+    def _labelled(self, atoms: Atoms, stored: Stored, source: str, index: int) -> LabelledFrame:
+        """Labelled frame of a structure."""
         location = f"{source}, frame {index}"
         copy = bare_structure(atoms, location)
-        read = _read(copy, stored, keys, units, location)
-        contradictions += [(index, found) for found in read.contradictions]
+        read = _read(copy, stored, self._keys, self._units, location)
+        if read.contradictions:
+            self._contradictions.setdefault(source, []).extend((index, found) for found in read.contradictions)
         _take_labels(copy, read)
-        frames.append(LabelledFrame(copy, read.labels, source, index, _fixed_atoms(atoms), read.names, read.weights))
-    require_agreement(source, contradictions)
-    return frames
+        return LabelledFrame(copy, read.labels, source, index, _fixed_atoms(atoms), read.names, read.weights)
 
 
 def _read(atoms: Atoms, stored: Stored, keys: LabelKeys, units: LabelUnits, location: str) -> FrameLabels:

@@ -6,8 +6,9 @@ from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 
-from equisparse.data.fingerprint import composition_key, joined_groups, near_pairs, surroundings
+from equisparse.data.fingerprint import composition_key, surroundings
 from equisparse.data.frames import LabelledFrame
+from equisparse.data.near import joined_groups, near_pairs
 from equisparse.errors import DataError
 
 Item = TypeVar("Item")

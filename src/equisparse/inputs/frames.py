@@ -13,7 +13,7 @@ from ase.constraints import FixAtoms
 from equisparse.data.demo import DEMOS, is_demo
 from equisparse.data.frames import LabelledFrame
 from equisparse.data.labels import SPIN_NAMES, LabelKeys, LabelUnits
-from equisparse.data.read import IN_MEMORY, bare_structure, label_frames, read_frames, read_structures
+from equisparse.data.read import IN_MEMORY, bare_structure, label_frames, read_frames, read_structures, stream_frames
 from equisparse.data.weights import weight_kind
 from equisparse.errors import InputError
 from equisparse.files import make_folder, write_text
@@ -58,6 +58,20 @@ def load_frames(frames: Frames, keys: LabelKeys | None = None, units: LabelUnits
         given=", ".join(sorted({type(item).__name__ for item in items})) or "an empty sequence",
         expected="files or globs, or ase.Atoms, or LabelledFrame, at least one",
     )
+
+
+def stream_loaded(
+    frames: Frames, keys: LabelKeys | None = None, units: LabelUnits | None = None
+) -> Sequence[LabelledFrame]:
+    """Labelled frames as `load_frames` gives them; many frames of files stay on the disk.
+
+    Raises
+    ------
+    DataError, InputError
+        As `load_frames`.
+    """
+    names = file_names(frames)
+    return load_frames(frames, keys, units) if names is None else stream_frames(names, keys, units)
 
 
 def load_structures(frames: Frames) -> list[Atoms]:

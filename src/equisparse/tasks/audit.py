@@ -11,12 +11,13 @@ from equisparse.data.audit.finding import Finding, sort_findings
 from equisparse.data.audit.references import fit_references, reference_findings
 from equisparse.data.finite import check_finite
 from equisparse.data.frames import Floats, LabelledFrame
+from equisparse.data.kept import structures_of
 from equisparse.data.labels import LabelKeys, LabelUnits
 from equisparse.data.lattice import lacks_lattice
 from equisparse.inference.dataset import FrameDataset
 from equisparse.inference.predict import evaluate
 from equisparse.inputs.base import Base, LoadOptions, loaded_base
-from equisparse.inputs.frames import Frames, load_frames
+from equisparse.inputs.frames import Frames, stream_loaded
 from equisparse.quantities import Quantity
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ def audit(
         If the frames or the base cannot be read.
     """
     names = replace(keys or LabelKeys(), magnetic=True)
-    train = load_frames(frames, names, units)
-    valid_frames, test_frames = (None if part is None else load_frames(part, names, units) for part in (valid, test))
+    train = stream_loaded(frames, names, units)
+    valid_frames, test_frames = (None if part is None else stream_loaded(part, names, units) for part in (valid, test))
     backbone = None if base is None else loaded_base(base, load_options)
     elements = None if backbone is None else set(backbone.elements)
     sets = registry.frame_sets(train, valid_frames, test_frames, elements)
@@ -83,5 +84,5 @@ def _predictable(sets: Iterable[FrameSet], backbone: AbstractBackbone) -> bool:
 
 def _prediction(backbone: AbstractBackbone, frames: Sequence[LabelledFrame]) -> dict[Quantity, Floats]:
     """Predictions of the base."""
-    check_finite([frame.atoms for frame in frames])
+    check_finite(structures_of(frames))
     return evaluate(backbone, FrameDataset(backbone, frames, {}))

@@ -14,14 +14,12 @@ from hypothesis import strategies as st
 from equisparse.data.fingerprint import (
     CUTOFF,
     composition_key,
-    joined_groups,
-    near_between,
-    near_pairs,
     same_structure,
     shortest,
     surroundings,
 )
 from equisparse.data.frames import Floats, LabelledFrame
+from equisparse.data.near import joined_groups, near_between, near_pairs
 
 
 def bare(atoms: Atoms) -> LabelledFrame:
@@ -160,7 +158,7 @@ def test_only_equal_compositions_are_near() -> None:
     values = [np.zeros(3, dtype=np.float32)] * 3
     assert [(i, n.tolist()) for i, n in near_pairs([b"a", b"b", b"a"], values)] == [(0, [2])]
     found = near_between([b"a", b"b"], values[:2], [b"c", b"b"], values[:2])
-    assert {j: n.tolist() for j, n in found.items()} == {1: [1]}
+    assert {j: n.tolist() for j, n in found} == {1: [1]}
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])

@@ -1,7 +1,9 @@
 """Reading: every format gives the labels that were written, and what is wrong with a file is said."""
 
+import gc
 import gzip
 import sys
+import tempfile
 from pathlib import Path
 
 import ase.db
@@ -13,8 +15,10 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms, FixedPlane
 
 from equisparse.data.frames import LabelledFrame
+from equisparse.data.identity import frame_digest
+from equisparse.data.kept import kept
 from equisparse.data.labels import LabelKeys, LabelUnits
-from equisparse.data.read import read_frames
+from equisparse.data.read import read_frames, stream_frames
 from equisparse.errors import DataError, MissingPackageError
 from equisparse.units import matrix_to_voigt
 
@@ -316,3 +320,33 @@ def test_units_apply_to_what_is_read(tmp_path: Path, healthy: list[LabelledFrame
     np.testing.assert_allclose(frames[0].forces, healthy[0].forces, atol=1e-6)
     assert frames[0].energy == pytest.approx(healthy[0].energy)
     np.testing.assert_allclose(frames[0].stress, healthy[0].stress, atol=1e-9)
+
+
+def test_many_frames_stay_on_the_disk_and_are_the_same(
+    tmp_path: Path, healthy: list[LabelledFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ase.io.write(tmp_path / "a.xyz", [with_ref(frame) for frame in healthy[:5]])
+    monkeypatch.setattr(kept, "__defaults__", (0,))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    few, many = read_frames(tmp_path / "a.xyz"), stream_frames(tmp_path / "a.xyz")
+    assert not isinstance(many, list)
+    assert [frame_digest(frame) for frame in many] == [frame_digest(frame) for frame in few]
+    assert many[3].atoms == few[3].atoms
+    assert many[3].names == few[3].names
+    assert [frame.index for frame in many[1:3]] == [1, 2]
+    assert list(tmp_path.glob("equisparse-*"))
+    del many
+    gc.collect()
+    assert not list(tmp_path.glob("equisparse-*"))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_an_lmdb_that_is_cut_off_is_an_error(tmp_path: Path, healthy: list[LabelledFrame], share: float) -> None:
+    pytest.importorskip("ase_db_backends")
+    with ase.db.connect(tmp_path / "whole.aselmdb") as database:
+        for frame in healthy * 5:
+            database.write(with_results(frame))
+    whole = (tmp_path / "whole.aselmdb").read_bytes()
+    (tmp_path / "a.aselmdb").write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(DataError, match="cut off"):
+        read_frames(tmp_path / "a.aselmdb")

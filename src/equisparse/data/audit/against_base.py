@@ -10,6 +10,7 @@ from equisparse.data.audit.finding import Finding, Level
 from equisparse.data.audit.hints import ENERGY_RATIOS, FORCE_RATIOS, STRESS_RATIOS, correlation, explain_ratio, slope
 from equisparse.data.finite import not_finite
 from equisparse.data.frames import Floats
+from equisparse.data.kept import structures_of
 from equisparse.quantities import ENERGY, STRESS
 from equisparse.units import matrix_to_voigt
 
@@ -28,7 +29,7 @@ _SHEAR = ("yz", "xz", "xy")
 
 def base_finite(data: FrameSet) -> Iterator[Finding]:
     """Find frames for which the base predicts no finite values."""
-    bad = [] if data.base is None else not_finite(data.base, [frame.atoms for frame in data.frames])
+    bad = [] if data.base is None else not_finite(data.base, structures_of(data.frames))
     if bad:
         yield data.finding(
             "error",

@@ -10,6 +10,7 @@ from equisparse.data.audit.finding import Finding, Level
 from equisparse.data.fingerprint import Surroundings, composition_key, surroundings
 from equisparse.data.frames import Floats, LabelledFrame
 from equisparse.data.references import composition_matrix, least_absolute_shifts
+from equisparse.data.spool import Mapped, Spool
 from equisparse.quantities import ENERGY, FORCES, Quantity
 
 _MAD_TO_SIGMA = 1.4826
@@ -56,9 +57,11 @@ class FrameSet:
         frames : sequence of LabelledFrame, optional
             The frames in the same order, with other labels or spins.
         """
-        other = FrameSet(self.name, frames or self.frames, self.elements, base, spins=self.spins)
+        other = FrameSet(self.name, self.frames if frames is None else frames, self.elements, base, spins=self.spins)
         known = self.__dict__.get("surroundings")  # only if they were needed
-        if known is not None:
+        if known is not None and other.frames is self.frames:
+            other.__dict__["surroundings"] = known
+        elif isinstance(known, list) and isinstance(other.frames, list):
             other.__dict__["surroundings"] = [
                 around if new.atoms is old.atoms else surroundings(new)
                 for new, old, around in zip(other.frames, self.frames, known, strict=True)
@@ -105,29 +108,38 @@ class FrameSet:
         return largest
 
     @cached_property
-    def surroundings(self) -> list[Surroundings]:
-        """Neighbours and descriptor of each frame."""
-        return [surroundings(frame) for frame in self.frames]
+    def surroundings(self) -> Sequence[Surroundings]:
+        """Neighbours and descriptor of each frame; on the disk if the frames are there."""
+        if isinstance(self.frames, list):
+            return [surroundings(frame) for frame in self.frames]
+        return Spool(map(surroundings, self.frames), _parts, _of_parts)
 
     @cached_property
-    def nearest(self) -> list[Floats]:
-        """Distances of the atoms of each frame to their nearest neighbours, Angstrom."""
-        return [around.nearest for around in self.surroundings]
+    def nearest_range(self) -> Floats:
+        """Smallest and largest distance of an atom to its nearest neighbour, shape (n_frames, 2), Angstrom."""
+        nearest = [around.nearest for around in self.surroundings]
+        return np.array([(values.min(initial=np.inf), values.max(initial=0.0)) for values in nearest]).reshape(-1, 2)
 
     @cached_property
-    def descriptors(self) -> list[NDArray[np.float32]]:
+    def symmetric(self) -> NDArray[np.bool_]:
+        """Mask of the frames in which all atoms of each element have equal distances, shape (n_frames,)."""
+        return np.array([around.symmetric for around in self.surroundings], dtype=np.bool_)
+
+    @cached_property
+    def descriptors(self) -> Sequence[NDArray[np.float32]]:
         """Descriptor of the geometry of each frame."""
-        return [around.descriptor for around in self.surroundings]
+        return Mapped(self.surroundings, lambda around: around.descriptor)
 
     @cached_property
-    def whole_descriptors(self) -> list[NDArray[np.float32]]:
+    def whole_descriptors(self) -> Sequence[NDArray[np.float32]]:
         """Descriptor of geometry and magnetism of each frame."""
-        return [around.whole for around in self.surroundings]
+        return Mapped(self.surroundings, lambda around: around.whole)
 
     @cached_property
     def keys(self) -> list[bytes]:
-        """Composition key of each frame."""
-        return [composition_key(frame) for frame in self.frames]
+        """Composition key of each frame; equal ones are one object."""
+        known: dict[bytes, bytes] = {}
+        return [known.setdefault(key, key) for key in map(composition_key, self.frames)]
 
     @cached_property
     def base_forces(self) -> list[Floats]:
@@ -139,7 +151,7 @@ class FrameSet:
     @cached_property
     def bound(self) -> NDArray[np.bool_]:
         """Mask of the frames in which every atom has a neighbour, shape (n_frames,)."""
-        return np.array([bool(np.isfinite(nearest).all()) for nearest in self.nearest], dtype=np.bool_)
+        return np.isfinite(self.nearest_range[:, 1])
 
     @cached_property
     def energy_scatter(self) -> Floats:
@@ -152,6 +164,16 @@ class FrameSet:
         if self.base is None:
             return np.full(len(self.frames), np.nan)
         return robust_scatter(self.composition[0], self.energies - self.base[ENERGY], self.bound)
+
+
+def _parts(around: Surroundings) -> tuple[object, ...]:
+    """Parts of `Surroundings`, which are pickled faster than an object."""
+    return around.nearest, around.descriptor, around.magnetism, around.symmetric
+
+
+def _of_parts(parts: object) -> Surroundings:
+    """Surroundings of their parts."""
+    return Surroundings(*parts)  # type: ignore[misc]
 
 
 def forces_of(frame: LabelledFrame) -> Floats:

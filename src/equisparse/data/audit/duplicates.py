@@ -8,7 +8,10 @@ from numpy.typing import NDArray
 from equisparse.data.audit.context import FrameSet, forces_of, stress_of
 from equisparse.data.audit.finding import Finding
 from equisparse.data.audit.system import hidden_differences
-from equisparse.data.fingerprint import joined_groups, near_between, near_pairs, same_magnetism, same_structure
+from equisparse.data.fingerprint import same_magnetism, same_structure
+from equisparse.data.layout import layouts
+from equisparse.data.linking import spanning_links
+from equisparse.data.near import joined_groups, near_between, near_pairs
 
 _SAME = 1e-3
 _ENERGY_DIFFERS = 1e-3
@@ -72,9 +75,11 @@ def leakage(sets: Mapping[str, FrameSet]) -> Iterator[Finding]:
 
 def _leaks(train: FrameSet, other: FrameSet) -> Iterator[Finding]:
     """Find frames of another set that are, or nearly are, training frames."""
-    near = near_between(train.keys, train.whole_descriptors, other.keys, other.whole_descriptors)
-    exact = {j for j, places in near.items() if any(_same_frame(train, i, other, j) for i in places.tolist())}
-    close = near.keys() - exact
+    exact: set[int] = set()
+    close: set[int] = set()
+    for j, places in near_between(train.keys, train.whole_descriptors, other.keys, other.whole_descriptors):
+        same = any(_same_frame(train, i, other, j) for i in _of_same_geometry(train, places, other, j))
+        (exact if same else close).add(j)
     if exact:
         yield other.finding(
             "error",
@@ -102,10 +107,28 @@ def duplicate_groups(data: FrameSet) -> list[list[int]]:
 
 
 def _same_structures(data: FrameSet) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Index of a frame, and the indices of near frames with the same structure atom by atom."""
-    for leader, near in near_pairs(data.keys, data.descriptors, tolerance=_SAME):
-        same = [same_structure(data.frames[leader], data.frames[other]) for other in near.tolist()]
-        yield leader, near[np.array(same)]
+    """Index of a frame, and the indices of others with the same structure atom by atom."""
+    for group in joined_groups(len(data.frames), near_pairs(data.keys, data.descriptors, tolerance=_SAME)):
+        if len(group) > 1:
+            yield from _same_in_group(data, np.array(group))
+
+
+def _same_in_group(data: FrameSet, group: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Index of a frame, and the indices of others of a group of near frames with the same structure."""
+    points, radius = layouts([data.frames[i] for i in group.tolist()])
+
+    def same(row: int, candidates: NDArray[np.int64]) -> NDArray[np.bool_]:
+        frame = data.frames[int(group[row])]
+        return np.array([same_structure(frame, data.frames[i]) for i in group[candidates].tolist()], dtype=np.bool_)
+
+    for row, others in spanning_links(points, radius, same):
+        yield int(group[row]), group[others]
+
+
+def _of_same_geometry(train: FrameSet, places: NDArray[np.int64], other: FrameSet, j: int) -> list[int]:
+    """Those of some training frames whose geometry may equal that of a frame of another set."""
+    geometry = other.descriptors[j]
+    return [i for i in places.tolist() if np.abs(train.descriptors[i] - geometry).max(initial=0.0) <= _SAME]
 
 
 def _same_frame(train: FrameSet, i: int, other: FrameSet, j: int) -> bool:

@@ -9,8 +9,9 @@ from ase.data import chemical_symbols
 from equisparse.data.audit.context import FrameSet, forces_of, robust_z
 from equisparse.data.audit.finding import Finding
 from equisparse.data.audit.hints import ENERGY_PER_FORCE_RATIOS, explain_ratio
-from equisparse.data.fingerprint import near_pairs, same_magnetism, shortest
+from equisparse.data.fingerprint import same_magnetism, shortest
 from equisparse.data.frames import Floats
+from equisparse.data.near import nearest_pairs
 from equisparse.data.references import unresolved_elements
 from equisparse.data.robust_fit import removable
 
@@ -24,6 +25,7 @@ _ENERGY_FLOOR = 0.05
 _FORCE_Z = 6.0
 _LARGE_FORCE = 10.0
 _FEWEST_PAIRS = 5
+_NEAR_COMPARED = 3
 _LARGEST_STEP = 0.3
 _SMALLEST_CHANGE = 2e-3
 
@@ -185,9 +187,8 @@ def _near_frames(data: FrameSet) -> Iterator[tuple[int, int]]:
 
 def _candidates(data: FrameSet) -> Iterator[tuple[int, int]]:
     """Pairs of frames that may be near: neighbours in the file, and near duplicates."""
-    yield from ((i, i + 1) for i in range(len(data.frames) - 1))
-    for leader, near in near_pairs(data.keys, data.descriptors):
-        yield from ((leader, other) for other in near[:3].tolist())
+    yield from ((i, i + 1) for i in range(len(data.frames) - 1) if data.keys[i] == data.keys[i + 1])
+    yield from nearest_pairs(data.keys, data.descriptors, _NEAR_COMPARED)
 
 
 def _small_step(data: FrameSet, i: int, j: int) -> bool:

@@ -179,7 +179,7 @@ def _says_unconverged(frame: LabelledFrame) -> bool:
 
 def _may_have_stress(data: FrameSet, number: int) -> bool:
     """Return whether a frame has a complete cell and atoms that interact."""
-    return has_stress(data.frames[number].atoms) and bool(np.isfinite(data.nearest[number]).any())
+    return has_stress(data.frames[number].atoms) and bool(np.isfinite(data.nearest_range[number, 0]))
 
 
 def _stored_names(data: FrameSet) -> str:
@@ -192,7 +192,7 @@ def _zero_forces(data: FrameSet) -> Iterator[Finding]:
     """Find frames in which all forces are exactly zero, but not by symmetry."""
     several = [i for i in data.with_forces if data.frames[i].n_atoms > 1]
     zero = [i for i in several if not forces_of(data.frames[i]).any()]
-    odd = [i for i in zero if not data.surroundings[i].symmetric]
+    odd = [i for i in zero if not data.symmetric[i]]
     if not odd:
         return
     all_zero = len(zero) == len(several)

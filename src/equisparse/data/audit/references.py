@@ -104,7 +104,7 @@ def _doubtful(data: FrameSet, cutoff: float) -> dict[str, NDArray[np.bool_]]:
     counts = Counter(charges)
     usual = max(counts, key=lambda charge: (counts[charge], -abs(charge)))
     return {
-        ISOLATED: np.array([bool((nearest > cutoff).any()) for nearest in data.nearest]),
+        ISOLATED: data.nearest_range[:, 1] > cutoff,
         CHARGED: np.array([charge != usual for charge in charges]),
     }
 

@@ -38,7 +38,7 @@ def known_elements(data: FrameSet) -> Iterator[Finding]:
 
 def close_atoms(data: FrameSet) -> Iterator[Finding]:
     """Find atoms that nearly coincide."""
-    smallest = np.array([nearest.min(initial=np.inf) for nearest in data.nearest])
+    smallest = data.nearest_range[:, 0]
     bad = np.flatnonzero(smallest < _TOO_CLOSE)
     if bad.size:
         yield data.finding(
@@ -53,7 +53,7 @@ def close_atoms(data: FrameSet) -> Iterator[Finding]:
 
 def isolated_atoms(data: FrameSet) -> Iterator[Finding]:
     """Find single atoms, and atoms without neighbours."""
-    alone = np.array([not np.isfinite(nearest).all() for nearest in data.nearest])
+    alone = ~data.bound
     single = data.n_atoms == 1
     if (alone & single).any():
         yield data.finding(

@@ -1,0 +1,156 @@
+"""Sequences that keep their items in a temporary file: memory does not grow with their size, access is by index."""
+
+import os
+import pickle
+import tempfile
+import weakref
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Generic, TypeVar, overload
+
+from equisparse.errors import WriteError
+
+_Item = TypeVar("_Item")
+_New = TypeVar("_New")
+
+_PASS_BYTES = 2**20
+
+
+class Spool(Sequence[_Item], Generic[_Item]):
+    """Read-only sequence whose items are pickled into a temporary file, which is removed with it.
+
+    The folder is that of Python's `tempfile`: set ``TMPDIR`` to a local disk with enough space. Processes that are
+    started by fork read the same file.
+
+    Parameters
+    ----------
+    items : iterable
+        Read once.
+    encode : callable
+        Item -> a smaller object that is pickled in its place.
+    decode : callable
+        The inverse of `encode`.
+
+    Raises
+    ------
+    WriteError
+        If the file cannot be written, as on a full disk.
+    """
+
+    def __init__(
+        self,
+        items: Iterable[_Item],
+        encode: Callable[[_Item], object] = lambda item: item,
+        decode: Callable[[object], _Item] = lambda stored: stored,  # type: ignore[assignment,return-value]
+    ) -> None:
+        self._decode = decode
+        self._ends = array("q", [0])
+        descriptor, name = tempfile.mkstemp(prefix="equisparse-", suffix=".spool")
+        self._close = weakref.finalize(self, _remove, descriptor, name, os.getpid())
+        self._descriptor = descriptor
+        try:
+            with os.fdopen(os.dup(descriptor), "wb", buffering=_PASS_BYTES) as file:
+                for item in items:
+                    self._ends.append(self._ends[-1] + file.write(pickle.dumps(encode(item), protocol=5)))
+        except OSError as error:
+            self._close()
+            raise WriteError(
+                "Frames cannot be kept on the disk.",
+                given=f"{name}: {error.strerror or error}",
+                cause="the disk is full",
+                next_step="set TMPDIR to a folder on a local disk with more space",
+            ) from error
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> _Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[_Item]: ...
+    def __getitem__(self, index: int | slice) -> _Item | Sequence[_Item]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        place = range(len(self))[index]
+        first, end = self._ends[place], self._ends[place + 1]
+        return self._decode(pickle.loads(os.pread(self._descriptor, end - first, first)))  # noqa: S301  our own file
+
+    def __iter__(self) -> Iterator[_Item]:
+        """Iterate in order; the file is read in large pieces."""
+        first = 0
+        while first < len(self):
+            last = first + 1
+            while last < len(self) and self._ends[last] - self._ends[first] < _PASS_BYTES:
+                last += 1
+            start = self._ends[first]
+            block = memoryview(os.pread(self._descriptor, self._ends[last] - start, start))
+            for place in range(first, last):
+                piece = block[self._ends[place] - start : self._ends[place + 1] - start]
+                yield self._decode(pickle.loads(piece))  # noqa: S301  our own file
+            first = last
+
+
+class Mapped(Sequence[_New], Generic[_Item, _New]):
+    """Sequence of the values of a function of the items of another sequence, computed when one is read.
+
+    Parameters
+    ----------
+    items : sequence
+    function : callable
+    """
+
+    def __init__(self, items: Sequence[_Item], function: Callable[[_Item], _New]) -> None:
+        self._items, self._function = items, function
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @overload
+    def __getitem__(self, index: int) -> _New: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[_New]: ...
+    def __getitem__(self, index: int | slice) -> _New | Sequence[_New]:
+        if isinstance(index, slice):
+            return [self._function(item) for item in self._items[index]]
+        return self._function(self._items[index])
+
+    def __iter__(self) -> Iterator[_New]:
+        return map(self._function, self._items)
+
+
+class Part(Sequence[_Item], Generic[_Item]):
+    """Items of a sequence with some indices, in their order; they are read when they are needed.
+
+    Parameters
+    ----------
+    items : sequence
+    indices : sequence of int
+    """
+
+    def __init__(self, items: Sequence[_Item], indices: Sequence[int]) -> None:
+        self._items, self._indices = items, array("q", indices)
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    @overload
+    def __getitem__(self, index: int) -> _Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[_Item]: ...
+    def __getitem__(self, index: int | slice) -> _Item | Sequence[_Item]:
+        if isinstance(index, slice):
+            return [self._items[i] for i in self._indices[index]]
+        return self._items[self._indices[index]]
+
+
+def selected(items: Sequence[_Item], indices: Sequence[int]) -> Sequence[_Item]:
+    """Items with some indices: a list if the items are in memory, else a `Part` of them."""
+    return [items[i] for i in indices] if isinstance(items, list) else Part(items, indices)
+
+
+def _remove(descriptor: int, name: str, owner: int) -> None:
+    """Close a file, and remove it in the process that made it."""
+    os.close(descriptor)
+    if os.getpid() == owner:
+        Path(name).unlink(missing_ok=True)
