@@ -29,6 +29,9 @@ from rows import add_row
 from torch import Tensor, nn
 
 import equisparse
+from equisparse import FORCES
+
+# what follows times one step of training and its parts, which users have as a part of a run only
 from equisparse.adapters.adapter import adapter_of
 from equisparse.adapters.parameters import parameter_owner
 from equisparse.inference.dataset import FrameDataset
@@ -36,7 +39,6 @@ from equisparse.inference.predict import predict
 from equisparse.inputs.splits import small_pieces
 from equisparse.methods.base import Controller
 from equisparse.methods.soft_threshold import soft_threshold
-from equisparse.quantities import FORCES
 from equisparse.training.loss import Loss
 from equisparse.training.optim import build_optimizer
 

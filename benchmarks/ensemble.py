@@ -22,9 +22,7 @@ from cost import interleaved, ratios, synchronize
 from rows import add_row
 
 import equisparse
-from equisparse.deploy.calculator import adapted_calculator
-from equisparse.deploy.ensemble_calculator import EnsembleCalculator
-from equisparse.formats.entries import Entries, pack
+from equisparse.formats.entries import Entries, pack  # no method makes adapters of random entries
 
 RESULTS = Path(__file__).parent / "results" / "ensemble.jsonl"
 SWITCHES = 20
@@ -68,12 +66,10 @@ def make_inference(arguments: argparse.Namespace) -> dict[str, Callable[[], None
     single = equisparse.load_backbone(arguments.base, device=arguments.device)
     backbone = equisparse.load_backbone(arguments.base, device=arguments.device)
     frame = equisparse.read_frames(str(arguments.frames))[0].atoms
-    bank = equisparse.AdapterBank(backbone)
-    for seed in range(arguments.members):
-        bank.add(str(seed), random_entries(backbone, arguments.changed, seed))
+    members = [random_entries(backbone, arguments.changed, seed) for seed in range(arguments.members)]
     calculators = {
-        "single": adapted_calculator(single, random_entries(single, arguments.changed, 0)),
-        "ensemble": EnsembleCalculator(bank, bank.names),
+        "single": equisparse.calculator(single, random_entries(single, arguments.changed, 0)),
+        "ensemble": equisparse.calculator(backbone, members),
     }
 
     def run(calculator: Any) -> None:

@@ -25,13 +25,14 @@ from numpy.typing import NDArray
 from rows import add_row
 
 import equisparse
+from equisparse import ENERGY, MOMENTS
+
+# what follows times one step of training, which users have as a part of a run only
 from equisparse.backbones.base import Predictor
 from equisparse.inference.dataset import FrameDataset
 from equisparse.inference.predict import predict
 from equisparse.inputs.splits import small_pieces
 from equisparse.magnetism.model import SpinModel, new_layer
-from equisparse.quantities import ENERGY, MOMENTS
-from equisparse.run.predictions import load_predictions
 from equisparse.training.loss import Loss
 
 RESULTS = Path(__file__).parent / "results" / "magnetism.jsonl"
@@ -76,10 +77,11 @@ def errors(options: argparse.Namespace) -> None:
             seed=options.seed,
             **RUNS[options.set],
         )
-        metrics = equisparse.finetune_config(config).metrics
+        run = equisparse.finetune_config(config)
+        assert run.predictions
         names = ("final", "refit", "steps", "seconds", "seed", "spin_layer_values", "versions")
-        kept = {name: getattr(metrics, name) for name in names}
-        groups = by_group(load_predictions(Path(str(config.out)) / "predictions" / "test.npz"))
+        kept = {name: getattr(run.metrics, name) for name in names}
+        groups = by_group(run.predictions)
         add_row(RESULTS, {"set": options.set, "spin": spin, "spin_lr": options.spin_lr, "groups": groups} | kept)
 
 

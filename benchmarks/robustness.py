@@ -22,7 +22,6 @@ from rows import add_row, rows_of
 from sets import digest_of
 
 import equisparse
-from equisparse.robustness.scans import ScanRow
 
 RESULTS = Path(__file__).parent / "results" / "robustness.jsonl"
 SETS = {"ethanol": (10, 100, 300), "aspirin": (10, 100, 150), "cu": (2, 50, 50), "hfo2": (2, 50, 50)}
@@ -138,7 +137,7 @@ def run(cell: dict[str, Any], arguments: argparse.Namespace, folder: Path) -> di
     }
 
 
-def holes_of(rows: list[ScanRow]) -> dict[str, Any]:
+def holes_of(rows: list[equisparse.ScanRow]) -> dict[str, Any]:
     """Counts and the worst case."""
     worst = max(rows, key=lambda row: row.fall_adapted - row.fall_base)
     return {

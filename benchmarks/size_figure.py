@@ -9,8 +9,6 @@ from names import present_names
 from pivot import rows_of_cell
 from tables import TABLES
 
-from equisparse.report.paper.figures import save
-
 FORCE = "force_mae_mev_per_ang"
 AXES = {"adapter file (KB)": (10, 20_000), "changed weights (% of the model)": (0.05, 150)}
 """Title and range."""
@@ -40,7 +38,7 @@ def draw_sizes(out: Path) -> None:
     figure.axes[0].set_ylabel("force error, ethanol (meV/Angstrom)")
     figure.legend(*figure.axes[1].get_legend_handles_labels(), loc="outside right center", frameon=False)
     out.parent.mkdir(parents=True, exist_ok=True)
-    save(figure, out)
+    figure.savefig(out, dpi=160)
 
 
 def family_of(label: str) -> str:

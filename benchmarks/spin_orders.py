@@ -27,9 +27,7 @@ from matplotlib.figure import Figure
 from rows import add_row, rows_of
 
 import equisparse
-from equisparse.quantities import ENERGY, MOMENTS
-from equisparse.report.paper.figures import save
-from equisparse.run.predictions import load_predictions
+from equisparse import ENERGY, MOMENTS
 
 RESULTS = Path(__file__).parent / "results" / "spin_orders.jsonl"
 METHODS: dict[str, dict[str, Any]] = {
@@ -102,10 +100,18 @@ def trained(label: str, seed: int, runs: Path, device: str) -> Path:
     return folder
 
 
+def predictions_of(folder: Path) -> equisparse.SplitPredictions:
+    """Labels and predictions of the test frames of a run."""
+    predictions = equisparse.read_run(folder).predictions
+    if predictions is None:
+        raise SystemExit(f"{folder} has no predictions")
+    return predictions
+
+
 def judged(folder: Path, changed: float = 1.0) -> dict[str, Any]:
     """Errors of a run, and those of its order energies."""
     metrics = json.loads((folder / "metrics.json").read_text())
-    predictions = load_predictions(folder / "predictions" / "test.npz")
+    predictions = predictions_of(folder)
     found = gaps(predictions)
     off = np.array([gap.predicted - gap.label for gap in found])
     right = [gap.predicted * gap.label > 0 for gap in found]
@@ -143,7 +149,7 @@ def magnitude_error(predictions: equisparse.SplitPredictions) -> float | None:
 
 def draw(folder: Path, out: Path) -> None:
     """Moments, and order energies, predicted against computed."""
-    predictions = load_predictions(folder / "predictions" / "test.npz")
+    predictions = predictions_of(folder)
     if MOMENTS not in predictions.labels:
         raise SystemExit("a run without a spin layer has no moments to draw")
     figure = Figure(figsize=(8, 3.8), layout="constrained")
@@ -161,7 +167,7 @@ def draw(folder: Path, out: Path) -> None:
         axis.plot([low, high], [low, high], color="grey", lw=0.8, zorder=0)
         axis.set(xlim=(low, high), ylim=(low, high), aspect="equal")
     out.parent.mkdir(parents=True, exist_ok=True)
-    save(figure, out)
+    figure.savefig(out, dpi=160)
 
 
 def scan(adapter: Path, oxide: str, device: str) -> list[dict[str, Any]]:

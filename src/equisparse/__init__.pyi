@@ -49,9 +49,15 @@ from equisparse.methods.scratch import Scratch as Scratch
 from equisparse.methods.select import select as select
 from equisparse.methods.soft_threshold import SoftThreshold as SoftThreshold
 from equisparse.methods.sparse import Sparse as Sparse
+from equisparse.quantities import ENERGY as ENERGY
+from equisparse.quantities import FORCES as FORCES
+from equisparse.quantities import MAGNETIC_FORCES as MAGNETIC_FORCES
+from equisparse.quantities import MOMENTS as MOMENTS
+from equisparse.quantities import STRESS as STRESS
 from equisparse.quantities import Quantity as Quantity
 from equisparse.quantities import ShownError as ShownError
 from equisparse.quantities import register_quantity as register_quantity
+from equisparse.robustness.scans import ScanRow as ScanRow
 from equisparse.run.folder import Run as Run
 from equisparse.run.folder import read_run as read_run
 from equisparse.run.metrics import Metrics as Metrics

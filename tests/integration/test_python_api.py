@@ -9,9 +9,9 @@ import pytest
 from ase import Atoms
 
 import equisparse
+from equisparse import ENERGY, FORCES
 from equisparse.cli import main
 from equisparse.data.demo import demo_files
-from equisparse.quantities import ENERGY, FORCES
 
 pytestmark = pytest.mark.filterwarnings("ignore:No tensor product accelerator")
 
