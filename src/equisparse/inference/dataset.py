@@ -9,11 +9,12 @@ import torch
 from ase import Atoms
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, SequentialSampler
 
 from equisparse.backbones.base import Predictor
 from equisparse.data.frames import Floats, LabelledFrame, has_stress
 from equisparse.data.lattice import check_lattice
+from equisparse.inference.batching import SharedBatches
 from equisparse.quantities import ENERGY, STRESS, Quantity, all_quantities
 
 
@@ -152,12 +153,14 @@ class FrameDataset(Dataset[Sample]):
 
     def train_loader(self, size: int, *, seed: int, replicas: int = 1, rank: int = 0) -> DataLoader[Sample]:
         """Loader of shuffled batches, as lists of samples; the order depends only on the seed and the epoch."""
-        sampler: DistributedSampler[Sample] = DistributedSampler(self, replicas, rank, shuffle=True, seed=seed)
-        return DataLoader(self, size, sampler=sampler, collate_fn=list)
+        order: DistributedSampler[Sample] = DistributedSampler(self, 1, 0, shuffle=True, seed=seed)
+        batches = SharedBatches(order, size, replicas=replicas, rank=rank)  # type: ignore[arg-type]
+        return DataLoader(self, batch_sampler=batches, collate_fn=list)
 
     def eval_loader(self, size: int, *, replicas: int = 1, rank: int = 0) -> DataLoader[Sample]:
         """Loader of batches in order, as lists of samples; every process gets its own share."""
-        return DataLoader(self, size, sampler=list(range(rank, len(self), replicas)), collate_fn=list)
+        batches = SharedBatches(SequentialSampler(self), size, replicas=replicas, rank=rank)
+        return DataLoader(self, batch_sampler=batches, collate_fn=list)
 
     @classmethod
     def _with(

@@ -29,6 +29,7 @@ from equisparse.training.processes import (
     check_shares,
     environments,
     interruptible,
+    joined,
     known_rank,
     process_rank,
     trainer_arguments,
@@ -126,7 +127,7 @@ def fit(
     )
     validation_sets = [valid] if replay is None else [valid, replay.held]
     check_shares([len(dataset) for dataset in validation_sets], options)
-    with _quiet_lightning(), known_rank(options), interruptible():
+    with _quiet_lightning(), known_rank(options), interruptible(), joined():
         trainer = _trainer(backbone, options, folder, [curve, best, *_extra_callbacks(options, curve, listener)])
         replicas = {"replicas": options.processes, "rank": process_rank(options)}
         trainer.fit(
@@ -218,13 +219,15 @@ def _quiet_lightning() -> Iterator[None]:
     """Suppress Lightning's advice on loaders and devices within the block; errors are still raised."""
     import logging
 
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="lightning")
             warnings.filterwarnings("ignore", message=".*(num_workers|Checkpoint directory|lr_scheduler.step).*")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

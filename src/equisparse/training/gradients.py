@@ -15,11 +15,11 @@ def gradients_of(loss: Tensor, parameters: Sequence[nn.Parameter]) -> Gradients:
     return list(torch.autograd.grad(loss, parameters, allow_unused=True))
 
 
-def summed(pieces: Sequence[Gradients]) -> Gradients:
-    """Sum of the gradients of the pieces of a batch."""
+def summed(pieces: Sequence[Gradients], n_parameters: int) -> Gradients:
+    """Sum of the gradients of the pieces of a batch; a batch without frames has no gradients."""
     if len(pieces) == 1:
         return pieces[0]
-    return [_sum([piece[index] for piece in pieces]) for index in range(len(pieces[0]))]
+    return [_sum([piece[index] for piece in pieces]) for index in range(n_parameters)]
 
 
 def mean_of_processes(gradients: Gradients, parameters: Sequence[nn.Parameter], trainer: Trainer) -> Gradients:

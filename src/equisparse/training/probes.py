@@ -1,7 +1,7 @@
 """Random combinations of a model's predictions, whose gradients give the curvature of the loss."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from equisparse.backbones.prediction import Prediction
 from equisparse.inference.dataset import Batch, FrameDataset, Sample
 from equisparse.inference.errors import per_value
+from equisparse.quantities import Quantity
 from equisparse.training.loss import Loss
 
 _FEWEST, _MOST = 4, 20
@@ -33,11 +34,18 @@ def probe_batches(dataset: FrameDataset, size: int, total_steps: int, seed: tupl
         yield [dataset[int(index)] for index in chosen]
 
 
-def random_combination(prediction: Prediction, batch: Batch, loss: Loss, generator: torch.Generator) -> Tensor:
+def random_combination(
+    prediction: Prediction,
+    batch: Batch,
+    loss: Loss,
+    generator: torch.Generator,
+    whole: Mapping[Quantity, int] | None = None,
+) -> Tensor:
     """Sum ``sum_q sqrt(w_q / n_q) sum_i r_i y_i`` over the n_q labelled components y_i of all quantities q, shape ().
 
     The r are random normal numbers and w_q the weights of the loss. The expected outer product of the gradient of this
-    sum is the Gauss-Newton matrix of the loss with squared errors.
+    sum is the Gauss-Newton matrix of the loss with squared errors. If the frames are a piece of a batch, `whole` has
+    the n_q of the batch.
     """
     terms = [next(iter(prediction.values())).sum() * 0.0]  # a batch may have no label at all
     for quantity, weight in loss.weights.items():
@@ -48,6 +56,7 @@ def random_combination(prediction: Prediction, batch: Batch, loss: Loss, generat
         if quantity.extensive:
             values = values / per_value(batch.n_atoms, values)
         noise = torch.randn(values.shape, generator=generator, dtype=torch.float64).to(values)
-        scale = math.sqrt(weight / max(1, int(labelled.sum())))
+        count = int(labelled.sum()) if whole is None else whole.get(quantity, 0)
+        scale = math.sqrt(weight / max(1, count))
         terms.append(scale * (noise * values)[labelled].sum())
     return torch.stack(terms).sum()

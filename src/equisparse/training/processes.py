@@ -11,11 +11,13 @@ import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
-from equisparse.errors import InputError
+from equisparse.errors import InputError, StateError
 from equisparse.training.options import TrainingOptions
 
 _RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
 """Environment variables of torchrun, SLURM and Lightning's child processes that hold the rank of a process."""
+_BACKENDS = ("gloo", "NCCL")
+"""Names in the messages of torch's errors of communication, which have no class of their own with gloo."""
 
 
 class TrainerArguments(TypedDict):
@@ -117,6 +119,27 @@ def check_shares(sizes: Sequence[int], options: TrainingOptions) -> None:
                 cause="about a fifth of the replay structures is held out" if "replay" in what else "",
                 next_step=f"give more {what.replace('held-out ', '')}, or use fewer processes",
             )
+
+
+@contextmanager
+def joined() -> Iterator[None]:
+    """Turn the errors of torch within the block for a process that cannot be reached any more into one of ours.
+
+    Raises
+    ------
+    StateError
+        If another process of the training ended.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, torch.distributed.DistError) and not any(text in str(error) for text in _BACKENDS):
+            raise
+        raise StateError(
+            "Another process of this training ended or cannot be reached, so this one stops, too.",
+            cause="it was killed, by hand, for its memory or by the job system, or it failed; its own message says why",
+            next_step="start all processes again with --resume: training goes on from the last checkpoint",
+        ) from error
 
 
 @contextmanager

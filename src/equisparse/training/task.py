@@ -12,16 +12,16 @@ from torch import Tensor, nn
 
 from equisparse.adapters.attach import Attachment
 from equisparse.backbones.base import Predictor
-from equisparse.inference.dataset import Sample, count_labels
+from equisparse.inference.dataset import Sample
 from equisparse.inference.errors import ErrorSums
 from equisparse.inference.memory import BatchLimiter, in_pieces
 from equisparse.inference.predict import predict
 from equisparse.magnetism.layer import SpinLayer
 from equisparse.magnetism.model import SpinModel
 from equisparse.methods.base import ParameterGroup
-from equisparse.quantities import Quantity
 from equisparse.training.anchor import Anchor, LayerRows
 from equisparse.training.checkpoints import BASE
+from equisparse.training.counts import whole_batch
 from equisparse.training.gradients import Gradients, add_where_trained, gradients_of, mean_of_processes, summed
 from equisparse.training.loss import Loss
 from equisparse.training.optim import build_optimizer, build_schedule
@@ -122,13 +122,14 @@ class FinetuneTask(LightningModule):
 
     def validation_step(self, batch: Sequence[Sample], _: int, dataloader_idx: int = 0) -> None:
         errors, losses = (self.valid_errors, self.drift_errors)[dataloader_idx], self._losses[dataloader_idx]
+        whole = whole_batch(batch, self.trainer)
         for prediction, piece in in_pieces(batch, partial(predict, self._backbone), self._validation_limiter):
             errors.update(prediction, piece.labels, piece.n_atoms)
-            share = len(batch) * float(self._loss(prediction, piece, _counts(batch, len(piece.n_atoms))))
-            losses.append((share, len(piece.n_atoms)))
+            frames = len(piece.n_atoms)
+            share = whole.frames * float(self._loss(prediction, piece, whole.beyond(frames)))
+            losses.append((share, frames))
 
     def on_train_epoch_start(self) -> None:
-        self.train_errors = self._no_errors()
         self._average(False)
 
     def on_validation_epoch_start(self) -> None:
@@ -136,7 +137,7 @@ class FinetuneTask(LightningModule):
         self._average(True)
 
     def on_validation_epoch_end(self) -> None:
-        for errors in (self.valid_errors, self.drift_errors):
+        for errors in (self.train_errors, self.valid_errors, self.drift_errors):
             errors.sums = self._summed(errors.sums)
         valid_loss, drift_loss = (self._mean(losses) for losses in self._losses)
         criterion = valid_loss + (self._options.drift_weight or 0.0) * drift_loss
@@ -146,6 +147,7 @@ class FinetuneTask(LightningModule):
         self.log(CRITERION, criterion, sync_dist=False)
 
     def on_validation_end(self) -> None:
+        self.train_errors = self._no_errors()
         if self.trainer.training:
             self._average(False)
 
@@ -158,29 +160,40 @@ class FinetuneTask(LightningModule):
 
     def _data_gradients(self, batch: Sequence[Sample]) -> Gradients:
         """Gradients of the loss of a batch with respect to all parameters; its errors are added to `train_errors`."""
+        whole = whole_batch(batch, self.trainer)
 
         def gradients(samples: Sequence[Sample]) -> Gradients:
             prediction, piece = predict(self._backbone, samples, training=True)
-            loss = self._loss(prediction, piece, _counts(batch, len(samples)))
+            loss = self.trainer.world_size * self._loss(prediction, piece, whole.beyond(len(samples)))
             piece_gradients = gradients_of(loss, list(self.parameters()))
             self.train_errors.update(prediction, piece.labels, piece.n_atoms)
             return piece_gradients
 
-        return summed(in_pieces(batch, gradients, self._limiter))
+        return summed(in_pieces(batch, gradients, self._limiter), len(list(self.parameters())))
 
     def _probes(self) -> Iterator[None]:
-        """Backward passes of random combinations of predictions of random training frames; see `Controller`."""
-        parameters, seed = list(self.deltas.parameters()), (self._options.seed, self.global_step, self.global_rank)
+        """Backward passes of random combinations of predictions of random training frames; see `Controller`.
+
+        The processes share them out.
+        """
+        options, dataset = self._options, self.trainer.train_dataloader.dataset  # type: ignore[union-attr]
+        size, seed = max(1, options.batch_size * options.processes // 2), (options.seed, self.global_step, 0)
+        for index, batch in enumerate(probe_batches(dataset, size, self._total_steps, seed)):
+            if index % self.trainer.world_size == self.global_rank:
+                self._probe(batch, (*seed, index))
+                yield
+
+    def _probe(self, batch: Sequence[Sample], seed: tuple[int, ...]) -> None:
+        """One backward pass of a random combination of predictions of a batch."""
+        parameters, whole = list(self.deltas.parameters()), whole_batch(batch)
         generator = torch.Generator().manual_seed(int(np.random.default_rng(seed).integers(2**62)))
-        dataset, size = self.trainer.train_dataloader.dataset, max(1, self._options.batch_size // 2)  # type: ignore[union-attr]
 
         def gradients(samples: Sequence[Sample]) -> None:
             prediction, piece = predict(self._backbone, samples, training=True)
-            gradients_of(random_combination(prediction, piece, self._loss, generator), parameters)
+            labels = whole.beyond(len(samples))
+            gradients_of(random_combination(prediction, piece, self._loss, generator, labels), parameters)
 
-        for batch in probe_batches(dataset, size, self._total_steps, seed):
-            in_pieces(batch, gradients, self._limiter)
-            yield
+        in_pieces(batch, gradients, self._limiter)
 
     def _forget(self, optimizer: Any) -> None:
         """Forget what the optimiser knows about the parameters of the deltas, which were set to new values."""
@@ -190,13 +203,15 @@ class FinetuneTask(LightningModule):
     def _replay_gradients(self, replay: Replay, step: int) -> Gradients:
         """Gradients of the weighted loss on the replay structures of a step, with respect to the deltas."""
         batch = replay.batch(self._options.replay_batch_size, step * self.trainer.world_size + self.global_rank)
+        whole, weight = whole_batch(batch, self.trainer), self.trainer.world_size * self._options.replay_weight
+        parameters = list(self.deltas.parameters())
 
         def gradients(samples: Sequence[Sample]) -> Gradients:
             prediction, piece = predict(self._backbone, samples, training=True)
-            loss = self._loss(prediction, piece, _counts(batch, len(samples)))
-            return gradients_of(self._options.replay_weight * loss, list(self.deltas.parameters()))
+            loss = self._loss(prediction, piece, whole.beyond(len(samples)))
+            return gradients_of(weight * loss, parameters)
 
-        return summed(in_pieces(batch, gradients, self._limiter))
+        return summed(in_pieces(batch, gradients, self._limiter), len(parameters))
 
     def _set_gradients(self, gradients: Gradients) -> None:
         """Set the gradients of all parameters, averaged over all processes."""
@@ -236,11 +251,6 @@ class FinetuneTask(LightningModule):
         optimizer = self.optimizers(use_pl_optimizer=False)
         if isinstance(optimizer, AdamWScheduleFree):
             optimizer.eval() if on else optimizer.train()
-
-
-def _counts(batch: Sequence[Sample], n_samples: int) -> dict[Quantity, int] | None:
-    """Numbers of labels of a batch, if `n_samples` frames are only a piece of it; None if they are all of it."""
-    return None if n_samples == len(batch) else count_labels(batch)
 
 
 def _spin_group(layer: SpinLayer, options: TrainingOptions) -> ParameterGroup:
