@@ -9,6 +9,7 @@ from equisparse.adapters.file import save_adapter as save_adapter
 from equisparse.backbones.base import AbstractBackbone as AbstractBackbone
 from equisparse.backbones.registry import load_backbone as load_backbone
 from equisparse.backbones.registry import register_backbone as register_backbone
+from equisparse.config.card import CardDetails as CardDetails
 from equisparse.config.finetune import EnsembleConfig as EnsembleConfig
 from equisparse.config.finetune import FinetuneConfig as FinetuneConfig
 from equisparse.data.audit.finding import Finding as Finding
@@ -88,6 +89,8 @@ from equisparse.tasks.orders import orders as orders
 from equisparse.tasks.pick import pick as pick
 from equisparse.tasks.probe import ProbeResult as ProbeResult
 from equisparse.tasks.probe import probe as probe
+from equisparse.tasks.push import push as push
+from equisparse.tasks.push import write_card as write_card
 from equisparse.tasks.references import fit_references as fit_references
 from equisparse.tasks.report import write_report as write_report
 from equisparse.tasks.sparsify import sparsify as sparsify

@@ -1,11 +1,11 @@
 """Adapter from which a training starts."""
 
 from equisparse.adapters.adapter import Adapter
-from equisparse.adapters.file import load_adapter
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.blocks import Layout
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.errors import StateError
+from equisparse.inputs.adapters import loaded_adapter
 
 
 def starting_adapter(config: FinetuneConfig, backbone: AbstractBackbone) -> Adapter | None:
@@ -22,7 +22,7 @@ def starting_adapter(config: FinetuneConfig, backbone: AbstractBackbone) -> Adap
     """
     if config.start is None:
         return None
-    adapter = load_adapter(config.start)
+    adapter = loaded_adapter(config.start)
     adapter.check_base(vars(backbone.identity))
     adapter.check_spin_free("starting from")
     if not adapter.mergeable:

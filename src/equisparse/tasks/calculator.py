@@ -9,6 +9,7 @@ from ase.calculators.calculator import Calculator
 from equisparse.adapters.adapter import Adapter
 from equisparse.adapters.bank import AdapterBank
 from equisparse.adapters.ensemble_file import Ensemble, read_ensemble
+from equisparse.adapters.file import ADAPTER
 from equisparse.deploy.calculator import BankCalculator, adapted_calculator
 from equisparse.deploy.ensemble_calculator import ensemble_calculator
 from equisparse.errors import InputError
@@ -91,5 +92,10 @@ def _loaded_change(adapter: AdapterLike | Ensemble | Sequence[AdapterLike] | Non
     if adapter is None or isinstance(adapter, (Adapter, Ensemble)):
         return adapter
     if isinstance(adapter, (str, Path)):
-        return read_ensemble(adapter) if Path(adapter).is_dir() else loaded_adapter(adapter)
+        return read_ensemble(adapter) if _is_ensemble(adapter) else loaded_adapter(adapter)
     return Ensemble({f"{index}": loaded_adapter(member) for index, member in enumerate(adapter)})
+
+
+def _is_ensemble(folder: str | Path) -> bool:
+    """Whether a path is a folder that is not that of a single run."""
+    return Path(folder).is_dir() and not (Path(folder) / ADAPTER).is_file()

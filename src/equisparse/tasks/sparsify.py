@@ -8,7 +8,7 @@ from equisparse.adapters.file import save_adapter
 from equisparse.config.keywords import FinetuneOptions, shows_options
 from equisparse.config.read import read_config
 from equisparse.files import make_folder
-from equisparse.inputs.adapters import AdapterLike, loaded_adapter
+from equisparse.inputs.adapters import AdapterLike, adapter_file, loaded_adapter
 from equisparse.inputs.base import Base
 from equisparse.inputs.frames import Frames
 from equisparse.run.files import RunFolder
@@ -70,9 +70,9 @@ def sparsify(
     if isinstance(adapter, Adapter):
         path = make_folder(Path(out)) / START
         save_adapter(adapter, path)
+        options["start"] = str(path)
     else:
-        path = Path(adapter)
-    options["start"] = str(path)
+        options["start"] = str(adapter)
     return finetune(frames, valid=valid, test=test, base=chosen, out=out, listener=listener, report=report, **options)
 
 
@@ -86,7 +86,7 @@ def base_of(adapter: AdapterLike) -> str:
     AdapterError
         If the file is damaged, or no adapter.
     """
-    config = None if isinstance(adapter, Adapter) else RunFolder(Path(adapter).parent).config
+    config = None if isinstance(adapter, Adapter) else RunFolder(adapter_file(adapter).parent).config
     if config is not None and config.is_file():
         return read_config(config).base
     return loaded_adapter(adapter).base["source"]

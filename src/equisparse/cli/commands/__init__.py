@@ -5,12 +5,13 @@ from equisparse.cli.commands.adapter import Combine, Diff, Extract, Inspect, Mer
 from equisparse.cli.commands.data import Audit, Evaluate
 from equisparse.cli.commands.magnetism import Orders
 from equisparse.cli.commands.run import Attribute, Compare, Export, Pick, Probe, Report
+from equisparse.cli.commands.sharing import Card, Push
 from equisparse.cli.commands.train import Ensemble, Finetune, Sparsify
 
 PANELS: dict[str, tuple[type[Command], ...]] = {
     "Fine-tune": (Audit, Finetune, Sparsify, Ensemble),
     "Evaluate": (Evaluate, Probe, Attribute, Report, Compare, Export),
-    "Adapters": (Inspect, Pick, Diff, Combine, Merge, Extract),
+    "Adapters": (Inspect, Pick, Diff, Combine, Merge, Extract, Card, Push),
     "Magnetism": (Orders,),
 }
 """Panel of the help -> its commands, in the order in which they are shown."""

@@ -20,10 +20,12 @@ class Inspect(Command):
     def run(self, terminal: Terminal) -> int:
         """Print the tables."""
         from equisparse.adapters.file import load_adapter
+        from equisparse.inputs.adapters import adapter_file
         from equisparse.interpret.changes import change_table
         from equisparse.report.terminal.inspect import inspect_tables
 
-        adapter, size = load_adapter(self.adapter), Path(self.adapter).stat().st_size
+        path = adapter_file(self.adapter)
+        adapter, size = load_adapter(path), path.stat().st_size
         terminal.show(*inspect_tables(adapter, size))
         if self.json:
             trained = adapter.trained_by
@@ -51,11 +53,11 @@ class Diff(Command):
 
     def run(self, terminal: Terminal) -> int:
         """Print the tables."""
-        from equisparse.adapters.file import load_adapter
+        from equisparse.inputs.adapters import loaded_adapter
         from equisparse.interpret.difference import difference_table
         from equisparse.report.terminal.differences import difference_tables
 
-        first, second = load_adapter(self.first), load_adapter(self.second)
+        first, second = loaded_adapter(self.first), loaded_adapter(self.second)
         terminal.show(*difference_tables((self.first, self.second), first, second))
         if self.json:
             terminal.show_json([asdict(row) for row in difference_table(first, second)])

@@ -10,7 +10,7 @@ from equisparse.options import ADVANCED, DATA, MODEL, Option
 if TYPE_CHECKING:
     from equisparse.inputs.base import LoadOptions
 
-ADAPTER_FILE = "Adapter file, such as run/adapter.safetensors"
+ADAPTER_FILE = "Adapter: file, such as run/adapter.safetensors, folder of a run, hf:USER/NAME, or URL"
 
 
 @dataclass(frozen=True, kw_only=True)

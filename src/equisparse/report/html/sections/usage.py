@@ -15,7 +15,7 @@ _SHELL = """\
 equisparse evaluate frames.extxyz --base {base} --adapter {folder}/adapter.safetensors
 equisparse inspect {folder}/adapter.safetensors
 equisparse finetune --config {folder}/config.yaml --out again"""
-_BIBTEX = """\
+BIBTEX = """\
 @inproceedings{arxiv260618691,
   title     = {Robust and Interpretable Adaptation of Equivariant Materials Foundation Models
                via Sparsity-promoting Fine-tuning},
@@ -43,6 +43,6 @@ def usage(run: Run) -> Markup:
     parts += [
         Markup("<h3>How to cite</h3>"),
         elements.paragraph(f"Cite equisparse {version} (CITATION.cff), the base model, and the paper of the method:"),
-        elements.code(_BIBTEX),
+        elements.code(BIBTEX),
     ]
     return Markup("").join(parts)
