@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 from equisparse.cli import main
 
@@ -36,7 +35,9 @@ def torchrun(script: Path, words: list[str], **variables: str) -> subprocess.Com
     """Run a command line as two processes."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"} | variables
-    return subprocess.run([*launcher, str(script), *words], capture_output=True, text=True, env=environment, check=False)
+    return subprocess.run(
+        [*launcher, str(script), *words], capture_output=True, text=True, env=environment, check=False
+    )
 
 
 def curve(run: Path) -> list[dict[str, float]]:

@@ -8,7 +8,6 @@ from equisparse.cli.terminal import Terminal
 from equisparse.config.card import CardDetails
 from equisparse.options import DATA, OUTPUT, Option
 
-
 _SOURCE = Option("Folder of a finished run, or an adapter file", DATA, "RUN", positional=True)
 
 
