@@ -73,3 +73,18 @@ def test_a_method_without_stages_has_no_curve(command: Callable[..., list[str]],
                                               capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
     assert main(command(tmp_path / "run", "--base", small_base, "--curve", "--method", "full")) == 2
     assert "Only the method sparse has a curve" in capsys.readouterr().err
+
+
+def test_without_a_target_the_run_tells_what_was_tried(
+    command: Callable[..., list[str]], small_base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(tmp_path / "run", "--base", small_base, "--epochs", "20")) == 0
+    shown = capsys.readouterr().out
+    run = read_run(tmp_path / "run")
+    assert run.metrics.method == "sparse"
+    first, second, *_ = run.metrics.trials
+    assert first.accepted
+    assert second.entries < first.entries
+    assert run.metrics.changed_fraction_model < 0.31
+    assert "validation loss, that of" in shown
+    assert "Search for the fewest weights" in run.files.report.read_text(encoding="utf-8")

@@ -65,7 +65,8 @@ def test_a_training_that_breaks_down_stops_and_keeps_the_best_epoch(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     broken_from(1, monkeypatch)
-    assert main(command(tmp_path / "run", "--base", small_base, "--epochs", "5")) == 0
+    words = command(tmp_path / "run", "--base", small_base, "--epochs", "5", "--method", "soft_threshold")
+    assert main(words) == 0
     assert "the loss is NaN" in capsys.readouterr().out
     losses = [float(row["valid_loss"]) for row in read_rows(tmp_path / "run" / "metrics.csv")]
     assert len(losses) == 2

@@ -76,19 +76,24 @@ class FinetuneConfig(LabelOptions, BaseOptions, TrainingOptions):
             "How the weights change: soft_threshold, sparse, lowrank, scale, elora, full, readout, scratch or mmea",
             CHANGE,
             "NAME",
-            shown_default="soft_threshold; sparse with --changed; best per byte with --budget",
+            shown_default="sparse; best per byte with --budget",
         ),
     ] = None
     regime: Annotated[
-        Literal["L", "H"],
-        Option("Regime of the soft threshold: L is the most accurate, H the most sparse", CHANGE),
-    ] = "L"
+        Literal["L", "H"] | None,
+        Option(
+            "Regime of the method soft_threshold: L is the most accurate, H the most sparse",
+            CHANGE,
+            shown_default="L with --method soft_threshold",
+        ),
+    ] = None
     changed: Annotated[
         float | None,
         Option(
             "Fraction of the model's weights to change, such as 0.03; excludes --budget",
             CHANGE,
             "FRACTION",
+            shown_default="the fewest that cost nothing",
             above=0,
             most=1,
         ),

@@ -41,7 +41,7 @@ class FinetuneOptions(TypedDict, total=False):
     sha256: str | None
     fast: bool
     # what changes
-    regime: Literal["L", "H"]
+    regime: Literal["L", "H"] | None
     changed: float | None
     budget: str | None
     curve: bool

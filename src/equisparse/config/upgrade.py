@@ -48,11 +48,16 @@ def _without_removed(options: Mapping[str, object]) -> dict[str, object]:
 
 
 def _of_one_method(values: Mapping[str, object]) -> dict[str, object]:
-    """The method that ``sparse`` means, which without a size is now ``soft_threshold``, and the options that it has."""
+    """The method that ``sparse`` means, and the options that it has.
+
+    In files of early versions it could have a regime in place of a size; that method is now ``soft_threshold``.
+    """
     from equisparse.methods.choose import own_options  # imports torch, which the help of the command line does without
 
     options = values.get("method_options")
     inner = options if isinstance(options, dict) else {}
     sizes = (values.get("changed"), values.get("budget"), inner.get("changed"), inner.get("value_bytes"))
-    name = "soft_threshold" if all(size is None for size in sizes) else "sparse"
+    regime = values.get("regime") or inner.get("regime")
+    thresholds = regime is not None and all(size is None for size in sizes)
+    name = "soft_threshold" if thresholds else "sparse"
     return {"method": name} | ({"method_options": own_options(name, inner)} if inner else {})

@@ -95,11 +95,34 @@ Probes = Callable[[], Iterator[None]]
 """Argument of `Controller.start_step`."""
 
 
+@dataclass(frozen=True)
+class Trial:
+    """A number of changed entries that a method has tried.
+
+    Parameters
+    ----------
+    entries : int
+    valid_loss : float
+        Validation loss at the end of the trial.
+    accepted : bool
+        Whether the loss was low enough to go on to fewer entries.
+    """
+
+    entries: int
+    valid_loss: float
+    accepted: bool
+
+
 class Controller:
     """Actions of a method between training steps; this base class does nothing.
 
-    All state is in the buffers of the deltas, so a checkpoint of the model includes that of the controller.
+    State is either in the buffers of the deltas, which are part of a checkpoint of the model, or in `state`.
     """
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """Numbers of changed entries that were tried so far, in order; empty if the number is given."""
+        return ()
 
     def start_step(self, step: int, total: int, probes: Probes) -> bool:
         """Called before the gradients of step `step` (from 0) of `total` are computed.
@@ -132,6 +155,16 @@ class Controller:
     def ends_stage(self, step: int, total: int) -> bool:
         """Return whether a stage before the last one ends after `step` steps; its model is finished, too."""
         return False
+
+    def end_stage(self, step: int, total: int, valid_loss: Callable[[], float]) -> None:
+        """Called after the step that ends a stage; `valid_loss` measures the validation loss of the present model."""
+
+    def state(self) -> dict[str, object]:
+        """State that is no buffer of a delta, for checkpoints: tensors and plain values."""
+        return {}
+
+    def load_state(self, state: Mapping[str, object]) -> None:
+        """Restore a state that `state` has returned."""
 
     def ready(self, step: int, total: int) -> bool:
         """Return whether the model after `step` steps meets the target of the method and may be kept as the best."""

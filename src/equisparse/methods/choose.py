@@ -23,6 +23,7 @@ OPTIONS_OF_THE_OTHER = {
         "prune_interval",
         "dense_share",
         "dense_lr",
+        "tolerance",
         "stored_values",
     ),
 }
@@ -41,8 +42,9 @@ def choose_method(
 ) -> tuple[AbstractMethod, Layout]:
     """Choose a method and the tensors that it may change.
 
-    Without a method, a fraction or a size, the method is `SoftThreshold`; with a fraction, `Sparse`; with a size, the
-    most accurate method of that size.
+    Without a method, a fraction or a size, the method is `Sparse`, which then searches the fewest entries that cost
+    nothing; with a fraction, it is `Sparse`; with a size, the most accurate method of that size; with only a regime or
+    another option of `SoftThreshold`, it is that method.
 
     Parameters
     ----------
@@ -59,7 +61,7 @@ def choose_method(
     options : mapping, optional
         Options by name, for a method that is given by name or chosen here.
     regime : {"L", "H"}, optional
-        Option of ``soft_threshold``; ignored if another method is chosen.
+        Option of ``soft_threshold``, which is the method if neither another one nor a size is given.
 
     Returns
     -------
@@ -76,7 +78,7 @@ def choose_method(
     if isinstance(method, AbstractMethod):
         _check_only_method(changed, options)
         return _complete(method, budget, targets, layout)
-    name = _name(method, changed, budget, targets, options or {}, layout)
+    name = _name(method, changed, budget, targets, layout, _default(regime, options or {}))
     own = dict(options or {}) if method is not None else own_options(name, options or {})
     if changed is not None:
         own = {"changed": changed} | own
@@ -118,10 +120,10 @@ def _name(
     changed: float | None,
     budget: int | None,
     targets: Sequence[str] | None,
-    options: Mapping[str, object],
     layout: Layout,
+    default: str,
 ) -> str:
-    """Name of the chosen method."""
+    """Name of the chosen method; `default` without a name, a fraction and a size."""
     if budget is not None and name is None:
         selected = select(layout, targets or Sparse().default_targets)
         return method_for_size(value_bytes(budget, selected, Sparse().format), selected)
@@ -133,10 +135,14 @@ def _name(
                 next_step="use --method sparse, or omit --changed",
             )
         return Sparse.name
-    if name is not None:
-        return name
+    return default if name is None else name
+
+
+def _default(regime: str | None, options: Mapping[str, object]) -> str:
+    """Name of the method without a name, a fraction of all weights and a size of the file."""
     targeted = any(options.get(target) is not None for target in ("changed", "value_bytes"))
-    return Sparse.name if targeted else SoftThreshold.name
+    thresholds = regime is not None or any(name in OPTIONS_OF_THE_OTHER[Sparse.name] for name in options)
+    return SoftThreshold.name if thresholds and not targeted else Sparse.name
 
 
 def own_options(method: str, options: Mapping[str, object]) -> dict[str, object]:

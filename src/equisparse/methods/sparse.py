@@ -1,4 +1,4 @@
-"""Method `sparse`: a given number of path weights changes, stated as a fraction or in bytes (new here)."""
+"""Method `sparse`: few path weights change: a stated fraction, what fits a size, or the fewest that cost nothing."""
 
 import math
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from equisparse.blocks import Block, Layout
 from equisparse.errors import InputError
 from equisparse.formats.entries import Entries, entries_in
 from equisparse.methods.base import AbstractChange, AbstractDelta, AbstractWeightMethod, Controller
+from equisparse.methods.fewest import FewestEntries
 from equisparse.methods.sparse_delta import SparseDelta
 from equisparse.methods.stages import StagedPruning, stages_to
 
@@ -22,11 +23,12 @@ _DTYPES = {"auto": torch.float16, "float16": torch.float16, "full": torch.float3
 @final
 @dataclass(frozen=True)
 class Sparse(AbstractWeightMethod):
-    """Sparse change ``W' = W + dW`` with a given number of changed entries; starts exactly at the base.
+    """Sparse change ``W' = W + dW`` with few changed entries; starts exactly at the base.
 
     All entries are trained at first. Then entries are removed in a few steps by `equisparse.methods.surgeon.prune`,
     and those that remain are trained on after each. The adapter stores an index and a value per changed entry. Give
-    one of `changed` and `value_bytes`.
+    one of `changed` and `value_bytes`; without both, the fewest entries that cost nothing are searched, see
+    `equisparse.methods.fewest`.
 
     Parameters
     ----------
@@ -40,6 +42,9 @@ class Sparse(AbstractWeightMethod):
         Part of the run in which all entries may change.
     dense_lr : float
         Learning rate of that part, as a multiple of that of the last part.
+    tolerance : float
+        In the search for the fewest entries, the largest relative rise of the validation loss above that of the part
+        in which all entries change.
     stored_values : {"auto", "float16", "full"}
         Type of the stored values. With ``auto`` it is float16; a tensor whose change that would alter by more than
         0.05 % keeps the precision of the model, unless `value_bytes` is given. With ``full`` it is the precision of
@@ -53,6 +58,7 @@ class Sparse(AbstractWeightMethod):
     rank: int | None = 64
     dense_share: float = 0.5
     dense_lr: float = 0.67
+    tolerance: float = 0.02
     stored_values: str = "auto"
 
     def __post_init__(self) -> None:
@@ -67,11 +73,11 @@ class Sparse(AbstractWeightMethod):
                 expected=" or ".join(_DTYPES),
             )
         rank = 1 if self.rank is None else self.rank
-        if not (0 <= self.dense_share < 1 and min(self.dense_lr, rank) > 0):
+        if not (0 <= self.dense_share < 1 and min(self.dense_lr, rank) > 0 and 0 <= self.tolerance < math.inf):
             raise InputError(
                 "An option of the method sparse is out of range.",
                 given=", ".join(f"{key}={value}" for key, value in self.options().items()),
-                expected="0 <= dense_share < 1, all others positive",
+                expected="0 <= dense_share < 1, tolerance at least 0, all others positive",
             )
 
     @property
@@ -82,13 +88,8 @@ class Sparse(AbstractWeightMethod):
         return replace(self, value_bytes=value_bytes, changed=None)
 
     def resolve(self, layout: Layout) -> "Sparse":
-        if self.changed is None and self.value_bytes is None:
-            raise InputError(
-                "The method sparse needs a number of entries or a size.",
-                given="neither",
-                expected="--changed 0.03 or --budget 40KB; in Python Sparse(changed=0.03)",
-                next_step="give one of them, or use the method soft_threshold, which needs neither",
-            )
+        if self._searches:
+            return self
         if not math.isfinite(self.changed or 0.0):
             raise InputError("The changed fraction is not a number.", given=str(self.changed))
         if not 1 <= self._capacity(layout) <= layout.numel:
@@ -109,8 +110,18 @@ class Sparse(AbstractWeightMethod):
         return SparseDelta(weight, blocks, rank=self.rank, storage=self._storage(weight), generator=generator)
 
     def controller(self, deltas: Mapping[str, AbstractChange], layout: Layout) -> Controller:
+        trained = cast(list[SparseDelta], list(deltas.values()))
+        if self._searches:
+            return FewestEntries(
+                trained, layout, dense_share=self.dense_share, dense_lr=self.dense_lr, tolerance=self.tolerance
+            )
         stages = stages_to(self._capacity(layout), layout, dense_share=self.dense_share, dense_lr=self.dense_lr)
-        return StagedPruning(cast(list[SparseDelta], list(deltas.values())), stages)
+        return StagedPruning(trained, stages)
+
+    @property
+    def _searches(self) -> bool:
+        """Whether the number of changed entries is searched."""
+        return self.changed is None and self.value_bytes is None
 
     def _storage(self, weight: Tensor) -> torch.dtype | None:
         """Type of the stored values; None if it is chosen by the rounding of each tensor."""

@@ -117,6 +117,13 @@ class SparseDelta(AbstractDelta):
         self.mask.copy_(self._tensor([path.support.to(self.mask.dtype) for path in paths]))
         self.raw.restart(generator)
 
+    @torch.no_grad()
+    def restore(self, mask: Tensor, change: Tensor, generator: Generator) -> None:
+        """Start the next stage from a mask and a change of before, both of the shape of the weight."""
+        self.start.copy_(change)
+        self.mask.copy_(mask)
+        self.raw.restart(generator)
+
     def _record(self, gradient: Tensor) -> None:
         """Add a gradient with respect to the change to the present probe."""
         self._probed += gradient

@@ -8,12 +8,9 @@ import torch
 from equisparse.blocks import Layout
 from equisparse.methods.annealing import annealed
 from equisparse.methods.base import Controller, Probes
+from equisparse.methods.pruning import entries_of, prune_deltas
 from equisparse.methods.sparse_delta import SparseDelta
-from equisparse.methods.surgeon import PathChange, prune
 
-ROUNDS = 6
-"""Rounds of `prune` at the start of a stage; more of them cost time and gain little before a stage of training."""
-DAMPING = 1e-4
 WAYPOINTS = (0.1, 0.03, 0.01, 0.003)
 """Fractions of all parameters at which a run with fewer entries stays for a while."""
 LAST_STAGE = 3
@@ -64,7 +61,7 @@ def stages_to(entries: int, layout: Layout, *, dense_share: float, dense_lr: flo
 
 
 class StagedPruning(Controller):
-    """Training in stages; at the start of each, entries of all deltas together are removed by `prune`.
+    """Training in stages; at the start of each, entries of all deltas together are removed by `prune_deltas`.
 
     In every stage the learning rate warms up and is annealed to zero, so the end of a stage is a finished model.
 
@@ -80,9 +77,9 @@ class StagedPruning(Controller):
 
     def start_step(self, step: int, total: int, probes: Probes) -> bool:
         started = [stage for stage, first in zip(self._stages, self._firsts(total), strict=True) if first == step]
-        if not started or started[-1].entries >= self._entries():
+        if not started or started[-1].entries >= entries_of(self._deltas):
             return False
-        self._prune(started[-1].entries, probes, torch.Generator().manual_seed(step))
+        prune_deltas(self._deltas, started[-1].entries, probes, torch.Generator().manual_seed(step))
         return True
 
     def lr_factor(self, step: int, total: int, warmup: int) -> float:
@@ -108,20 +105,3 @@ class StagedPruning(Controller):
     def _index(self, step: int, total: int) -> int:
         """Index of the stage of a step."""
         return max(index for index, first in enumerate(self._firsts(total)) if first <= min(step, total - 1))
-
-    def _entries(self) -> int:
-        """Number of entries that may change now."""
-        return sum(int(delta.mask.sum()) for delta in self._deltas)
-
-    def _prune(self, entries: int, probes: Probes, generator: torch.Generator) -> None:
-        """Remove all entries but a number of them, and let all deltas start from the solved values of the others."""
-        for delta in self._deltas:
-            delta.start_probing()
-        for _ in probes():
-            for delta in self._deltas:
-                delta.add_probe()
-        paths = [delta.paths() for delta in self._deltas]
-        pruned = iter(prune([path for own in paths for path in own], entries, rounds=ROUNDS, damping=DAMPING))
-        for delta, own in zip(self._deltas, paths, strict=True):
-            kept: list[PathChange] = [next(pruned) for _ in own]
-            delta.continue_from(kept, generator)

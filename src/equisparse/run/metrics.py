@@ -15,6 +15,7 @@ from equisparse.backbones.base import AbstractBackbone
 from equisparse.deploy.merge import MergeCheck
 from equisparse.errors import InputError
 from equisparse.files import write_text
+from equisparse.methods.base import Trial
 from equisparse.robustness.drift import DriftSummary
 
 Errors: TypeAlias = Mapping[str, float | None]
@@ -54,6 +55,8 @@ class Metrics:
         Training time.
     start : str or None
         Adapter from which training started.
+    trials : tuple of Trial
+        Numbers of changed weights that the method has tried, in order; empty if the number was given.
     valid_loss : float or None
         Validation loss of the epoch that was kept, including the weighted drift; None in runs of earlier versions.
     seed : int
@@ -90,6 +93,7 @@ class Metrics:
     steps: int
     seconds: float
     start: str | None = None
+    trials: tuple[Trial, ...] = ()
     valid_loss: float | None = None
     seed: int
     versions: Mapping[str, str]
@@ -155,6 +159,7 @@ def read_metrics(path: Path) -> Metrics:
         values.setdefault("method", "not recorded")
         values["reference_shifts_ev"] = {int(z): shift for z, shift in values["reference_shifts_ev"].items()}
         values["reference_unresolved"] = tuple(values.get("reference_unresolved", ()))
+        values["trials"] = tuple(Trial(**trial) for trial in values.get("trials", ()))
         if "retention" in values:
             values["retention"] = DriftSummary(group="all", **values["retention"])
         if "merged_check" in values:

@@ -127,6 +127,7 @@ def _measured(backbone: AbstractBackbone, outcome: Outcome) -> Metrics:
         steps=outcome.fitted.steps,
         seconds=round(outcome.fitted.seconds, 2),
         start=outcome.start,
+        trials=outcome.fitted.trials,
         valid_loss=outcome.fitted.best_criterion,
         seed=outcome.seed,
         versions=versions(backbone),

@@ -16,6 +16,8 @@ from equisparse.training.options import TrainingOptions
 
 BASE = "base_sha256"
 """Key of the base's fingerprint in a checkpoint."""
+CONTROLLER = "controller"
+"""Key of the state of the method's controller in a checkpoint."""
 
 _DAMAGE = (RuntimeError, OSError, EOFError, pickle.UnpicklingError, LookupError, TypeError, ValueError, AttributeError)
 """Errors of torch for files that are damaged or no checkpoints."""

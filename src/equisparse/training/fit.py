@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
@@ -18,6 +18,7 @@ from equisparse.adapters.attach import Attachment
 from equisparse.backbones.base import Predictor
 from equisparse.errors import MissingPackageError, StateError
 from equisparse.inference.dataset import FrameDataset
+from equisparse.methods.base import Trial
 from equisparse.training.anchor import LayerRows
 from equisparse.training.checkpoints import WholeCheckpoints, check_fits, check_resumable
 from equisparse.training.curve import LearningCurve
@@ -53,12 +54,15 @@ class FitResult:
         Criterion of the best epoch: validation loss plus weighted drift; see `equisparse.training.task.CRITERION`.
     curve : list of Epoch
         Epochs in order.
+    trials : tuple of Trial
+        Numbers of changed entries that the method has tried; empty if the number was given.
     """
 
     steps: int
     seconds: float
     best_criterion: float
     curve: list[Epoch]
+    trials: tuple[Trial, ...] = ()
 
     @property
     def diverged(self) -> bool:
@@ -138,7 +142,7 @@ def fit(
             weights_only=True,
         )
     score = math.nan if best.best_model_score is None else float(best.best_model_score)
-    result = FitResult(trainer.global_step, curve.seconds, score, curve.epochs)
+    result = FitResult(trainer.global_step, curve.seconds, score, curve.epochs, task.trials)
     if result.diverged and not math.isfinite(result.best_criterion):
         last.unlink(missing_ok=True)  # it holds no numbers that a resumed training could go on from
         raise _diverged(result, options)
@@ -166,7 +170,19 @@ def _extra_callbacks(
         yield Progress(curve, listener)
     yield EarlyStopping(LOSS, patience=sys.maxsize, check_finite=True)
     if options.patience:
-        yield EarlyStopping(CRITERION, patience=options.patience, check_finite=False)
+        yield _Patience(CRITERION, patience=options.patience, check_finite=False)
+
+
+class _Patience(EarlyStopping):
+    """Early stopping that counts epochs only from when the model meets the target of its method."""
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if isinstance(pl_module, FinetuneTask) and pl_module.ready:
+            super().on_validation_end(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if isinstance(pl_module, FinetuneTask) and pl_module.ready:
+            super().on_train_epoch_end(trainer, pl_module)
 
 
 def _trainer(backbone: Predictor, options: TrainingOptions, folder: Path, callbacks: list[Callback]) -> Trainer:

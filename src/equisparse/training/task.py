@@ -18,9 +18,9 @@ from equisparse.inference.memory import BatchLimiter, in_pieces
 from equisparse.inference.predict import predict
 from equisparse.magnetism.layer import SpinLayer
 from equisparse.magnetism.model import SpinModel
-from equisparse.methods.base import ParameterGroup
+from equisparse.methods.base import ParameterGroup, Trial
 from equisparse.training.anchor import Anchor, LayerRows
-from equisparse.training.checkpoints import BASE
+from equisparse.training.checkpoints import BASE, CONTROLLER
 from equisparse.training.counts import whole_batch
 from equisparse.training.gradients import Gradients, add_where_trained, gradients_of, mean_of_processes, summed
 from equisparse.training.loss import Loss
@@ -91,9 +91,11 @@ class FinetuneTask(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[BASE] = self._backbone.identity.sha256
+        checkpoint[CONTROLLER] = self._controller.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Copy the number of steps from a checkpoint of an earlier version, which used automatic optimisation."""
+        """Restore the controller; copy the number of steps from a checkpoint that used automatic optimisation."""
+        self._controller.load_state(checkpoint.get(CONTROLLER, {}))
         progress = checkpoint["loops"]["fit_loop"]
         manual, automatic = (f"epoch_loop.{kind}_optimization" for kind in ("manual", "automatic"))
         steps = progress[f"{automatic}.optim_progress"]["optimizer"]["step"]
@@ -114,20 +116,15 @@ class FinetuneTask(LightningModule):
             self._add_gradients(self._replay_gradients(self._replay, step))
         self.clip_gradients(optimizer, self._options.gradient_clip, "norm")  # type: ignore[arg-type]
         optimizer.step()  # type: ignore[union-attr]
+        self._controller.after_step(step, self._total_steps)
+        if self._controller.ends_stage(step + 1, self._total_steps):
+            self._end_stage(step + 1)
         if schedule is not None:
             schedule.step()  # type: ignore[union-attr]
-        self._controller.after_step(step, self._total_steps)
-        if self._stage_ended and self._controller.ends_stage(step + 1, self._total_steps) and not self.global_rank:
-            self._stage_ended()
 
     def validation_step(self, batch: Sequence[Sample], _: int, dataloader_idx: int = 0) -> None:
         errors, losses = (self.valid_errors, self.drift_errors)[dataloader_idx], self._losses[dataloader_idx]
-        whole = whole_batch(batch, self.trainer)
-        for prediction, piece in in_pieces(batch, partial(predict, self._backbone), self._validation_limiter):
-            errors.update(prediction, piece.labels, piece.n_atoms)
-            frames = len(piece.n_atoms)
-            share = whole.frames * float(self._loss(prediction, piece, whole.beyond(frames)))
-            losses.append((share, frames))
+        losses += self._batch_losses(batch, errors)
 
     def on_train_epoch_start(self) -> None:
         self._average(False)
@@ -141,7 +138,7 @@ class FinetuneTask(LightningModule):
             errors.sums = self._summed(errors.sums)
         valid_loss, drift_loss = (self._mean(losses) for losses in self._losses)
         criterion = valid_loss + (self._options.drift_weight or 0.0) * drift_loss
-        if not self._controller.ready(self.global_step, self._total_steps):
+        if not self.ready:
             criterion = float("inf")
         self.log(LOSS, valid_loss, sync_dist=False)
         self.log(CRITERION, criterion, sync_dist=False)
@@ -150,6 +147,16 @@ class FinetuneTask(LightningModule):
         self.train_errors = self._no_errors()
         if self.trainer.training:
             self._average(False)
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """Numbers of changed entries that the method has tried."""
+        return self._controller.trials
+
+    @property
+    def ready(self) -> bool:
+        """True if the present model meets the target of the method."""
+        return self._controller.ready(self.global_step, self._total_steps)
 
     def changed_fraction(self) -> float:
         """Number of weights that differ from the base now, divided by the number of all parameters of the base."""
@@ -170,6 +177,31 @@ class FinetuneTask(LightningModule):
             return piece_gradients
 
         return summed(in_pieces(batch, gradients, self._limiter), len(list(self.parameters())))
+
+    def _batch_losses(self, batch: Sequence[Sample], errors: ErrorSums) -> Iterator[tuple[float, int]]:
+        """Sum of losses and number of frames of each piece of a batch; its errors are added to `errors`."""
+        whole = whole_batch(batch, self.trainer)
+        for prediction, piece in in_pieces(batch, partial(predict, self._backbone), self._validation_limiter):
+            errors.update(prediction, piece.labels, piece.n_atoms)
+            frames = len(piece.n_atoms)
+            yield whole.frames * float(self._loss(prediction, piece, whole.beyond(frames))), frames
+
+    def _end_stage(self, step: int) -> None:
+        """Let the controller judge the stage that ends before a step, and tell the caller of the training."""
+        self._controller.end_stage(step, self._total_steps, self._valid_loss)
+        if self._stage_ended and not self.global_rank:
+            self._stage_ended()
+
+    @torch.no_grad()
+    def _valid_loss(self) -> float:
+        """Loss on the validation frames, between two training steps."""
+        losses: list[tuple[float, int]] = []
+        loaders = self.trainer.val_dataloaders
+        self.eval()
+        for batch in loaders[0]:  # type: ignore[index]
+            losses += self._batch_losses(batch, self._no_errors())
+        self.train()
+        return self._mean(losses)
 
     def _probes(self) -> Iterator[None]:
         """Backward passes of random combinations of predictions of random training frames; see `Controller`.

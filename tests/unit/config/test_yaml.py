@@ -79,7 +79,7 @@ def test_there_are_files_of_an_earlier_version() -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ({"method": "sparse"}, {"method": "soft_threshold"}),
+        ({"method": "sparse"}, {"method": "sparse"}),
         ({"method": "sparse", "regime": "H"}, {"method": "soft_threshold", "regime": "H"}),
         ({"method": "sparse", "changed": 0.1}, {"method": "sparse", "changed": 0.1}),
         ({"method": "sparse", "budget": "4KB"}, {"method": "sparse", "budget": "4KB"}),

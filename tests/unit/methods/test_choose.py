@@ -29,9 +29,18 @@ def chosen(**wishes: object) -> tuple[object, tuple[str, ...]]:
     return method, layout.tensors
 
 
-@pytest.mark.parametrize("method", [None, "soft_threshold"])
-def test_the_default_is_the_published_method_without_radial_networks(method: str | None) -> None:
-    assert chosen(method=method) == (SoftThreshold(regime="L"), ("mix.weight",))
+@pytest.mark.parametrize("method", [None, "sparse"])
+def test_the_default_searches_the_fewest_entries_without_radial_networks(method: str | None) -> None:
+    assert chosen(method=method) == (Sparse(), ("mix.weight",))
+
+
+def test_the_published_method_has_its_published_regime() -> None:
+    assert chosen(method="soft_threshold") == (SoftThreshold(regime="L"), ("mix.weight",))
+
+
+@pytest.mark.parametrize("wishes", [{"regime": "H"}, {"method_options": {"regime": "H"}}])
+def test_a_regime_alone_means_the_published_method(wishes: dict[str, object]) -> None:
+    assert chosen(**wishes)[0] == SoftThreshold(regime="H")
 
 
 @pytest.mark.parametrize("method", [None, "soft_threshold"])
@@ -45,19 +54,13 @@ def test_a_fraction_and_targets_are_passed_on() -> None:
     assert chosen(changed=0.01, targets=["all"]) == (Sparse(changed=0.01), ("mix.weight", "radial.weight"))
 
 
-@pytest.mark.parametrize("method", ["sparse", Sparse()])
-def test_sparse_needs_a_number_of_entries_or_a_size(method: str | Sparse) -> None:
-    with pytest.raises(InputError, match="needs a number of entries or a size"):
-        choose_method(method, LAYOUT)
-
-
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
         ({"changed": 0.02}, Sparse(changed=0.02)),
         ({"value_bytes": 1000, "changed": None}, Sparse(value_bytes=1000)),
         ({"changed": 0.02, "regime": "L", "tau_lr": 0.01}, Sparse(changed=0.02)),
-        ({"changed": None, "prune_end": 0.75}, SoftThreshold()),
+        ({"changed": None, "regime": "H"}, SoftThreshold(regime="H")),
     ],
 )
 @pytest.mark.parametrize("method", [None, "sparse"])

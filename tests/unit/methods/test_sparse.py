@@ -113,9 +113,10 @@ def test_a_type_of_values_that_does_not_exist_is_refused():
         Sparse(changed=0.1, stored_values="int3")
 
 
-def test_a_target_is_needed():
-    with pytest.raises(InputError, match="needs a number of entries or a size"):
-        Sparse().resolve(LAYOUT)
+def test_without_a_target_the_number_of_entries_is_searched():
+    assert Sparse().resolve(LAYOUT) == Sparse()
+    with pytest.raises(InputError, match="out of range"):
+        Sparse(tolerance=-0.1)
 
 
 def test_two_targets_are_refused():

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 
 from equisparse.report.raised import raised_errors, worse_than_base
+from equisparse.report.search import search_line
 from equisparse.report.terminal.facts import Fact
 from equisparse.robustness.drift import drift_line
 from equisparse.run.folder import Run
@@ -19,6 +20,8 @@ def closing_facts(run: Run) -> Iterator[Fact]:
         yield "caution", _DIVERGED
     for warning in filter(None, _raised(metrics)):
         yield "caution", warning
+    if metrics.trials:
+        yield "search", search_line(metrics)
     yield (
         "changed",
         f"{metrics.changed_count:,} weights: {metrics.changed_fraction_model:.3%} of the whole model, "

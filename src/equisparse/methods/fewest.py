@@ -1,0 +1,166 @@
+"""Search for the fewest changed entries that cost nothing: removal goes on as long as the validation loss allows it.
+
+The run begins with a dense stage. At its end, the validation loss is measured, and entries are removed down to the
+first of the `LEVELS`. After some training the loss is measured again. If it is at most a tolerance above that of the
+dense stage, the next level is tried. Otherwise the last level that was good enough is restored, and it is trained for
+all steps that are left. Every stage is annealed to zero.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from equisparse.blocks import Layout
+from equisparse.methods.annealing import annealed
+from equisparse.methods.base import Controller, Probes, Trial
+from equisparse.methods.pruning import entries_of, prune_deltas
+from equisparse.methods.sparse_delta import SparseDelta
+
+LEVELS = (0.1, 0.03, 0.01, 0.005)
+"""Fractions of all parameters that are tried, one after the other."""
+FALLBACK = 0.3
+"""Fraction for a run in which the first level costs too much; at this fraction removal alone costs nothing."""
+SHARE = 0.4
+"""Length of a trial as a part of the steps that are left."""
+FEWEST_STEPS = 5
+"""Shortest trial; with fewer steps left, the search ends."""
+LATER_LR = 0.75
+"""Learning rate of all stages after the dense one, as a multiple of that of the run."""
+
+
+@dataclass(frozen=True)
+class _State:
+    """Stage of a search.
+
+    Parameters
+    ----------
+    first, end : int
+        First step of the stage, and the step after its last one.
+    entries : int
+        Number of entries that may change in the stage.
+    dense_loss : float or None
+        Validation loss at the end of the dense stage; None before.
+    level : int
+        Index of the level that is tried; -1 in the dense stage.
+    is_last : bool
+        Whether the stage lasts until the end of the run.
+    restored : bool
+        Whether the stage starts from the kept change instead of the present one.
+    trials : tuple of Trial
+        What was tried so far.
+    """
+
+    first: int
+    end: int
+    entries: int
+    dense_loss: float | None = None
+    level: int = -1
+    is_last: bool = False
+    restored: bool = False
+    trials: tuple[Trial, ...] = field(default=())
+
+
+class FewestEntries(Controller):
+    """Controller of the search.
+
+    Parameters
+    ----------
+    deltas : sequence of SparseDelta
+    layout : Layout
+        Selected tensors.
+    dense_share : float
+        Part of the run in which all entries may change; with 0, a first step without training measures the loss.
+    dense_lr : float
+        Learning rate of that part, as a multiple of that of the run.
+    tolerance : float
+        Largest relative rise of the validation loss above that of the dense stage.
+    """
+
+    def __init__(
+        self, deltas: Sequence[SparseDelta], layout: Layout, *, dense_share: float, dense_lr: float, tolerance: float
+    ) -> None:
+        self._deltas, self._numel = deltas, layout.numel
+        self._fallback = min(layout.numel, round(FALLBACK * layout.total_parameters))
+        counts = [round(fraction * layout.total_parameters) for fraction in LEVELS]
+        self._levels = [count for count in counts if 1 <= count < layout.numel]
+        self._dense_share, self._dense_lr, self._tolerance = dense_share, dense_lr, tolerance
+        self._state: _State | None = None
+        self._kept: list[tuple[Tensor, Tensor]] = []
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        return () if self._state is None else self._state.trials
+
+    def start_step(self, step: int, total: int, probes: Probes) -> bool:
+        state = self._begun(total)
+        if step != state.first or step == 0:
+            return False
+        if state.restored:
+            self._restore(torch.Generator().manual_seed(step))
+        if state.entries < entries_of(self._deltas):
+            prune_deltas(self._deltas, state.entries, probes, torch.Generator().manual_seed(step))
+            return True
+        return state.restored
+
+    def lr_factor(self, step: int, total: int, warmup: int) -> float:
+        state = self._begun(total)
+        factor = LATER_LR if state.level >= 0 or state.is_last else self._dense_lr if self._dense_share else 0.0
+        length = state.end - state.first
+        return factor * annealed(step - state.first, length, min(warmup, length // 4))
+
+    def ends_stage(self, step: int, total: int) -> bool:
+        state = self._begun(total)
+        return step == state.end and not state.is_last
+
+    def end_stage(self, step: int, total: int, valid_loss: Callable[[], float]) -> None:
+        """Judge the stage that ends, and choose the next one."""
+        state, loss = self._begun(total), valid_loss()
+        dense = loss if state.dense_loss is None else state.dense_loss
+        accepted = loss <= (1 + self._tolerance) * dense
+        trials = (*state.trials, Trial(state.entries, loss, accepted))
+        if accepted:
+            self._kept = [(delta.mask.clone(), delta.change().detach().clone()) for delta in self._deltas]
+        state = replace(state, first=step, dense_loss=dense, trials=trials)
+        length = round(SHARE * (total - step))
+        if accepted and state.level + 1 < len(self._levels) and length >= FEWEST_STEPS:
+            entries = self._levels[state.level + 1]
+            self._state = replace(state, end=step + length, entries=entries, level=state.level + 1)
+            return
+        best = min(trial.entries for trial in trials if trial.accepted)
+        entries = self._fallback if best == self._numel else best
+        self._state = replace(state, end=total, entries=entries, is_last=True, restored=not accepted, level=state.level)
+
+    def ready(self, step: int, total: int) -> bool:
+        state = self._begun(total)
+        return state.is_last and step > state.first
+
+    def state(self) -> dict[str, object]:
+        if self._state is None:
+            return {}
+        return {"stage": asdict(self._state), "kept": self._kept}
+
+    def load_state(self, state: Mapping[str, object]) -> None:
+        if not state:
+            return
+        stage = dict(cast(Mapping[str, object], state["stage"]))
+        trials = cast(Sequence[Mapping[str, object]], stage["trials"])
+        stage["trials"] = tuple(Trial(**trial) for trial in trials)  # type: ignore[arg-type]
+        self._state = _State(**stage)  # type: ignore[arg-type]
+        self._kept = cast(list[tuple[Tensor, Tensor]], state["kept"])
+
+    def _begun(self, total: int) -> _State:
+        """The present stage; at first the dense one."""
+        if self._state is None:
+            end = max(1, round(self._dense_share * total))
+            self._state = _State(0, end, self._numel, is_last=end >= total)
+        if self._state.is_last:  # a run that is resumed may have got more steps
+            self._state = replace(self._state, end=total)
+        return self._state
+
+    def _restore(self, generator: torch.Generator) -> None:
+        """Let all deltas start from the change that was kept."""
+        for delta, (mask, change) in zip(self._deltas, self._kept, strict=True):
+            delta.restore(mask, change, generator)

@@ -1,0 +1,42 @@
+"""Removal of entries of all trained deltas together."""
+
+from collections.abc import Sequence
+
+from torch import Generator
+
+from equisparse.methods.base import Probes
+from equisparse.methods.sparse_delta import SparseDelta
+from equisparse.methods.surgeon import prune
+
+ROUNDS = 6
+"""Rounds of `prune`; more of them cost time and gain little before a stage of training."""
+DAMPING = 1e-4
+
+
+def entries_of(deltas: Sequence[SparseDelta]) -> int:
+    """Number of entries that may change now."""
+    return sum(int(delta.mask.sum()) for delta in deltas)
+
+
+def prune_deltas(deltas: Sequence[SparseDelta], entries: int, probes: Probes, generator: Generator) -> None:
+    """Remove all entries but a number of them, and let all deltas start from the solved values of the others.
+
+    Parameters
+    ----------
+    deltas : sequence of SparseDelta
+    entries : int
+        Number of entries that remain.
+    probes : callable
+        See `equisparse.methods.base.Controller.start_step`.
+    generator : Generator
+        Generator of the start values of the next training.
+    """
+    for delta in deltas:
+        delta.start_probing()
+    for _ in probes():
+        for delta in deltas:
+            delta.add_probe()
+    paths = [delta.paths() for delta in deltas]
+    pruned = iter(prune([path for own in paths for path in own], entries, rounds=ROUNDS, damping=DAMPING))
+    for delta, own in zip(deltas, paths, strict=True):
+        delta.continue_from([next(pruned) for _ in own], generator)
