@@ -27,7 +27,6 @@ from equisparse.training.listener import FitListener
 from equisparse.training.names import CHECKPOINTS, CURVE, LAST
 from equisparse.training.options import TrainingOptions
 from equisparse.training.processes import (
-    check_shares,
     environments,
     interruptible,
     joined,
@@ -130,7 +129,6 @@ def fit(
         save_on_train_epoch_end=True,
     )
     validation_sets = [valid] if replay is None else [valid, replay.held]
-    check_shares([len(dataset) for dataset in validation_sets], options)
     with _quiet_lightning(), known_rank(options), interruptible(), joined():
         trainer = _trainer(backbone, options, folder, [curve, best, *_extra_callbacks(options, curve, listener)])
         replicas = {"replicas": options.processes, "rank": process_rank(options)}

@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypedDict
 
@@ -94,31 +94,6 @@ def known_rank(options: TrainingOptions) -> Iterator[None]:
         yield
     finally:
         vars(rank_zero_only)["rank"] = before
-
-
-def check_shares(sizes: Sequence[int], options: TrainingOptions) -> None:
-    """Check that every process gets at least one frame of each set on which the model is judged.
-
-    Parameters
-    ----------
-    sizes : sequence of int
-        Numbers of validation frames and, with replay, of held-out replay structures.
-    options : TrainingOptions
-
-    Raises
-    ------
-    InputError
-        If there are fewer frames than processes.
-    """
-    for what, size in zip(("validation frames", "held-out replay structures"), sizes, strict=False):
-        if size < options.processes:
-            raise InputError(
-                f"There are fewer {what} than processes.",
-                given=f"{size} {what}, --devices {options.devices} --num-nodes {options.num_nodes}",
-                expected=f"at least {options.processes}, one per process",
-                cause="about a fifth of the replay structures is held out" if "replay" in what else "",
-                next_step=f"give more {what.replace('held-out ', '')}, or use fewer processes",
-            )
 
 
 @contextmanager

@@ -72,13 +72,6 @@ def test_devices_that_are_not_there_are_refused(monkeypatch: pytest.MonkeyPatch)
         assert device.resolve_device("auto").index == index
 
 
-def test_fewer_frames_than_processes_are_refused(files: dict[str, str], options: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="fewer validation frames than processes"):
-        equisparse.finetune(files["train"], valid=files["valid"], **options | {"devices": 5})
-    with pytest.raises(InputError, match="fewer held-out replay structures than processes"):
-        equisparse.finetune(files["train"], valid=files["valid"], replay=files["valid"], **options | {"devices": 2})
-
-
 @pytest.fixture
 def handler() -> Iterator[Callable[..., object]]:
     """Python's handler of Ctrl-C, in place also where the tests run in the background and the shell ignores it."""
