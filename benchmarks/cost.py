@@ -47,8 +47,8 @@ TINY_LR = 1e-6
 LARGEST_ERROR = 1e-3
 """eV/A."""
 VARIANTS = (
-    *("full", "sparse", "sparse-changed", "lowrank", "scale", "elora", "mmea", "two-pass"),
-    *("full-fast", "sparse-fast", "lowrank-fast"),
+    *("full", "soft_threshold", "sparse", "lowrank", "scale", "elora", "mmea", "two-pass"),
+    *("full-fast", "soft_threshold-fast", "sparse-fast", "lowrank-fast"),
 )
 ACCELERATORS = {"full-cueq": "cuequivariance_torch", "full-flash": "flashTP_e3nn", "full-oeq": "openequivariance"}
 """Variant with an accelerator of SevenNet's -> package."""
@@ -90,7 +90,7 @@ def build(
         return backbone, torch.optim.AdamW(backbone.model.parameters(), lr=TINY_LR), Controller()
     if variant == "two-pass":
         return backbone, torch.optim.AdamW(wrap_two_pass(backbone), lr=TINY_LR), Controller()
-    options = {"changed": 0.03} if variant == "sparse-changed" else {}
+    options = {"changed": 0.03} if variant.startswith("sparse") else {}
     method = equisparse.make_method(variant.split("-")[0], options)
     attachment = equisparse.attach(backbone.model, method, equisparse.select(backbone.layout(), method.default_targets))
     optimizer = build_optimizer(attachment.deltas.values(), equisparse.TrainingOptions(lr=TINY_LR))

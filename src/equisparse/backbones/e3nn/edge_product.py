@@ -36,9 +36,13 @@ class EdgeProduct(nn.Module):
         components = [product.irreps_out[path.i_out].ir.dim for path in paths]
         self._components = [[components[index] for index in indices] for indices in self._paths]
         matrices = _coefficients(product)
-        joined = [torch.cat([matrices[index] for index in indices], -1) for indices in self._paths]
-        self._columns = [matrix[0].numel() for matrix in joined]
-        self.register_buffer("coefficients", torch.cat([matrix.flatten(1) for matrix in joined], 1), persistent=False)
+        joined = [
+            torch.cat([matrices[index] for index in indices], -1).flatten(1) for indices in self._paths if indices
+        ]
+        self._columns = [
+            size * sum(sizes) for (_, size), sizes in zip(self._inputs, self._components, strict=True) if sizes
+        ]
+        self.register_buffer("coefficients", torch.cat(joined, 1), persistent=False)
 
     def forward(self, features: Tensor, harmonics: Tensor, weights: Tensor) -> list[Tensor]:
         """Compute the product on each edge, path by path.
@@ -57,10 +61,12 @@ class EdgeProduct(nn.Module):
         n_edges = len(features)
         scales = split(weights, self._channels)
         inputs = split(features, [channels * size for channels, size in self._inputs])
-        matrices = split(harmonics @ self.coefficients, self._columns)
+        matrices = iter(split(harmonics @ self.coefficients, self._columns))
         outputs: dict[int, Tensor] = {}
         for i_in, (channels, size) in enumerate(self._inputs):
-            matrix = matrices[i_in].reshape(n_edges, size, self._columns[i_in] // size)  # no -1: n_edges may be 0
+            if not self._paths[i_in]:  # an irrep that no path uses
+                continue
+            matrix = next(matrices).reshape(n_edges, size, sum(self._components[i_in]))  # no -1: n_edges may be 0
             mixed = torch.bmm(inputs[i_in].reshape(n_edges, channels, size), matrix)
             for path, output in zip(self._paths[i_in], split(mixed, self._components[i_in]), strict=True):
                 outputs[path] = (output * scales[path].unsqueeze(-1)).flatten(1)
@@ -76,7 +82,6 @@ def fits(product: Any) -> bool:
         and all(part.mul == 1 for part in product.irreps_in2)
         and all(path.connection_mode == "uvu" and path.has_weight for path in paths)
         and sorted(path.i_out for path in paths) == list(range(len(product.irreps_out)))
-        and {path.i_in1 for path in paths} == set(range(len(product.irreps_in1)))
     )
 
 

@@ -14,10 +14,12 @@ from mace.tools import AtomicNumberTable
 from mace.tools.torch_geometric.batch import Batch
 from torch import Tensor
 
+from equisparse.backbones.acceleration import accelerate_checked
 from equisparse.backbones.base import AbstractBackbone, check_detached
 from equisparse.backbones.device import DTYPES, resolve_device
 from equisparse.backbones.e3nn.layout import model_layout
 from equisparse.backbones.identity import BaseId, fingerprint
+from equisparse.backbones.mace.accelerated import accelerate_model
 from equisparse.backbones.mace.features import invariant_channels, term_added
 from equisparse.backbones.mace.files import locate, open_model
 from equisparse.backbones.mace.layout import model_blocks
@@ -103,6 +105,13 @@ class MACEBackbone(AbstractBackbone):
         if not training:
             energy, forces, stress = energy.detach(), forces.detach(), stress.detach()
         return {ENERGY: energy, FORCES: forces, STRESS: stress}
+
+    def accelerate(self, frames: Sequence[Atoms]) -> bool:
+        return accelerate_checked(self, self._in_float64, accelerate_model, frames)
+
+    def _in_float64(self) -> "MACEBackbone":
+        """The base as loaded, once more, in float64."""
+        return MACEBackbone(str(self._path), self.device, "float64", self.modality)
 
     @property
     def native_bytes(self) -> int:

@@ -17,10 +17,12 @@ from nequip.model.saved_models.load_utils import _get_model_file_path
 from nequip.utils.dtype import torch_default_dtype
 from torch import nn
 
+from equisparse.backbones.acceleration import accelerate_checked
 from equisparse.backbones.base import AbstractBackbone, check_detached
 from equisparse.backbones.device import DTYPES, resolve_device
 from equisparse.backbones.e3nn.layout import model_layout
 from equisparse.backbones.identity import BaseId, fingerprint
+from equisparse.backbones.nequip.accelerated import accelerate_model
 from equisparse.backbones.nequip.features import invariant_channels, term_added
 from equisparse.backbones.nequip.files import Checkpoint, ModelFile, Package, is_package
 from equisparse.backbones.nequip.global_state import nequip_state
@@ -120,6 +122,16 @@ class NequIPBackbone(AbstractBackbone):
         types = batch[AtomicDataDict.ATOM_TYPE_KEY].to(self.device)
         with term_added(self.model, self._numbers[types], term):
             return self.predict(batch, training=training)
+
+    def accelerate(self, frames: Sequence[Atoms]) -> bool:
+        if is_package(self._file.path):  # it has classes of its own, and cannot be built in float64
+            return False
+        return accelerate_checked(self, self._in_float64, accelerate_model, frames)
+
+    def _in_float64(self) -> "NequIPBackbone":
+        """The base as loaded, once more, in float64."""
+        with nequip_state():
+            return NequIPBackbone(str(self._file.path), self.device, "float64")
 
     @property
     def native_bytes(self) -> int:

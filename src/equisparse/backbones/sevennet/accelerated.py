@@ -6,8 +6,9 @@ from typing import Any
 from sevenn.nn.convolution import IrrepsConvolution
 from torch import nn
 
+from equisparse.backbones.e3nn.convolution import convolve
 from equisparse.backbones.e3nn.edge_product import EdgeProduct, fits
-from equisparse.backbones.e3nn.fx_graphs import concatenate, rewrite_graphs
+from equisparse.backbones.e3nn.fx_graphs import rewrite_graphs
 
 
 def accelerate_model(model: nn.Module) -> None:
@@ -21,12 +22,9 @@ def accelerate_model(model: nn.Module) -> None:
 
 
 def _convolve(module: Any, product: EdgeProduct, data: Any) -> Any:
-    """Compute what `IrrepsConvolution` computes; sum the messages of a path over edges before paths are joined."""
+    """Compute what `IrrepsConvolution` computes."""
     target, source = data[module.key_edge_idx]
-    features = data[module.key_x]
-    messages = product(
-        features.index_select(0, source), data[module.key_filter], module.weight_nn(data[module.key_weight_input])
-    )
-    summed = [message.new_zeros(len(features), message.shape[1]).index_add(0, target, message) for message in messages]
-    data[module.key_x] = concatenate(summed).div(module.denominator)
+    weights = module.weight_nn(data[module.key_weight_input])
+    summed = convolve(product, data[module.key_x], data[module.key_filter], weights, source=source, target=target)
+    data[module.key_x] = summed.div(module.denominator)
     return data

@@ -1,7 +1,6 @@
 """SevenNet, through its own package: loader, graphs, model, calculator and checkpoint format are upstream's."""
 
 import copy
-import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,10 +21,10 @@ from sevenn.util import dtype_correct
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 
+from equisparse.backbones.acceleration import accelerate_checked
 from equisparse.backbones.base import AbstractBackbone, check_detached
 from equisparse.backbones.device import DTYPES, resolve_device
 from equisparse.backbones.e3nn.layout import model_layout
-from equisparse.backbones.equivalence import equivalent
 from equisparse.backbones.identity import BaseId, fingerprint
 from equisparse.backbones.modality import checked_modality
 from equisparse.backbones.open_cells import in_safe_order
@@ -37,8 +36,6 @@ from equisparse.backbones.sevennet.layout import model_blocks
 from equisparse.blocks import Layout
 from equisparse.files import replacing
 from equisparse.quantities import ENERGY, FORCES, STRESS
-
-_log = logging.getLogger(__name__)
 
 _REFERENCES = "rescale_atomic_energy.shift"
 _MATRIX = [0, 3, 5, 3, 1, 4, 5, 4, 2]
@@ -113,28 +110,11 @@ class SevenNetBackbone(AbstractBackbone):
             return self.predict(batch, training=training)
 
     def accelerate(self, frames: Sequence[Atoms]) -> bool:
-        try:
-            plain = self._in_float64()
-            fast = plain._copied()
-            accelerate_model(fast.model)
-            if not equivalent(plain, fast, frames):
-                _log.warning("The accelerated form of the model does not agree with the plain one; it is not used.")
-                return False
-        except Exception:  # noqa: BLE001  any doubt is a reason to use the plain model
-            _log.exception("The model could not be accelerated; the plain form is used.")
-            return False
-        accelerate_model(self.model)
-        return True
+        return accelerate_checked(self, self._in_float64, accelerate_model, frames)
 
     def _in_float64(self) -> "SevenNetBackbone":
         """The base as loaded, once more, in float64."""
         return SevenNetBackbone(self._checkpoint, self.identity.source, self.device, "float64", self.modality)
-
-    def _copied(self) -> "SevenNetBackbone":
-        """A backbone with a copy of the model, which takes a quarter of the time of building it."""
-        twin = copy.copy(self)
-        twin.model = copy.deepcopy(self.model)
-        return twin
 
     @property
     def native_bytes(self) -> int:
