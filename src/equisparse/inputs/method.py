@@ -1,8 +1,12 @@
 """Method of a configuration."""
 
+from collections.abc import Sequence
+
 from equisparse.blocks import Layout
 from equisparse.config.finetune import FinetuneConfig, MethodOption
 from equisparse.config.size import parse_size
+from equisparse.data.frames import LabelledFrame
+from equisparse.data.kind import is_one_molecule
 from equisparse.errors import InputError
 from equisparse.methods.base import AbstractMethod
 from equisparse.methods.choose import choose_method
@@ -45,6 +49,22 @@ def configured_method(config: FinetuneConfig, layout: Layout) -> tuple[AbstractM
     if config.start:
         _check_covered(config.start, chosen[1], layout)
     return chosen
+
+
+def method_for(
+    config: FinetuneConfig, layout: Layout, frames: Sequence[LabelledFrame]
+) -> tuple[AbstractMethod, Layout]:
+    """Method of a configuration with defaults for the training frames, and the tensors that it may change.
+
+    Parameters
+    ----------
+    config, layout
+        As in `configured_method`.
+    frames : sequence of LabelledFrame
+        Training frames.
+    """
+    method, selected = configured_method(config, layout)
+    return method.suited_to(one_molecule=is_one_molecule(frames)), selected
 
 
 def _check_sparse(config: FinetuneConfig, ability: str, option: str) -> None:

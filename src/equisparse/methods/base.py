@@ -203,6 +203,10 @@ class AbstractMethod(ABC):
         """Targets that are selected by default; see `equisparse.methods.select.select`."""
         return ("all", "!radial")
 
+    def suited_to(self, *, one_molecule: bool) -> "AbstractMethod":
+        """Return the method with defaults for a kind of data: frames of one molecule, or any others."""
+        return self
+
     def controller(self, deltas: Mapping[str, AbstractChange], layout: Layout) -> Controller:
         """Create the controller of training; by default it does nothing."""
         return Controller()

@@ -24,6 +24,7 @@ OPTIONS_OF_THE_OTHER = {
         "dense_share",
         "dense_lr",
         "tolerance",
+        "rates",
         "stored_values",
     ),
 }

@@ -20,6 +20,18 @@ _DTYPES = {"auto": torch.float16, "float16": torch.float16, "full": torch.float3
 """Choice of `stored_values` -> type of the stored values where a size is given."""
 
 
+@dataclass(frozen=True)
+class _Rates:
+    """Learning rate of the last part of a run, and that of the dense part as a multiple of it."""
+
+    last: float
+    dense: float
+
+
+_RATES = {"auto": _Rates(0.03, 0.67), "general": _Rates(0.03, 0.67), "molecule": _Rates(0.04, 1.25)}
+"""Choice of `rates` -> learning rates; the higher ones spoil energies of crystals (docs/choosing.md)."""
+
+
 @final
 @dataclass(frozen=True)
 class Sparse(AbstractWeightMethod):
@@ -40,8 +52,11 @@ class Sparse(AbstractWeightMethod):
         Rank of the two factors per path whose product is trained; entry by entry if None.
     dense_share : float
         Part of the run in which all entries may change.
-    dense_lr : float
-        Learning rate of that part, as a multiple of that of the last part.
+    dense_lr : float or None
+        Learning rate of that part, as a multiple of that of the last part; by default that of `rates`.
+    rates : {"auto", "molecule", "general"}
+        Default learning rates: those for frames of one molecule, which are higher, or those for any frames. With
+        ``auto`` the frames decide.
     tolerance : float
         In the search for the fewest entries, the largest relative rise of the validation loss above that of the part
         in which all entries change.
@@ -57,7 +72,8 @@ class Sparse(AbstractWeightMethod):
     value_bytes: int | None = None
     rank: int | None = 64
     dense_share: float = 0.5
-    dense_lr: float = 0.67
+    dense_lr: float | None = None
+    rates: str = "auto"
     tolerance: float = 0.02
     stored_values: str = "auto"
 
@@ -72,8 +88,10 @@ class Sparse(AbstractWeightMethod):
                 given=str(self.stored_values),
                 expected=" or ".join(_DTYPES),
             )
+        if self.rates not in _RATES:
+            raise InputError("The option rates has no such value.", given=str(self.rates), expected=" or ".join(_RATES))
         rank = 1 if self.rank is None else self.rank
-        if not (0 <= self.dense_share < 1 and min(self.dense_lr, rank) > 0 and 0 <= self.tolerance < math.inf):
+        if not (0 <= self.dense_share < 1 and min(self._dense_lr, rank) > 0 and 0 <= self.tolerance < math.inf):
             raise InputError(
                 "An option of the method sparse is out of range.",
                 given=", ".join(f"{key}={value}" for key, value in self.options().items()),
@@ -104,7 +122,12 @@ class Sparse(AbstractWeightMethod):
 
     @property
     def learning_rate(self) -> float:
-        return 3e-2
+        return _RATES[self.rates].last
+
+    def suited_to(self, *, one_molecule: bool) -> "Sparse":
+        if self.rates != "auto":
+            return self
+        return replace(self, rates="molecule" if one_molecule else "general")
 
     def build(self, weight: Tensor, blocks: tuple[Block, ...], generator: Generator) -> AbstractDelta:
         return SparseDelta(weight, blocks, rank=self.rank, storage=self._storage(weight), generator=generator)
@@ -113,10 +136,15 @@ class Sparse(AbstractWeightMethod):
         trained = cast(list[SparseDelta], list(deltas.values()))
         if self._searches:
             return FewestEntries(
-                trained, layout, dense_share=self.dense_share, dense_lr=self.dense_lr, tolerance=self.tolerance
+                trained, layout, dense_share=self.dense_share, dense_lr=self._dense_lr, tolerance=self.tolerance
             )
-        stages = stages_to(self._capacity(layout), layout, dense_share=self.dense_share, dense_lr=self.dense_lr)
+        stages = stages_to(self._capacity(layout), layout, dense_share=self.dense_share, dense_lr=self._dense_lr)
         return StagedPruning(trained, stages)
+
+    @property
+    def _dense_lr(self) -> float:
+        """Learning rate of the dense part, as a multiple of that of the last part."""
+        return _RATES[self.rates].dense if self.dense_lr is None else self.dense_lr
 
     @property
     def _searches(self) -> bool:

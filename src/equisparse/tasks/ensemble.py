@@ -18,7 +18,7 @@ from equisparse.files import make_folder
 from equisparse.inputs.arguments import configuration, store_frames
 from equisparse.inputs.base import configured_base
 from equisparse.inputs.frames import Frames
-from equisparse.inputs.method import configured_method
+from equisparse.inputs.method import method_for
 from equisparse.inputs.splits import read_splits
 from equisparse.inputs.start import available_layout, starting_adapter
 from equisparse.interpret.calibration import Floats, bins, judge, spread_scale
@@ -188,7 +188,7 @@ def _check_begun(members: Sequence[FinetuneConfig]) -> None:
         return
     splits, backbone = read_splits(members[0]), configured_base(members[0])
     available = available_layout(backbone, starting_adapter(members[0], backbone))
-    method, layout = configured_method(members[0], available)
+    method, layout = method_for(members[0], available, splits.train)
     for out, member in begun.items():
         if _begun(member):
             check_resumable(Path(out), backbone)

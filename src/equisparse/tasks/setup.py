@@ -17,7 +17,7 @@ from equisparse.data.split import FrameSplits
 from equisparse.data.summary import describe_labels
 from equisparse.inference.dataset import FrameDataset
 from equisparse.inputs.base import configured_base
-from equisparse.inputs.method import configured_method
+from equisparse.inputs.method import method_for
 from equisparse.inputs.spins import spin_setup
 from equisparse.inputs.splits import read_kept, read_splits, small_pieces
 from equisparse.inputs.start import available_layout, starting_adapter
@@ -108,7 +108,7 @@ def set_up(config: FinetuneConfig, base: AbstractBackbone | None, folder: Path, 
     if config.resume:
         check_resumable(folder, backbone)
     adapter = starting_adapter(config, backbone)
-    method, layout = configured_method(config, available_layout(backbone, adapter))
+    method, layout = method_for(config, available_layout(backbone, adapter), splits.train)
     splits, options, record = start_or_resume(config, splits, backbone, method, layout, listener)
     sizes = {name: len(frames) for name, frames in splits.items()}
     listener.planned(Plan(config.base, backbone, sizes, method, options))

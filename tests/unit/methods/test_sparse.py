@@ -122,3 +122,12 @@ def test_without_a_target_the_number_of_entries_is_searched():
 def test_two_targets_are_refused():
     with pytest.raises(InputError, match="mutually exclusive"):
         Sparse(changed=0.1, value_bytes=100)
+
+
+def test_rates_follow_the_kind_of_data_unless_they_are_chosen():
+    one, any_other = (Sparse().suited_to(one_molecule=kind) for kind in (True, False))
+    assert one.learning_rate > any_other.learning_rate == Sparse().learning_rate
+    assert Sparse(rates="general").suited_to(one_molecule=True) == Sparse(rates="general")
+    assert Sparse(changed=0.1, dense_lr=0.5).suited_to(one_molecule=True).dense_lr == 0.5
+    with pytest.raises(InputError, match="rates has no such value"):
+        Sparse(rates="fast")
