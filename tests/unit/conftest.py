@@ -1,5 +1,6 @@
-"""An adapter with changes planted at known places, and run folders of made-up numbers."""
+"""An adapter with changes planted at known places, run folders of made-up numbers, and batches with labels."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,12 +9,14 @@ import pytest
 import torch
 
 from equisparse.adapters.adapter import Adapter, TrainedBy
+from equisparse.backbones.prediction import Prediction
 from equisparse.blocks import Layout, column_blocks, matrix_blocks
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.deploy.merge import MergeCheck
 from equisparse.formats.entries import Entries, pack
+from equisparse.inference.dataset import Batch
 from equisparse.interpret.signatures import largest_entries, pooled_maps, signature_table
-from equisparse.quantities import ENERGY, FORCES, STRESS, shown_errors
+from equisparse.quantities import ENERGY, FORCES, MAGNETIC_FORCES, MOMENTS, STRESS, shown_errors
 from equisparse.run.files import RunFolder
 from equisparse.run.metrics import Metrics, write_metrics
 from equisparse.run.predictions import SplitPredictions
@@ -131,3 +134,25 @@ def planted() -> Adapter:
     stored = {"mix.weight": pack(mix), "radial.weight": pack(radial)}
     trained = TrainedBy("soft_threshold", {"regime": "L"})
     return Adapter(Entries(), layout, stored, {12: -2.5}, base, "float32", (12,), trained_by=trained)
+
+
+@pytest.fixture
+def batch() -> tuple[Prediction, Batch]:
+    """Two frames of 1 and 2 atoms; the second has neither energy nor stress."""
+    prediction = {ENERGY: torch.tensor([1.0, 5.0]), FORCES: torch.zeros(3, 3), STRESS: torch.zeros(2, 3, 3)}
+    stress = torch.stack([torch.full((3, 3), 0.002), torch.full((3, 3), math.nan)])
+    labels = {ENERGY: torch.tensor([1.004, math.nan]), FORCES: torch.full((3, 3), 0.1), STRESS: stress}
+    return prediction, Batch(None, labels, torch.tensor([1, 2]))
+
+
+@pytest.fixture
+def magnetic_batch(batch: tuple[Prediction, Batch]) -> tuple[Prediction, Batch]:
+    """Two frames of 1 and 2 atoms; all moments of the second have the other sign, and one of them has no label."""
+    prediction, plain = batch
+    moments = torch.tensor([[0.0, 0.0, 2.0], [0.0, 0.0, 1.0], [0.0, 0.0, -1.5]])
+    labels = torch.tensor([[0.0, 0.3, 2.4], [0.0, 0.0, -1.2], [math.nan] * 3])
+    forces = torch.tensor([[0.0, 0.0, 0.02], [math.nan] * 3, [math.nan] * 3])
+    return (
+        prediction | {MOMENTS: moments, MAGNETIC_FORCES: torch.zeros(3, 3)},
+        Batch(None, plain.labels | {MOMENTS: labels, MAGNETIC_FORCES: forces}, plain.n_atoms),
+    )

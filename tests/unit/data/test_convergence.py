@@ -33,37 +33,7 @@ STEP = f""" <calculation>
   <varray name="forces"><v>0.1 -0.2 0.3</v><v>-0.1 0.2 -0.3</v></varray>
   {ENERGY}
  </calculation>"""
-OUTCAR = """ vasp.6.3.0 made by hand
- POTCAR:    PAW_PBE Mg 13Apr2007
- POTCAR:    PAW_PBE O 08Apr2002
- POTCAR:    PAW_PBE Mg 13Apr2007
- POTCAR:    PAW_PBE O 08Apr2002
-   ions per type =               1   1
-   k-points           NKPTS =      1   k-points in BZ     NKDIM =      1   number of bands    NBANDS=      8
-   NELM   =      3;   NELMIN=  2; NELMDL= -5     # of ELM steps
- Following reciprocal coordinates: k-points in reciprocal lattice and weights: made by hand
-   0.00000000  0.00000000  0.00000000       1.000
-   ISPIN  =      1    spin polarized calculation?
-"""
-OUTCAR_STEP = """
-      direct lattice vectors                 reciprocal lattice vectors
-     4.200000000  0.000000000  0.000000000     0.238095238  0.000000000  0.000000000
-     0.000000000  4.200000000  0.000000000     0.000000000  0.238095238  0.000000000
-     0.000000000  0.000000000  4.200000000     0.000000000  0.000000000  0.238095238
-
-  in kB      10.00000    20.00000    30.00000     4.00000     5.00000     2.00000
- POSITION                                       TOTAL-FORCE (eV/Angst)
- -----------------------------------------------------------------------------------
-      0.00000      0.00000      0.00000         0.100000     -0.200000      0.300000
-      2.10000      2.10000      1.89000        -0.100000      0.200000     -0.300000
- -----------------------------------------------------------------------------------
-
-  FREE ENERGIE OF THE ION-ELECTRON SYSTEM (eV)
-  ---------------------------------------------------
-  free  energy   TOTEN  =       -12.00000000 eV
-
-  energy  without entropy=      -11.90000000  energy(sigma->0) =      -11.95000000
-"""
+OUTCAR, OUTCAR_STEP = ((Path(__file__).parent / "files" / f"OUTCAR-{part}").read_text() for part in ("head", "step"))
 REACHED = "------------------------ aborting loop because EDIFF is reached ------------------------\n"
 MISSED = "------------------------ aborting loop EDIFF was not reached (unconverged) -----------\n"
 

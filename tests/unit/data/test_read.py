@@ -46,37 +46,7 @@ STEP = """ <calculation>
   <varray name="stress"><v>10 0 2</v><v>0 20 0</v><v>2 0 30</v></varray>
   <energy><i name="e_fr_energy">-12.0</i><i name="e_wo_entrp">-11.9</i><i name="e_0_energy">-11.95</i></energy>
  </calculation>"""
-OUTCAR = """ vasp.6.3.0 made by hand
- POTCAR:    PAW_PBE Mg 13Apr2007
- POTCAR:    PAW_PBE O 08Apr2002
- POTCAR:    PAW_PBE Mg 13Apr2007
- POTCAR:    PAW_PBE O 08Apr2002
-   ions per type =               1   1
-   k-points           NKPTS =      1   k-points in BZ     NKDIM =      1   number of bands    NBANDS=      8
- Following reciprocal coordinates: k-points in reciprocal lattice and weights: made by hand
-   0.00000000  0.00000000  0.00000000       1.000
-   ISPIN  =      1    spin polarized calculation?
---------------------------------------- Iteration      1(   1)  ---------------------------------------
-
-      direct lattice vectors                 reciprocal lattice vectors
-     4.200000000  0.000000000  0.000000000     0.238095238  0.000000000  0.000000000
-     0.000000000  4.200000000  0.000000000     0.000000000  0.238095238  0.000000000
-     0.000000000  0.000000000  4.200000000     0.000000000  0.000000000  0.238095238
-
-  in kB      10.00000    20.00000    30.00000     4.00000     5.00000     2.00000
- POSITION                                       TOTAL-FORCE (eV/Angst)
- -----------------------------------------------------------------------------------
-      0.00000      0.00000      0.00000         0.100000     -0.200000      0.300000
-      2.10000      2.10000      1.89000        -0.100000      0.200000     -0.300000
- -----------------------------------------------------------------------------------
-    total drift:                                0.000000      0.000000      0.000000
-
-  FREE ENERGIE OF THE ION-ELECTRON SYSTEM (eV)
-  ---------------------------------------------------
-  free  energy   TOTEN  =       -12.00000000 eV
-
-  energy  without entropy=      -11.90000000  energy(sigma->0) =      -11.95000000
-"""
+OUTCAR, OUTCAR_STEP = ((Path(__file__).parent / "files" / f"OUTCAR-{part}").read_text() for part in ("head", "step"))
 POSCAR = """MgO
 1.0
 4.2 0 0
@@ -200,7 +170,8 @@ def test_vasprun_free_energy_can_be_named(tmp_path: Path) -> None:
 
 
 def test_outcar_forces_are_not_set_to_zero(tmp_path: Path) -> None:
-    (tmp_path / "OUTCAR").write_text(OUTCAR)
+    cycle = "--------------------------------------- Iteration      1(   1)  ---------------------------------------\n"
+    (tmp_path / "OUTCAR").write_text(OUTCAR + cycle + OUTCAR_STEP)
     (tmp_path / "CONTCAR").write_text(POSCAR)
     naive = ase.io.read(tmp_path / "OUTCAR")
     assert not naive.get_forces()[0].any()  # the trap

@@ -8,28 +8,10 @@ import torch
 from equisparse.backbones.prediction import Prediction
 from equisparse.inference.dataset import Batch
 from equisparse.inference.errors import ErrorSums, Metrics, nearest_sign
-from equisparse.quantities import ENERGY, FORCES, MAGNETIC_FORCES, MOMENTS, STRESS
+from equisparse.quantities import MOMENTS, STRESS
 from equisparse.units import GPA_PER_EV_PER_ANG3
 
-
-def batch() -> tuple[Prediction, Batch]:
-    """Two frames of 1 and 2 atoms; the second has neither energy nor stress."""
-    prediction = {ENERGY: torch.tensor([1.0, 5.0]), FORCES: torch.zeros(3, 3), STRESS: torch.zeros(2, 3, 3)}
-    stress = torch.stack([torch.full((3, 3), 0.002), torch.full((3, 3), math.nan)])
-    labels = {ENERGY: torch.tensor([1.004, math.nan]), FORCES: torch.full((3, 3), 0.1), STRESS: stress}
-    return prediction, Batch(None, labels, torch.tensor([1, 2]))
-
-
-def magnetic_batch() -> tuple[Prediction, Batch]:
-    """Two frames of 1 and 2 atoms; all moments of the second have the other sign, and one of them has no label."""
-    prediction, plain = batch()
-    moments = torch.tensor([[0.0, 0.0, 2.0], [0.0, 0.0, 1.0], [0.0, 0.0, -1.5]])
-    labels = torch.tensor([[0.0, 0.3, 2.4], [0.0, 0.0, -1.2], [math.nan] * 3])
-    forces = torch.tensor([[0.0, 0.0, 0.02], [math.nan] * 3, [math.nan] * 3])
-    return (
-        prediction | {MOMENTS: moments, MAGNETIC_FORCES: torch.zeros(3, 3)},
-        Batch(None, plain.labels | {MOMENTS: labels, MAGNETIC_FORCES: forces}, plain.n_atoms),
-    )
+Labelled = tuple[Prediction, Batch]
 
 
 def sums_of(prediction: Prediction, *batches: Batch, sign_ambiguous: bool = False) -> Metrics:
@@ -40,24 +22,24 @@ def sums_of(prediction: Prediction, *batches: Batch, sign_ambiguous: bool = Fals
     return sums.metrics()
 
 
-def test_errors_by_hand_and_summed_over_batches() -> None:
-    prediction, labelled = batch()
+def test_errors_by_hand_and_summed_over_batches(batch: Labelled) -> None:
+    prediction, labelled = batch
     metrics = sums_of(prediction, labelled, labelled)
     assert metrics["energy_mae_mev_per_atom"] == pytest.approx(4.0, rel=1e-4)
     assert metrics["force_rmse_mev_per_ang"] == pytest.approx(100.0, rel=1e-4)
     assert metrics["stress_mae_gpa"] == pytest.approx(0.002 * GPA_PER_EV_PER_ANG3, rel=1e-4)
 
 
-def test_errors_without_labels_are_none() -> None:
-    prediction, labelled = batch()
+def test_errors_without_labels_are_none(batch: Labelled) -> None:
+    prediction, labelled = batch
     labelled.labels[STRESS] = torch.full((2, 3, 3), math.nan)
     assert sums_of(prediction, labelled)["stress_mae_gpa"] is None
     del labelled.labels[STRESS]
     assert sums_of(prediction, labelled)["stress_mae_gpa"] is None
 
 
-def test_moments_of_the_other_sign_in_a_whole_frame_are_no_error() -> None:
-    prediction, labelled = magnetic_batch()
+def test_moments_of_the_other_sign_in_a_whole_frame_are_no_error(magnetic_batch: Labelled) -> None:
+    prediction, labelled = magnetic_batch
     strict, lenient = (sums_of(prediction, labelled, sign_ambiguous=ambiguous) for ambiguous in (False, True))
     assert lenient["moment_mae_mub"] == pytest.approx((0.5 + 0.2) / 2)
     assert strict["moment_mae_mub"] == pytest.approx((0.5 + 2.2) / 2)
@@ -71,7 +53,7 @@ def test_only_whole_frames_change_their_sign() -> None:
     assert nearest_sign(MOMENTS, moments, target, torch.tensor([2]))[:, 2].tolist() == [1.0, -1.0]
 
 
-def test_models_without_spins_have_no_magnetic_errors() -> None:
-    metrics = sums_of(batch()[0], magnetic_batch()[1])
+def test_models_without_spins_have_no_magnetic_errors(batch: Labelled, magnetic_batch: Labelled) -> None:
+    metrics = sums_of(batch[0], magnetic_batch[1])
     assert metrics["moment_mae_mub"] is None
     assert metrics["magnetic_force_mae_ev_per_mub"] is None

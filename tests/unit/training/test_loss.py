@@ -1,7 +1,5 @@
 """The loss on numbers that can be checked by hand."""
 
-import math
-
 import pytest
 import torch
 
@@ -11,25 +9,7 @@ from equisparse.quantities import ENERGY, FORCES, MAGNETIC_FORCES, MOMENTS, STRE
 from equisparse.training.loss import Loss
 from equisparse.training.options import TrainingOptions
 
-
-def batch() -> tuple[Prediction, Batch]:
-    """Two frames of 1 and 2 atoms; the second has neither energy nor stress."""
-    prediction = {ENERGY: torch.tensor([1.0, 5.0]), FORCES: torch.zeros(3, 3), STRESS: torch.zeros(2, 3, 3)}
-    stress = torch.stack([torch.full((3, 3), 0.002), torch.full((3, 3), math.nan)])
-    labels = {ENERGY: torch.tensor([1.004, math.nan]), FORCES: torch.full((3, 3), 0.1), STRESS: stress}
-    return prediction, Batch(None, labels, torch.tensor([1, 2]))
-
-
-def magnetic_batch() -> tuple[Prediction, Batch]:
-    """Two frames of 1 and 2 atoms; all moments of the second have the other sign, and one of them has no label."""
-    prediction, plain = batch()
-    moments = torch.tensor([[0.0, 0.0, 2.0], [0.0, 0.0, 1.0], [0.0, 0.0, -1.5]])
-    labels = torch.tensor([[0.0, 0.3, 2.4], [0.0, 0.0, -1.2], [math.nan] * 3])
-    forces = torch.tensor([[0.0, 0.0, 0.02], [math.nan] * 3, [math.nan] * 3])
-    return (
-        prediction | {MOMENTS: moments, MAGNETIC_FORCES: torch.zeros(3, 3)},
-        Batch(None, plain.labels | {MOMENTS: labels, MAGNETIC_FORCES: forces}, plain.n_atoms),
-    )
+Labelled = tuple[Prediction, Batch]
 
 
 def loss(**weights: float) -> Loss:
@@ -45,22 +25,22 @@ def test_energies_count_as_forces_do_where_spins_are_trained() -> None:
     assert Loss.of(TrainingOptions(energy_weight=0.0), spins=True).weights[ENERGY] == 0
 
 
-def test_loss_by_hand() -> None:
-    value = loss()(*batch())
+def test_loss_by_hand(batch: Labelled) -> None:
+    value = loss()(*batch)
     energy, force, stress = 0.5 * 0.004**2, 0.01 * (0.1 - 0.005), 0.5 * 0.002**2
     assert value.item() == pytest.approx(2 * energy + 10 * force + 100 * stress, rel=1e-4)
 
 
-def test_magnetic_loss_by_hand() -> None:
-    spin_free = loss()(*batch())
-    value = loss(moment_weight=3.0, magnetic_force_weight=7.0)(*magnetic_batch())
+def test_magnetic_loss_by_hand(batch: Labelled, magnetic_batch: Labelled) -> None:
+    spin_free = loss()(*batch)
+    value = loss(moment_weight=3.0, magnetic_force_weight=7.0)(*magnetic_batch)
     moment = 0.01 * sum(error - 0.005 for error in (0.3, 0.4, 0.2)) / 6
     force = 0.01 * (0.02 - 0.005) / 3
     assert (value - spin_free).item() == pytest.approx(3 * moment + 7 * force, rel=1e-3)
 
 
-def test_weights_of_frames_multiply_their_losses() -> None:
-    prediction, plain = batch()
+def test_weights_of_frames_multiply_their_losses(batch: Labelled) -> None:
+    prediction, plain = batch
     weights = {ENERGY: torch.tensor([3.0, 1.0]), FORCES: torch.tensor([0.5, 2.0])}
     weighted = Batch(None, plain.labels, plain.n_atoms, weights)
     energy, force, stress = 0.5 * 0.004**2, 0.01 * (0.1 - 0.005), 0.5 * 0.002**2
@@ -68,8 +48,8 @@ def test_weights_of_frames_multiply_their_losses() -> None:
     assert loss()(prediction, weighted).item() == pytest.approx(expected, rel=1e-4)
 
 
-def test_weighted_losses_of_pieces_add_up() -> None:
-    prediction, plain = batch()
+def test_weighted_losses_of_pieces_add_up(batch: Labelled) -> None:
+    prediction, plain = batch
     weights = torch.tensor([0.5, 2.0])
     whole = loss()(prediction, Batch(None, plain.labels, plain.n_atoms, {FORCES: weights}))
     counts = {ENERGY: 1, FORCES: 9, STRESS: 9}
