@@ -89,8 +89,16 @@ def train(arguments: argparse.Namespace, folder: Path, backbone: equisparse.Abst
 
 
 def method_of(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Options of the fine-tune that choose its method."""
+    """Options of the fine-tune that choose its method.
+
+    Cells call `soft_threshold` ``sparse`` (see names.py), unless they have a size or the option ``tolerance``.
+    """
     options = {name: getattr(arguments, name) for name in ("method", "regime", "changed", "budget", "targets")}
+    sized = (
+        arguments.changed or arguments.budget or {"changed", "value_bytes", "tolerance"} & set(arguments.options or ())
+    )
+    if arguments.method == "sparse" and not sized:
+        options["method"] = "soft_threshold"
     return options | {"method_options": arguments.options}
 
 

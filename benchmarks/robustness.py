@@ -28,19 +28,25 @@ SETS = {"ethanol": (10, 100, 300), "aspirin": (10, 100, 150), "cu": (2, 50, 50),
 """Set -> batch size, training frames, optimiser steps (rounded up to whole epochs)."""
 FAST: dict[str, Any] = {"method_options": {"rank": 128}, "lr": 0.05}
 """What an earlier version did by default with the method sparse: the rows named ``fast`` below."""
-METHODS: dict[str, dict[str, Any]] = {
-    "sparse": {"method": "sparse"},
+METHODS: dict[str, dict[str, Any]] = {  # "sparse" in a label without a size: see names.py
+    "sparse": {"method": "soft_threshold"},
     "elora": {"method": "elora", "anchor": 0.0},
     "full": {"method": "full", "anchor": 0.0},
     "over-trained": {"method": "full", "anchor": 0.0, "lr": 0.4},
-    "sparse, fast": {"method": "sparse", **FAST},
-    "sparse, fast, anchor 0.3": {"method": "sparse", **FAST, "anchor": 0.3},
+    "sparse, fast": {"method": "soft_threshold", **FAST},
+    "sparse, fast, anchor 0.3": {"method": "soft_threshold", **FAST, "anchor": 0.3},
     "elora, fast": {"method": "elora", "anchor": 0.0, "lr": 0.05},
-    "sparse, anchor 0.3": {"method": "sparse", "anchor": 0.3},
-    "sparse, anchor 0": {"method": "sparse", "anchor": 0.0},
+    "sparse, anchor 0.3": {"method": "soft_threshold", "anchor": 0.3},
+    "sparse, anchor 0": {"method": "soft_threshold", "anchor": 0.0},
     "sparse 3 %": {"changed": 0.03, "anchor": 0.0},
     "sparse 0.5 %": {"changed": 0.005, "anchor": 0.0},
-    "sparse, replay": {"method": "sparse", "anchor": 0.0, "replay": ["probe"], "optimizer": "adamw", "lr": 0.01},
+    "sparse, replay": {
+        "method": "soft_threshold",
+        "anchor": 0.0,
+        "replay": ["probe"],
+        "optimizer": "adamw",
+        "lr": 0.01,
+    },
 }
 TEST_FRAMES = 100
 

@@ -30,23 +30,24 @@ import equisparse
 from equisparse import ENERGY, MOMENTS
 
 RESULTS = Path(__file__).parent / "results" / "spin_orders.jsonl"
-METHODS: dict[str, dict[str, Any]] = {
-    "sparse": {"method": "sparse"},
-    "sparse H": {"method": "sparse", "regime": "H"},
+METHODS: dict[str, dict[str, Any]] = {  # "sparse" in a label without a size: see names.py
+    "sparse": {"method": "soft_threshold"},
+    "sparse H": {"method": "soft_threshold", "regime": "H"},
     "sparse 3 %": {"changed": 0.03},
     "elora": {"method": "elora"},
     "full": {"method": "full"},
     "scratch": {"method": "scratch"},
-    "sparse, all tensors": {"method": "sparse", "targets": ["all"]},
-    "sparse, spin-free": {"method": "sparse", "spin": False},
+    "sparse, all tensors": {"method": "soft_threshold", "targets": ["all"]},
+    "sparse, spin-free": {"method": "soft_threshold", "spin": False},
     "full, spin-free": {"method": "full", "spin": False},
 }
 """Label -> options of the fine-tune."""
 for label in ("sparse", "elora", "full"):
     for factor in (0.5, 2):
+        method: str = METHODS[label]["method"]
         METHODS[f"{label}, lr x {factor}"] = {
-            "method": label,
-            "lr": factor * equisparse.make_method(label).learning_rate,
+            "method": method,
+            "lr": factor * equisparse.make_method(method).learning_rate,
         }
 EPOCHS, BATCH = 40, 8
 SCANS = RESULTS.with_name("spin_scans.jsonl")

@@ -96,6 +96,7 @@ def time_row(arguments: argparse.Namespace, rounds: int) -> dict[str, Any]:
                 splits["train"],
                 valid=splits["valid"],
                 base=backbone,
+                method="soft_threshold",
                 out=folder / "run",
                 batch_size=arguments.batch_size,
                 epochs=4,
