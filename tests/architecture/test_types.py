@@ -12,6 +12,7 @@ ALLOWED = {
     "equisparse.backbones.e3nn.*": "e3nn has no types",
     "equisparse.deploy.calculator.results(graph)": "a graph of the upstream",
     "equisparse.inference.dataset.*.graph*": "graphs of the upstream",
+    "equisparse.inference.sample.Sample.graph": "graphs of the upstream",
     "equisparse.magnetism.model.SpinGraph.graph": "a graph of the upstream",
 }
 """Patterns of places where `Any` may stand, each with the reason."""

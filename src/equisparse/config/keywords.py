@@ -51,6 +51,10 @@ class FinetuneOptions(TypedDict, total=False):
     # training
     epochs: int | None
     batch_size: int
+    max_atoms: int | None
+    max_edges: int | None
+    workers: int
+    cache: float
     lr: float | None
     optimizer: Literal["adamw", "muon", "schedulefree"]
     warmup_steps: int

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from equisparse.data.fingerprint import composition_key, surroundings
 from equisparse.data.frames import LabelledFrame
 from equisparse.data.near import joined_groups, near_pairs
+from equisparse.data.spool import Spool
 from equisparse.errors import DataError
 
 Item = TypeVar("Item")
@@ -18,11 +20,11 @@ Item = TypeVar("Item")
 class Splits(Generic[Item]):
     """Frames, or their indices, for training, for choosing the best epoch, and for the final evaluation."""
 
-    train: list[Item]
-    valid: list[Item]
-    test: list[Item]
+    train: Sequence[Item]
+    valid: Sequence[Item]
+    test: Sequence[Item]
 
-    def items(self) -> list[tuple[str, list[Item]]]:
+    def items(self) -> list[tuple[str, Sequence[Item]]]:
         """Name and contents of every part that is not empty."""
         named = (("train", self.train), ("valid", self.valid), ("test", self.test))
         return [(name, part) for name, part in named if part]
@@ -44,7 +46,8 @@ def near_groups(frames: Sequence[LabelledFrame]) -> list[list[int]]:
         Indices of the frames; every frame is in exactly one group.
     """
     keys = [composition_key(frame) for frame in frames]
-    descriptors = [surroundings(frame).whole for frame in frames]
+    wholes = (surroundings(frame).whole for frame in frames)
+    descriptors: Sequence[NDArray[np.float32]] = list(wholes) if isinstance(frames, list) else Spool(wholes)
     return joined_groups(len(frames), near_pairs(keys, descriptors))
 
 
@@ -111,7 +114,7 @@ def split_off(frames: Sequence[LabelledFrame], fraction: float = 0.1, seed: int 
     if not 0 < fraction < 1:
         raise DataError("Invalid fraction of a split.", given=str(fraction), expected="a number above 0 and below 1")
     split = split_frames(frames, (1 - fraction, fraction, 0.0), seed)
-    return split.train, split.valid
+    return list(split.train), list(split.valid)
 
 
 def _shuffled(groups: list[list[int]], seed: int) -> list[list[int]]:

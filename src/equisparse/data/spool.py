@@ -5,7 +5,9 @@ import pickle
 import tempfile
 import weakref
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Generic, TypeVar, overload
 
@@ -144,9 +146,44 @@ class Part(Sequence[_Item], Generic[_Item]):
         return self._items[self._indices[index]]
 
 
+class Joined(Sequence[_Item], Generic[_Item]):
+    """Items of several sequences, one after the other.
+
+    Parameters
+    ----------
+    parts : sequence of sequence
+    """
+
+    def __init__(self, parts: Sequence[Sequence[_Item]]) -> None:
+        self.parts = parts
+        self._starts = list(accumulate(map(len, parts), initial=0))
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    @overload
+    def __getitem__(self, index: int) -> _Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[_Item]: ...
+    def __getitem__(self, index: int | slice) -> _Item | Sequence[_Item]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        place = range(len(self))[index]
+        part = bisect_right(self._starts, place) - 1
+        return self.parts[part][place - self._starts[part]]
+
+    def __iter__(self) -> Iterator[_Item]:
+        return chain.from_iterable(self.parts)
+
+
 def selected(items: Sequence[_Item], indices: Sequence[int]) -> Sequence[_Item]:
     """Items with some indices: a list if the items are in memory, else a `Part` of them."""
-    return [items[i] for i in indices] if isinstance(items, list) else Part(items, indices)
+    return [items[i] for i in indices] if _in_memory(items) else Part(items, indices)
+
+
+def _in_memory(items: Sequence[_Item]) -> bool:
+    """Return whether all items are in memory."""
+    return all(map(_in_memory, items.parts)) if isinstance(items, Joined) else isinstance(items, list)
 
 
 def _remove(descriptor: int, name: str, owner: int) -> None:

@@ -106,16 +106,21 @@ def require_usable_labels(frames: Sequence[LabelledFrame]) -> None:
 
 def _count(quantity: Quantity, frames: Sequence[LabelledFrame]) -> LabelCount:
     """Count the labels of one quantity."""
-    labelled = [frame for frame in frames if np.isfinite(frame.labels.get(quantity, np.nan)).any()]
-    usable = [frame for frame in labelled if quantity != STRESS or has_stress(frame.atoms)]
-    weights = [frame.weights.get(quantity, 1.0) for frame in frames]
+    labelled, names, weights = 0, Counter[str](), Counter[float]()
+    for frame in frames:
+        weights[frame.weights.get(quantity, 1.0)] += 1
+        if not np.isfinite(frame.labels.get(quantity, np.nan)).any():
+            continue
+        labelled += 1
+        if quantity != STRESS or has_stress(frame.atoms):
+            names[frame.names.get(quantity.name, quantity.name)] += 1
     return LabelCount(
         quantity=quantity.name,
-        frames=len(usable),
-        names=dict(Counter(frame.names.get(quantity.name, quantity.name) for frame in usable)),
-        weight_0=weights.count(0.0),
-        weighted=len(weights) - weights.count(0.0) - weights.count(1.0),
-        without_cell=len(labelled) - len(usable),
+        frames=names.total(),
+        names=dict(names),
+        weight_0=weights[0.0],
+        weighted=weights.total() - weights[0.0] - weights[1.0],
+        without_cell=labelled - names.total(),
     )
 
 

@@ -11,9 +11,10 @@ from torch import Tensor
 from equisparse.backbones.base import Predictor
 from equisparse.backbones.prediction import Prediction
 from equisparse.data.frames import Floats, has_stress
-from equisparse.inference.dataset import Batch, FrameDataset, Sample, collate
+from equisparse.inference.dataset import Batch, FrameDataset, collate
 from equisparse.inference.errors import nearest_sign
 from equisparse.inference.memory import BatchLimiter, in_pieces
+from equisparse.inference.sample import Sample
 from equisparse.quantities import STRESS, Quantity
 
 _BATCH_FRAMES = 10

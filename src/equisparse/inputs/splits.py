@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import islice
 
+import numpy as np
 from ase import Atoms
 from ase.neighborlist import neighbor_list
 
@@ -10,8 +11,10 @@ from equisparse.backbones.base import AbstractBackbone, check_elements
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.data.demo import DEMOS, PARTS, is_demo
 from equisparse.data.frames import LabelledFrame, unlabelled
-from equisparse.data.read import read_frames, read_structures
+from equisparse.data.kept import structures_of
+from equisparse.data.read import read_structures, stream_frames
 from equisparse.data.split import FrameSplits, split_off
+from equisparse.data.spool import selected
 from equisparse.errors import InputError
 from equisparse.robustness.structures import probe_structures
 
@@ -41,7 +44,7 @@ def read_splits(config: FinetuneConfig) -> FrameSplits:
     if not valid_frames:
         seed = config.seed if config.split_seed is None else config.split_seed
         rest, part = split_off(frames, config.valid_fraction, seed=seed)
-        frames, valid_frames = [frames[i] for i in rest], [frames[i] for i in part]
+        frames, valid_frames = selected(frames, rest), selected(frames, part)
     return FrameSplits(frames, valid_frames, test_frames)
 
 
@@ -62,7 +65,7 @@ def read_kept(
     packaged = _unlike(probe_structures(backbone.elements, "learn"), train) if PROBE in names else []
     files = [name for name in names if name != PROBE]
     frames = unlabelled(packaged, PROBE) + (unlabelled(read_structures(files), "replay") if files else [])
-    check_elements(backbone, [frame.atoms for frame in frames])
+    check_elements(backbone, structures_of(frames))
     for frame in frames:
         frame.atoms.set_initial_magnetic_moments(None)
     return frames
@@ -76,10 +79,11 @@ def _unlike(structures: Sequence[Atoms], frames: Sequence[LabelledFrame]) -> lis
 
 def small_pieces(frames: Sequence[LabelledFrame], cutoff: float, count: int = 2, atoms: int = 16) -> list[Atoms]:
     """First atoms of the smallest frames in which atoms have neighbours within `cutoff`, for fast checks of a model."""
-    pieces = (frame.atoms[:atoms] for frame in sorted(frames, key=lambda frame: frame.n_atoms))
+    order = np.argsort([frame.n_atoms for frame in frames], kind="stable").tolist()
+    pieces = (frames[index].atoms[:atoms] for index in order)
     return list(islice((piece for piece in pieces if len(neighbor_list("i", piece, cutoff))), count))
 
 
-def _read(files: Sequence[str], config: FinetuneConfig) -> list[LabelledFrame]:
-    """Read the frames of files; an empty list without files."""
-    return read_frames(files, config.keys, config.units) if files else []
+def _read(files: Sequence[str], config: FinetuneConfig) -> Sequence[LabelledFrame]:
+    """Read the frames of files, of which many stay on the disk; an empty list without files."""
+    return stream_frames(files, config.keys, config.units) if files else []

@@ -15,6 +15,7 @@ from equisparse.data.kept import structures_of
 from equisparse.data.labels import LabelKeys, LabelUnits
 from equisparse.data.lattice import lacks_lattice
 from equisparse.inference.dataset import FrameDataset
+from equisparse.inference.graphs import Budget
 from equisparse.inference.predict import evaluate
 from equisparse.inputs.base import Base, LoadOptions, loaded_base
 from equisparse.inputs.frames import Frames, stream_loaded
@@ -85,4 +86,4 @@ def _predictable(sets: Iterable[FrameSet], backbone: AbstractBackbone) -> bool:
 def _prediction(backbone: AbstractBackbone, frames: Sequence[LabelledFrame]) -> dict[Quantity, Floats]:
     """Predictions of the base."""
     check_finite(structures_of(frames))
-    return evaluate(backbone, FrameDataset(backbone, frames, {}))
+    return evaluate(backbone, FrameDataset(backbone, frames, {}, Budget(0.0)))  # every graph is used once

@@ -5,16 +5,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from equisparse.backbones.base import Predictor
+from equisparse.data.kept import structures_of
 from equisparse.data.labels import LabelKeys, LabelUnits
 from equisparse.data.summary import describe_labels, require_usable_labels
 from equisparse.deploy.calculator import check_adapter, spin_model
 from equisparse.inference import predict
 from equisparse.inference.dataset import FrameDataset
 from equisparse.inference.errors import errors_of
+from equisparse.inference.graphs import Budget
 from equisparse.inference.structures import check_structures, warn_of_not_finite, warn_of_unfitted
 from equisparse.inputs.adapters import AdapterLike, loaded_adapter
 from equisparse.inputs.base import Base, LoadOptions, loaded_base
-from equisparse.inputs.frames import Frames, demo_test_part, load_frames
+from equisparse.inputs.frames import Frames, demo_test_part, stream_loaded
 from equisparse.inputs.spins import labelled_for
 from equisparse.tasks.listener import Listener
 
@@ -75,16 +77,16 @@ def evaluate(
         check_adapter(backbone, change)
     spins = None if change is None else spin_model(backbone, change)
     names = replace(keys or LabelKeys(), magnetic=spins is not None)
-    labelled = load_frames(demo_test_part(frames), names, units)
+    labelled = stream_loaded(demo_test_part(frames), names, units)
     (listener or Listener()).notice("labels", describe_labels(labelled))
     require_usable_labels(labelled)
-    structures = [frame.atoms for frame in labelled]
+    structures = structures_of(labelled)
     check_structures(backbone, structures)
     if spins is not None:
         labelled = labelled_for(spins.layer.options, labelled)
     model: Predictor = spins or backbone
     shifts = dict(change.shifts) if change else {}
-    dataset = FrameDataset(model, labelled, shifts)
+    dataset = FrameDataset(model, labelled, shifts, Budget(0.0))  # every graph is used once
     with change.applied(backbone.model) if change else nullcontext():
         predicted = predict.evaluate(model, dataset)
     warn_of_unfitted(shifts, structures)

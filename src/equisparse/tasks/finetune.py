@@ -9,6 +9,7 @@ from equisparse.adapters.adapter import Adapter
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.config.keywords import FinetuneOptions, shows_options
+from equisparse.data.kept import structures_of
 from equisparse.files import locked, write_text
 from equisparse.inference.dataset import FrameDataset
 from equisparse.inference.predict import evaluate
@@ -142,7 +143,7 @@ def _finetune(
     with adapter.applied(setup.backbone.model):
         final = evaluate_all(setup.model, start.datasets)
     for name, frames in setup.splits.items():
-        warn_of_not_finite(final.predictions[name], [frame.atoms for frame in frames], name)
+        warn_of_not_finite(final.predictions[name], structures_of(frames), name)
     outcome = _outcome(setup, start, adapter, fitted, final)
     outcome = replace(outcome, stages=evaluate_stages(RunFolder(folder), setup.backbone, start.datasets))
     if report:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from itertools import chain
 from pathlib import Path
 
 from equisparse.backbones.base import AbstractBackbone
@@ -13,6 +14,7 @@ from equisparse.data.find import find_files
 from equisparse.data.frames import LabelledFrame
 from equisparse.data.identity import frame_digest
 from equisparse.data.split import FrameSplits
+from equisparse.data.spool import Joined, selected
 from equisparse.errors import EquisparseError, InputError
 from equisparse.files import make_folder
 from equisparse.inputs.method import configured_method
@@ -28,7 +30,7 @@ from equisparse.training.epochs import read_curve
 from equisparse.training.fit import check_logger
 from equisparse.training.options import TrainingOptions
 
-_FREE = ("epochs", "patience", "logger")
+_FREE = ("epochs", "patience", "logger", "workers", "cache")
 """Training options that a resumed run may change; more epochs pass."""
 _ALSO = (
     "bootstrap",
@@ -268,10 +270,12 @@ def split_as_started(folder: Path, started: RunRecord, splits: FrameSplits, *, d
     known = {name: list(started.frames.get(name, ())) for name in parts}
     joined = (("train", "valid"), ("test",)) if drawn else (("train",), ("valid",), ("test",))
     for names in joined:
-        frames = [frame for name in names for frame in parts[name]]
+        frames = Joined([parts[name] for name in names])
         check_frames(folder, " and ".join(names), [known[name] for name in names], frames)
-    frame_of = {digest: frame for name, part in parts.items() for digest, frame in zip(given[name], part, strict=True)}
-    return FrameSplits(*([frame_of[digest] for digest in known[name]] for name in parts))
+    together = Joined(list(parts.values()))
+    index_of = {digest: index for index, digest in enumerate(chain.from_iterable(given.values()))}
+    indices = {name: [index_of[digest] for digest in known[name]] for name in parts}
+    return FrameSplits(*(selected(together, indices[name]) for name in parts))
 
 
 def check_frames(folder: Path, what: str, known: Iterable[Iterable[str]], frames: Sequence[LabelledFrame]) -> None:

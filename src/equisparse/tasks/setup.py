@@ -16,6 +16,7 @@ from equisparse.data.references import ReferenceFit, given_references
 from equisparse.data.split import FrameSplits
 from equisparse.data.summary import describe_labels
 from equisparse.inference.dataset import FrameDataset
+from equisparse.inference.graphs import Budget
 from equisparse.inputs.base import configured_base
 from equisparse.inputs.method import method_for
 from equisparse.inputs.spins import spin_setup
@@ -128,7 +129,8 @@ def set_up(config: FinetuneConfig, base: AbstractBackbone | None, folder: Path, 
 def measure_start(setup: Setup, listener: Listener) -> Start:
     """Predict all frames with the base, audit the labels against it, and fit the reference energies."""
     config, splits, backbone = setup.config, setup.splits, setup.backbone
-    unshifted = {name: FrameDataset(setup.model, frames, {}) for name, frames in splits.items()}
+    budget = Budget(config.cache)
+    unshifted = {name: FrameDataset(setup.model, frames, {}, budget) for name, frames in splits.items()}
     base = evaluate_all(setup.model, unshifted)
     sets = {name: setup.sets[name].with_base(base.predictions[name], frames) for name, frames in splits.items()}
     findings = audit_sets(sets)
@@ -139,7 +141,7 @@ def measure_start(setup: Setup, listener: Listener) -> Start:
     if findings:
         listener.audited(findings, stopped=False)
     datasets = {name: dataset.with_shifts(references.shifts) for name, dataset in unshifted.items()}
-    kept = FrameDataset(setup.model, read_kept(config, backbone, splits.train), {})
+    kept = FrameDataset(setup.model, read_kept(config, backbone, splits.train), {}, budget)
     return Start(datasets, base, _first(setup, base, datasets), findings, references, kept)
 
 

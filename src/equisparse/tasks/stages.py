@@ -11,6 +11,7 @@ from equisparse.backbones.base import AbstractBackbone, Predictor
 from equisparse.blocks import Layout
 from equisparse.data.audit.finding import Finding, has_errors
 from equisparse.data.frames import Floats
+from equisparse.data.kept import structures_of
 from equisparse.data.split import FrameSplits
 from equisparse.errors import DataError
 from equisparse.files import make_folder
@@ -73,7 +74,7 @@ def check_trainable(splits: FrameSplits, backbone: AbstractBackbone, options: Tr
         If a structure cannot be predicted, or no training frame has a label with a weight in the loss.
     """
     for frames in filter(None, (splits.train, splits.valid, splits.test)):
-        check_structures(backbone, [frame.atoms for frame in frames])
+        check_structures(backbone, structures_of(frames))
     labels = {quantity for frame in splits.train for quantity in frame.labels}
     weights = {quantity.name: options.loss_weight(quantity, spins=spins) for quantity in labels}
     if not any(weights.values()):

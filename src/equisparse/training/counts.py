@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from lightning.pytorch import Trainer
 
-from equisparse.inference.dataset import Sample, count_labels
+from equisparse.inference.dataset import count_labels
+from equisparse.inference.sample import Sample
 from equisparse.quantities import Quantity, all_quantities
 
 

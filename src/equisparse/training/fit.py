@@ -24,6 +24,7 @@ from equisparse.training.checkpoints import WholeCheckpoints, check_fits, check_
 from equisparse.training.curve import LearningCurve
 from equisparse.training.epochs import Epoch
 from equisparse.training.listener import FitListener
+from equisparse.training.loaders import eval_loader, total_steps, train_loader
 from equisparse.training.names import CHECKPOINTS, CURVE, LAST
 from equisparse.training.options import TrainingOptions
 from equisparse.training.processes import (
@@ -31,7 +32,6 @@ from equisparse.training.processes import (
     interruptible,
     joined,
     known_rank,
-    process_rank,
     trainer_arguments,
 )
 from equisparse.training.progress import Progress
@@ -114,7 +114,7 @@ def fit(
     checkpoints = folder / CHECKPOINTS
     last = checkpoints / LAST
     checkpoint = check_resumable(folder, backbone) if resume else None
-    total = options.steps_per_epoch(len(train)) * (options.epochs or 0)
+    total = total_steps(train, options)
     task = FinetuneTask(backbone, attachment, options, total, replay, layers, stage_ended)
     if checkpoint is not None:
         check_fits(checkpoint, task, options)
@@ -131,11 +131,10 @@ def fit(
     validation_sets = [valid] if replay is None else [valid, replay.held]
     with _quiet_lightning(), known_rank(options), interruptible(), joined():
         trainer = _trainer(backbone, options, folder, [curve, best, *_extra_callbacks(options, curve, listener)])
-        replicas = {"replicas": options.processes, "rank": process_rank(options)}
         trainer.fit(
             task,
-            train.train_loader(options.batch_size, seed=options.seed, **replicas),
-            [dataset.eval_loader(options.batch_size, **replicas) for dataset in validation_sets],
+            train_loader(train, options),
+            [eval_loader(dataset, options) for dataset in validation_sets],
             ckpt_path=last if resume else None,
             weights_only=True,
         )

@@ -51,6 +51,21 @@ class TrainingOptions:
         ),
     ] = None
     batch_size: Annotated[int, Option("Training frames per optimiser step and process", TRAINING, least=1)] = 10
+    max_atoms: Annotated[
+        int | None,
+        Option("Most atoms per step and process, beside --batch-size", ADVANCED, least=1),
+    ] = None
+    max_edges: Annotated[
+        int | None,
+        Option("Most neighbour pairs per step and process, beside --batch-size", ADVANCED, least=1),
+    ] = None
+    workers: Annotated[
+        int, Option("Processes that build the graphs of frames beside the training process", ADVANCED, least=0)
+    ] = 0
+    cache: Annotated[
+        float,
+        Option("Memory for graphs, GB; graphs beyond it are built in every epoch", ADVANCED, least=0),
+    ] = 4.0
     lr: Annotated[
         float | None,
         Option("Learning rate", TRAINING, above=0, below=10, shown_default="depends on the method"),

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from equisparse.backbones.prediction import Prediction
-from equisparse.inference.dataset import Batch, FrameDataset, Sample
+from equisparse.inference.dataset import Batch, FrameDataset
 from equisparse.inference.errors import per_value
+from equisparse.inference.sample import Sample
 from equisparse.quantities import Quantity
 from equisparse.training.loss import Loss
 

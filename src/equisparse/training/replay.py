@@ -9,8 +9,9 @@ from equisparse.backbones.base import Predictor
 from equisparse.data.frames import LabelledFrame
 from equisparse.data.split import split_off
 from equisparse.errors import DataError
-from equisparse.inference.dataset import FrameDataset, Sample
+from equisparse.inference.dataset import FrameDataset
 from equisparse.inference.predict import evaluate
+from equisparse.inference.sample import Sample
 
 _HELD_FRACTION, _HELD_FRAMES = 0.2, 20
 """Largest fraction, and approximate number, of the structures that are held out."""

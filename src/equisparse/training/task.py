@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from equisparse.adapters.attach import Attachment
 from equisparse.backbones.base import Predictor
-from equisparse.inference.dataset import Sample
+from equisparse.inference.batches import unpacked
 from equisparse.inference.errors import ErrorSums
 from equisparse.inference.memory import BatchLimiter, in_pieces
 from equisparse.inference.predict import predict
+from equisparse.inference.sample import Sample
 from equisparse.magnetism.layer import SpinLayer
 from equisparse.magnetism.model import SpinModel
 from equisparse.methods.base import ParameterGroup, Trial
@@ -163,7 +164,7 @@ class FinetuneTask(LightningModule):
         return self._attachment.changed_count() / self._attachment.layout.total_parameters
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        return batch  # the backbone moves its own batches
+        return unpacked(batch)  # the backbone moves its own batches
 
     def _data_gradients(self, batch: Sequence[Sample]) -> Gradients:
         """Gradients of the loss of a batch with respect to all parameters; its errors are added to `train_errors`."""
@@ -199,7 +200,7 @@ class FinetuneTask(LightningModule):
         loaders = self.trainer.val_dataloaders
         self.eval()
         for batch in loaders[0]:  # type: ignore[index]
-            losses += self._batch_losses(batch, self._no_errors())
+            losses += self._batch_losses(unpacked(batch), self._no_errors())
         self.train()
         return self._mean(losses)
 
