@@ -47,8 +47,8 @@ TINY_LR = 1e-6
 LARGEST_ERROR = 1e-3
 """eV/A."""
 VARIANTS = (
-    *("full", "soft_threshold", "sparse", "lowrank", "scale", "elora", "mmea", "two-pass"),
-    *("full-fast", "soft_threshold-fast", "sparse-fast", "lowrank-fast"),
+    *("full", "soft_threshold", "sparse-changed", "lowrank", "scale", "elora", "mmea", "two-pass"),
+    *("full-fast", "soft_threshold-fast", "sparse-changed-fast", "lowrank-fast"),
 )
 ACCELERATORS = {"full-cueq": "cuequivariance_torch", "full-flash": "flashTP_e3nn", "full-oeq": "openequivariance"}
 """Variant with an accelerator of SevenNet's -> package."""
