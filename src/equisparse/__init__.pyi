@@ -93,6 +93,8 @@ from equisparse.tasks.push import push as push
 from equisparse.tasks.push import write_card as write_card
 from equisparse.tasks.references import fit_references as fit_references
 from equisparse.tasks.report import write_report as write_report
+from equisparse.tasks.select import SelectedFrame as SelectedFrame
+from equisparse.tasks.select import select_frames as select_frames
 from equisparse.tasks.sparsify import sparsify as sparsify
 from equisparse.training.listener import FitProgress as FitProgress
 from equisparse.training.options import TrainingOptions as TrainingOptions

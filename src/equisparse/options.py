@@ -143,8 +143,10 @@ def flag(name: str) -> str:
 
     >>> flag("batch_size")
     '--batch-size'
+    >>> flag("run_")  # the underscore sets the name apart from that of a method
+    '--run'
     """
-    return "--" + name.replace("_", "-")
+    return "--" + name.rstrip("_").replace("_", "-")
 
 
 def check_options(values: "DataclassInstance") -> None:

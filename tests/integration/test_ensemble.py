@@ -155,6 +155,32 @@ def test_a_member_that_is_not_the_calibrated_one_is_refused(folder: Path, tmp_pa
         read_ensemble(out)
 
 
+def test_selected_frames_are_uncertain_and_unlike_the_training_frames(folder: Path, tmp_path: Path) -> None:
+    pool = [labelled(seed) for seed in range(5, 15)]  # the first five were trained on
+    rows = equisparse.select_frames(pool, folder, n=4, shortlist=2, device="cpu", out=tmp_path / "next.extxyz")
+    assert len(rows) == 4
+    assert all(row.index >= 5 and row.distance_ang > 0.02 for row in rows)
+    assert all(row.rank is not None and row.rank <= 8 for row in rows)
+    assert "rank" in rows[0].reason
+    calculator = equisparse.calculator(read_config(folder / "member-0" / "config.yaml").base, read_ensemble(folder))
+    spread = calculator.get_property("forces_std", pool[rows[0].index])
+    assert rows[0].force_std_mev_per_ang == pytest.approx(1e3 * np.sqrt(np.square(spread).mean(1)).max(), rel=1e-3)
+    written = ase.io.read(tmp_path / "next.extxyz", ":")
+    assert [atoms.info["pool_index"] for atoms in written] == [row.index for row in rows]
+    assert all(atoms.calc is None and "REF_forces" not in atoms.arrays for atoms in written)
+
+
+def test_a_single_run_selects_by_distance(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pool = tmp_path / "pool.extxyz"
+    ase.io.write(pool, [labelled(seed) for seed in (0, 30, 31)])
+    words = [str(pool), "--run", str(folder / "member-0"), "--n", "3", "--out", str(tmp_path / "next.extxyz")]
+    assert main(["select", *words]) == 0
+    printed = capsys.readouterr().out
+    assert "2 of 3 frames" in printed
+    assert "uncertainty" not in printed
+    assert len(ase.io.read(tmp_path / "next.extxyz", ":")) == 2
+
+
 @pytest.fixture
 def altered(base: str, tmp_path: Path) -> str:
     """The base's file with one weight changed, under the same name."""

@@ -12,7 +12,7 @@ from cyclopts import Group, Parameter
 
 from equisparse.cli.command import Command
 from equisparse.errors import InputError
-from equisparse.options import GROUPS, OptionField, options_of
+from equisparse.options import GROUPS, OptionField, flag, options_of
 
 _METAVARS: Mapping[object, str] = {int: "N", float: "X", str: "TEXT"}
 _SHORT = {"quiet": "-q", "verbose": "-v"}
@@ -94,7 +94,7 @@ def _kind(field: OptionField) -> object:
 
 def _names(field: OptionField) -> tuple[str, ...]:
     """Spellings of an option; positional values can also be given by the name of their placeholder."""
-    name = "--" + field.name.replace("_", "-")
+    name = flag(field.name)
     if field.option.positional and _label(field).lower() != field.name:
         return ("--" + _label(field).lower(), name)
     return (name,)

@@ -158,6 +158,12 @@ def orders_table(orders: Sequence[tuple[float, float, float, int, str]], n_order
     return Table(header, rows, f"Magnetic orders, {shown}")
 
 
+def selected_table(frames: Sequence[tuple[int, str, str]]) -> Table:
+    """Frames that were selected for labelling: index in the pool, formula, and reason."""
+    rows: list[list[Cell]] = [[str(index), formula, reason] for index, formula, reason in frames]
+    return Table(["frame", "formula", "reason"], rows, "Selected frames")
+
+
 def totals_table(title: str, totals: Sequence[ChangeTotals], by: Sequence[str]) -> Table:
     """Changes of groups of blocks; `by` names the properties that define a group."""
     rows: list[list[Cell]] = []

@@ -180,7 +180,7 @@ def test_the_help_of_a_command(
     shown = " ".join(re.sub("[│╭╰─╮╯]", " ", text).split())
     for name, field in options_of(command).items():
         assert field.option.sentence
-        spelling = name.replace("_", "-")
+        spelling = name.rstrip("_").replace("_", "-")
         assert field.option.positional or re.search(rf"--(no-)?{spelling}\b", shown), name
     assert "`" not in text
     assert "default: None" not in shown

@@ -1,14 +1,14 @@
-"""Commands on frames: audit and evaluate."""
+"""Commands on frames: audit, evaluate and select."""
 
 from dataclasses import asdict, dataclass
 from typing import Annotated, ClassVar
 
-from equisparse.cli.command import JSON
-from equisparse.cli.commands.shared import ADAPTER_FILE, BaseCommand, NamedBase
+from equisparse.cli.command import JSON, Command
+from equisparse.cli.commands.shared import ADAPTER_FILE, DEVICE, BaseCommand, NamedBase
 from equisparse.cli.terminal import Terminal
 from equisparse.config.shared import LabelOptions
 from equisparse.errors import InputError
-from equisparse.options import DATA, MODEL, Option
+from equisparse.options import DATA, MODEL, OUTPUT, Option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,4 +93,40 @@ class Evaluate(LabelOptions, NamedBase):
         )
         terminal.show(rich_table(metrics_table(errors)))
         terminal.show_json(errors)
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Select(Command):
+    """Choose the frames of a pool that should be computed with DFT next: uncertain, and unlike the training frames."""
+
+    values: ClassVar[str] = "POOL..."
+
+    pool: Annotated[
+        list[str],
+        Option("Files or globs of the frames to choose from; labels are not read", DATA, "POOL", positional=True),
+    ]
+    run_: Annotated[str, Option("Folder of an ensemble, or of a run, which has no uncertainty", DATA, "FOLDER")]
+    n: Annotated[int, Option("Number of frames to choose", DATA, least=1)] = 20
+    shortlist: Annotated[
+        int, Option("With an ensemble: uncertain frames that are kept, per frame to choose", DATA, least=1)
+    ] = 5
+    out: Annotated[str, Option("Extended XYZ file of the chosen frames, without labels", OUTPUT, "FILE")] = (
+        "selected.extxyz"
+    )
+    device: Annotated[str, DEVICE] = "auto"
+    json: Annotated[bool, JSON] = False
+
+    def run(self, terminal: Terminal) -> int:
+        """Write the frames and print the reasons."""
+        from equisparse.report.tables import selected_table
+        from equisparse.report.terminal.render import rich_table
+        from equisparse.tasks.select import select_frames
+
+        rows = select_frames(self.pool, self.run_, n=self.n, out=self.out, shortlist=self.shortlist, device=self.device)
+        terminal.show(rich_table(selected_table([(row.index, row.formula, row.reason) for row in rows])))
+        if len(rows) < self.n:
+            terminal.warn(f"{len(rows)} of {self.n} frames: all others nearly equal a training or chosen frame")
+        terminal.note(f"written: {self.out}")
+        terminal.show_json([asdict(row) for row in rows])
         return 0
