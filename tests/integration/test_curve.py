@@ -1,5 +1,6 @@
 """A run with --curve keeps an adapter and its errors for every stage, and `pick` takes one of them."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,3 +89,19 @@ def test_without_a_target_the_run_tells_what_was_tried(
     assert run.metrics.changed_fraction_model < 0.31
     assert "validation loss, that of" in shown
     assert "Search for the fewest weights" in run.files.report.read_text(encoding="utf-8")
+
+
+def test_a_finished_run_is_trained_for_more_epochs(run: Run, command: Callable[..., list[str]], tmp_path: Path) -> None:
+    """Its last entries are trained on; the stages before stay as they were, and no new ones are added."""
+    out = tmp_path / "run"
+    shutil.copytree(run.folder, out)
+    words = ["--base", run.config.base, "--curve", "--changed", "0.01", "--resume", "--epochs", "17"]
+    assert main(command(out, *words)) == 0
+    longer = read_run(out)
+    assert len(longer.curve) == 17
+    assert longer.metrics.changed_count == run.metrics.changed_count
+    before, after = ([row for row in each.sparsity if row.file != "adapter.safetensors"] for each in (run, longer))
+    assert [row.file for row in after] == [row.file for row in before]
+    assert [row.value for row in after] == pytest.approx([row.value for row in before])
+    last = {(row.split, row.error): row.value for row in longer.sparsity if row.file == "adapter.safetensors"}
+    assert last["test", "force_mae_mev_per_ang"] == longer.metrics.final["test"]["force_mae_mev_per_ang"]

@@ -89,6 +89,21 @@ def same_structure(first: LabelledFrame, second: LabelledFrame, tolerance: float
     return bool(np.abs(shortest(first.positions - second.positions, first)).max(initial=0.0) <= tolerance)
 
 
+def same_reordered(first: LabelledFrame, second: LabelledFrame, tolerance: float = 1e-4) -> bool:
+    """Return whether two frames agree within `tolerance` (Angstrom) once the atoms of the second are reordered."""
+    if composition_key(first) != composition_key(second) or not np.array_equal(first.pbc, second.pbc):
+        return False
+    if np.abs(first.cell - second.cell).max() > tolerance:
+        return False
+    points, owner = _with_images(first, 10 * tolerance)
+    wanted = _with_images(second, 10 * tolerance)[0][: second.n_atoms]
+    distances, rows = cKDTree(points).query(wanted, distance_upper_bound=2 * tolerance)
+    if not np.isfinite(distances).all():
+        return False
+    matched = owner[rows]
+    return len(np.unique(matched)) == first.n_atoms and np.array_equal(first.numbers[matched], second.numbers)
+
+
 def same_magnetism(first: Surroundings, second: Surroundings, tolerance: float = NEAR) -> bool:
     """Return whether the stored spins of two frames of one composition agree, or neither has any."""
     return bool(np.abs(first.magnetism - second.magnetism).max(initial=0.0) <= tolerance)

@@ -76,10 +76,10 @@ class StagedPruning(Controller):
         self._deltas, self._stages = deltas, stages
 
     def start_step(self, step: int, total: int, probes: Probes) -> bool:
-        started = [stage for stage, first in zip(self._stages, self._firsts(total), strict=True) if first == step]
-        if not started or started[-1].entries >= entries_of(self._deltas):
+        stage = self._fewer(step, total)
+        if stage is None:
             return False
-        prune_deltas(self._deltas, started[-1].entries, probes, torch.Generator().manual_seed(step))
+        prune_deltas(self._deltas, stage.entries, probes, torch.Generator().manual_seed(step))
         return True
 
     def lr_factor(self, step: int, total: int, warmup: int) -> float:
@@ -92,7 +92,15 @@ class StagedPruning(Controller):
         return step > self._firsts(total)[-1]
 
     def ends_stage(self, step: int, total: int) -> bool:
-        return step in self._firsts(total)[1:]
+        return self._fewer(step, total) is not None
+
+    def _fewer(self, step: int, total: int) -> Stage | None:
+        """Stage with fewer entries that starts with a step, if any.
+
+        A finished run that is trained for more epochs passes the starts of stages again: its entries are fewer already.
+        """
+        started = [stage for stage, first in zip(self._stages, self._firsts(total), strict=True) if first == step]
+        return started[-1] if started and started[-1].entries < entries_of(self._deltas) else None
 
     def _firsts(self, total: int) -> list[int]:
         """First step of every stage; that of the last one is at most the last step of the run."""

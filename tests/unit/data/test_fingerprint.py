@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from equisparse.data.fingerprint import (
     CUTOFF,
     composition_key,
+    same_reordered,
     same_structure,
     shortest,
     surroundings,
@@ -128,6 +129,20 @@ def test_same_structure_up_to_lattice_vectors(make: Callable[..., LabelledFrame]
     stretched.set_cell(stretched.cell.array * 1.001)
     assert not same_structure(healthy[0], bare(stretched))
     assert not same_structure(healthy[0], healthy[1])
+
+
+def test_same_structure_in_another_order(healthy: list[LabelledFrame]) -> None:
+    frame = healthy[3]
+    order = np.random.default_rng(0).permutation(frame.n_atoms)
+    atoms = frame.atoms[order]
+    assert same_reordered(frame, bare(atoms))
+    atoms.positions[2] += 1e-3
+    assert not same_reordered(frame, bare(atoms))
+    exchanged = frame.atoms.copy()
+    silver, copper = (np.flatnonzero(frame.numbers == z)[0] for z in (47, 29))
+    exchanged.numbers[[silver, copper]] = 29, 47
+    assert not same_reordered(frame, bare(exchanged))
+    assert not same_reordered(frame, bare(frame.atoms[:-1]))
 
 
 def test_shortest_vectors_agree_with_ase() -> None:

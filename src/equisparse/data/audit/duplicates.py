@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from equisparse.data.audit.context import FrameSet, forces_of, stress_of
 from equisparse.data.audit.finding import Finding
 from equisparse.data.audit.system import hidden_differences
-from equisparse.data.fingerprint import same_magnetism, same_structure
+from equisparse.data.fingerprint import same_magnetism, same_reordered, same_structure
 from equisparse.data.layout import layouts
 from equisparse.data.linking import spanning_links
 from equisparse.data.near import joined_groups, near_between, near_pairs
@@ -93,7 +93,7 @@ def _leaks(train: FrameSet, other: FrameSet) -> Iterator[Finding]:
             "warning",
             f"{other.name}-near-train",
             f"{len(close)} of {len(other.frames)} {other.name} frames are near duplicates of training frames: "
-            "displaced, reordered, or from a few time steps later",
+            "displaced, turned, or from a few time steps later",
             close,
             f"the {other.name} error will be too optimistic: split by run, or let equisparse split, which keeps near "
             "duplicates together",
@@ -132,8 +132,9 @@ def _of_same_geometry(train: FrameSet, places: NDArray[np.int64], other: FrameSe
 
 
 def _same_frame(train: FrameSet, i: int, other: FrameSet, j: int) -> bool:
-    """Return whether near frames, which have the same spins, are equal atom by atom."""
-    return same_structure(train.frames[i], other.frames[j])
+    """Return whether near frames, which have the same spins, are equal atom by atom, in any order of the atoms."""
+    first, second = train.frames[i], other.frames[j]
+    return same_structure(first, second) or same_reordered(first, second)
 
 
 def _labels_differ(data: FrameSet, i: int, j: int) -> bool:

@@ -174,6 +174,20 @@ def test_leakage(healthy: list[LabelledFrame], rotation: np.ndarray, name: str) 
     assert (near.level, near.frames, near.dataset) == ("warning", (2,), name)
 
 
+@pytest.mark.parametrize("periodic", [True, False], ids=["crystal", "molecule"])
+def test_a_test_frame_with_the_atoms_of_a_training_frame_in_another_order(
+    healthy: list[LabelledFrame], make: Callable[..., LabelledFrame], periodic: bool
+) -> None:
+    atoms = healthy[3].atoms.copy()
+    if not periodic:
+        atoms.pbc, atoms.cell = False, np.zeros((3, 3))
+    train, other = [*healthy[:3], make(atoms)], atoms[np.random.default_rng(1).permutation(len(atoms))]
+    other.positions += (np.arange(8)[:, None] % 3 - 1) @ atoms.cell.array[:1]  # some atoms as their images
+    findings = audit(train, test=[make(other), healthy[5]])
+    assert found(findings, "test-in-train").frames == (0,)
+    assert not [f for f in findings if f.code == "test-near-train"]
+
+
 def test_thousands_of_equal_frames_are_quick(healthy: list[LabelledFrame]) -> None:
     finding = found(audit([healthy[0]] * 1500), "duplicate-frames")
     assert len(finding.frames) == 1499
