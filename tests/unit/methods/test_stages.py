@@ -1,9 +1,11 @@
 """Stages of a run: how many entries, how long, and at which learning rate."""
 
 import pytest
+import torch
 
 from equisparse.blocks import Layout, matrix_blocks
 from equisparse.methods.annealing import annealed
+from equisparse.methods.sparse_delta import SparseDelta
 from equisparse.methods.stages import StagedPruning, stages_to
 
 LAYOUT = Layout(matrix_blocks("mix.weight", [("0e->0e", 0, 1, (30, 30))], "linear", 0), {"mix.weight": (900,)}, 1000)
@@ -41,6 +43,11 @@ def test_the_learning_rate_warms_up_and_is_annealed_in_every_stage():
 
 
 def test_ends_of_stages_and_the_first_model_that_may_be_kept():
-    one = controller(30)
+    weight, generator = torch.ones(900), torch.Generator().manual_seed(0)
+    delta = SparseDelta(weight, LAYOUT.blocks, rank=None, storage=None, generator=generator)
+    one = StagedPruning([delta], stages_to(30, LAYOUT, dense_share=0.5, dense_lr=1.25))
     assert [step for step in range(1, 1001) if one.ends_stage(step, 1000)] == [500, 625]
     assert [one.ready(step, 1000) for step in (500, 625, 626, 1000)] == [False, False, True, True]
+    delta.mask.zero_()
+    delta.mask[:30] = 1.0  # a finished run that is trained for more epochs passes the starts of stages again
+    assert not any(one.ends_stage(step, 2000) for step in range(1, 2001))
