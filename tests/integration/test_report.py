@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,30 @@ def test_report_in_a_browser(runs: list[Path], browser: Any) -> None:
     assert min(shown) > 0
     assert browser.execute_script(POINTS, "#viewer")[0] > 8
     assert "attribution" in browser.execute_script("return [...document.querySelectorAll('section')].map((s) => s.id)")
+    assert (runs[0] / "report.html").stat().st_size < 3e6
+
+
+HEADINGS = "return [...document.querySelectorAll('h1, h2, h3, h4')].map((heading) => Number(heading.tagName[1]))"
+UNNAMED = """
+const named = (element) =>
+  element.getAttribute("aria-label") || element.getAttribute("aria-labelledby") || element.textContent.trim();
+return [...document.querySelectorAll("[role=img], [role=group], a, button, summary, th, figcaption")]
+  .filter((element) => !named(element)).map((element) => element.outerHTML)"""
+UNREACHABLE = """
+return [...document.querySelectorAll("main *")].filter((element) => element.tabIndex < 0 &&
+  ["auto", "scroll"].includes(getComputedStyle(element).overflowX) && element.scrollWidth > element.clientWidth + 1 &&
+  !element.closest(".plot")).map((element) => element.outerHTML.slice(0, 200))"""
+
+
+@browser_only
+def test_the_report_is_usable_with_a_keyboard_and_a_screen_reader(runs: list[Path], browser: Any) -> None:
+    open_page(browser, runs[0] / "report.html")
+    levels = browser.execute_script(HEADINGS)
+    assert levels[0] == 1
+    assert all(deeper <= level + 1 for level, deeper in pairwise(levels)), "no level is left out"
+    assert browser.execute_script("return document.documentElement.lang") == "en"
+    assert browser.execute_script(UNNAMED) == []
+    assert browser.execute_script(UNREACHABLE) == [], "what scrolls can be scrolled with the keyboard"
 
 
 @browser_only

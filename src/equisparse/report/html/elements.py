@@ -47,9 +47,9 @@ def table(content: Table) -> Markup:
     lines = [Markup("<tr>{}</tr>").format(_cells("td", map(_cell, row), numeric)) for row in content.rows]
     title = Markup("<caption>{}</caption>").format(content.title) if content.title else ""
     return Markup(
-        '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>{}<thead><tr>{}</tr></thead>'
+        '<div class="scroll" tabindex="0" role="group" aria-label="{}"><table>{}<thead><tr>{}</tr></thead>'
         "<tbody>{}</tbody></table></div>"
-    ).format(title, head, Markup("").join(lines))
+    ).format(content.title or f"Table of {', '.join(content.header)}", title, head, Markup("").join(lines))
 
 
 def _cell(cell: Cell) -> Markup:

@@ -21,7 +21,7 @@ from equisparse.robustness.verdict import Check
 from equisparse.run.files import ProbeVerdict, RunFolder
 from equisparse.run.folder import Run, read_run
 
-LARGEST = 8_000_000
+LARGEST = 3_000_000
 
 
 def visible(page: str) -> str:
