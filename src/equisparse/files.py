@@ -1,6 +1,7 @@
 """Files that are written completely or not at all."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -127,3 +128,9 @@ def write_text(path: Path, text: str) -> None:
     """Replace a text file by `text`, UTF-8."""
     with replacing(path) as file:
         file.write(text.encode())
+
+
+def write_copy(source: Path, path: Path) -> None:
+    """Replace a file by a copy of another one."""
+    with source.open("rb") as original, replacing(path) as file:
+        shutil.copyfileobj(original, file)

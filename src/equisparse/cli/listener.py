@@ -13,6 +13,7 @@ from equisparse.report.terminal.facts import Fact
 from equisparse.report.terminal.render import rich_table
 from equisparse.run.folder import Run
 from equisparse.tasks.listener import Listener, Plan
+from equisparse.training.options import TrainingOptions
 
 
 class TerminalListener(TerminalProgress, Listener):
@@ -67,6 +68,15 @@ def _plan_facts(plan: Plan) -> Iterator[Fact]:
     yield "method", plan.method.name + (f" ({chosen})" if chosen else "")
     yield (
         "training",
-        f"epochs {options.epochs}, steps per epoch {options.steps_per_epoch(plan.frames['train'])}, batch size "
+        f"{_length(options, options.steps_per_epoch(plan.frames['train']))}, batch size "
         f"{options.batch_size}, {options.optimizer}, learning rate {options.lr:g}, seed {options.seed}",
     )
+
+
+def _length(options: TrainingOptions, per_epoch: int) -> str:
+    """Length of the training: epochs and their steps, or rounds."""
+    rounds = options.rounds(per_epoch)
+    if options.round_name == "epoch":
+        return f"epochs {rounds.count}, steps per epoch {rounds.steps}"
+    epochs = rounds.total / per_epoch
+    return f"{rounds.total} steps ({epochs:.3g} epochs), a validation every {rounds.steps} steps"

@@ -67,13 +67,13 @@ def _view(progress: FitProgress) -> RenderableType:
     if not progress.curve:
         return status
     columns = list(_columns(progress.curve[-1]))
-    return Group(status, _table(progress.curve[-_SHOWN_EPOCHS:], columns), _caption(columns))
+    return Group(status, _table(progress.curve[-_SHOWN_EPOCHS:], columns, progress.round_name), _caption(columns))
 
 
-def _table(epochs: Sequence[Epoch], columns: list["_Column"]) -> Table:
+def _table(epochs: Sequence[Epoch], columns: list["_Column"], round_name: str) -> Table:
     """Errors and changed fraction of some epochs."""
     table = Table()
-    for title in ("epoch", *(column.title for column in columns), "changed"):
+    for title in (round_name, *(column.title for column in columns), "changed"):
         table.add_column(title, justify="right")
     for epoch in epochs:
         errors = (column.text(epoch) for column in columns)
@@ -92,7 +92,7 @@ def _line(progress: FitProgress) -> str:
     epoch = progress.curve[-1]
     errors = "  ".join(f"{column.title} {column.text(epoch)}" for column in _columns(epoch))
     changed = f"changed {epoch.changed_fraction_model:.2%}"
-    return f"epoch {epoch.epoch}/{progress.epochs}  {errors}  {changed}  {_status(progress)}"
+    return f"{progress.round_name} {epoch.epoch}/{progress.epochs}  {errors}  {changed}  {_status(progress)}"
 
 
 def _status(progress: FitProgress) -> str:

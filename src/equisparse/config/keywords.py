@@ -50,6 +50,8 @@ class FinetuneOptions(TypedDict, total=False):
     method_options: dict[str, int | float | str | bool | None] | None
     # training
     epochs: int | None
+    max_steps: int | None
+    validate_every: int | None
     batch_size: int
     max_atoms: int | None
     max_edges: int | None

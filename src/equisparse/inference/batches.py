@@ -95,10 +95,6 @@ class WorkBatches(Sampler[list[int]]):
         steps = [batches[first : first + self._replicas] for first in range(0, len(batches), self._replicas)]
         return [steps[index] for index in generator.permutation(len(steps))]
 
-    def total(self, epochs: int) -> int:
-        """Number of steps in the first epochs, which differs a little between them."""
-        return sum(len(self.steps(epoch)) for epoch in range(epochs))
-
     def __iter__(self) -> Iterator[list[int]]:
         return iter([batches[self._rank] for batches in self.steps(self._epoch)])
 

@@ -170,7 +170,7 @@ def _with_epochs(members: Sequence[FinetuneConfig]) -> list[FinetuneConfig]:
     """Members with the number of epochs that the ensemble was started with, unless one is given."""
     records = [read_record(RunFolder(Path(member.out)).record) for member in members]
     epochs = max((record.epochs for record in records if record is not None), default=None)
-    return [replace(member, epochs=member.epochs or epochs) for member in members]
+    return [replace(member, epochs=member.epochs or epochs or None) for member in members]
 
 
 def _is_finished(member: FinetuneConfig) -> bool:

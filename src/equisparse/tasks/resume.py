@@ -145,7 +145,7 @@ def start_or_resume(
     if started is not None and started.frames:
         splits = split_as_started(folder, started, splits, drawn=config.valid is None)
     options = config.training.resolved(len(splits.train), method.learning_rate)
-    if started is not None and config.epochs is None:
+    if started is not None and started.epochs and config.epochs is config.max_steps is None:
         options = replace(options, epochs=started.epochs)
     replayed = read_kept(config, backbone, splits.train) if config.replay else []
     record = record_of(config, splits, replayed, method, layout, options)
@@ -234,7 +234,7 @@ def check_options(folder: Path, started: RunRecord, now: RunRecord) -> None:
     names = sorted(_differing(started.options, now.options))
     given = [_stated(name, now.options) for name in names]
     expected = [_stated(name, started.options) for name in names]
-    if now.epochs < started.epochs:
+    if 0 < now.epochs < started.epochs:
         given.append(f"--epochs {now.epochs}")
         expected.append(f"--epochs {started.epochs} or more")
     if given:

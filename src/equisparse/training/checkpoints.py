@@ -12,7 +12,7 @@ from equisparse.backbones.base import Predictor
 from equisparse.errors import StateError
 from equisparse.files import make_folder, replacing
 from equisparse.training.names import CHECKPOINTS, LAST
-from equisparse.training.options import TrainingOptions
+from equisparse.training.options import Rounds
 
 BASE = "base_sha256"
 """Key of the base's fingerprint in a checkpoint."""
@@ -95,7 +95,7 @@ def check_resumable(folder: Path, backbone: Predictor) -> Checkpoint:
     return checkpoint
 
 
-def check_fits(checkpoint: Checkpoint, task: nn.Module, options: TrainingOptions) -> None:
+def check_fits(checkpoint: Checkpoint, task: nn.Module, rounds: Rounds) -> None:
     """Check that a checkpoint has the trained parameters of a task, its optimiser, and no more epochs than asked for.
 
     Runs of this version are compared option by option before; this is for those that an earlier version started.
@@ -113,8 +113,8 @@ def check_fits(checkpoint: Checkpoint, task: nn.Module, options: TrainingOptions
     groups = (made["optimizer"] if isinstance(made, dict) else made).param_groups
     if [set(group) - {"initial_lr"} for group in kept] != [set(group) - {"initial_lr"} for group in groups]:
         raise _not_fitting("the optimiser")
-    if (done := checkpoint["epoch"] + 1) > (options.epochs or 0):
-        raise _not_fitting(f"the number of epochs: {done} are done, {options.epochs} asked for")
+    if (done := checkpoint["epoch"] + 1) > rounds.count:
+        raise _not_fitting(f"the number of epochs: {done} are done, {rounds.count} asked for")
 
 
 def _not_fitting(what: str) -> StateError:

@@ -17,6 +17,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from equisparse.adapters.attach import Attachment
 from equisparse.backbones.base import Predictor
 from equisparse.errors import MissingPackageError, StateError
+from equisparse.files import write_copy
 from equisparse.inference.dataset import FrameDataset
 from equisparse.methods.base import Trial
 from equisparse.training.anchor import LayerRows
@@ -24,9 +25,9 @@ from equisparse.training.checkpoints import WholeCheckpoints, check_fits, check_
 from equisparse.training.curve import LearningCurve
 from equisparse.training.epochs import Epoch
 from equisparse.training.listener import FitListener
-from equisparse.training.loaders import eval_loader, total_steps, train_loader
+from equisparse.training.loaders import eval_loader, rounds_of, train_loader
 from equisparse.training.names import CHECKPOINTS, CURVE, LAST
-from equisparse.training.options import TrainingOptions
+from equisparse.training.options import Rounds, TrainingOptions
 from equisparse.training.processes import (
     environments,
     interruptible,
@@ -114,26 +115,19 @@ def fit(
     checkpoints = folder / CHECKPOINTS
     last = checkpoints / LAST
     checkpoint = check_resumable(folder, backbone) if resume else None
-    total = total_steps(train, options)
-    task = FinetuneTask(backbone, attachment, options, total, replay, layers, stage_ended)
+    rounds = rounds_of(train, options)
+    task = FinetuneTask(backbone, attachment, options, rounds.total, replay, layers, stage_ended)
     if checkpoint is not None:
-        check_fits(checkpoint, task, options)
+        check_fits(checkpoint, task, rounds)
     curve = LearningCurve(folder / CURVE)
-    best = ModelCheckpoint(
-        checkpoints,
-        "best",
-        monitor=CRITERION,
-        save_last=True,
-        auto_insert_metric_name=False,
-        enable_version_counter=False,
-        save_on_train_epoch_end=True,
-    )
+    best, newest = _checkpoints(checkpoints)
     validation_sets = [valid] if replay is None else [valid, replay.held]
     with _quiet_lightning(), known_rank(options), interruptible(), joined():
-        trainer = _trainer(backbone, options, folder, [curve, best, *_extra_callbacks(options, curve, listener)])
+        callbacks = [curve, best, newest, *_extra_callbacks(options, curve, listener)]
+        trainer = _trainer(backbone, options, rounds, folder, callbacks)
         trainer.fit(
             task,
-            train_loader(train, options),
+            train_loader(train, options, rounds),
             [eval_loader(dataset, options) for dataset in validation_sets],
             ckpt_path=last if resume else None,
             weights_only=True,
@@ -142,18 +136,39 @@ def fit(
     result = FitResult(trainer.global_step, curve.seconds, score, curve.epochs, task.trials)
     if result.diverged and not math.isfinite(result.best_criterion):
         last.unlink(missing_ok=True)  # it holds no numbers that a resumed training could go on from
-        raise _diverged(result, options)
+        raise _diverged(result, options, rounds)
+    if result.diverged and trainer.is_global_zero:
+        write_copy(Path(best.best_model_path), last)
     task.load_state_dict(
         torch.load(best.best_model_path, weights_only=True, map_location=backbone.device)["state_dict"]
     )
     return result
 
 
-def _diverged(result: FitResult, options: TrainingOptions) -> StateError:
+def _checkpoints(folder: Path) -> tuple[ModelCheckpoint, ModelCheckpoint]:
+    """Callbacks that write the best checkpoint and, after it, the newest one.
+
+    Lightning's ``save_last`` writes the newest one only if it is the best, so a resumed run would repeat all others.
+    """
+    best, newest = (
+        ModelCheckpoint(
+            folder,
+            name,
+            monitor,
+            auto_insert_metric_name=False,
+            enable_version_counter=False,
+            save_on_train_epoch_end=True,
+        )
+        for name, monitor in (("best", CRITERION), (Path(LAST).stem, None))
+    )
+    return best, newest
+
+
+def _diverged(result: FitResult, options: TrainingOptions, rounds: Rounds) -> StateError:
     """Error for a training that diverged before the first epoch that could be kept."""
     return StateError(
         "Training diverged: the loss is NaN, and there is no earlier epoch to keep.",
-        given=f"learning rate {options.lr:g}, epoch {len(result.curve)} of {options.epochs}",
+        given=f"learning rate {options.lr:g}, {options.round_name} {len(result.curve)} of {rounds.count}",
         cause="a learning rate that is too high, or labels that are wrong by orders of magnitude",
         next_step="halve --lr and start a new run; check the labels with `equisparse audit`",
     )
@@ -164,7 +179,7 @@ def _extra_callbacks(
 ) -> Iterator[Callback]:
     """Callbacks for progress and early stopping, if requested, and for a stop when the loss is NaN or infinite."""
     if listener is not None:
-        yield Progress(curve, listener)
+        yield Progress(curve, listener, options.round_name)
     yield EarlyStopping(LOSS, patience=sys.maxsize, check_finite=True)
     if options.patience:
         yield _Patience(CRITERION, patience=options.patience, check_finite=False)
@@ -182,11 +197,13 @@ class _Patience(EarlyStopping):
             super().on_train_epoch_end(trainer, pl_module)
 
 
-def _trainer(backbone: Predictor, options: TrainingOptions, folder: Path, callbacks: list[Callback]) -> Trainer:
+def _trainer(
+    backbone: Predictor, options: TrainingOptions, rounds: Rounds, folder: Path, callbacks: list[Callback]
+) -> Trainer:
     """Lightning trainer of one run."""
     return Trainer(
         **trainer_arguments(options, backbone.device),
-        max_epochs=options.epochs,
+        max_epochs=rounds.count,
         logger=_logger(options, folder),
         callbacks=callbacks,
         plugins=[WholeCheckpoints(), *environments(options)],

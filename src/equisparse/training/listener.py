@@ -20,6 +20,8 @@ class FitProgress:
         Speed since this process started; 0 before the first step.
     curve : sequence of Epoch
         Learning curve so far.
+    round_name : str
+        ``epoch``, or ``round`` if validations do not come at the end of every epoch; `epochs` then counts rounds.
     """
 
     step: int
@@ -27,6 +29,7 @@ class FitProgress:
     epochs: int
     steps_per_second: float
     curve: Sequence[Epoch]
+    round_name: str = "epoch"
 
 
 class FitListener:

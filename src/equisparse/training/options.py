@@ -32,6 +32,26 @@ OPTIMIZERS: tuple[str, ...] = get_args(Optimizer)
 
 
 @dataclass(frozen=True)
+class Rounds:
+    """Parts of a run that end with a validation.
+
+    Parameters
+    ----------
+    count : int
+    steps : int
+        Optimiser steps of each.
+    """
+
+    count: int
+    steps: int
+
+    @property
+    def total(self) -> int:
+        """Optimiser steps of the run."""
+        return self.count * self.steps
+
+
+@dataclass(frozen=True)
 class TrainingOptions:
     """Options of the training loop; each field carries its own description.
 
@@ -48,6 +68,23 @@ class TrainingOptions:
         int | None,
         Option(
             "Passes over the training frames", TRAINING, least=1, shown_default="about 1000 steps, 10 to 200 epochs"
+        ),
+    ] = None
+    max_steps: Annotated[
+        int | None,
+        Option(
+            "Optimiser steps of the run in place of --epochs, rounded up to equal parts between the validations",
+            TRAINING,
+            least=1,
+        ),
+    ] = None
+    validate_every: Annotated[
+        int | None,
+        Option(
+            "Optimiser steps between two validations, each of which is a line of the learning curve and a checkpoint",
+            TRAINING,
+            least=1,
+            shown_default="one epoch",
         ),
     ] = None
     batch_size: Annotated[int, Option("Training frames per optimiser step and process", TRAINING, least=1)] = 10
@@ -154,6 +191,12 @@ class TrainingOptions:
 
     def __post_init__(self) -> None:
         check_options(self)
+        if self.epochs is not None and self.max_steps is not None:
+            raise InputError(
+                "--epochs and --max-steps are mutually exclusive.",
+                given=f"--epochs {self.epochs} --max-steps {self.max_steps}",
+                next_step="omit one of them; in a configuration file, set it to null",
+            )
         for name, weight in (self.loss_weights or {}).items():
             if find_quantity(name).name in _WEIGHT_OPTIONS or not 0 <= weight < math.inf:
                 raise InputError(
@@ -174,6 +217,11 @@ class TrainingOptions:
     def processes(self) -> int:
         """Number of processes of all nodes."""
         return self.devices * self.num_nodes
+
+    @property
+    def round_name(self) -> str:
+        """Word for what ends with a validation: an epoch, or a round of steps."""
+        return "epoch" if self.max_steps is None and self.validate_every is None else "round"
 
     def check_weights(self, *, spins: bool) -> None:
         """Check that something is learned: at least one loss weight that applies is above 0.
@@ -197,6 +245,24 @@ class TrainingOptions:
         """Optimiser steps in one pass over `n_frames` frames."""
         return math.ceil(math.ceil(n_frames / self.processes) / self.batch_size)
 
+    def rounds(self, steps_per_epoch: int) -> "Rounds":
+        """Divide a run into rounds of equally many steps, each with a validation at its end.
+
+        Parameters
+        ----------
+        steps_per_epoch : int
+
+        >>> TrainingOptions(epochs=20).rounds(50)
+        Rounds(count=20, steps=50)
+        >>> TrainingOptions(max_steps=120).rounds(50)
+        Rounds(count=3, steps=40)
+        """
+        total = self.max_steps or steps_per_epoch * (self.epochs or 0)
+        count = math.ceil(total / min(self.validate_every or steps_per_epoch, total))
+        if self.max_steps is not None:
+            return Rounds(count, math.ceil(total / count))
+        return Rounds(count, self.validate_every or steps_per_epoch)  # more epochs leave the rounds as they are
+
     def resolved(self, n_frames: int, default_lr: float) -> "TrainingOptions":
         """Copy of the options in which every default of None is replaced by a number.
 
@@ -207,7 +273,9 @@ class TrainingOptions:
         default_lr : float
             Learning rate of the method, used if `lr` is None.
         """
-        epochs = self.epochs or min(200, max(10, math.ceil(1000 / self.steps_per_epoch(n_frames))))
+        epochs = self.epochs
+        if epochs is None and self.max_steps is None:
+            epochs = min(200, max(10, math.ceil(1000 / self.steps_per_epoch(n_frames))))
         lr = self.lr if self.lr is not None else default_lr
         drift_weight = self.drift_weight if self.drift_weight is not None else self.replay_weight
         return replace(self, epochs=epochs, lr=lr, drift_weight=drift_weight)

@@ -17,10 +17,12 @@ class Progress(Callback):
     curve : LearningCurve
         Callback that records the learning curve; it has to come before this one.
     listener : FitListener
+    round_name : str
+        Word for what ends with a validation.
     """
 
-    def __init__(self, curve: LearningCurve, listener: FitListener) -> None:
-        self._curve, self._listener = curve, listener
+    def __init__(self, curve: LearningCurve, listener: FitListener, round_name: str = "epoch") -> None:
+        self._curve, self._listener, self._round_name = curve, listener, round_name
         self._start, self._first_step = time.monotonic(), 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -51,4 +53,5 @@ class Progress(Callback):
             epochs=trainer.max_epochs or 0,
             steps_per_second=(trainer.global_step - self._first_step) / seconds,
             curve=self._curve.epochs,
+            round_name=self._round_name,
         )

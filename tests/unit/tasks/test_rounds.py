@@ -1,0 +1,114 @@
+"""Rounds of steps between validations see the frames in the same order as epochs."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from ase import Atoms
+from torch.utils.data import DistributedSampler
+
+import equisparse
+from equisparse.errors import InputError
+from equisparse.inference.batching import SharedBatches
+from equisparse.training.options import Rounds, TrainingOptions
+from equisparse.training.rounds import RoundBatches
+
+
+def batches(steps: int | None = None, *, replicas: int = 1, rank: int = 0) -> SharedBatches | RoundBatches:
+    """Batches of seven frames, two per process, by epochs or by rounds."""
+    order: DistributedSampler[int] = DistributedSampler(range(7), 1, 0, shuffle=True, seed=5)  # type: ignore[arg-type]
+    shared = SharedBatches(order, 2, replicas=replicas, rank=rank)
+    return shared if steps is None else RoundBatches(shared, steps)
+
+
+def sequence(chosen: SharedBatches | RoundBatches, count: int) -> list[list[int]]:
+    """Batches of several epochs or rounds."""
+    found = []
+    for number in range(count):
+        chosen.sampler.set_epoch(number)
+        found += list(chosen)
+    return found
+
+
+@pytest.mark.parametrize("steps", [1, 3, 4, 5, 9])
+def test_rounds_are_parts_of_the_sequence_of_epochs(steps: int) -> None:
+    assert sequence(batches(steps), 12)[:36] == sequence(batches(), 60)[: min(36, 12 * steps)]
+
+
+def test_processes_share_every_batch_and_use_every_frame_once() -> None:
+    whole = sequence(batches(replicas=2), 1)
+    shares = [sequence(batches(replicas=2, rank=rank), 1) for rank in (0, 1)]
+    assert len(whole) == len(shares[0]) == len(shares[1]) == 2
+    assert sorted(frame for share in shares for batch in share for frame in batch) == list(range(7))
+    four: SharedBatches = SharedBatches(range(5), 1, replicas=4, rank=3)  # type: ignore[arg-type]
+    assert list(four) == [[3], []]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"epochs": 3}, Rounds(3, 10)),
+        ({"epochs": 3, "validate_every": 5}, Rounds(6, 5)),
+        ({"epochs": 3, "validate_every": 12}, Rounds(3, 12)),
+        ({"max_steps": 4}, Rounds(1, 4)),
+        ({"max_steps": 25}, Rounds(3, 9)),
+        ({"max_steps": 25, "validate_every": 5}, Rounds(5, 5)),
+        ({"max_steps": 25, "validate_every": 100}, Rounds(1, 25)),
+    ],
+)
+def test_rounds_of_a_run(options: dict[str, int], expected: Rounds) -> None:
+    assert TrainingOptions(**options).rounds(10) == expected  # type: ignore[arg-type]
+
+
+def test_epochs_and_steps_exclude_each_other() -> None:
+    with pytest.raises(InputError, match="mutually exclusive"):
+        TrainingOptions(epochs=3, max_steps=10)
+
+
+def last(run: equisparse.Run) -> dict[str, torch.Tensor]:
+    """Parameters after the last step."""
+    state: dict[str, torch.Tensor] = torch.load(run.files.last_checkpoint, weights_only=True)["state_dict"]
+    return state
+
+
+def test_a_run_of_steps_takes_the_steps_of_epochs(
+    frames: list[Atoms], valid: list[Atoms], options: dict[str, Any], tmp_path: Path
+) -> None:
+    """Also with the stages of the method sparse, whose last one is over at the end."""
+    options |= {"method": "sparse", "changed": 0.1, "report": False}
+    epochs = equisparse.finetune(frames, valid=valid, **options | {"epochs": 2})
+    length = {"epochs": None, "max_steps": 6, "validate_every": 1}
+    steps = equisparse.finetune(frames, valid=valid, **options | length | {"out": tmp_path / "steps"})
+    assert (epochs.metrics.steps, len(epochs.curve)) == (6, 2)
+    assert (steps.metrics.steps, len(steps.curve)) == (6, 6)
+    assert [row.valid_loss for row in steps.curve][2::3] == [row.valid_loss for row in epochs.curve]
+    assert all(torch.equal(value, last(steps)[name]) for name, value in last(epochs).items())
+    assert steps.config.max_steps == 6
+    assert steps.config.epochs is None
+
+
+def test_a_run_of_steps_is_resumed(
+    frames: list[Atoms], valid: list[Atoms], options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from equisparse.training.task import FinetuneTask
+
+    options |= {"epochs": None, "max_steps": 9, "validate_every": 3, "report": False}
+    whole = equisparse.finetune(frames, valid=valid, **options)
+    cut = options | {"out": tmp_path / "cut"}
+    started = FinetuneTask.on_train_epoch_start
+
+    def stop(task: FinetuneTask) -> None:
+        if task.current_epoch == 2:
+            raise KeyboardInterrupt
+        started(task)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FinetuneTask, "on_train_epoch_start", stop)
+        with pytest.raises(KeyboardInterrupt):
+            equisparse.finetune(frames, valid=valid, **cut)
+    with pytest.raises(InputError, match="--max-steps 12"):
+        equisparse.finetune(frames, valid=valid, **cut | {"resume": True, "max_steps": 12})
+    resumed = equisparse.finetune(frames, valid=valid, **cut | {"resume": True})
+    assert all(torch.equal(value, last(resumed)[name]) for name, value in last(whole).items())
+    assert len(resumed.curve) == 3
