@@ -80,6 +80,14 @@ def slow(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def docs(session: nox.Session) -> None:
+    """Site in build/site; warnings and dead links are errors. ``nox -s docs -- serve`` opens it in the browser."""
+    install(session, "-e", ".[docs]")
+    command = ("serve", "--open") if session.posargs == ["serve"] else ("build", "--strict", *session.posargs)
+    session.run("mkdocs", *command, env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session(default=False)
 def fuzz(session: nox.Session) -> None:
     """A hundred thousand wrong adapter files and ten thousand mixtures of labels: each is refused or harmless."""
     install(session, "-e", ".[test]")
