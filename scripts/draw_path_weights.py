@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-import matplotlib
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-matplotlib.use("Agg")
+mpl.use("Agg")
 OUT = Path(__file__).parents[1] / "docs" / "figures" / "path_weights.png"
 CHANNELS = ((0, 8, "#0f766e"), (1, 5, "#b45309"), (2, 3, "#6d28d9"))
 """Degree l, number of channels and colour."""
