@@ -37,6 +37,7 @@ class TestFasterForm:
         laws.check_copies(backbone, oxides[:1])
         copied = backbone.copied()
         assert copied.accelerate(oxides[:1])
+        laws.check_copies(copied, oxides[:1])
         assert any(isinstance(module, EdgeProduct) for module in copied.model.modules())
         assert not any(isinstance(module, EdgeProduct) for module in backbone.model.modules())
 

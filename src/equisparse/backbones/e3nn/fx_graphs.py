@@ -96,7 +96,7 @@ def _join_slices(graph: fx.Graph, source: fx.Node) -> None:
         return
     replaced = {node for nodes in slices.values() for node in nodes}
     with graph.inserting_before(next(node for node in graph.nodes if node in replaced)):
-        tensors = graph.call_function(split, (source, [last - first for first, last in ranges]))
+        tensors = _whole(graph.call_function(split, (source, [last - first for first, last in ranges])))
         for index, ends in enumerate(ranges):
             tensor = graph.call_function(operator.getitem, (tensors, index))
             for node in slices[ends]:
@@ -125,6 +125,12 @@ def _replace_concatenation(graph: fx.Graph, node: fx.Node) -> None:
     axis = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else 0)
     if axis in _LAST_AXIS:
         with graph.inserting_before(node):
-            joined = graph.call_function(concatenate, (node.args[0],))
+            joined = _whole(graph.call_function(concatenate, (node.args[0],)))
         node.replace_all_uses_with(joined)
         graph.erase_node(node)
+
+
+def _whole(node: fx.Node) -> fx.Node:
+    """Let `torch.fx` not trace into the function of a node, as it does with the whole graph when it opens a pickle."""
+    node.meta["is_wrapped"] = True
+    return node
