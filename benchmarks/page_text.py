@@ -17,6 +17,7 @@ How to read the tables:
   (aspirin), 15 (toluene, acetylacetone).
 * "Changed" and "stored values" are counted relative to all parameters of the base (7net-0: 842,623).
 * The base is 7net-0 where no other is named. mace-small.model is made by `benchmarks/pretrain_mace.py`.
+  MACE_SPICE_0316.model is the MACE of 15 elements, trained on SPICE, among the test files of ACEsuit/mace.
 
 Names in the tables:
 
