@@ -102,7 +102,7 @@ def loader(workers: int, folder: Path) -> dict[str, Any]:
         finally:
             waited += time.perf_counter() - start
 
-    iterator.__next__ = timed
+    iterator.__next__ = timed  # type: ignore[method-assign]
     out, files = folder / "run", str(folder / "*.aselmdb")
     run = equisparse.finetune(
         files,

@@ -64,12 +64,12 @@ def composition_matrix(
     atomic_numbers : tuple of int
         Element of each column.
     """
-    histograms = np.zeros((len(frames), len(chemical_symbols)))
-    for row, frame in zip(histograms, frames, strict=True):
-        row[:] = np.bincount(frame.numbers, minlength=len(chemical_symbols))
-    present = np.flatnonzero(histograms.any(axis=0))
-    columns = tuple(int(z) for z in (present if atomic_numbers is None else atomic_numbers))
-    return histograms[:, list(columns)], columns
+    present = {int(z) for frame in frames for z in set(frame.numbers.tolist())} if atomic_numbers is None else ()
+    columns = tuple(sorted(present)) if atomic_numbers is None else tuple(int(z) for z in atomic_numbers)
+    counts = np.zeros((len(frames), len(columns)))
+    for row, frame in zip(counts, frames, strict=True):
+        row[:] = np.bincount(frame.numbers, minlength=len(chemical_symbols))[list(columns)]
+    return counts, columns
 
 
 def unresolved_elements(counts: Floats) -> tuple[int, NDArray[np.bool_]]:
