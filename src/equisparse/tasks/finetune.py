@@ -140,6 +140,8 @@ def _finetune(
     adapter, fitted = _train(setup, start, folder, listener)
     if not is_rank_zero:
         return Run(folder)
+    if fitted.throughput is not None:
+        listener.notice("throughput", str(fitted.throughput))
     with adapter.applied(setup.backbone.model):
         final = evaluate_all(setup.model, start.datasets)
     for name, frames in setup.splits.items():

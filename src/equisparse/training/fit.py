@@ -38,6 +38,7 @@ from equisparse.training.processes import (
 from equisparse.training.progress import Progress
 from equisparse.training.replay import Replay
 from equisparse.training.task import CRITERION, LOSS, FinetuneTask
+from equisparse.training.throughput import Throughput, ThroughputMeter
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class FitResult:
         Epochs in order.
     trials : tuple of Trial
         Numbers of changed entries that the method has tried; empty if the number was given.
+    throughput : Throughput or None
+        Speed of the steps of this process; None if a resumed run had none left.
     """
 
     steps: int
@@ -63,6 +66,7 @@ class FitResult:
     best_criterion: float
     curve: list[Epoch]
     trials: tuple[Trial, ...] = ()
+    throughput: Throughput | None = None
 
     @property
     def diverged(self) -> bool:
@@ -121,9 +125,10 @@ def fit(
         check_fits(checkpoint, task, rounds)
     curve = LearningCurve(folder / CURVE)
     best, newest = _checkpoints(checkpoints)
+    meter = ThroughputMeter()
     validation_sets = [valid] if replay is None else [valid, replay.held]
     with _quiet_lightning(), known_rank(options), interruptible(), joined():
-        callbacks = [curve, best, newest, *_extra_callbacks(options, curve, listener)]
+        callbacks = [curve, best, newest, meter, *_extra_callbacks(options, curve, listener)]
         trainer = _trainer(backbone, options, rounds, folder, callbacks)
         trainer.fit(
             task,
@@ -133,7 +138,7 @@ def fit(
             weights_only=True,
         )
     score = math.nan if best.best_model_score is None else float(best.best_model_score)
-    result = FitResult(trainer.global_step, curve.seconds, score, curve.epochs, task.trials)
+    result = FitResult(trainer.global_step, curve.seconds, score, curve.epochs, task.trials, throughput=meter.result)
     if result.diverged and not math.isfinite(result.best_criterion):
         last.unlink(missing_ok=True)  # it holds no numbers that a resumed training could go on from
         raise _diverged(result, options, rounds)

@@ -119,15 +119,30 @@ def joined() -> Iterator[None]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM within the block end as KeyboardInterrupt.
+    """Let Ctrl-C, SIGTERM, and SIGUSR1 before the end of a job within the block end as KeyboardInterrupt.
 
-    Lightning ends the whole program instead, and ignores Ctrl-C from then on.
+    Lightning ends the whole program instead, and ignores Ctrl-C from then on. In a job of SLURM, it would take SIGUSR1
+    to write a checkpoint in the middle of a step and to requeue the job by itself.
     """
     handler = signal.getsignal(signal.SIGINT)
     try:
-        yield
+        with _warned_before_end():
+            yield
     except SystemExit as error:
         raise KeyboardInterrupt from error
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, handler)
+
+
+@contextmanager
+def _warned_before_end() -> Iterator[None]:
+    """Let SIGUSR1, which SLURM sends before the end of a job if it is asked to, raise KeyboardInterrupt."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGUSR1"):
+        yield
+        return
+    before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, before)

@@ -80,24 +80,24 @@ def handler() -> Iterator[Callable[..., object]]:
     signal.signal(signal.SIGINT, before)
 
 
-def test_ctrl_c_and_sigterm_end_as_an_interruption(
+def test_ctrl_c_sigterm_and_sigusr1_end_as_an_interruption(
     files: dict[str, str],
     options: dict[str, Any],
     handler: Callable[..., object],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     started = FinetuneTask.on_train_epoch_start
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         with monkeypatch.context() as patch:
 
             def start(task: FinetuneTask, number: int = number) -> None:
                 started(task)
-                if task.current_epoch in (2, 4):
+                if task.current_epoch in (2, 4, 6):
                     os.kill(os.getpid(), number)
 
             patch.setattr(FinetuneTask, "on_train_epoch_start", start)
             with pytest.raises(KeyboardInterrupt):
-                equisparse.finetune(files["train"], **options | {"resume": number is signal.SIGTERM, "epochs": 9})
+                equisparse.finetune(files["train"], **options | {"resume": number is not signal.SIGINT, "epochs": 9})
         assert signal.getsignal(signal.SIGINT) is handler
     run = equisparse.finetune(files["train"], **options | {"resume": True, "epochs": 9})
     assert len(run.curve) == 9

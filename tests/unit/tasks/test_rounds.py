@@ -1,5 +1,6 @@
 """Rounds of steps between validations see the frames in the same order as epochs."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from torch.utils.data import DistributedSampler
 import equisparse
 from equisparse.errors import InputError
 from equisparse.inference.batching import SharedBatches
+from equisparse.tasks.listener import Listener
 from equisparse.training.options import Rounds, TrainingOptions
 from equisparse.training.rounds import RoundBatches
+from equisparse.training.throughput import Throughput
 
 
 def batches(steps: int | None = None, *, replicas: int = 1, rank: int = 0) -> SharedBatches | RoundBatches:
@@ -112,3 +115,18 @@ def test_a_run_of_steps_is_resumed(
     resumed = equisparse.finetune(frames, valid=valid, **cut | {"resume": True})
     assert all(torch.equal(value, last(resumed)[name]) for name, value in last(whole).items())
     assert len(resumed.curve) == 3
+
+
+def test_the_speed_of_a_training_is_reported(frames: list[Atoms], valid: list[Atoms], options: dict[str, Any]) -> None:
+    texts: dict[str, str] = {}
+
+    class Notices(Listener):
+        def notice(self, topic: str, text: str) -> None:
+            texts[topic] = text
+
+    equisparse.finetune(frames, valid=valid, listener=Notices(), **options)
+    pattern = r"\S+ frames/s, \S+ atoms/s; \S+% of the time waiting for data; at most \S+ GB of memory"
+    assert re.fullmatch(pattern, texts["throughput"])
+    two = str(Throughput(2, 1234.0, 5.0, 0.02, 1_500_000_000))
+    assert two.startswith("1.23e+03 frames/s, 5 atoms/s on 2 processes; 2.0% of the time")
+    assert two.endswith("1.5 GB of memory per process")
