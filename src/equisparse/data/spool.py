@@ -20,7 +20,7 @@ _PASS_BYTES = 2**20
 
 
 class Spool(Sequence[_Item], Generic[_Item]):
-    """Read-only sequence whose items are pickled into a temporary file, which is removed with it.
+    """Read-only sequence whose items are pickled into a temporary file, which has no name, so nothing is left of it.
 
     The folder is that of Python's `tempfile`: set ``TMPDIR`` to a local disk with enough space. Processes that are
     started by fork read the same file.
@@ -49,7 +49,8 @@ class Spool(Sequence[_Item], Generic[_Item]):
         self._decode = decode
         self._ends = array("q", [0])
         descriptor, name = tempfile.mkstemp(prefix="equisparse-", suffix=".spool")
-        self._close = weakref.finalize(self, _remove, descriptor, name, os.getpid())
+        Path(name).unlink()  # the open file stays; nothing is left on the disk, however the program ends
+        self._close = weakref.finalize(self, os.close, descriptor)
         self._descriptor = descriptor
         try:
             with os.fdopen(os.dup(descriptor), "wb", buffering=_PASS_BYTES) as file:
@@ -184,10 +185,3 @@ def selected(items: Sequence[_Item], indices: Sequence[int]) -> Sequence[_Item]:
 def _in_memory(items: Sequence[_Item]) -> bool:
     """Return whether all items are in memory."""
     return all(map(_in_memory, items.parts)) if isinstance(items, Joined) else isinstance(items, list)
-
-
-def _remove(descriptor: int, name: str, owner: int) -> None:
-    """Close a file, and remove it in the process that made it."""
-    os.close(descriptor)
-    if os.getpid() == owner:
-        Path(name).unlink(missing_ok=True)

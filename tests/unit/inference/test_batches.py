@@ -39,11 +39,6 @@ def test_processes_take_as_many_steps_with_nearly_equal_work() -> None:
     assert np.median(np.abs(work[0] - work[1])) < 0.1 * np.median(work[0])
 
 
-def test_the_steps_of_all_epochs_are_counted() -> None:
-    sampler = WorkBatches(SIZES, SIZES**2, LIMITS, seed=3, replicas=2)
-    assert sampler.total(3) == sum(len(batches(0, epoch=epoch)) for epoch in range(3))
-
-
 def test_a_frame_that_no_batch_can_hold_is_an_error() -> None:
     with pytest.raises(InputError, match="more atoms than a batch may have") as caught:
         WorkBatches(SIZES, None, BatchLimits(12, atoms=50), seed=0)
