@@ -5,6 +5,7 @@ Versions are those of constraints.txt and constraints-mace.txt. Without uv, virt
 
 import subprocess
 import sys
+from pathlib import Path
 
 import nox
 
@@ -85,6 +86,14 @@ def docs(session: nox.Session) -> None:
     install(session, "-e", ".[docs]")
     command = ("serve", "--open") if session.posargs == ["serve"] else ("build", "--strict", *session.posargs)
     session.run("mkdocs", *command, env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session(default=False)
+def tutorials(session: nox.Session) -> None:
+    """Tutorials of the site, each run as a script that asserts what it claims."""
+    install(session, ".[sevennet]")
+    for script in session.posargs or sorted(map(str, Path("docs/tutorials").glob("[0-9]*.py"))):
+        session.run("python", script, env=ONE_THREAD)
 
 
 @nox.session(default=False)
