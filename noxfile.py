@@ -55,14 +55,14 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def core(session: nox.Session) -> None:
     """Tests and doctests that need no backbone, in an environment without one."""
-    install(session, "-e", ".[hub,test]")
+    install(session, "-e", ".[hub,lmdb,test]")
     session.run(*PYTEST, *(session.posargs or ("src", "tests/unit", "tests/laws")), env=ONE_THREAD)
 
 
 @nox.session
 def sevennet(session: nox.Session) -> None:
     """Tests with SevenNet, NequIP and Allegro, against the package as it is built for users."""
-    install(session, ".[sevennet,nequip,test]", "nequip-allegro")
+    install(session, ".[sevennet,nequip,lmdb,test]", "nequip-allegro")
     session.run(*PYTEST, *(session.posargs or ("tests/backbones", "tests/integration")), env=ONE_THREAD)
 
 

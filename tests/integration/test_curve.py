@@ -105,3 +105,14 @@ def test_a_finished_run_is_trained_for_more_epochs(run: Run, command: Callable[.
     assert [row.value for row in after] == pytest.approx([row.value for row in before])
     last = {(row.split, row.error): row.value for row in longer.sparsity if row.file == "adapter.safetensors"}
     assert last["test", "force_mae_mev_per_ang"] == longer.metrics.final["test"]["force_mae_mev_per_ang"]
+
+
+@pytest.mark.parametrize("target", [("--changed", "0.05"), ()])
+def test_patience_waits_for_the_last_stage(
+    command: Callable[..., list[str]], small_base: str, tmp_path: Path, target: tuple[str, ...]
+) -> None:
+    words = command(tmp_path / "run", "--base", small_base, "--epochs", "12", "--patience", "1", *target)
+    assert main(words) == 0
+    run = read_run(tmp_path / "run")
+    assert run.metrics.changed_fraction_model < 0.31
+    assert len(run.curve) >= 7  # the dense half, and then some
