@@ -3,6 +3,7 @@
 Versions are those of constraints.txt and constraints-mace.txt. Without uv, virtualenv and pip do the same, more slowly.
 """
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +95,23 @@ def tutorials(session: nox.Session) -> None:
     install(session, ".[sevennet]")
     for script in session.posargs or sorted(map(str, Path("docs/tutorials").glob("[0-9]*.py"))):
         session.run("python", script, env=ONE_THREAD)
+
+
+@nox.session(default=False)
+def package(session: nox.Session) -> None:
+    """Archives as they are published: contents, metadata, and the wheel alone in an empty environment."""
+    install(session, "build", "twine")
+    folder = Path(session.create_tmp())
+    shutil.rmtree(folder / "dist", ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(folder / "dist"))
+    session.run("twine", "check", "--strict", *map(str, (folder / "dist").iterdir()))
+    session.run("python", "tests/package/archives.py", str(folder / "dist"))
+    session.run("python", "-m", "venv", "--clear", str(folder / "empty"))
+    programs = folder / "empty" / ("Scripts" if sys.platform == "win32" else "bin")
+    (wheel,) = map(str, (folder / "dist").glob("*.whl"))
+    session.run(str(programs / "pip"), "install", "-c", "constraints.txt", wheel, external=True)
+    session.run(str(programs / "python"), "-c", "from equisparse import *", external=True)  # without a backbone
+    session.run(str(programs / "equisparse"), "audit", "demo", external=True)
 
 
 @nox.session(default=False)

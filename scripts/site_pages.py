@@ -1,7 +1,7 @@
 """Hook of MkDocs: pages that are made from the source. They are never edited by hand.
 
 The commands and their options come from the application, the API from the list of public names, the changes from
-CHANGELOG.md, and the tutorials from the scripts in docs/tutorials.
+CHANGELOG.md, the page for contributors from CONTRIBUTING.md, and the tutorials from the scripts in docs/tutorials.
 """
 
 import re
@@ -46,7 +46,12 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages."""
-    pages = {"commands.md": _commands(), "changelog.md": _changes(), **dict(_api()), **dict(_tutorial_files())}
+    pages = {
+        "commands.md": _commands(),
+        "changelog.md": _copy("CHANGELOG.md"),
+        "contributing.md": _copy("CONTRIBUTING.md"),
+    }
+    pages |= {**dict(_api()), **dict(_tutorial_files())}
     for name, text in pages.items():
         files.append(File.generated(config, name, content=text))
     return files
@@ -70,9 +75,9 @@ def _commands() -> str:
     return text.replace(f"# {PROGRAM}\n", "# Commands\n", 1)
 
 
-def _changes() -> str:
-    """Page of the changes."""
-    return (ROOT / "CHANGELOG.md").read_text()
+def _copy(name: str) -> str:
+    """Page that is a file of the repository."""
+    return (ROOT / name).read_text()
 
 
 def _api() -> Iterator[tuple[str, str]]:
