@@ -21,7 +21,7 @@ RUN python -m pip install --no-cache-dir --constraint "${CONSTRAINTS}" ".[${EXTR
 # The user, for whom the folder of the data is writable.
 RUN useradd --create-home --uid 1000 equisparse && install --directory --owner equisparse /data
 
-USER equisparse
+USER 1000
 WORKDIR /data
 ENTRYPOINT ["equisparse"]
 CMD ["--help"]

@@ -109,7 +109,7 @@ def package(session: nox.Session) -> None:
     session.run("python", "-m", "venv", "--clear", str(folder / "empty"))
     programs = folder / "empty" / ("Scripts" if sys.platform == "win32" else "bin")
     (wheel,) = map(str, (folder / "dist").glob("*.whl"))
-    session.run(str(programs / "pip"), "install", "-c", "constraints.txt", wheel, external=True)
+    session.run(str(programs / "pip"), "install", "-q", "-c", "constraints.txt", wheel, external=True)
     session.run(str(programs / "python"), "-c", "from equisparse import *", external=True)  # without a backbone
     session.run(str(programs / "equisparse"), "audit", "demo", external=True)
 
