@@ -68,7 +68,9 @@ def _filled(nav: object, pages: dict[str, list[str]]) -> object:
 
 def _commands() -> str:
     """Page of all commands with their options."""
-    text = build_app().generate_docs(output_format="markdown", recursive=True)
+    app = build_app()
+    del app["--install-completion"]  # an option that is registered as a command; see docs/install.md
+    text = app.generate_docs(output_format="markdown", recursive=True)
     text = re.sub(r"## Table of Contents.*?(?=\*\*Fine-tune\*\*)", "", text, flags=re.DOTALL)
     text = re.sub(rf"(?<={PROGRAM} )([\w-]+) \1 ", r"\1 ", text)
     text = re.sub(rf"^## {PROGRAM} (.*)$", rf"## \1 {{#{PROGRAM}-\1}}", text, flags=re.MULTILINE)

@@ -2,8 +2,8 @@
 # # A first fine-tune
 #
 # You fine-tune a small model on eight frames of MgO that come with the package, use the result in ASE, and store it as
-# an adapter. The base has random weights, so that everything runs in seconds: the errors are far above those of a real
-# model. For your own work, write `base="7net-0"`.
+# an adapter. The base is a small model with random weights, so the errors are far above those of a real model. For your
+# own work, write `base="7net-0"`.
 
 # %%
 from pathlib import Path
@@ -30,7 +30,15 @@ test = ase.io.read(demo.test, ":4")
 # %%
 method = equisparse.Sparse(changed=0.03)
 run = equisparse.finetune(
-    train, valid=valid, test=test, base=base, method=method, epochs=20, batch_size=4, device="cpu", out=folder / "run"
+    train,
+    valid=valid,
+    test=test,
+    base=base,
+    method=method,
+    epochs=20,
+    batch_size=4,
+    device="cpu",
+    out=folder / "run",
 )
 print(sorted(path.name for path in run.folder.iterdir()))
 

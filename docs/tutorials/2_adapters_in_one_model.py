@@ -28,7 +28,12 @@ frames = ase.io.read(demo_files().train, ":16")
 adapters = {}
 for name, part in (("first", frames[:8]), ("second", frames[8:])):
     run = equisparse.finetune(
-        part, base=base, method=equisparse.Sparse(changed=0.03), epochs=4, device="cpu", out=folder / name
+        part,
+        base=base,
+        method=equisparse.Sparse(changed=0.03),
+        epochs=4,
+        device="cpu",
+        out=folder / name,
     )
     adapters[name] = run.folder / "adapter.safetensors"
 

@@ -1,4 +1,4 @@
-"""A small SevenNet model for the tutorials, with random weights: it needs no download and trains in seconds."""
+"""A small SevenNet model for the tutorials, with random weights: it needs no download and trains quickly."""
 
 from pathlib import Path
 

@@ -252,6 +252,8 @@ class TrainingOptions:
         ----------
         steps_per_epoch : int
 
+        Examples
+        --------
         >>> TrainingOptions(epochs=20).rounds(50)
         Rounds(count=20, steps=50)
         >>> TrainingOptions(max_steps=120).rounds(50)

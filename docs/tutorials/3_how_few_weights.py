@@ -1,0 +1,135 @@
+# %% [markdown]
+# # How few weights does it take?
+#
+# One fine-tune gives a *curve*: the error against the number of changed weights. You choose a point of it. If you do
+# not want to choose, the default fine-tune searches the fewest weights that cost nothing. The base is a small model
+# with random weights, so the errors are far above those of a real model. For your own work, write `base="7net-0"`.
+
+# %%
+from pathlib import Path
+from tempfile import mkdtemp
+
+import ase.io
+from small_model import small_model
+
+import equisparse
+from equisparse.data.demo import demo_files
+
+folder = Path(mkdtemp())
+base = small_model(folder / "base.pth")
+demo = demo_files()
+train = ase.io.read(demo.train, ":8")
+valid = ase.io.read(demo.valid, ":4")
+test = ase.io.read(demo.test, ":4")
+
+# %% [markdown]
+# ## Train once, keep several adapters
+#
+# With `curve=True`, the run keeps an adapter with all weights, and then one at 10, 3, 1 and 0.5 % of them.
+# `report=False` leaves out the report and the merged checkpoint.
+
+# %%
+run = equisparse.finetune(
+    train,
+    valid=valid,
+    test=test,
+    base=base,
+    curve=True,
+    epochs=40,
+    batch_size=4,
+    device="cpu",
+    out=folder / "curve",
+    report=False,
+)
+
+# %% [markdown]
+# ## Read the curve
+#
+# `run.sparsity` has a row for each adapter, split and error. These are the mean absolute errors of the forces on the
+# test frames.
+
+# %%
+force = "force_mae_mev_per_ang"
+points = [row for row in run.sparsity if (row.split, row.error) == ("test", force)]
+points.sort(key=lambda row: row.changed_count)
+for row in points:
+    print(f"{row.changed_fraction_model:6.1%} {row.adapter_bytes:6d} bytes {row.value:6.0f} meV/Å  {row.file}")
+print(f"the base:            {run.metrics.base['test'][force]:6.0f} meV/Å")
+
+# %% [markdown]
+# With the versions of `constraints.txt`, this is printed:
+#
+# ```text
+#   0.5%   1258 bytes    737 meV/Å  adapter.safetensors
+#   1.0%   1156 bytes    721 meV/Å  sparsity/changed-77.safetensors
+#   3.0%   1539 bytes    703 meV/Å  sparsity/changed-232.safetensors
+#  10.0%   2647 bytes    724 meV/Å  sparsity/changed-773.safetensors
+#  74.2%  11991 bytes    743 meV/Å  sparsity/changed-5736.safetensors
+# the base:              1708 meV/Å
+# ```
+#
+# Here all points are alike: what eight frames teach a random model fits into few weights. For pretrained models, the
+# error rises below some number of weights: see [Benchmarks](../benchmarks.md). The adapter of the run itself also holds
+# its metrics, so it is a little larger than that of the stage before.
+
+# %% [markdown]
+# ## Choose a point
+#
+# `pick` copies the adapter with the wanted fraction out of the folder of the run.
+
+# %%
+chosen = folder / "three-percent.safetensors"
+picked = equisparse.pick(run, 0.03, chosen)
+print(picked.changed_count, "weights,", picked.adapter_bytes, "bytes")
+
+# %% [markdown]
+# ## Let the run choose
+#
+# Without `changed`, `budget` and `curve`, the run removes weights as long as the validation loss stays within 2 % of
+# that with all weights. `run.metrics.trials` says what it tried.
+
+# %%
+searched = equisparse.finetune(
+    train,
+    valid=valid,
+    test=test,
+    base=base,
+    epochs=40,
+    batch_size=4,
+    device="cpu",
+    out=folder / "searched",
+    report=False,
+)
+dense, *removals = searched.metrics.trials
+total = equisparse.load_backbone(base).layout().total_parameters
+for trial in removals:
+    verdict = "go on" if trial.accepted else "too few"
+    print(f"{trial.entries / total:6.1%} loss {trial.valid_loss / dense.valid_loss:.3f} of that with all: {verdict}")
+print(f"kept: {searched.metrics.changed_fraction_model:.1%}")
+
+# %% [markdown]
+# ```text
+#  10.0% loss 0.963 of that with all: go on
+#   3.0% loss 0.956 of that with all: go on
+#   1.0% loss 0.978 of that with all: go on
+# kept: 1.0%
+# ```
+#
+# Too few steps were left to try 0.5 %.
+
+# %% [markdown]
+# ## What was shown
+#
+# Every point of the curve is better than the base, the file with the fewest weights is a fifth of that with all or
+# less, and the picked file gives the error of its row. The search kept the fewest weights that were good enough.
+
+# %%
+row = next(row for row in points if row.file == picked.file)
+again = equisparse.evaluate(test, base, chosen, device="cpu")
+assert abs(again[force] - row.value) < 1e-3 * row.value
+assert all(row.value < run.metrics.base["test"][force] for row in points)
+assert points[0].adapter_bytes < points[-1].adapter_bytes / 5
+accepted = [trial for trial in removals if trial.accepted]
+assert all(trial.valid_loss <= 1.02 * dense.valid_loss for trial in accepted)
+kept = min(trial.entries for trial in accepted) if accepted else round(0.3 * total)
+assert abs(searched.metrics.changed_count - kept) <= 0.01 * kept
