@@ -7,7 +7,7 @@ all steps that are left. Every stage is annealed to zero.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import cast
 
 import torch
@@ -60,7 +60,7 @@ class _State:
     level: int = -1
     is_last: bool = False
     restored: bool = False
-    trials: tuple[Trial, ...] = field(default=())
+    trials: tuple[Trial, ...] = ()
 
 
 class FewestEntries(Controller):
@@ -107,7 +107,9 @@ class FewestEntries(Controller):
 
     def lr_factor(self, step: int, total: int, warmup: int) -> float:
         state = self._begun(total)
-        factor = LATER_LR if state.level >= 0 or state.is_last else self._dense_lr if self._dense_share else 0.0
+        factor = LATER_LR
+        if state.level < 0 and not state.is_last:
+            factor = self._dense_lr if self._dense_share else 0.0
         length = state.end - state.first
         return factor * annealed(step - state.first, length, min(warmup, length // 4))
 
@@ -129,9 +131,13 @@ class FewestEntries(Controller):
             entries = self._levels[state.level + 1]
             self._state = replace(state, end=step + length, entries=entries, level=state.level + 1)
             return
-        best = min(trial.entries for trial in trials if trial.accepted)
-        entries = self._fallback if best == self._numel else best
-        self._state = replace(state, end=total, entries=entries, is_last=True, restored=not accepted, level=state.level)
+        self._state = replace(
+            state,
+            end=total,
+            entries=self._last_entries(trials),
+            is_last=True,
+            restored=bool(self._kept) and not accepted,
+        )
 
     def ready(self, step: int, total: int) -> bool:
         state = self._begun(total)
@@ -159,6 +165,13 @@ class FewestEntries(Controller):
         if self._state.is_last:  # a run that is resumed may have got more steps
             self._state = replace(self._state, end=total)
         return self._state
+
+    def _last_entries(self, trials: Sequence[Trial]) -> int:
+        """Number of entries of the last stage; all of them if the dense stage diverged, which soon ends the run."""
+        good = [trial.entries for trial in trials if trial.accepted]
+        if not good:
+            return self._numel
+        return self._fallback if min(good) == self._numel else min(good)
 
     def _restore(self, generator: torch.Generator) -> None:
         """Let all deltas start from the change that was kept."""

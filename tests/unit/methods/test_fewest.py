@@ -88,6 +88,12 @@ def test_a_loss_that_is_not_finite_is_never_good(layout: Layout, loss: float) ->
     assert not trained.controller.trials[-1].accepted
 
 
+def test_after_a_dense_stage_that_diverged_nothing_is_removed(layout: Layout) -> None:
+    trained = Trained(layout, [float("nan")])
+    trained.run()
+    assert trained.counts[-1] == layout.numel
+
+
 def test_the_rate_falls_to_zero_in_every_stage(layout: Layout) -> None:
     trained = Trained(layout, [1.0, 1.0, 9.0])
     rates = []
