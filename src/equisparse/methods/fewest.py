@@ -22,7 +22,7 @@ from equisparse.methods.sparse_delta import SparseDelta
 LEVELS = (0.1, 0.03, 0.01, 0.005)
 """Fractions of all parameters that are tried, one after the other."""
 FALLBACK = 0.3
-"""Fraction for a run in which the first level costs too much; at this fraction removal alone costs nothing."""
+"""Fraction for a run in which the first level costs too much; on ethanol, removal down to it alone cost nothing."""
 SHARE = 0.4
 """Length of a trial as a part of the steps that are left."""
 FEWEST_STEPS = 5
