@@ -4,6 +4,7 @@ import os
 import pickle
 import tempfile
 import weakref
+from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,7 +20,23 @@ _New = TypeVar("_New")
 _PASS_BYTES = 2**20
 
 
-class Spool(Sequence[_Item], Generic[_Item]):
+class _ByIndex(Sequence[_Item], ABC, Generic[_Item]):
+    """Sequence whose items are read one by one; a slice is a list."""
+
+    @abstractmethod
+    def _at(self, place: int) -> _Item:
+        """Read the item at a place from 0 to the length less one."""
+
+    @overload
+    def __getitem__(self, index: int) -> _Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[_Item]: ...
+    def __getitem__(self, index: int | slice) -> _Item | Sequence[_Item]:
+        places = range(len(self))[index]
+        return [self._at(place) for place in places] if isinstance(places, range) else self._at(places)
+
+
+class Spool(_ByIndex[_Item]):
     """Read-only sequence whose items are pickled into a temporary file, which has no name, so nothing is left of it.
 
     The folder is that of Python's `tempfile`: set ``TMPDIR`` to a local disk with enough space. Processes that are
@@ -68,14 +85,7 @@ class Spool(Sequence[_Item], Generic[_Item]):
     def __len__(self) -> int:
         return len(self._ends) - 1
 
-    @overload
-    def __getitem__(self, index: int) -> _Item: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[_Item]: ...
-    def __getitem__(self, index: int | slice) -> _Item | Sequence[_Item]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        place = range(len(self))[index]
+    def _at(self, place: int) -> _Item:
         first, end = self._ends[place], self._ends[place + 1]
         return self._decode(pickle.loads(os.pread(self._descriptor, end - first, first)))  # noqa: S301  our own file
 
@@ -94,7 +104,7 @@ class Spool(Sequence[_Item], Generic[_Item]):
             first = last
 
 
-class Mapped(Sequence[_New], Generic[_Item, _New]):
+class Mapped(_ByIndex[_New], Generic[_Item, _New]):
     """Sequence of the values of a function of the items of another sequence, computed when one is read.
 
     Parameters
@@ -109,20 +119,14 @@ class Mapped(Sequence[_New], Generic[_Item, _New]):
     def __len__(self) -> int:
         return len(self._items)
 
-    @overload
-    def __getitem__(self, index: int) -> _New: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[_New]: ...
-    def __getitem__(self, index: int | slice) -> _New | Sequence[_New]:
-        if isinstance(index, slice):
-            return [self._function(item) for item in self._items[index]]
-        return self._function(self._items[index])
+    def _at(self, place: int) -> _New:
+        return self._function(self._items[place])
 
     def __iter__(self) -> Iterator[_New]:
         return map(self._function, self._items)
 
 
-class Part(Sequence[_Item], Generic[_Item]):
+class Part(_ByIndex[_Item]):
     """Items of a sequence with some indices, in their order; they are read when they are needed.
 
     Parameters
@@ -137,17 +141,11 @@ class Part(Sequence[_Item], Generic[_Item]):
     def __len__(self) -> int:
         return len(self._indices)
 
-    @overload
-    def __getitem__(self, index: int) -> _Item: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[_Item]: ...
-    def __getitem__(self, index: int | slice) -> _Item | Sequence[_Item]:
-        if isinstance(index, slice):
-            return [self._items[i] for i in self._indices[index]]
-        return self._items[self._indices[index]]
+    def _at(self, place: int) -> _Item:
+        return self._items[self._indices[place]]
 
 
-class Joined(Sequence[_Item], Generic[_Item]):
+class Joined(_ByIndex[_Item]):
     """Items of several sequences, one after the other.
 
     Parameters
@@ -162,14 +160,7 @@ class Joined(Sequence[_Item], Generic[_Item]):
     def __len__(self) -> int:
         return self._starts[-1]
 
-    @overload
-    def __getitem__(self, index: int) -> _Item: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[_Item]: ...
-    def __getitem__(self, index: int | slice) -> _Item | Sequence[_Item]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        place = range(len(self))[index]
+    def _at(self, place: int) -> _Item:
         part = bisect_right(self._starts, place) - 1
         return self.parts[part][place - self._starts[part]]
 

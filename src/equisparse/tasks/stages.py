@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from equisparse.adapters.adapter import Adapter, SpinPart, adapter_of, value_rounding
-from equisparse.adapters.attach import attach
+from equisparse.adapters.attach import Attachment, attach
 from equisparse.adapters.file import save_adapter
 from equisparse.backbones.base import AbstractBackbone, Predictor
 from equisparse.blocks import Layout
@@ -124,27 +125,17 @@ def train_adapter(
         Folder to which the adapters of the stages before the last one are written.
     """
     train = datasets["train"]
+    elements = tuple(sorted({int(z) for frame in train.frames for z in frame.numbers}))
     changed = {} if start is None else start.weights(backbone.model)
     attachment = attach(backbone.model, method, layout, seed=options.seed)
-    attachment.begin_at(changed)
-
-    def adapter_now() -> Adapter:
-        adapter = adapter_of(
-            attachment,
-            base=asdict(backbone.identity),
-            dtype=backbone.dtype,
-            shifts=train.shifts,
-            elements=tuple(sorted({int(z) for frame in train.frames for z in frame.numbers})),
-            modality=backbone.modality,
-        )
-        spin_part = None if spins is None else SpinPart(spins.layer.options.to_dict(), spins.layer.stored())
-        return replace(adapter, spins=spin_part)
+    present = partial(_present_adapter, backbone, attachment, spins, train.shifts, elements)
 
     def keep_stage() -> None:
         if stage_adapters is not None:
-            save_stage(adapter_now(), stage_adapters)
+            save_stage(present(), stage_adapters)
 
     try:
+        attachment.begin_at(changed)
         fitted = fit(
             spins or backbone,
             attachment,
@@ -158,12 +149,32 @@ def train_adapter(
             listener=listener,
             stage_ended=keep_stage,
         )
-        adapter = adapter_now()
+        adapter = present()
         trained = attachment.trained_weights()
     finally:
         attachment.detach()
     adapter = replace(adapter, metrics={"value_rounding": value_rounding(adapter, backbone.model, trained)})
     return adapter, fitted
+
+
+def _present_adapter(
+    backbone: AbstractBackbone,
+    attachment: Attachment,
+    spins: SpinModel | None,
+    shifts: Mapping[int, float],
+    elements: tuple[int, ...],
+) -> Adapter:
+    """Adapter of the present state of a training, with the spin layer if there is one."""
+    adapter = adapter_of(
+        attachment,
+        base=asdict(backbone.identity),
+        dtype=backbone.dtype,
+        shifts=shifts,
+        elements=elements,
+        modality=backbone.modality,
+    )
+    spin_part = None if spins is None else SpinPart(spins.layer.options.to_dict(), spins.layer.stored())
+    return replace(adapter, spins=spin_part)
 
 
 def save_stage(adapter: Adapter, folder: Path) -> None:
