@@ -24,10 +24,10 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.collections import g2
-from ase.data import chemical_symbols
 from rows import add_row
 
 import equisparse
+from equisparse.testing.small_sevennet import write_small_sevennet
 
 RESULTS = Path(__file__).parent / "results" / "scale.jsonl"
 PER_FILE = 10_000
@@ -72,7 +72,7 @@ def finetune(frames: int, folder: Path) -> dict[str, Any]:
         start = time.perf_counter()
         run = equisparse.finetune(
             str(folder / "*.aselmdb"),
-            base=small_base(folder / "small.pth"),
+            base=write_small_sevennet(folder / "small.pth", sorted(ELEMENTS), shift=0.0, scale=1.0, seed=0),
             device="cpu",
             method="lowrank",
             out=folder / "run",
@@ -189,36 +189,6 @@ def displaced(molecule: Atoms, generator: np.random.Generator) -> tuple[Atoms, f
     energy = 0.5 * (stiffness * (lengths - rest) ** 2).sum() + sum(ELEMENTS[z] for z in atoms.numbers)
     forces = -2 * (stiffness * (lengths - rest) / lengths)[..., None] * vectors
     return atoms, float(energy), forces.sum(axis=1)
-
-
-def small_base(path: Path) -> str:
-    """Write a small untrained SevenNet."""
-    from sevenn import _const as const
-    from sevenn import _keys as keys
-    from sevenn.model_build import build_E3_equivariant_model
-
-    config = const.DEFAULT_E3_EQUIVARIANT_MODEL_CONFIG | {
-        keys.NODE_FEATURE_MULTIPLICITY: 16,
-        keys.LMAX: 2,
-        keys.NUM_CONVOLUTION: 2,
-        keys.CONVOLUTION_WEIGHT_NN_HIDDEN_NEURONS: [16],
-        keys.CUTOFF: 4.0,
-        keys.CONV_DENOMINATOR: [5.0, 5.0],
-        keys.CHEMICAL_SPECIES_BY_ATOMIC_NUMBER: sorted(ELEMENTS),
-        keys.CHEMICAL_SPECIES: [chemical_symbols[z] for z in sorted(ELEMENTS)],
-        keys.NUM_SPECIES: len(ELEMENTS),
-        keys.TYPE_MAP: {z: index for index, z in enumerate(sorted(ELEMENTS))},
-        keys.SELF_CONNECTION_TYPE: "linear",
-        keys.USE_SPECIES_WISE_SHIFT_SCALE: True,
-        keys.SHIFT: [0.0] * len(ELEMENTS),
-        keys.SCALE: [1.0] * len(ELEMENTS),
-        keys.MODEL_TYPE: "E3_equivariant_model",
-        "version": "0.12.0",
-    }
-    torch.manual_seed(0)
-    model = build_E3_equivariant_model(config)
-    torch.save({"model_state_dict": model.state_dict(), "config": config, "epoch": 1}, path)
-    return str(path)
 
 
 if __name__ == "__main__":

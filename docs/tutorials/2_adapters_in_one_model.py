@@ -12,13 +12,13 @@ import ase.io
 import numpy as np
 from ase import units
 from ase.md.verlet import VelocityVerlet
-from small_model import small_model
 
 import equisparse
 from equisparse.data.demo import demo_files
+from equisparse.testing.small_sevennet import write_small_sevennet
 
 folder = Path(mkdtemp())
-base = small_model(folder / "base.pth")
+base = write_small_sevennet(folder / "base.pth")
 frames = ase.io.read(demo_files().train, ":16")
 
 # %% [markdown]

@@ -10,13 +10,13 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import ase.io
-from small_model import small_model
 
 import equisparse
 from equisparse.data.demo import demo_files
+from equisparse.testing.small_sevennet import write_small_sevennet
 
 folder = Path(mkdtemp())
-base = small_model(folder / "base.pth")
+base = write_small_sevennet(folder / "base.pth")
 demo = demo_files()
 train = ase.io.read(demo.train, ":8")
 valid = ase.io.read(demo.valid, ":4")

@@ -15,14 +15,14 @@ from sevenn.train.atoms_dataset import SevenNetAtomsDataset
 from sevenn.train.loss import ForceLoss, PerAtomEnergyLoss
 from sevenn.train.trainer import Trainer
 from sevenn.util import load_checkpoint
-from small_model import small_model
 from torch_geometric.loader import DataLoader
 
 import equisparse
 from equisparse.data.demo import demo_files
+from equisparse.testing.small_sevennet import write_small_sevennet
 
 folder = Path(mkdtemp())
-base = small_model(folder / "base.pth")
+base = write_small_sevennet(folder / "base.pth")
 demo = demo_files()
 train = ase.io.read(demo.train, ":8")
 valid = ase.io.read(demo.valid, ":4")

@@ -23,6 +23,7 @@ INTERNALS = {
         "equisparse.magnetism.model",
         "equisparse.training.loss",
     },
+    "scale": {"equisparse.testing.small_sevennet"},
 }
 """Benchmark -> modules of which it needs more than the public names: it times single steps, or builds adapters."""
 
