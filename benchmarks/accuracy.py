@@ -1,6 +1,6 @@
 """Accuracy of one method on one data set, one seed; resumable, one JSON line a cell.
 
-    python benchmarks/accuracy.py --folder ../shared/data/rmd17/ethanol --name ethanol --method sparse
+    python benchmarks/accuracy.py --folder ../shared/data/rmd17/ethanol --name ethanol --method full
     python benchmarks/accuracy.py --folder ../shared/data/rmd17/ethanol --name ethanol --changed 0.03
 
 The folder holds ``train``, ``valid`` and ``test`` as ``.xyz.gz`` (`sets.py` makes such folders), and may hold further
@@ -32,7 +32,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--base", default="7net-0")
     parser.add_argument("--method")
     parser.add_argument("--options", type=json.loads, default=None, help="method options as JSON")
-    parser.add_argument("--regime", default="L")
+    parser.add_argument("--regime")
     parser.add_argument("--changed", type=float)
     parser.add_argument("--budget")
     parser.add_argument("--targets", nargs="+")
@@ -89,16 +89,8 @@ def train(arguments: argparse.Namespace, folder: Path, backbone: equisparse.Abst
 
 
 def method_of(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Options of the fine-tune that choose its method.
-
-    Cells call `soft_threshold` ``sparse`` (see names.py), unless they have a size or the option ``tolerance``.
-    """
+    """Options of the fine-tune that choose its method."""
     options = {name: getattr(arguments, name) for name in ("method", "regime", "changed", "budget", "targets")}
-    sized = (
-        arguments.changed or arguments.budget or {"changed", "value_bytes", "tolerance"} & set(arguments.options or ())
-    )
-    if arguments.method == "sparse" and not sized:
-        options["method"] = "soft_threshold"
     return options | {"method_options": arguments.options}
 
 

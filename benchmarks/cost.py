@@ -1,4 +1,4 @@
-"""Cost of a training step and of inference: sparse against full and against a two-pass wrapper, interleaved in one run.
+"""Cost of a training step and of inference, interleaved in one run: methods, full, and a two-pass wrapper.
 
     python benchmarks/cost.py --frames ../shared/data/rmd17/ethanol/train.xyz.gz --name ethanol
     python benchmarks/cost.py --frames build/sets/hfo2/train.xyz.gz --name HfO2 --device cuda --batch-size 4
@@ -47,8 +47,8 @@ TINY_LR = 1e-6
 LARGEST_ERROR = 1e-3
 """eV/A."""
 VARIANTS = (
-    *("full", "soft_threshold", "sparse-changed", "lowrank", "scale", "elora", "mmea", "two-pass"),
-    *("full-fast", "soft_threshold-fast", "sparse-changed-fast", "lowrank-fast"),
+    *("full", "soft_threshold", "sparse", "lowrank", "scale", "elora", "mmea", "two-pass"),
+    *("full-fast", "soft_threshold-fast", "sparse-fast", "lowrank-fast"),
 )
 ACCELERATORS = {"full-cueq": "cuequivariance_torch", "full-flash": "flashTP_e3nn", "full-oeq": "openequivariance"}
 """Variant with an accelerator of SevenNet's -> package."""

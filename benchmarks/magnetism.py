@@ -129,7 +129,7 @@ def cost(options: argparse.Namespace) -> None:
 
 
 def make_step(path: Path, kind: str) -> Callable[[], None]:
-    """A function that does one training step of the method sparse on one batch, on the base's faster form."""
+    """A function that does one training step of the method soft_threshold on one batch, on the base's faster form."""
     frames = equisparse.read_frames(path, equisparse.LabelKeys(magnetic=True))
     backbone = equisparse.load_backbone("7net-0")
     assert backbone.accelerate(small_pieces(frames, backbone.cutoff))

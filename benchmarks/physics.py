@@ -1,6 +1,6 @@
 """Are metals changed in their p and d channels, and oxygen in s? The statement of arXiv 2606.18691, with a null.
 
-    python benchmarks/physics.py RUN --metal Hf --name "HfO2, sparse, seed 0"
+    python benchmarks/physics.py RUN --metal Hf --name "HfO2, soft_threshold, seed 0"
 
 From the functional signatures of a run: in every layer that has scalar and other outputs, the share of the relative
 change that falls on l > 0, of the metal's atoms less that of oxygen's. Under the null both elements are alike, so that

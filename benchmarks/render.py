@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from names import present_names
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from page_text import ACCURACY, BANK, COST, HEAD, PHYSICS, ROBUSTNESS, SEARCH, SPIN_ORDERS, TABLE, TABLES
@@ -29,9 +28,9 @@ def accuracy_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
     """One table line a cell."""
     for row in rows:
         cell, wishes = row["cell"], []
-        if cell["method"] in (None, "sparse") and not (cell["changed"] or cell["budget"]):
-            wishes.append(f"regime {cell['regime']}")
-        wishes += [f"{key} {cell[key]}" for key in ("changed", "budget", "optimizer") if cell[key] is not None]
+        wishes += [
+            f"{key} {cell[key]}" for key in ("regime", "changed", "budget", "optimizer") if cell[key] is not None
+        ]
         wishes += [f"targets {' '.join(cell['targets'])}"] if cell["targets"] else []
         columns = (
             cell["name"],
@@ -191,7 +190,7 @@ def main() -> None:
         (PHYSICS, physics),
         (ACCURACY, accuracy),
     )
-    filled = [(head, found) for head, lines in parts if (found := list(map(present_names, lines)))]
+    filled = [(head, found) for head, lines in parts if (found := list(lines))]
     PAGE.write_text(HEAD + "".join(f"{head}{chr(10).join(lines)}\n" for head, lines in filled))
 
 

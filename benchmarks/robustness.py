@@ -1,10 +1,10 @@
 """Drift, holes and dynamics of fine-tuned models, set by set and method by method; resumable, one JSON line a cell.
 
     python benchmarks/robustness.py --sets build/sets
-    python benchmarks/robustness.py --sets build/sets --only ethanol --labels sparse full --list
+    python benchmarks/robustness.py --sets build/sets --only ethanol --labels soft_threshold full --list
 
 Every cell is a fine-tune (`equisparse finetune`, ``train``, ``valid`` and ``test`` of ``--sets``/NAME) and then
-`equisparse probe` on it. ``sparse`` is as `finetune` does it by default, with its anchor; the others have none, as
+`equisparse probe` on it. ``soft_threshold`` is trained with the default anchor of `finetune`; the others have none, as
 everybody trains them. ``over-trained`` is what the probe has to recognise: all parameters at twenty times their
 learning rate; ``fast`` is what an earlier version did by default. With ``--runs`` the run folders are kept, and a
 finished one is not trained again.
@@ -27,20 +27,20 @@ RESULTS = Path(__file__).parent / "results" / "robustness.jsonl"
 SETS = {"ethanol": (10, 100, 300), "aspirin": (10, 100, 150), "cu": (2, 50, 50), "hfo2": (2, 50, 50)}
 """Set -> batch size, training frames, optimiser steps (rounded up to whole epochs)."""
 FAST: dict[str, Any] = {"method_options": {"rank": 128}, "lr": 0.05}
-"""What an earlier version did by default with the method sparse: the rows named ``fast`` below."""
-METHODS: dict[str, dict[str, Any]] = {  # "sparse" in a label without a size: see names.py
-    "sparse": {"method": "soft_threshold"},
+"""What an earlier version did by default with the method soft_threshold: the rows named ``fast`` below."""
+METHODS: dict[str, dict[str, Any]] = {
+    "soft_threshold": {"method": "soft_threshold"},
     "elora": {"method": "elora", "anchor": 0.0},
     "full": {"method": "full", "anchor": 0.0},
     "over-trained": {"method": "full", "anchor": 0.0, "lr": 0.4},
-    "sparse, fast": {"method": "soft_threshold", **FAST},
-    "sparse, fast, anchor 0.3": {"method": "soft_threshold", **FAST, "anchor": 0.3},
+    "soft_threshold, fast": {"method": "soft_threshold", **FAST},
+    "soft_threshold, fast, anchor 0.3": {"method": "soft_threshold", **FAST, "anchor": 0.3},
     "elora, fast": {"method": "elora", "anchor": 0.0, "lr": 0.05},
-    "sparse, anchor 0.3": {"method": "soft_threshold", "anchor": 0.3},
-    "sparse, anchor 0": {"method": "soft_threshold", "anchor": 0.0},
+    "soft_threshold, anchor 0.3": {"method": "soft_threshold", "anchor": 0.3},
+    "soft_threshold, anchor 0": {"method": "soft_threshold", "anchor": 0.0},
     "sparse 3 %": {"changed": 0.03, "anchor": 0.0},
     "sparse 0.5 %": {"changed": 0.005, "anchor": 0.0},
-    "sparse, replay": {
+    "soft_threshold, replay": {
         "method": "soft_threshold",
         "anchor": 0.0,
         "replay": ["probe"],

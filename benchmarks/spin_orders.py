@@ -1,9 +1,9 @@
 """Magnetic orders of held-out geometries on TM-O-Spin: every method with a spin layer, against none; one line a run.
 
     python benchmarks/spin_orders.py run --runs build/spin-orders
-    python benchmarks/spin_orders.py run --runs build/spin-orders --labels sparse full --seeds 0 1 2
-    python benchmarks/spin_orders.py draw --runs build/spin-orders --label sparse --out docs/figures/spin_orders.png
-    python benchmarks/spin_orders.py scan --runs build/spin-orders --label sparse
+    python benchmarks/spin_orders.py run --runs build/spin-orders --labels soft_threshold full --seeds 0 1 2
+    python benchmarks/spin_orders.py draw --runs build/spin-orders --out docs/figures/spin_orders.png
+    python benchmarks/spin_orders.py scan --runs build/spin-orders --label soft_threshold
     python benchmarks/spin_orders.py scan --adapter run/adapter.safetensors --oxides NiO
 
 Every geometry of the set (``demo-spin``) is there in ferro- and in antiferromagnetic order. The difference of the two
@@ -30,19 +30,19 @@ import equisparse
 from equisparse import ENERGY, MOMENTS
 
 RESULTS = Path(__file__).parent / "results" / "spin_orders.jsonl"
-METHODS: dict[str, dict[str, Any]] = {  # "sparse" in a label without a size: see names.py
-    "sparse": {"method": "soft_threshold"},
-    "sparse H": {"method": "soft_threshold", "regime": "H"},
+METHODS: dict[str, dict[str, Any]] = {
+    "soft_threshold": {"method": "soft_threshold"},
+    "soft_threshold H": {"method": "soft_threshold", "regime": "H"},
     "sparse 3 %": {"changed": 0.03},
     "elora": {"method": "elora"},
     "full": {"method": "full"},
     "scratch": {"method": "scratch"},
-    "sparse, all tensors": {"method": "soft_threshold", "targets": ["all"]},
-    "sparse, spin-free": {"method": "soft_threshold", "spin": False},
+    "soft_threshold, all tensors": {"method": "soft_threshold", "targets": ["all"]},
+    "soft_threshold, spin-free": {"method": "soft_threshold", "spin": False},
     "full, spin-free": {"method": "full", "spin": False},
 }
 """Label -> options of the fine-tune."""
-for label in ("sparse", "elora", "full"):
+for label in ("soft_threshold", "elora", "full"):
     for factor in (0.5, 2):
         method: str = METHODS[label]["method"]
         METHODS[f"{label}, lr x {factor}"] = {
@@ -185,7 +185,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("build/spin-orders"))
     parser.add_argument("--labels", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--label", default="sparse", choices=METHODS, help="whose run is drawn or scans")
+    parser.add_argument("--label", default="soft_threshold", choices=METHODS, help="whose run is drawn or scans")
     parser.add_argument("--adapter", type=Path, help="that scans, in place of a run")
     parser.add_argument("--oxides", nargs="+", default=list(OXIDES), choices=OXIDES)
     parser.add_argument("--out", type=Path, default=Path("docs/figures/spin_orders.png"))

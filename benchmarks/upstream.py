@@ -113,7 +113,7 @@ def time_row(arguments: argparse.Namespace, rounds: int) -> dict[str, Any]:
         "batch_size": arguments.batch_size,
         "threads": torch.get_num_threads(),
         "rounds": rounds,
-        "step_over_full": {"sparse-fast": {"median": middle, "q25": low, "q75": high}},
+        "step_over_full": {"soft_threshold-fast": {"median": middle, "q25": low, "q75": high}},
         "versions": equisparse.versions(backbone),
     }
 
