@@ -79,7 +79,7 @@ def test_two_processes_of_which_one_is_killed_train_as_one(
     equisparse.finetune(**options, out=one, report=False)
     code, text = two_processes("--out", str(two), KILLED_IN="2")
     assert code != 0
-    assert "Another process of this training ended" in text or "interrupted; continue" in text, text
+    assert "Another process of this command ended" in text or "interrupted; continue" in text, text
     assert "--resume" in text
     code, text = two_processes("--out", str(two), "--resume")
     assert code == 0, text

@@ -217,4 +217,5 @@ class EnsembleConfig(FinetuneConfig):
         """Configuration of one member, which is a complete run in its own folder."""
         values = {field.name: getattr(self, field.name) for field in fields(FinetuneConfig)}
         values["split_seed"] = self.seed if self.split_seed is None else self.split_seed
+        values |= {"devices": 1, "num_nodes": 1}  # processes share the members
         return FinetuneConfig(**values | {"seed": self.seed + number, "out": str(Path(self.out, f"member-{number}"))})

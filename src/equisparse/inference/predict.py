@@ -17,7 +17,8 @@ from equisparse.inference.memory import BatchLimiter, in_pieces
 from equisparse.inference.sample import Sample
 from equisparse.quantities import STRESS, Quantity
 
-_BATCH_FRAMES = 10
+BATCH_FRAMES = 10
+"""Frames per batch of a data set."""
 _BATCH_ATOMS = 256
 """Approximate number of atoms per batch of structures: enough to use a core well, and small in memory."""
 
@@ -59,7 +60,7 @@ def predict_batches(backbone: Predictor, batches: Iterable[Sequence[Sample]]) ->
     return {quantity: torch.cat(values).numpy() for quantity, values in pieces.items()}
 
 
-def evaluate(backbone: Predictor, dataset: FrameDataset, batch_size: int = _BATCH_FRAMES) -> dict[Quantity, Floats]:
+def evaluate(backbone: Predictor, dataset: FrameDataset, batch_size: int = BATCH_FRAMES) -> dict[Quantity, Floats]:
     """Predict a data set with the present weights; see `predict_batches`.
 
     If the sign of the moments of a frame is arbitrary, it is the one that is closer to the labels.

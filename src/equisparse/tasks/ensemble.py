@@ -34,7 +34,7 @@ from equisparse.tasks.finetune import finetune_config
 from equisparse.tasks.listener import Listener
 from equisparse.tasks.resume import check_free, check_inputs, start_or_resume
 from equisparse.training.checkpoints import check_resumable
-from equisparse.training.processes import process_rank
+from equisparse.training.group import Group, process_group
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -93,6 +93,7 @@ def ensemble(
     ----------
     train, valid, test, replay, method, listener, **options
         As in `equisparse.finetune`. The seed is that of the first member; ``resume=True`` keeps finished members.
+        The processes of ``devices`` and ``num_nodes`` share the members; each member is trained by one of them.
     members : int
         Number of members, at least two.
     base : str or Path
@@ -108,37 +109,54 @@ def ensemble(
     parts = {"train": train, "valid": valid, "test": test, "replay": replay}
     chosen = {**options, "out": str(out), "members": members}
     config = configuration(EnsembleConfig, parts, base, method, chosen)
-    begun = [member for member in _prepare(config) if _begun(member)]
-    config = replace(config, resume=config.resume and bool(begun))
-    return ensemble_config(store_frames(config, parts), listener=listener)
+    with process_group(config) as group:
+        if group.is_first:
+            begun = [member for member in _prepare(config) if _begun(member)]
+            config = store_frames(replace(config, resume=config.resume and bool(begun)), parts)
+        return _ensemble(group.of_first(config), group, listener)
 
 
 def ensemble_config(config: EnsembleConfig, *, listener: Listener | None = None) -> EnsembleRun:
-    """Fine-tune all members of an ensemble from a configuration, one after the other, and calibrate their spread.
+    """Fine-tune all members of an ensemble from a configuration, and calibrate their spread.
 
     With ``config.resume``, finished members are kept, unless they had fewer epochs, and an interrupted member
-    continues. All members that have begun are compared with the configuration before any of them is trained.
+    continues. All members that have begun are compared with the configuration before any of them is trained. Several
+    processes share the members; each member is trained by one process, as in an ensemble on one process.
 
     Raises
     ------
     EquisparseError
         If any input cannot be used; before the first training starts.
     """
-    is_rank_zero = process_rank(config) == 0
-    listener = listener if listener and is_rank_zero else Listener()
+    with process_group(config) as group:
+        return _ensemble(config, group, listener)
+
+
+def _ensemble(config: EnsembleConfig, group: Group, listener: Listener | None) -> EnsembleRun:
+    """Train the members that belong to this process; the first one calibrates their spread when all are done."""
+    members, is_finished = group.of_first(_checked(config) if group.is_first else ([], []))
+    shown = listener if listener and group.is_first else Listener()
+    left = [number for number, finished in enumerate(is_finished) if not finished]
+    for number, member in enumerate(members):
+        if is_finished[number]:
+            shown.member_started(number, len(members), member.seed, finished_before=True)
+        elif group.owns(left.index(number)):
+            shown.member_started(number, len(members), member.seed, finished_before=False)
+            finetune_config(_continued(member), listener=shown)
+    folder = Path(config.out)
+    group.gathered(None)  # wait for the members of the other processes
+    if group.is_first:
+        calibrate(folder, [Path(member.out).name for member in members])
+    return EnsembleRun(folder, tuple(Run(Path(member.out)) for member in members))
+
+
+def _checked(config: EnsembleConfig) -> tuple[list[FinetuneConfig], list[bool]]:
+    """Configurations of all members, after all checks, and which of them are finished."""
     members = _prepare(config)
     if config.resume:
         members = _with_epochs(members)
         _check_begun(members)
-    finished = [member for member in members if _is_finished(member)]
-    for number, member in enumerate(members):
-        listener.member_started(number, len(members), member.seed, finished_before=member in finished)
-        if member not in finished:
-            finetune_config(_continued(member), listener=listener)
-    folder = Path(config.out)
-    if is_rank_zero:
-        calibrate(folder, [Path(member.out).name for member in members])
-    return EnsembleRun(folder, tuple(Run(Path(member.out)) for member in members))
+    return members, [_is_finished(member) for member in members]
 
 
 def _prepare(config: EnsembleConfig) -> list[FinetuneConfig]:
@@ -158,11 +176,10 @@ def _prepare(config: EnsembleConfig) -> list[FinetuneConfig]:
         )
     check_inputs(config)
     members = [config.member(number) for number in range(config.members)]
-    if process_rank(config) == 0:
-        for member in members if not config.resume else ():
-            check_free(RunFolder(Path(member.out)))
-        for member in members:
-            make_folder(Path(member.out))
+    for member in members if not config.resume else ():
+        check_free(RunFolder(Path(member.out)))
+    for member in members:
+        make_folder(Path(member.out))
     return members
 
 

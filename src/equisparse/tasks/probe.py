@@ -1,7 +1,8 @@
 """Test a finished run outside of its data: retention, short range and dynamics."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -26,8 +27,10 @@ from equisparse.robustness import drift, scans, verdict
 from equisparse.robustness.dynamics import DynamicsOptions, DynamicsRow, dynamics
 from equisparse.robustness.retention import both_predictions
 from equisparse.run.files import ProbeFolder, ProbeVerdict
-from equisparse.run.folder import RunLike, opened_run
+from equisparse.run.folder import Run, RunLike, opened_run
 from equisparse.tasks.listener import Listener
+from equisparse.training.group import Group, process_group
+from equisparse.training.options import ProcessOptions
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ def probe(
     seed: int = 0,
     device: str = "auto",
     listener: Listener | None = None,
+    devices: int = 1,
+    num_nodes: int = 1,
 ) -> ProbeResult:
     """Test the adapted model of a run against its base: retention, short range and dynamics.
 
@@ -82,6 +87,9 @@ def probe(
     device : str
     listener : Listener, optional
         Receives the name of each test as it begins.
+    devices, num_nodes : int
+        Processes per node and number of nodes. The processes share the tests, and the starts of dynamics; the results
+        are those of one process. The first process writes them.
 
     Raises
     ------
@@ -89,25 +97,17 @@ def probe(
         If the folder holds no finished run, an option is out of range, or its data files are missing.
     """
     options = _Options(DynamicsOptions(temperature, steps, timestep, seed), starts, compressed)
-    listener = listener or Listener()
-    opened = opened_run(run)
-    config, adapter, files = opened.config, opened.adapter, opened.files.probe
-    splits = read_splits(config)
-    adapter.check_spin_free("probing")
-    backbone = configured_base(config, device)
-    check_adapter(backbone, adapter)
-    listener.notice("probing", "retention on structures unlike the data")
-    checks = _retention(files, backbone, adapter)
-    listener.notice("probing", "short range: dimers and compression")
-    checks += _short_range(files, backbone, adapter, splits.train, options)
-    listener.notice(
-        "probing", f"dynamics: {steps} steps of NVT and of NVE from {starts} structures (--steps, --starts)"
-    )
-    checks += _dynamics(files, backbone, adapter, splits, options)
+    with process_group(ProcessOptions(devices=devices, num_nodes=num_nodes)) as group:
+        opened = opened_run(run)
+        shown = listener if listener and group.is_first else Listener()
+        found = _merged(group.gathered(_tests(opened, options, device, group, shown)))
+        checks = _written(opened.files.probe, found) if group.is_first else []
+        checks = group.of_first(checks)
     level = verdict.overall(checks)
-    files.write_verdict(ProbeVerdict(level, asdict(options), tuple(checks)))
-    write_report(opened)
-    return ProbeResult(level, tuple(checks), files.path)
+    if group.is_first:
+        opened.files.probe.write_verdict(ProbeVerdict(level, asdict(options), tuple(checks)))
+        write_report(opened)
+    return ProbeResult(level, tuple(checks), opened.files.probe.path)
 
 
 @dataclass(frozen=True)
@@ -124,34 +124,95 @@ class _Options:
                 raise InputError(f"Invalid option {name}.", given=str(getattr(self, name)), expected="1 or more")
 
 
-def _retention(files: ProbeFolder, backbone: AbstractBackbone, adapter: Adapter) -> list[verdict.Check]:
-    """Drift per structure, per element, and by groups."""
-    structures, base, adapted = both_predictions(backbone, adapter)
-    rows = drift.drift_rows(structures, base, adapted, adapter.elements)
-    elements = drift.element_drifts(structures, base, adapted, adapter.elements)
+@dataclass(frozen=True)
+class _Found:
+    """Results of the tests of one process, or of all.
+
+    Parameters
+    ----------
+    drift : list of DriftRow and of ElementDrift
+        Empty in the processes that did not measure it.
+    scans : mapping of str to list of Scan
+        ``dimers`` and ``compression``.
+    dynamics : mapping of int to tuple
+        Index of the start -> rows, and the frame at which the run failed, if it did.
+    """
+
+    drift: tuple[list[drift.DriftRow], list[drift.ElementDrift]]
+    scans: Mapping[str, list[scans.Scan]]
+    dynamics: Mapping[int, tuple[list[DynamicsRow], Atoms | None]]
+
+
+def _tests(run: Run, options: _Options, device: str, group: Group, listener: Listener) -> _Found:
+    """Run the tests that belong to this process; molecular dynamics, which takes longest, is shared out first."""
+    splits = read_splits(run.config)
+    run.adapter.check_spin_free("probing")
+    backbone = configured_base(run.config, device)
+    check_adapter(backbone, run.adapter)
+    runs = _dynamics(backbone, run.adapter, splits, options, group, listener)
+    others = {"retention": options.starts, "dimers": options.starts + 1, "compression": options.starts + 2}
+    own = {name for name, index in others.items() if group.owns(index)}
+    drifts: tuple[list[drift.DriftRow], list[drift.ElementDrift]] = ([], [])
+    if "retention" in own:
+        listener.notice("probing", "retention on structures unlike the data")
+        drifts = _retention(backbone, run.adapter)
+    if own & {"dimers", "compression"}:
+        listener.notice("probing", "short range: dimers and compression")
+    return _Found(drifts, _short_range(own, backbone, run.adapter, splits.train, options), runs)
+
+
+def _merged(parts: Sequence[_Found]) -> _Found:
+    """Results of all processes together."""
+    rows = [row for part in parts for row in part.drift[0]]
+    elements = [element for part in parts for element in part.drift[1]]
+    runs = {index: result for part in parts for index, result in part.dynamics.items()}
+    return _Found((rows, elements), {k: v for part in parts for k, v in part.scans.items()}, dict(sorted(runs.items())))
+
+
+def _written(files: ProbeFolder, found: _Found) -> list[verdict.Check]:
+    """Write the tables, and judge the results."""
+    rows, elements = found.drift
     groups = drift.grouped(rows)
     files.drift.write(sorted(rows, key=lambda row: -row.force_mev_per_ang))
     files.elements.write(elements)
     files.groups.write(groups)
-    return verdict.drift_checks(groups[0])
+    return [*verdict.drift_checks(groups[0]), *_write_scans(files, found), *_write_dynamics(files, found)]
+
+
+def _retention(backbone: AbstractBackbone, adapter: Adapter) -> tuple[list[drift.DriftRow], list[drift.ElementDrift]]:
+    """Drift per structure and per element."""
+    structures, base, adapted = both_predictions(backbone, adapter)
+    rows = drift.drift_rows(structures, base, adapted, adapter.elements)
+    return rows, drift.element_drifts(structures, base, adapted, adapter.elements)
 
 
 def _short_range(
-    files: ProbeFolder, backbone: AbstractBackbone, adapter: Adapter, train: Sequence[LabelledFrame], options: _Options
-) -> Iterator[verdict.Check]:
-    """Dimers of all pairs of the data's elements, and compressed training structures."""
+    own: AbstractSet[str],
+    backbone: AbstractBackbone,
+    adapter: Adapter,
+    train: Sequence[LabelledFrame],
+    options: _Options,
+) -> dict[str, list[scans.Scan]]:
+    """Dimers of all pairs of the data's elements, and compressed training structures, as far as `own` names them."""
     base = partial(predict_structures, backbone)
 
     def adapted(structures: Sequence[Atoms]) -> dict[Quantity, Floats]:
         with adapter.applied(backbone.model):
             return base(structures)
 
-    chosen = [frame.atoms for frame in _starts(train, options.compressed, options.dynamics.seed)]
-    scans_of = {
-        "dimers": scans.dimer_scans(base, adapted, adapter.elements, backbone.cutoff),
-        "compression": scans.compression_scans(base, adapted, chosen),
-    }
-    for (test, curves), unit in zip(scans_of.items(), ("eV", "eV/atom"), strict=True):
+    found = {}
+    if "dimers" in own:
+        found["dimers"] = scans.dimer_scans(base, adapted, adapter.elements, backbone.cutoff)
+    if "compression" in own:
+        chosen = [frame.atoms for frame in _starts(train, options.compressed, options.dynamics.seed)]
+        found["compression"] = scans.compression_scans(base, adapted, chosen)
+    return found
+
+
+def _write_scans(files: ProbeFolder, found: _Found) -> Iterator[verdict.Check]:
+    """Write the scans, and judge them."""
+    for test, unit in (("dimers", "eV"), ("compression", "eV/atom")):
+        curves = found.scans[test]
         rows = [scans.judged(scan) for scan in curves]
         files.scans(test).write(rows)
         files.scan_curves(test).write(scans.scan_points(curves))
@@ -159,19 +220,34 @@ def _short_range(
 
 
 def _dynamics(
-    files: ProbeFolder, backbone: AbstractBackbone, adapter: Adapter, splits: FrameSplits, options: _Options
-) -> list[verdict.Check]:
-    """NVT and NVE runs of the adapted model."""
-    rows: list[DynamicsRow] = []
-    failures: list[Atoms] = []
+    backbone: AbstractBackbone,
+    adapter: Adapter,
+    splits: FrameSplits,
+    options: _Options,
+    group: Group,
+    listener: Listener,
+) -> dict[int, tuple[list[DynamicsRow], Atoms | None]]:
+    """NVT and NVE runs of the adapted model, from the starts that belong to this process."""
+    listener.notice(
+        "probing",
+        f"dynamics: {options.dynamics.steps} steps of NVT and of NVE from {options.starts} structures "
+        "(--steps, --starts)",
+    )
+    results = {}
     frames = [*splits.train, *splits.valid, *splits.test]
     with adapter.applied(backbone.model):
         for index, start in enumerate(_starts(frames, options.starts, options.dynamics.seed)):
-            data = [frame.atoms for frame in frames if frame.formula == start.formula]
-            name = f"{index} {start.formula}"
-            results, failed = dynamics(name, start.atoms, AdaptedCalculator(backbone), data, options.dynamics)
-            rows += results
-            failures += [] if failed is None else [failed]
+            if group.owns(index):
+                data = [frame.atoms for frame in frames if frame.formula == start.formula]
+                name = f"{index} {start.formula}"
+                results[index] = dynamics(name, start.atoms, AdaptedCalculator(backbone), data, options.dynamics)
+    return results
+
+
+def _write_dynamics(files: ProbeFolder, found: _Found) -> list[verdict.Check]:
+    """Write the runs and the frames of failures, and judge the runs."""
+    rows = [row for run_rows, _ in found.dynamics.values() for row in run_rows]
+    failures = [failed for _, failed in found.dynamics.values() if failed is not None]
     files.dynamics.write(rows)
     files.failed_frames.unlink(missing_ok=True)
     if failures:

@@ -2,9 +2,7 @@
 
 import math
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,6 +31,7 @@ from equisparse.training.processes import (
     interruptible,
     joined,
     known_rank,
+    quiet_lightning,
     trainer_arguments,
 )
 from equisparse.training.progress import Progress
@@ -127,7 +126,7 @@ def fit(
     best, newest = _checkpoints(checkpoints)
     meter = ThroughputMeter()
     validation_sets = [valid] if replay is None else [valid, replay.held]
-    with _quiet_lightning(), known_rank(options), interruptible(), joined():
+    with quiet_lightning(), known_rank(options), interruptible(), joined():
         callbacks = [curve, best, newest, meter, *_extra_callbacks(options, curve, listener)]
         trainer = _trainer(backbone, options, rounds, folder, callbacks)
         trainer.fit(
@@ -247,22 +246,3 @@ def check_logger(options: TrainingOptions) -> None:
             given=f"--logger {options.logger}",
             next_step=f"pip install {packages[0]}, or omit --logger: metrics.csv has the same values",
         )
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Suppress Lightning's advice on loaders and devices within the block; errors are still raised."""
-    import logging
-
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="lightning")
-            warnings.filterwarnings("ignore", message=".*(num_workers|Checkpoint directory|lr_scheduler.step).*")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

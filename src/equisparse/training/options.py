@@ -51,8 +51,21 @@ class Rounds:
         return self.count * self.steps
 
 
+@dataclass(frozen=True, kw_only=True)
+class ProcessOptions:
+    """Number of processes; each field carries its own description."""
+
+    devices: Annotated[int, Option("Processes per node, for torchrun or SLURM", ADVANCED, least=1)] = 1
+    num_nodes: Annotated[int, Option("Number of nodes, for torchrun or SLURM", ADVANCED, least=1)] = 1
+
+    @property
+    def processes(self) -> int:
+        """Number of processes of all nodes."""
+        return self.devices * self.num_nodes
+
+
 @dataclass(frozen=True)
-class TrainingOptions:
+class TrainingOptions(ProcessOptions):
     """Options of the training loop; each field carries its own description.
 
     Losses are Huber losses of errors in eV/atom (energy), eV/Angstrom (forces), eV/Angstrom^3 (stress), muB (moments)
@@ -182,8 +195,6 @@ class TrainingOptions:
             most=MOST_SEED,
         ),
     ] = 0
-    devices: Annotated[int, Option("Processes per node, for torchrun or SLURM", ADVANCED, least=1)] = 1
-    num_nodes: Annotated[int, Option("Number of nodes, for torchrun or SLURM", ADVANCED, least=1)] = 1
     logger: Annotated[
         Literal["none", "tensorboard", "wandb"],
         Option("Logger of the learning curve, in addition to the CSV file", OUTPUT),
@@ -212,11 +223,6 @@ class TrainingOptions:
         if quantity.name in _WEIGHT_OPTIONS:
             return float(getattr(self, _WEIGHT_OPTIONS[quantity.name]))
         return (self.loss_weights or {}).get(quantity.name, quantity.loss_weight)
-
-    @property
-    def processes(self) -> int:
-        """Number of processes of all nodes."""
-        return self.devices * self.num_nodes
 
     @property
     def round_name(self) -> str:

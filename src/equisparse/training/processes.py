@@ -1,8 +1,10 @@
-"""Processes of a training: how many there are, and which of them this one is."""
+"""Processes of a command: how many there are, and which of them this one is."""
 
+import logging
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypedDict
@@ -12,7 +14,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from equisparse.errors import InputError, StateError
-from equisparse.training.options import TrainingOptions
+from equisparse.training.options import ProcessOptions, TrainingOptions
 
 _RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
 """Environment variables of torchrun, SLURM and Lightning's child processes that hold the rank of a process."""
@@ -29,10 +31,10 @@ class TrainerArguments(TypedDict):
     strategy: str
 
 
-def process_rank(options: TrainingOptions) -> int:
-    """Rank of this process among those of a training; 0 if the options ask for one process only.
+def process_rank(options: ProcessOptions) -> int:
+    """Rank of this process among those of a command; 0 if the options ask for one process only.
 
-    A training on one process ignores the environment: a job script may have reserved several tasks and start one, and
+    A command on one process ignores the environment: a job script may have reserved several tasks and start one, and
     a shell may have inherited variables of a launcher.
 
     Raises
@@ -103,7 +105,7 @@ def joined() -> Iterator[None]:
     Raises
     ------
     StateError
-        If another process of the training ended.
+        If another process ended.
     """
     try:
         yield
@@ -111,10 +113,27 @@ def joined() -> Iterator[None]:
         if not isinstance(error, torch.distributed.DistError) and not any(text in str(error) for text in _BACKENDS):
             raise
         raise StateError(
-            "Another process of this training ended or cannot be reached, so this one stops, too.",
+            "Another process of this command ended or cannot be reached, so this one stops, too.",
             cause="it was killed, by hand, for its memory or by the job system, or it failed; its own message says why",
-            next_step="start all processes again with --resume: training goes on from the last checkpoint",
+            next_step="start all processes again, a training with --resume: it goes on from the last checkpoint",
         ) from error
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Suppress Lightning's advice on loaders and devices within the block; errors are still raised."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            warnings.filterwarnings("ignore", message=".*(num_workers|Checkpoint directory|lr_scheduler.step).*")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from equisparse.cli.terminal import Terminal
 from equisparse.config.shared import LabelOptions
 from equisparse.errors import InputError
 from equisparse.options import DATA, MODEL, OUTPUT, Option
+from equisparse.training.options import ProcessOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ class Audit(LabelOptions, BaseCommand):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate(LabelOptions, NamedBase):
+class Evaluate(LabelOptions, NamedBase, ProcessOptions):
     """Print the errors of a base model, or of a base model with an adapter."""
 
     values: ClassVar[str] = "FRAMES..."
@@ -81,6 +82,7 @@ class Evaluate(LabelOptions, NamedBase):
         from equisparse.report.tables import metrics_table
         from equisparse.report.terminal.render import rich_table
         from equisparse.tasks.evaluate import evaluate
+        from equisparse.training.processes import process_rank
 
         errors = evaluate(
             self.frames,
@@ -89,8 +91,12 @@ class Evaluate(LabelOptions, NamedBase):
             keys=self.label_keys(magnetic=False),
             units=self.units,
             listener=TerminalListener(terminal),
+            devices=self.devices,
+            num_nodes=self.num_nodes,
             **self.load_options,
         )
+        if process_rank(self) != 0:
+            return 0
         terminal.show(rich_table(metrics_table(errors)))
         terminal.show_json(errors)
         return 0

@@ -8,13 +8,14 @@ from equisparse.cli.command import JSON, Command
 from equisparse.cli.commands.shared import DEVICE, RunCommand
 from equisparse.cli.terminal import Terminal
 from equisparse.options import DATA, OUTPUT, TESTS, Option
+from equisparse.training.options import ProcessOptions
 
 _FAILED = 3
 """Exit code of the verdict fail."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Probe(RunCommand):
+class Probe(RunCommand, ProcessOptions):
     """Test a run for drift from its base, short-range errors and unstable dynamics; exit code 3 for fail."""
 
     temperature: Annotated[float, Option("Temperature of molecular dynamics, in K", TESTS, "K", above=0)] = 300.0
@@ -36,6 +37,7 @@ class Probe(RunCommand):
         from equisparse.report.terminal.render import rich_table
         from equisparse.run.files import RunFolder
         from equisparse.tasks.probe import probe
+        from equisparse.training.processes import process_rank
 
         result = probe(
             self.folder,
@@ -47,7 +49,11 @@ class Probe(RunCommand):
             seed=self.seed,
             device=self.device,
             listener=TerminalListener(terminal),
+            devices=self.devices,
+            num_nodes=self.num_nodes,
         )
+        if process_rank(self) != 0:
+            return 0  # the first process has the verdict
         terminal.show(rich_table(probe_table(result.checks)), terminal.facts([("verdict", result.level)]))
         report = RunFolder(Path(self.folder)).report
         terminal.note(terminal.facts([("results", str(result.folder)), ("report", str(report))]))

@@ -1,0 +1,90 @@
+"""A group of processes that share the work of a command, and exchange plain values instead of gradients."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+from lightning.fabric import Fabric
+from lightning.fabric.strategies.ddp import DDPStrategy
+
+from equisparse.training.options import ProcessOptions
+from equisparse.training.processes import joined, process_rank, quiet_lightning
+
+_PATIENCE = timedelta(days=60)
+"""Longest time that a process waits for the others: one may have a whole training more to do."""
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Processes that work on the same command.
+
+    Parameters
+    ----------
+    size : int
+    rank : int
+        Index of this process, from 0.
+    channel : ProcessGroup or None
+        Through which torch sends the values; its own default if None.
+    """
+
+    size: int = 1
+    rank: int = 0
+    channel: torch.distributed.ProcessGroup | None = None
+
+    @property
+    def is_first(self) -> bool:
+        """True in the process that writes files and shows results."""
+        return self.rank == 0
+
+    def owns(self, index: int) -> bool:
+        """Return whether this process does the piece of work with an index; together they do every piece once."""
+        return index % self.size == self.rank
+
+    def gathered(self, value: Value) -> list[Value]:
+        """Values of all processes in order of their rank; every process has to call this.
+
+        Raises
+        ------
+        StateError
+            If another process ended.
+        """
+        if self.size == 1:
+            return [value]
+        values: list[Value] = [value] * self.size
+        with joined():
+            torch.distributed.all_gather_object(values, value, self.channel)
+        return values
+
+    def of_first(self, value: Value) -> Value:
+        """Value of the first process; every process has to call this, and waits for the first one."""
+        return self.gathered(value)[0]
+
+
+@contextmanager
+def process_group(options: ProcessOptions) -> Iterator[Group]:
+    """Processes that the options ask for, within the block; without a launcher, the first one starts the others.
+
+    Raises
+    ------
+    InputError
+        If the rank in the environment is none of these processes.
+    """
+    process_rank(options)  # refuses a rank that does not fit
+    if options.processes == 1:
+        yield Group()
+        return
+    with quiet_lightning(), joined():
+        strategy = DDPStrategy(process_group_backend=_backend(), timeout=_PATIENCE)
+        fabric = Fabric(accelerator="cpu", devices=options.devices, num_nodes=options.num_nodes, strategy=strategy)
+        fabric.launch()
+        channel = torch.distributed.new_group(backend="gloo", timeout=_PATIENCE)
+    yield Group(options.processes, fabric.global_rank, channel)
+
+
+def _backend() -> str:
+    """Backends of torch's group of all processes, which lasts until the program ends: torchrun allows one only."""
+    return "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
