@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Generator, Tensor, distributed
+from torch import Generator, Tensor
 
 from equisparse.blocks import Block
 from equisparse.formats.base import Stored
@@ -11,6 +11,7 @@ from equisparse.formats.entries import compact_dtype, pack
 from equisparse.formats.products import order_of_entries, tiled
 from equisparse.methods.base import AbstractDelta, ParameterGroup
 from equisparse.methods.parametrization import make_parametrization
+from equisparse.methods.processes import sum_over_processes
 from equisparse.methods.surgeon import PathChange
 
 
@@ -103,8 +104,8 @@ class SparseDelta(AbstractDelta):
         changes = self._matrices(self.change().detach())
         paths = []
         for values, support, (inputs, outputs) in zip(changes, supports, self._curvatures, strict=True):
-            _sum_over_processes(inputs)
-            _sum_over_processes(outputs)
+            sum_over_processes(inputs)  # so that all of them prune the same entries
+            sum_over_processes(outputs)
             trace = outputs.sum().clamp_min(torch.finfo(outputs.dtype).tiny)
             paths.append(PathChange(values, support, inputs, outputs / trace))
         self._probed, self._probing, self._curvatures = torch.empty(0), False, []
@@ -141,9 +142,3 @@ class SparseDelta(AbstractDelta):
     def _zeros(self, *shape: int) -> Tensor:
         """Zeros in float64 on the device of the weight."""
         return torch.zeros(shape, dtype=torch.float64, device=self.start.device)
-
-
-def _sum_over_processes(x: Tensor) -> None:
-    """Sum a tensor in place over all processes, so that all of them prune the same entries."""
-    if distributed.is_available() and distributed.is_initialized():
-        distributed.all_reduce(x)

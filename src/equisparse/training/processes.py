@@ -6,7 +6,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TypedDict
 
 import torch
@@ -14,6 +14,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from equisparse.errors import InputError, StateError
+from equisparse.methods.processes import alone
 from equisparse.training.options import ProcessOptions, TrainingOptions
 
 _RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
@@ -88,12 +89,16 @@ def environments(options: TrainingOptions) -> list[LightningEnvironment]:
 
 @contextmanager
 def known_rank(options: TrainingOptions) -> Iterator[None]:
-    """Let Lightning treat a single process as the first one within the block; it reads the environment on import."""
+    """Let a single process be the first one and alone within the block.
+
+    Lightning reads the environment on import, and torch may have a group of processes that share other work.
+    """
     before = vars(rank_zero_only).get("rank")
     if options.processes == 1:
         vars(rank_zero_only)["rank"] = 0
     try:
-        yield
+        with alone() if options.processes == 1 else nullcontext():
+            yield
     finally:
         vars(rank_zero_only)["rank"] = before
 

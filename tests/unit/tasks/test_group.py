@@ -46,7 +46,7 @@ equisparse.ensemble(**given["ensemble"], devices=2)
 def ensemble_options(files: dict[str, str], options: dict[str, Any]) -> dict[str, Any]:
     """Options of an ensemble of three members on half of the frames."""
     kept = {name: value for name, value in options.items() if name not in ("report", "out", "method")}
-    return kept | files | {"method": "scale", "members": 3, "device": "cpu"}
+    return kept | files | {"method": "sparse", "changed": 0.3, "members": 3, "device": "cpu"}
 
 
 def test_two_processes_evaluate_and_train_an_ensemble_as_one_does(
