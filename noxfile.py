@@ -56,7 +56,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def core(session: nox.Session) -> None:
     """Tests and doctests that need no backbone, in an environment without one."""
-    install(session, "-e", ".[hub,lmdb,test]")
+    install(session, "-e", ".[hub,lmdb,tensorboard,test]")
     session.run(*PYTEST, *(session.posargs or ("src", "tests/unit", "tests/laws")), env=ONE_THREAD)
 
 
@@ -95,6 +95,13 @@ def tutorials(session: nox.Session) -> None:
     install(session, ".[sevennet]")
     for script in session.posargs or sorted(map(str, Path("docs/tutorials").glob("[0-9]*.py"))):
         session.run("python", script, env=ONE_THREAD)
+
+
+@nox.session(default=False)
+def loggers(session: nox.Session) -> None:
+    """Experiment loggers with their own packages, which are large: TensorBoard, Weights & Biases and MLflow."""
+    install(session, "-e", ".[tensorboard,wandb,mlflow,test]")
+    session.run("pytest", "tests/unit/tasks/test_loggers.py", *session.posargs, env=ONE_THREAD)
 
 
 @nox.session(default=False)

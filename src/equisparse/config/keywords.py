@@ -72,7 +72,7 @@ class FinetuneOptions(TypedDict, total=False):
     seed: int
     devices: int
     num_nodes: int
-    logger: Literal["none", "tensorboard", "wandb"]
+    logger: Literal["none", "tensorboard", "wandb", "mlflow"]
     # staying close to the base
     anchor: float
     replay_weight: float

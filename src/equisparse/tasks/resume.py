@@ -27,7 +27,7 @@ from equisparse.run.record import RunRecord, read_record
 from equisparse.tasks.listener import Listener
 from equisparse.training.checkpoints import require_checkpoint
 from equisparse.training.epochs import read_curve
-from equisparse.training.fit import check_logger
+from equisparse.training.loggers import check_logger
 from equisparse.training.options import TrainingOptions
 
 _FREE = ("epochs", "patience", "logger", "workers", "cache")

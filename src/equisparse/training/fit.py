@@ -4,17 +4,16 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
-from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import Logger
 
 from equisparse.adapters.attach import Attachment
 from equisparse.backbones.base import Predictor
-from equisparse.errors import MissingPackageError, StateError
+from equisparse.errors import StateError
 from equisparse.files import write_copy
 from equisparse.inference.dataset import FrameDataset
 from equisparse.methods.base import Trial
@@ -24,6 +23,7 @@ from equisparse.training.curve import LearningCurve
 from equisparse.training.epochs import Epoch
 from equisparse.training.listener import FitListener
 from equisparse.training.loaders import eval_loader, rounds_of, train_loader
+from equisparse.training.loggers import CurveLog, experiment
 from equisparse.training.names import CHECKPOINTS, CURVE, LAST
 from equisparse.training.options import Rounds, TrainingOptions
 from equisparse.training.processes import (
@@ -126,9 +126,15 @@ def fit(
     best, newest = _checkpoints(checkpoints)
     meter = ThroughputMeter()
     validation_sets = [valid] if replay is None else [valid, replay.held]
-    with quiet_lightning(), known_rank(options), interruptible(), joined():
-        callbacks = [curve, best, newest, meter, *_extra_callbacks(options, curve, listener)]
-        trainer = _trainer(backbone, options, rounds, folder, callbacks)
+    with (
+        quiet_lightning(),
+        known_rank(options),
+        interruptible(),
+        joined(),
+        experiment(options, folder) as logger,
+    ):
+        callbacks = [curve, best, newest, meter, *_extra_callbacks(options, curve, listener, logger)]
+        trainer = _trainer(backbone, options, rounds, folder, callbacks, logger)
         trainer.fit(
             task,
             train_loader(train, options, rounds),
@@ -179,11 +185,13 @@ def _diverged(result: FitResult, options: TrainingOptions, rounds: Rounds) -> St
 
 
 def _extra_callbacks(
-    options: TrainingOptions, curve: LearningCurve, listener: FitListener | None
+    options: TrainingOptions, curve: LearningCurve, listener: FitListener | None, logger: Logger | None
 ) -> Iterator[Callback]:
-    """Callbacks for progress and early stopping, if requested, and for a stop when the loss is NaN or infinite."""
+    """Callbacks for progress, a logger and early stopping, if requested, and for a stop when the loss is not finite."""
     if listener is not None:
         yield Progress(curve, listener, options.round_name)
+    if logger is not None:
+        yield CurveLog(curve, logger, options)
     yield EarlyStopping(LOSS, patience=sys.maxsize, check_finite=True)
     if options.patience:
         yield _Patience(CRITERION, patience=options.patience, check_finite=False)
@@ -202,13 +210,18 @@ class _Patience(EarlyStopping):
 
 
 def _trainer(
-    backbone: Predictor, options: TrainingOptions, rounds: Rounds, folder: Path, callbacks: list[Callback]
+    backbone: Predictor,
+    options: TrainingOptions,
+    rounds: Rounds,
+    folder: Path,
+    callbacks: list[Callback],
+    logger: Logger | None,
 ) -> Trainer:
     """Lightning trainer of one run."""
     return Trainer(
         **trainer_arguments(options, backbone.device),
         max_epochs=rounds.count,
-        logger=_logger(options, folder),
+        logger=logger or False,
         callbacks=callbacks,
         plugins=[WholeCheckpoints(), *environments(options)],
         inference_mode=False,
@@ -219,30 +232,3 @@ def _trainer(
         default_root_dir=folder,
         log_every_n_steps=1,
     )
-
-
-def _logger(options: TrainingOptions, folder: Path) -> Logger | bool:
-    """Logger that the options name; False for none."""
-    check_logger(options)
-    if options.logger == "tensorboard":
-        return TensorBoardLogger(folder, name="tensorboard", version="")
-    if options.logger == "wandb":
-        return WandbLogger(project="equisparse", save_dir=folder)
-    return False
-
-
-def check_logger(options: TrainingOptions) -> None:
-    """Check that the package of the logger is installed.
-
-    Raises
-    ------
-    MissingPackageError
-        If it is not.
-    """
-    packages = {"wandb": ("wandb",), "tensorboard": ("tensorboard", "tensorboardX")}.get(options.logger, ())
-    if packages and not any(find_spec(package) for package in packages):
-        raise MissingPackageError(
-            f"The logger {options.logger} needs a package that is not installed.",
-            given=f"--logger {options.logger}",
-            next_step=f"pip install {packages[0]}, or omit --logger: metrics.csv has the same values",
-        )

@@ -196,8 +196,8 @@ class TrainingOptions(ProcessOptions):
         ),
     ] = 0
     logger: Annotated[
-        Literal["none", "tensorboard", "wandb"],
-        Option("Logger of the learning curve, in addition to the CSV file", OUTPUT),
+        Literal["none", "tensorboard", "wandb", "mlflow"],
+        Option("Logger of the options and the learning curve, in addition to the CSV file", OUTPUT),
     ] = "none"
 
     def __post_init__(self) -> None:

@@ -141,8 +141,8 @@ class FinetuneTask(LightningModule):
         criterion = valid_loss + (self._options.drift_weight or 0.0) * drift_loss
         if not self.ready:
             criterion = float("inf")
-        self.log(LOSS, valid_loss, sync_dist=False)
-        self.log(CRITERION, criterion, sync_dist=False)
+        self.log(LOSS, valid_loss, sync_dist=False, logger=False)
+        self.log(CRITERION, criterion, sync_dist=False, logger=False)
 
     def on_validation_end(self) -> None:
         self.train_errors = self._no_errors()

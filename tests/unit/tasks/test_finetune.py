@@ -66,7 +66,7 @@ def test_what_cannot_be_used_is_refused_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("equisparse.training.fit.find_spec", lambda _: None)
+    monkeypatch.setattr("equisparse.training.loggers.find_spec", lambda _: None)
     made = {
         name: value(frames[:1] if name == "replay" else frames) for name, value in changed.items() if callable(value)
     }
