@@ -10,6 +10,7 @@ tests with names that begin with ``test_``. A cell that is in the results alread
 import argparse
 import json
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -99,7 +100,9 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     backbone = equisparse.load_backbone(arguments.base, device=arguments.device)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        started = time.process_time()
         finished = train(arguments, folder, backbone)
+        cpu_seconds = time.process_time() - started
         metrics, adapter, cell = finished.metrics, finished.adapter, cell_of(arguments)
         kept = (arguments.keep or folder) / adapter_name(cell)
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -117,6 +120,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
             "adapter_bytes": equisparse.save_adapter(replace(adapter, metrics={}), kept),
             "steps": metrics.steps,
             "seconds": round(metrics.seconds, 1),
+            "cpu_seconds": round(cpu_seconds, 1),
             "threads": torch.get_num_threads(),
             "versions": metrics.versions,
         }

@@ -24,6 +24,7 @@ INTERNALS = {
         "equisparse.training.loss",
     },
     "scale": {"equisparse.testing.small_sevennet"},
+    "supports": {"equisparse.interpret.changes", "equisparse.interpret.stability"},
 }
 """Benchmark -> modules of which it needs more than the public names: it times single steps, or builds adapters."""
 
