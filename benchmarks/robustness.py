@@ -4,8 +4,8 @@
     python benchmarks/robustness.py --sets build/sets --only ethanol --labels soft_threshold full --list
 
 Every cell is a fine-tune (`equisparse finetune`, ``train``, ``valid`` and ``test`` of ``--sets``/NAME) and then
-`equisparse probe` on it. ``soft_threshold`` is trained with the default anchor of `finetune`; the others have none, as
-everybody trains them. ``over-trained`` is what the probe has to recognise: all parameters at twenty times their
+`equisparse probe` on it. ``sparse`` and ``soft_threshold`` have the default anchor of `finetune`; the others have
+none, as everybody trains them. ``over-trained`` is what the probe has to recognise: all parameters at twenty times their
 learning rate; ``fast`` is what an earlier version did by default. With ``--runs`` the run folders are kept, and a
 finished one is not trained again.
 """
@@ -38,8 +38,9 @@ METHODS: dict[str, dict[str, Any]] = {
     "elora, fast": {"method": "elora", "anchor": 0.0, "lr": 0.05},
     "soft_threshold, anchor 0.3": {"method": "soft_threshold", "anchor": 0.3},
     "soft_threshold, anchor 0": {"method": "soft_threshold", "anchor": 0.0},
-    "sparse 3 %": {"changed": 0.03, "anchor": 0.0},
-    "sparse 0.5 %": {"changed": 0.005, "anchor": 0.0},
+    "sparse": {"method": "sparse"},
+    "sparse 3 %": {"changed": 0.03},
+    "sparse 3 %, anchor 0": {"changed": 0.03, "anchor": 0.0},
     "soft_threshold, replay": {
         "method": "soft_threshold",
         "anchor": 0.0,

@@ -33,6 +33,7 @@ RESULTS = Path(__file__).parent / "results" / "spin_orders.jsonl"
 METHODS: dict[str, dict[str, Any]] = {
     "soft_threshold": {"method": "soft_threshold"},
     "soft_threshold H": {"method": "soft_threshold", "regime": "H"},
+    "sparse": {"method": "sparse"},
     "sparse 3 %": {"changed": 0.03},
     "elora": {"method": "elora"},
     "full": {"method": "full"},
