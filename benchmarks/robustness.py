@@ -5,9 +5,9 @@
 
 Every cell is a fine-tune (`equisparse finetune`, ``train``, ``valid`` and ``test`` of ``--sets``/NAME) and then
 `equisparse probe` on it. ``sparse`` and ``soft_threshold`` have the default anchor of `finetune`; the others have
-none, as everybody trains them. ``over-trained`` is what the probe has to recognise: all parameters at twenty times their
-learning rate; ``fast`` is what an earlier version did by default. With ``--runs`` the run folders are kept, and a
-finished one is not trained again.
+none, as everybody trains them. ``over-trained`` is what the probe has to recognise: all parameters at twenty times
+their learning rate; ``fast`` is what an earlier version did by default. With ``--runs`` the run folders are kept, and
+a finished one is not trained again.
 """
 
 import argparse
