@@ -14,7 +14,6 @@ _log = logging.getLogger(__name__)
 
 def accelerate_checked(
     backbone: AbstractBackbone,
-    in_float64: Callable[[], AbstractBackbone],
     rewrite: Callable[[nn.Module], None],
     frames: Sequence[Atoms],
 ) -> bool:
@@ -23,8 +22,6 @@ def accelerate_checked(
     Parameters
     ----------
     backbone : AbstractBackbone
-    in_float64 : callable
-        Loads the same base once more, as upstream has it, in float64.
     rewrite : callable
         Replaces the computations of a model in place.
     frames : sequence of Atoms
@@ -36,7 +33,7 @@ def accelerate_checked(
         Whether the model was rewritten.
     """
     try:
-        plain = in_float64()
+        plain = backbone.in_float64()
         fast = plain.copied()
         rewrite(fast.model)
         if not equivalent(plain, fast, frames):

@@ -67,6 +67,8 @@ class AbstractBackbone(ABC):
     source: str | None = None
     native_suffix: str
     """Ending of the upstream's checkpoint files."""
+    accelerators: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Accelerator that can be used in training -> kinds of devices that it runs on; see `attach_kernels`."""
 
     model: nn.Module
     identity: BaseId
@@ -181,6 +183,37 @@ class AbstractBackbone(ABC):
             Whether the model was replaced; not where there is no faster form, or the self-check fails.
         """
         return False
+
+    def attach_kernels(self, accelerator: str) -> None:
+        """Let the convolutions use an upstream's kernels, in place; parameters, names and files stay as they are.
+
+        It does not check anything; `equisparse.backbones.accelerators.use_accelerator` does.
+
+        Parameters
+        ----------
+        accelerator : str
+            A key of `accelerators`.
+
+        Raises
+        ------
+        BackboneError
+            If this backbone has no accelerators.
+        """
+        raise BackboneError(
+            f"The backbone {self.name} has no accelerators.", given=accelerator, next_step="omit --accelerator"
+        )
+
+    def in_float64(self) -> "AbstractBackbone":
+        """Load the base once more, as upstream has it, in float64, for self-checks.
+
+        Raises
+        ------
+        BackboneError
+            If this backbone cannot.
+        """
+        raise BackboneError(
+            f"A base of the backbone {self.name} cannot be loaded again in float64.", given=self.identity.source
+        )
 
     def copied(self) -> "AbstractBackbone":
         """Copy with a model of its own, which can be accelerated and trained while this one stays as it is."""

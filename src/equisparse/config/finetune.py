@@ -142,6 +142,14 @@ class FinetuneConfig(LabelOptions, BaseOptions, TrainingOptions):
         bool,
         Option("With --no-fast, the base uses its original form instead of the faster, checked form", ADVANCED),
     ] = True
+    accelerator: Annotated[
+        Literal["auto", "none", "oeq", "flash", "cueq"],
+        Option(
+            "Kernels in the convolutions while training: OpenEquivariance (oeq), FlashTP (flash) or cuEquivariance "
+            "(cueq); auto takes the first that is installed and passes a self-check, on a GPU",
+            ADVANCED,
+        ),
+    ] = "auto"
     spin: Annotated[
         bool, Option("Also train a spin layer: magnetic energies, moments and magnetic forces", MAGNETISM)
     ] = False

@@ -40,6 +40,7 @@ class FinetuneOptions(TypedDict, total=False):
     modality: str | None
     sha256: str | None
     fast: bool
+    accelerator: Literal["auto", "none", "oeq", "flash", "cueq"]
     # what changes
     regime: Literal["L", "H"] | None
     changed: float | None

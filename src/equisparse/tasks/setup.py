@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equisparse.adapters.adapter import Adapter
+from equisparse.backbones.accelerators import check_usable, use_accelerator
 from equisparse.backbones.base import AbstractBackbone, Predictor
 from equisparse.blocks import Layout
 from equisparse.config.finetune import FinetuneConfig
@@ -106,6 +107,7 @@ def set_up(config: FinetuneConfig, base: AbstractBackbone | None, folder: Path, 
     if base is not None:
         base.check_untouched()
     backbone = configured_base(config) if base is None else base.copied()
+    check_usable(backbone, config.accelerator)
     if config.resume:
         check_resumable(folder, backbone)
     adapter = starting_adapter(config, backbone)
@@ -119,11 +121,19 @@ def set_up(config: FinetuneConfig, base: AbstractBackbone | None, folder: Path, 
     sets = frame_sets(splits.train, splits.valid, splits.test, elements, spins=config.spin)
     refuse_errors(audit_sets(sets), listener, force=config.force)
     check_trainable(splits, backbone, options, spins=config.spin)
-    pieces = small_pieces(splits.train, backbone.cutoff) if config.fast else []
-    if pieces and backbone.accelerate(pieces):
-        listener.notice("speed", "faster form of the base; a self-check gave equal predictions")
+    _speed_up(config, backbone, splits, listener)
     spins, splits = spin_setup(config, splits, backbone, listener.notice)
     return Setup(config, splits, sets, backbone, adapter, method, layout, options, record, spins)
+
+
+def _speed_up(config: FinetuneConfig, backbone: AbstractBackbone, splits: FrameSplits, listener: Listener) -> None:
+    """Use an accelerator and the faster form, after self-checks on small pieces of the training frames."""
+    pieces = small_pieces(splits.train, backbone.cutoff)
+    accelerator = use_accelerator(backbone, config.accelerator, pieces)
+    if accelerator is not None:
+        listener.notice("speed", f"{accelerator} in the convolutions; a self-check gave equal predictions")
+    if config.fast and pieces and backbone.accelerate(pieces):
+        listener.notice("speed", "faster form of the base; a self-check gave equal predictions")
 
 
 def measure_start(setup: Setup, listener: Listener) -> Start:

@@ -1,6 +1,6 @@
-"""Law of the faster form of a backbone: nothing that a user can see changes.
+"""Laws of the faster form of a backbone and of its accelerators: nothing that a user can see changes.
 
-The check raises AssertionError if the law is violated.
+The checks raise AssertionError if a law is violated.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,9 @@ from ase import Atoms
 from torch import Tensor, nn
 
 from equisparse.adapters.attach import attach
+from equisparse.backbones.accelerators import TOLERANCE, attach_checked
 from equisparse.backbones.base import AbstractBackbone
-from equisparse.backbones.equivalence import equivalent
+from equisparse.backbones.equivalence import equivalent, largest_difference
 from equisparse.backbones.registry import load_backbone
 from equisparse.methods.base import AbstractMethod
 from equisparse.quantities import ENERGY, FORCES
@@ -31,6 +32,33 @@ def check_faster_form(plain: AbstractBackbone, fast: AbstractBackbone, frames: S
     """
     assert fast.accelerate(frames[:1]), "no faster form, or it failed its self-check"
     assert equivalent(plain, fast, frames)
+    _check_files(plain, fast, folder)
+
+
+def check_accelerator(
+    plain: AbstractBackbone, fast: AbstractBackbone, name: str, frames: Sequence[Atoms], folder: Path
+) -> None:
+    """Check that a model with an accelerator has equal predictions, gradients, names, layout and native file.
+
+    The tolerance is that of the self-check before an accelerator is used.
+
+    Parameters
+    ----------
+    plain, fast : AbstractBackbone
+        The same base twice, in float64; the second one is accelerated here.
+    name : str
+        A key of `AbstractBackbone.accelerators`.
+    frames : sequence of Atoms
+    folder : Path
+        Folder for two native files.
+    """
+    attach_checked(fast, name, frames[:1])
+    assert largest_difference(plain, fast, frames) <= TOLERANCE
+    _check_files(plain, fast, folder)
+
+
+def _check_files(plain: AbstractBackbone, fast: AbstractBackbone, folder: Path) -> None:
+    """Check that the names of the state, the layout, and the weights in native files are equal."""
     assert list(fast.model.state_dict()) == list(plain.model.state_dict())
     assert fast.layout() == plain.layout()
     written = []

@@ -113,6 +113,10 @@ class ToyBackbone(AbstractBackbone):
         self.model.accelerated = True
         return True
 
+    def in_float64(self) -> "ToyBackbone":
+        """Load the same model in float64."""
+        return self.load(self.identity.source, dtype="float64")
+
     @property
     def native_bytes(self) -> int:
         """Size that is claimed for the checkpoint."""

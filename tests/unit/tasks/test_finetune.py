@@ -50,6 +50,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no labels": ({"train": unlabelled}, "nothing to learn"),
     "an unknown element": ({"train": with_xenon}, "does not know all elements"),
     "nothing to resume": ({"resume": True}, "no checkpoint to resume from"),
+    "no accelerators": ({"accelerator": "oeq"}, "cannot be used with the backbone toy"),
     "a misspelt option": ({"epoch": 3}, "use epochs"),
     "a misspelt method": ({"method": "fulll"}, "use full"),
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import mace
 import torch
@@ -22,6 +22,7 @@ from equisparse.backbones.identity import BaseId, fingerprint
 from equisparse.backbones.mace.accelerated import accelerate_model
 from equisparse.backbones.mace.features import invariant_channels, term_added
 from equisparse.backbones.mace.files import locate, open_model
+from equisparse.backbones.mace.kernels import attach_kernels
 from equisparse.backbones.mace.layout import model_blocks
 from equisparse.backbones.modality import checked_modality
 from equisparse.backbones.open_cells import in_safe_order, replaced_volume
@@ -42,6 +43,7 @@ class MACEBackbone(AbstractBackbone):
 
     name = "mace"
     native_suffix = ".model"
+    accelerators: ClassVar[Mapping[str, tuple[str, ...]]] = {"oeq": ("cuda",), "cueq": ("cuda", "cpu")}
 
     def __init__(self, source: str, device: torch.device, dtype: str, modality: str | None) -> None:
         self._path = locate(source)
@@ -107,10 +109,12 @@ class MACEBackbone(AbstractBackbone):
         return {ENERGY: energy, FORCES: forces, STRESS: stress}
 
     def accelerate(self, frames: Sequence[Atoms]) -> bool:
-        return accelerate_checked(self, self._in_float64, accelerate_model, frames)
+        return accelerate_checked(self, accelerate_model, frames)
 
-    def _in_float64(self) -> "MACEBackbone":
-        """The base as loaded, once more, in float64."""
+    def attach_kernels(self, accelerator: str) -> None:
+        attach_kernels(self.model, accelerator)
+
+    def in_float64(self) -> "MACEBackbone":
         return MACEBackbone(str(self._path), self.device, "float64", self.modality)
 
     @property

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import nequip
 import torch
@@ -26,6 +26,7 @@ from equisparse.backbones.nequip.accelerated import accelerate_model
 from equisparse.backbones.nequip.features import invariant_channels, term_added
 from equisparse.backbones.nequip.files import Checkpoint, ModelFile, Package, is_package
 from equisparse.backbones.nequip.global_state import nequip_state
+from equisparse.backbones.nequip.kernels import attach_kernels
 from equisparse.backbones.nequip.layout import is_a, model_blocks
 from equisparse.backbones.prediction import EnergyTerm, Prediction
 from equisparse.backbones.upstream import translate_errors
@@ -41,6 +42,7 @@ class NequIPBackbone(AbstractBackbone):
     """A NequIP or Allegro model: a checkpoint, a package, or a name of the model site such as ``nequip.net:G/M:V``."""
 
     name = "nequip"
+    accelerators: ClassVar[Mapping[str, tuple[str, ...]]] = {"oeq": ("cuda",)}
 
     def __init__(self, source: str, device: torch.device, dtype: str) -> None:
         self._file, model = _open(source)
@@ -126,10 +128,18 @@ class NequIPBackbone(AbstractBackbone):
     def accelerate(self, frames: Sequence[Atoms]) -> bool:
         if is_package(self._file.path):  # it has classes of its own, and cannot be built in float64
             return False
-        return accelerate_checked(self, self._in_float64, accelerate_model, frames)
+        return accelerate_checked(self, accelerate_model, frames)
 
-    def _in_float64(self) -> "NequIPBackbone":
-        """The base as loaded, once more, in float64."""
+    def attach_kernels(self, accelerator: str) -> None:
+        attach_kernels(self.model)
+
+    def in_float64(self) -> "NequIPBackbone":
+        if is_package(self._file.path):
+            raise BackboneError(
+                "A packaged model cannot be built in float64, which the self-check of an accelerator needs.",
+                given=self.identity.source,
+                next_step="use the checkpoint of the model, or omit --accelerator",
+            )
         with nequip_state():
             return NequIPBackbone(str(self._file.path), self.device, "float64")
 

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import sevenn
 import sevenn._keys as keys
@@ -32,6 +32,7 @@ from equisparse.backbones.prediction import EnergyTerm, Prediction
 from equisparse.backbones.sevennet.accelerated import accelerate_model
 from equisparse.backbones.sevennet.features import invariant_channels, term_added
 from equisparse.backbones.sevennet.files import locate, open_checkpoint, quiet_upstream
+from equisparse.backbones.sevennet.kernels import attach_kernels
 from equisparse.backbones.sevennet.layout import model_blocks
 from equisparse.blocks import Layout
 from equisparse.files import replacing
@@ -47,6 +48,7 @@ class SevenNetBackbone(AbstractBackbone):
 
     name = "sevennet"
     native_suffix = ".pth"
+    accelerators: ClassVar[Mapping[str, tuple[str, ...]]] = {"oeq": ("cuda",), "flash": ("cuda",), "cueq": ("cuda",)}
 
     def __init__(
         self, checkpoint: SevenNetCheckpoint, source: str, device: torch.device, dtype: str, modality: str | None
@@ -57,6 +59,7 @@ class SevenNetBackbone(AbstractBackbone):
         self.identity = BaseId(
             self.name, Path(source).name, fingerprint(dict(model.named_parameters())), sevenn.__version__
         )
+        self._stored = frozenset(model.state_dict())  # a copy of the model has further constants in its state
         self.dtype, self.device = DTYPES[dtype], device
         self.model = model.to(device=device, dtype=self.dtype).eval()
         if self.dtype is not torch.float32:
@@ -110,10 +113,13 @@ class SevenNetBackbone(AbstractBackbone):
             return self.predict(batch, training=training)
 
     def accelerate(self, frames: Sequence[Atoms]) -> bool:
-        return accelerate_checked(self, self._in_float64, accelerate_model, frames)
+        return accelerate_checked(self, accelerate_model, frames)
 
-    def _in_float64(self) -> "SevenNetBackbone":
-        """The base as loaded, once more, in float64."""
+    def attach_kernels(self, accelerator: str) -> None:
+        with quiet_upstream():
+            attach_kernels(self.model, accelerator)
+
+    def in_float64(self) -> "SevenNetBackbone":
         return SevenNetBackbone(self._checkpoint, self.identity.source, self.device, "float64", self.modality)
 
     @property
@@ -143,7 +149,8 @@ class SevenNetBackbone(AbstractBackbone):
         check_detached(self.model, "SevenNet")
         contents = self._checkpoint.get_checkpoint_dict()
         native = next(value.dtype for value in contents["model_state_dict"].values() if value.is_floating_point())
-        state = {name: value.detach().cpu().clone() for name, value in self.model.state_dict().items()}
+        state = self.model.state_dict()
+        state = {name: value.detach().cpu().clone() for name, value in state.items() if name in self._stored}
         state[_REFERENCES] = self._shifted(state[_REFERENCES], shifts)
         contents["model_state_dict"] = {
             name: value.to(native) if value.is_floating_point() else value for name, value in state.items()
