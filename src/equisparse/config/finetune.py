@@ -145,8 +145,8 @@ class FinetuneConfig(LabelOptions, BaseOptions, TrainingOptions):
     accelerator: Annotated[
         Literal["auto", "none", "oeq", "flash", "cueq"],
         Option(
-            "Kernels in the convolutions while training: OpenEquivariance (oeq), FlashTP (flash) or cuEquivariance "
-            "(cueq); auto takes the first that is installed and passes a self-check, on a GPU",
+            "Kernels in the convolutions: OpenEquivariance, FlashTP or cuEquivariance; "
+            "auto takes the first installed, on a GPU",
             ADVANCED,
         ),
     ] = "auto"
