@@ -28,6 +28,7 @@ ROOMS = {
     "deploy": "Calculators and merging",
     "interpret": "Interpretation",
     "robustness": "Robustness",
+    "observables": "Properties",
     "magnetism": "Magnetism",
     "quantities": "Quantities",
     "errors": "Errors",

@@ -50,6 +50,8 @@ from equisparse.methods.scratch import Scratch as Scratch
 from equisparse.methods.select import select as select
 from equisparse.methods.soft_threshold import SoftThreshold as SoftThreshold
 from equisparse.methods.sparse import Sparse as Sparse
+from equisparse.observables.rows import PropertyRow as PropertyRow
+from equisparse.observables.rows import StructureRow as StructureRow
 from equisparse.quantities import ENERGY as ENERGY
 from equisparse.quantities import FORCES as FORCES
 from equisparse.quantities import MAGNETIC_FORCES as MAGNETIC_FORCES
@@ -89,6 +91,8 @@ from equisparse.tasks.orders import orders as orders
 from equisparse.tasks.pick import pick as pick
 from equisparse.tasks.probe import ProbeResult as ProbeResult
 from equisparse.tasks.probe import probe as probe
+from equisparse.tasks.properties import PropertiesResult as PropertiesResult
+from equisparse.tasks.properties import properties as properties
 from equisparse.tasks.push import push as push
 from equisparse.tasks.push import write_card as write_card
 from equisparse.tasks.references import fit_references as fit_references

@@ -12,7 +12,7 @@ from equisparse.cli.app import name_of, parsed
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 NAMES = {"finetune", "audit", "evaluate", "inspect", "merge", "report", "attribute", "compare", "export"}
-NAMES |= {"ensemble", "combine", "diff", "orders", "pick", "probe", "sparsify", "card", "push", "select"}
+NAMES |= {"ensemble", "combine", "diff", "orders", "pick", "probe", "sparsify", "card", "push", "select", "properties"}
 COMMANDS = re.findall(rf"equisparse (?:{'|'.join(NAMES)}) [^\n#`]*", README)
 
 

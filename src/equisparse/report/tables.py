@@ -9,6 +9,7 @@ from equisparse.interpret.changes import ChangeTotals
 from equisparse.interpret.signatures import SignatureRow
 from equisparse.quantities import shown_errors
 from equisparse.report.layers import group_name, layer_name, layer_sort_key
+from equisparse.report.property_tables import property_table
 from equisparse.report.sparsity import sparsity_panels
 from equisparse.report.statistics import GroupErrors, errors_by_element, errors_by_type
 from equisparse.report.table import Cell, Level, Number, Percent, Table
@@ -40,6 +41,8 @@ def run_tables(run: Run) -> Iterator[tuple[str, Table]]:
         yield "changes_by_element", change_table(rows)
     for by, attributed in run.attributions.items():
         yield f"attribution_{by}", attribution_table(by, attributed)
+    if properties := run.properties:
+        yield "properties", property_table(properties)
 
 
 def error_table(metrics: Metrics) -> Table:

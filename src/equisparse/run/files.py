@@ -20,6 +20,7 @@ from equisparse.robustness.dynamics import DynamicsRow
 from equisparse.robustness.scans import ScanPoint, ScanRow
 from equisparse.robustness.verdict import Check, Level
 from equisparse.run.predictions import SplitPredictions, load_predictions, save_predictions
+from equisparse.run.properties import PropertiesFolder
 from equisparse.run.sparsity import SparsityRow
 from equisparse.run.tables import TableFile
 from equisparse.training.names import CHECKPOINTS, CURVE, LAST
@@ -203,6 +204,11 @@ class RunFolder:
     def probe(self) -> ProbeFolder:
         """Files of `equisparse probe`."""
         return ProbeFolder(self.path / "probe")
+
+    @property
+    def properties(self) -> PropertiesFolder:
+        """Files of `equisparse properties`."""
+        return PropertiesFolder(self.path / "properties")
 
     def merged(self, suffix: str) -> Path:
         """Merged checkpoint in the upstream's own format, which ends in `suffix`."""

@@ -20,6 +20,7 @@ from equisparse.errors import InputError
 from equisparse.interpret.attribution import AttributionRow
 from equisparse.interpret.functional import FunctionalRow
 from equisparse.interpret.signatures import EntryRow, SignatureRow
+from equisparse.observables.rows import PropertyRow
 from equisparse.run.files import ProbeVerdict, RunFolder
 from equisparse.run.metrics import Metrics, read_metrics
 from equisparse.run.predictions import SplitPredictions
@@ -31,8 +32,8 @@ from equisparse.training.epochs import Epoch, read_curve
 class Run:
     """A finished run; made by `read_run`, and returned by `equisparse.finetune`.
 
-    Results are read on first access. The results of `equisparse.attribute` and `equisparse.probe` are read on every
-    access. A table that does not exist is empty.
+    Results are read on first access; those of `equisparse.attribute`, `equisparse.probe` and `equisparse.properties` on
+    every access. A table that does not exist is empty.
 
     Parameters
     ----------
@@ -158,6 +159,11 @@ class Run:
     def verdict(self) -> ProbeVerdict | None:
         """Result of `equisparse probe`; None if the run was not probed."""
         return self.files.probe.read_verdict()
+
+    @property
+    def properties(self) -> list[PropertyRow]:
+        """Results of `equisparse properties`; empty if it was not run."""
+        return self.files.properties.values.read()
 
     @property
     def splits(self) -> list[str]:

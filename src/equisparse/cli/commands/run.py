@@ -1,4 +1,4 @@
-"""Commands on finished runs: probe, attribute, report, compare, export and pick."""
+"""Commands on finished runs: probe, properties, attribute, report, compare, export and pick."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -59,6 +59,69 @@ class Probe(RunCommand, ProcessOptions):
         terminal.note(terminal.facts([("results", str(result.folder)), ("report", str(report))]))
         terminal.show_json({"level": result.level, "checks": [asdict(check) for check in result.checks]})
         return _FAILED if result.level == "fail" else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Properties(RunCommand):
+    """Compare properties with those of the base: equation of state, elastic constants, phonons, vibrations."""
+
+    structures: Annotated[
+        list[str] | None,
+        Option(
+            "Files or globs of structures",
+            DATA,
+            "FILES",
+            shown_default="one per composition of the run",
+        ),
+    ] = None
+    reference: Annotated[
+        str | None, Option("JSON or CSV file of reference values: structure, property, value", DATA, "FILE")
+    ] = None
+    count: Annotated[int, Option("Largest number of compositions, without --structures", DATA, least=1)] = 5
+    only: Annotated[
+        list[str] | None,
+        Option("Properties to compute: eos, elastic, phonons, vibrations", TESTS, "NAME", shown_default="all"),
+    ] = None
+    force: Annotated[float, Option("Largest force of relaxed structures, in eV/Angstrom", TESTS, "X", above=0)] = 0.005
+    steps: Annotated[int, Option("Largest number of steps of a relaxation", TESTS, least=1)] = 500
+    supercell: Annotated[
+        float, Option("Smallest thickness of the supercell of phonons, in Angstrom", TESTS, "LENGTH", above=0)
+    ] = 10.0
+    most_atoms: Annotated[int, Option("Largest primitive cell for elastic constants and phonons", TESTS, least=1)] = 40
+    device: Annotated[str, DEVICE] = "auto"
+    json: Annotated[bool, JSON] = False
+
+    def run(self, terminal: Terminal) -> int:
+        """Print the table of properties."""
+        from equisparse.cli.listener import TerminalListener
+        from equisparse.observables.measure import PARTS
+        from equisparse.report.property_tables import property_table, shown_properties, structure_notes
+        from equisparse.report.terminal.render import rich_table
+        from equisparse.run.files import RunFolder
+        from equisparse.tasks.properties import properties
+
+        result = properties(
+            self.folder,
+            self.structures,
+            reference=self.reference,
+            only=self.only or PARTS,
+            count=self.count,
+            force=self.force,
+            steps=self.steps,
+            supercell=self.supercell,
+            most_atoms=self.most_atoms,
+            device=self.device,
+            listener=TerminalListener(terminal),
+        )
+        terminal.show(rich_table(structure_notes(result.structures)))
+        if result.rows:
+            names = ", ".join(dict.fromkeys(row.structure for row in result.rows))
+            terminal.show(rich_table(property_table(shown_properties(result.rows), f"Properties of {names}")))
+        report = RunFolder(Path(self.folder)).report
+        terminal.note(terminal.facts([("results", str(result.folder)), ("report", str(report))]))
+        rows, structures = ([asdict(row) for row in part] for part in (result.rows, result.structures))
+        terminal.show_json({"properties": rows, "structures": structures})
+        return 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ import pytest
 from equisparse.cli import main
 from equisparse.errors import InputError
 from equisparse.interpret.stability import StabilityRow
+from equisparse.observables.rows import BandPoint, PropertyRow, StructureRow, VolumePoint
 from equisparse.quantities import STRESS
 from equisparse.report.html.comparison import named
 from equisparse.report.html.document import write_comparison, write_report
@@ -37,9 +38,31 @@ def opened(*folders: Path) -> dict[str, Run]:
 def test_every_section_with_data_is_there_and_the_others_are_not(make_run) -> None:
     page = write_report(read_run(make_run())).read_text()
     anchors = re.findall(r'<section id="(\w+)"', page)
-    missing = {"functional", "attribution", "robustness", "sparsity"}
+    missing = {"functional", "attribution", "robustness", "properties", "sparsity"}
     assert anchors == [section.key for section in SECTIONS if section.key not in missing]
     assert re.findall(r'<a href="#(\w+)">', page) == anchors
+
+
+def test_properties_are_in_the_report(make_run) -> None:
+    folder = make_run()
+    files = RunFolder(folder).properties
+    notes = {"base": "", "fine-tuned": "dynamically <unstable>"}
+    symmetry = "Fm-3m (225)"
+    files.structures.write(StructureRow("MgO", model, "crystal", 8, symmetry, note) for model, note in notes.items())
+    files.values.write([PropertyRow("MgO", "a_ang", 4.0, 4.2, 4.1), PropertyRow("MgO", "c44_gpa", None, 150.0)])
+    files.volumes.write([VolumePoint("MgO", "base", volume, volume - 9) for volume in (9.0, 10.0)])
+    path = ((0.0, "G"), (1.0, "X"), (1.0, "U"), (2.0, "L"))
+    files.bands.write(BandPoint("MgO", model, 0, x, label, x) for model in notes for x, label in path)
+    page = write_report(read_run(folder)).read_text()
+    assert "space group Fm-3m (225) with both models" in visible(page)
+    assert "fine-tuned: dynamically &lt;unstable&gt;" in visible(page)
+    assert "+5.0%" in visible(page)
+    assert "Phonon bands of MgO, base and fine-tuned." in visible(page)
+    assert "X | U" in page
+    files.bands.write(BandPoint("MgO", model, 0, 0.0, label, 1.0) for model, label in zip(notes, "GX", strict=True))
+    page = visible(write_report(read_run(folder)).read_text())
+    assert "Phonon bands of MgO, base." in page, "models with different paths have figures of their own"
+    assert "Phonon bands of MgO, fine-tuned." in page
 
 
 def test_what_was_probed_is_in_the_report_and_in_its_verdict(make_run) -> None:

@@ -13,6 +13,7 @@ from equisparse.report.html.sections.cost import cost
 from equisparse.report.html.sections.data import data
 from equisparse.report.html.sections.functional import functional
 from equisparse.report.html.sections.learning import learning
+from equisparse.report.html.sections.properties import properties
 from equisparse.report.html.sections.robustness import robustness
 from equisparse.report.html.sections.sparsity import sparsity
 from equisparse.report.html.sections.structures import structures
@@ -50,6 +51,7 @@ SECTIONS = (
     Section("functional", "Outputs of the layers", functional),
     Section("attribution", "Effect of each part of the change", attribution),
     Section("robustness", "Robustness", robustness),
+    Section("properties", "Properties before and after", properties),
     Section("cost", "Cost", cost),
     Section("usage", "Use and citation", usage),
     Section("configuration", "Configuration", configuration),
