@@ -90,29 +90,32 @@ class Product(AbstractParametrization):
     """
 
     order: Tensor
+    value: Tensor | None = None
+    """Flattened present value, where `equisparse.methods.grouped.GroupedProducts` has computed it."""
 
     def __init__(
         self, weight: Tensor, blocks: Sequence[Block], *, rank: int, width: float, generator: Generator
     ) -> None:
         super().__init__()
-        self._shape, self._shapes = weight.shape, [factor_shapes(block, rank) for block in blocks]
+        self._shape, self.shapes = weight.shape, [factor_shapes(block, rank) for block in blocks]
         self.register_buffer("order", order_of_entries(blocks), persistent=False)
         # all A are drawn before all B: results of a seed depend on this order
         self.down = nn.Parameter(self._random_downs(generator).to(weight))
-        ups = [_normal(up, width * (inputs / r) ** 0.5, generator) for (inputs, r), up in self._shapes]
+        ups = [_normal(up, width * (inputs / r) ** 0.5, generator) for (inputs, r), up in self.shapes]
         self.up = nn.Parameter(torch.cat(ups).to(weight))
 
     def forward(self) -> Tensor:
-        return product(self.down, self.up, self._shapes, self.order).view(self._shape)
+        computed = product(self.down, self.up, self.shapes, self.order) if self.value is None else self.value
+        return computed.view(self._shape)
 
     def reached(self) -> Tensor:
         if self.down.grad is None or self.up.grad is None:
             return torch.zeros(self._shape, dtype=torch.bool, device=self.down.device)
-        gradients = factors(self.down.grad, self.up.grad, self._shapes)
+        gradients = factors(self.down.grad, self.up.grad, self.shapes)
         return tiled([a.any(1)[:, None] & b.any(0) for a, b in gradients], self.order).view(self._shape)
 
     def group(self) -> ParameterGroup:
-        downs, ups = shapes_by_factor(self._shapes)
+        downs, ups = shapes_by_factor(self.shapes)
         matrices = {self.down: consecutive_matrices(downs), self.up: consecutive_matrices(ups)}
         return ParameterGroup("factors", (self.down, self.up), matrices=matrices)
 
@@ -123,7 +126,7 @@ class Product(AbstractParametrization):
 
     def _random_downs(self, generator: Generator) -> Tensor:
         """All A at the start, float64."""
-        return torch.cat([_normal(shape, shape[0] ** -0.5, generator) for shape, _ in self._shapes])
+        return torch.cat([_normal(shape, shape[0] ** -0.5, generator) for shape, _ in self.shapes])
 
 
 def make_parametrization(

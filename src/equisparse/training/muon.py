@@ -1,6 +1,5 @@
 """Muon: steps of equal size along all singular directions of a matrix (Jordan 2024, kellerjordan.github.io)."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from equisparse.methods.matrices import Matrices
+from equisparse.training.padded import PaddedMatrices
 
 _POLYNOMIAL = (3.4445, -4.7750, 2.0315)
 """Coefficients of the published Newton-Schulz iteration, which brings all singular values close to 1."""
@@ -22,6 +22,9 @@ class Muon(torch.optim.AdamW):
     `torch.optim.Muon` requires parameters that are one matrix each and iterates in bfloat16. Here a tensor of path
     weights is several matrices, one per path, in the precision of the model. The size of a step does not depend on the
     size of the momentum, so a matrix whose gradient is zero, such as a pruned one, is not updated.
+
+    Whatever the number of parameters, an operation is one call for all of them, or one for each of a few batches of
+    matrices: on a GPU, the calls take longer than the work.
 
     Parameters
     ----------
@@ -45,6 +48,7 @@ class Muon(torch.optim.AdamW):
     ) -> None:
         super().__init__(params, **options)
         self._matrices, self._momentum = matrices, momentum
+        self._places: dict[tuple[int, ...], PaddedMatrices] = {}
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -55,37 +59,51 @@ class Muon(torch.optim.AdamW):
                 loss = closure()
         for group in self.param_groups:
             moving = [p for p in group["params"] if p in self._matrices and p.grad is not None]
-            for parameter, direction in zip(moving, self._directions(moving), strict=True):
-                parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                parameter.add_(direction.view_as(parameter), alpha=-group["lr"])
+            if moving:
+                directions = self._directions(moving)
+                torch._foreach_mul_(moving, 1 - group["lr"] * group["weight_decay"])
+                torch._foreach_add_(moving, directions, alpha=-group["lr"])
+            for parameter in moving:
                 parameter.grad = None
         super().step()
         return loss
 
     def _directions(self, parameters: Sequence[nn.Parameter]) -> list[Tensor]:
-        """Flattened updates before the factor of the learning rate; matrices of one shape are processed together."""
+        """Updates before the factor of the learning rate."""
         gradients = [parameter.grad.reshape(-1) for parameter in parameters if parameter.grad is not None]
-        momenta = [self._momentum_of(*pair) for pair in zip(parameters, gradients, strict=True)]
-        directions = [torch.empty_like(momentum) for momentum in momenta]
-        for members in _by_shape((index, self._matrices[parameter]) for index, parameter in enumerate(parameters)):
-            stacked = torch.cat([matrices.view(momenta[index]) for index, matrices in members])
-            gradient = torch.cat([matrices.view(gradients[index]) for index, matrices in members])
-            updates = 0.2 * max(stacked.shape[1:]) ** 0.5 * orthogonalized(stacked)
-            updates *= gradient.flatten(1).any(1)[:, None, None]
-            counts = [matrices.size[0] for _, matrices in members]
-            for (index, matrices), update in zip(members, updates.split(counts), strict=True):
-                matrices.view(directions[index]).copy_(update)
-        return directions
+        places = self._padded(parameters)
+        momenta = places.batches(self._momenta_after(parameters, gradients))
+        updates = []
+        for momentum, gradient, columns in zip(momenta, places.batches(gradients), places.columns, strict=True):
+            size = 0.2 * columns.sqrt() * gradient.flatten(1).any(1)[:, None, None]
+            updates.append(size.to(momentum) * orthogonalized(momentum))
+        pairs = zip(places.flattened(updates), parameters, strict=True)
+        return [direction.view_as(parameter) for direction, parameter in pairs]
 
-    def _momentum_of(self, parameter: nn.Parameter, gradient: Tensor) -> Tensor:
-        """Nesterov momentum after a gradient, both flattened."""
+    def _padded(self, parameters: Sequence[nn.Parameter]) -> PaddedMatrices:
+        """Places of the matrices of parameters in a few batches."""
+        key = tuple(map(id, parameters))
+        if key not in self._places:
+            sizes = [parameter.numel() for parameter in parameters]
+            matrices = [self._matrices[parameter] for parameter in parameters]
+            self._places[key] = PaddedMatrices(matrices, sizes, parameters[0].device)
+        return self._places[key]
+
+    def _momenta_after(self, parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor]) -> list[Tensor]:
+        """Nesterov momenta after gradients, all flattened."""
+        momenta = [self._momentum_of(parameter) for parameter in parameters]
+        torch._foreach_mul_(momenta, self._momentum)
+        torch._foreach_add_(momenta, list(gradients))
+        return list(torch._foreach_add(list(gradients), momenta, alpha=self._momentum))
+
+    def _momentum_of(self, parameter: nn.Parameter) -> Tensor:
+        """Present momentum of a parameter, flattened."""
         state = self.state[parameter]
         if not state:
             state["step"] = torch.tensor(0.0)  # AdamW expects it when it loads a checkpoint
             state["momentum"] = torch.zeros_like(parameter, memory_format=torch.contiguous_format)
         momentum: Tensor = state["momentum"].view(-1)
-        momentum.mul_(self._momentum).add_(gradient)
-        return torch.add(gradient, momentum, alpha=self._momentum)
+        return momentum
 
 
 def orthogonalized(matrices: Tensor) -> Tensor:
@@ -100,12 +118,3 @@ def orthogonalized(matrices: Tensor) -> Tensor:
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if matrices.shape[1] > matrices.shape[2] else x
-
-
-def _by_shape(parameters: Iterable[tuple[int, Iterable[Matrices]]]) -> Iterable[list[tuple[int, Matrices]]]:
-    """Groups of matrices of equal shape, each with the index of its parameter."""
-    groups = defaultdict(list)
-    for index, all_matrices in parameters:
-        for matrices in all_matrices:
-            groups[matrices.size[1:]].append((index, matrices))
-    return groups.values()

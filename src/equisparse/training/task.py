@@ -20,6 +20,7 @@ from equisparse.inference.sample import Sample
 from equisparse.magnetism.layer import SpinLayer
 from equisparse.magnetism.model import SpinModel
 from equisparse.methods.base import ParameterGroup, Trial
+from equisparse.methods.grouped import GroupedProducts
 from equisparse.training.anchor import Anchor, LayerRows
 from equisparse.training.checkpoints import BASE, CONTROLLER
 from equisparse.training.counts import whole_batch
@@ -73,6 +74,7 @@ class FinetuneTask(LightningModule):
         self.deltas = nn.ModuleList(attachment.deltas.values())
         self.spins = backbone.layer if isinstance(backbone, SpinModel) else None
         self._backbone, self._attachment = backbone, attachment
+        self._grouped = GroupedProducts(self.deltas)
         self._controller, self._stage_ended = attachment.controller(), stage_ended
         self._options, self._total_steps = options, total_steps
         self._loss = Loss.of(options, spins=self.spins is not None, sign_ambiguous=backbone.sign_ambiguous)
@@ -112,7 +114,8 @@ class FinetuneTask(LightningModule):
         self._set_gradients(self._data_gradients(batch))
         self._controller.before_step(step, self._total_steps)
         if self._anchor is not None:
-            self._add_gradients(gradients_of(self._anchor.penalty(step), list(self.deltas.parameters())))
+            with self._grouped.computed():
+                self._add_gradients(gradients_of(self._anchor.penalty(step), list(self.deltas.parameters())))
         if self._replay is not None:
             self._add_gradients(self._replay_gradients(self._replay, step))
         self.clip_gradients(optimizer, self._options.gradient_clip, "norm")  # type: ignore[arg-type]
@@ -171,9 +174,10 @@ class FinetuneTask(LightningModule):
         whole = whole_batch(batch, self.trainer)
 
         def gradients(samples: Sequence[Sample]) -> Gradients:
-            prediction, piece = predict(self._backbone, samples, training=True)
-            loss = self.trainer.world_size * self._loss(prediction, piece, whole.beyond(len(samples)))
-            piece_gradients = gradients_of(loss, list(self.parameters()))
+            with self._grouped.computed():
+                prediction, piece = predict(self._backbone, samples, training=True)
+                loss = self.trainer.world_size * self._loss(prediction, piece, whole.beyond(len(samples)))
+                piece_gradients = gradients_of(loss, list(self.parameters()))
             self.train_errors.update(prediction, piece.labels, piece.n_atoms)
             return piece_gradients
 
@@ -240,9 +244,10 @@ class FinetuneTask(LightningModule):
         parameters = list(self.deltas.parameters())
 
         def gradients(samples: Sequence[Sample]) -> Gradients:
-            prediction, piece = predict(self._backbone, samples, training=True)
-            loss = self._loss(prediction, piece, whole.beyond(len(samples)))
-            return gradients_of(weight * loss, parameters)
+            with self._grouped.computed():
+                prediction, piece = predict(self._backbone, samples, training=True)
+                loss = self._loss(prediction, piece, whole.beyond(len(samples)))
+                return gradients_of(weight * loss, parameters)
 
         return summed(in_pieces(batch, gradients, self._limiter), len(parameters))
 

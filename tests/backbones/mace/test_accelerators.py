@@ -1,17 +1,14 @@
 """Accelerators of MACE in training: cuEquivariance on the CPU, OpenEquivariance as far as its arguments."""
 
-import json
-
 import pytest
 import torch
 from ase import Atoms
 
-from equisparse.adapters.file import load_adapter
+import equisparse
 from equisparse.backbones import upstream
 from equisparse.backbones.accelerators import use_accelerator
 from equisparse.backbones.equivalence import largest_difference
 from equisparse.backbones.registry import load_backbone
-from equisparse.cli import main
 from equisparse.errors import BackboneError
 from equisparse.methods.soft_threshold import SoftThreshold
 from equisparse.testing import faster_form, periodicity
@@ -74,17 +71,32 @@ def test_choices_on_a_cpu(model_file, load, oxides):
             use_accelerator(backbone, name, oxides)
 
 
-def test_an_adapter_looks_the_same(model_file, tmp_path, capsys):
-    source = str(model_file("scale-shift", torch.float32))
-    words = ["finetune", "demo", "--base", source, "--method", "full", "--max-steps", "2", "--device", "cpu", "--force"]
-    adapters = []
-    for name in ("none", "cueq"):
-        out = tmp_path / name
-        assert main([*words, "--anchor", "0", "--out", str(out), "--accelerator", name]) == 0
-        adapters.append(load_adapter(out / "adapter.safetensors"))
-        metrics = json.loads((out / "metrics.json").read_text())
-        assert metrics["steps"] == 2
-    assert "cuEquivariance in the convolutions" in "".join(capsys.readouterr())
-    plain, fast = adapters
-    assert (plain.stored.keys(), plain.base) == (fast.stored.keys(), fast.base)
-    assert load_backbone(str(tmp_path / "cueq" / "merged.model")).layout() == load_backbone(source).layout()
+class Notices(equisparse.Listener):
+    """Keeps what a task reports."""
+
+    def __init__(self):
+        self.texts = []
+
+    def notice(self, topic, text):
+        self.texts.append(text)
+
+
+def test_an_adapter_looks_the_same(model_file, tmp_path):
+    source, told = str(model_file("scale-shift", torch.float32)), Notices()
+    frames = {"train": equisparse.read_frames("demo:train")[:6], "valid": equisparse.read_frames("demo:valid")[:3]}
+    options = {"method": "full", "max_steps": 3, "batch_size": 3, "anchor": 0, "force": True, "report": False}
+    runs = [
+        equisparse.finetune(
+            **frames, base=source, out=tmp_path / name, accelerator=name, device="cpu", listener=told, **options
+        )
+        for name in ("none", "cueq")
+    ]
+    plain, fast = (run.adapter for run in runs)
+    assert [text for text in told.texts if "cuEquivariance in the convolutions" in text]
+    assert plain.base == fast.base
+    assert plain.stored.keys() == fast.stored.keys()
+    for name, parts in plain.stored.items():
+        for part, values in parts.items():
+            torch.testing.assert_close(fast.stored[name][part], values, rtol=1e-3, atol=1e-6)
+    equisparse.merge(source, fast, tmp_path / "merged.model", frames=frames["valid"], device="cpu")
+    assert load_backbone(str(tmp_path / "merged.model")).layout() == load_backbone(source).layout()
