@@ -40,12 +40,12 @@ sys.exit(main(sys.argv[1:]))
 
 @pytest.fixture
 def options(frames: dict[str, str], small_base: str, tmp_path: Path) -> dict[str, Any]:
-    """Options of a fine-tune with replay, anchor and stages of five frames: the last batch is one frame."""
+    """Options of a fine-tune with replay, anchor, average and stages of five frames: the last batch is one frame."""
     train = str(tmp_path / "train.extxyz")
     ase.io.write(train, ase.io.read(frames["train"], ":5"))
     files = {"train": train, "valid": frames["valid"], "replay": frames["test"], "base": small_base}
     training = {"epochs": 4, "optimizer": "adamw", "changed": 0.02, "seed": 3, "device": "cpu", "dtype": "float64"}
-    return files | training | {"batch_size": 4, "replay_batch_size": 2}
+    return files | training | {"batch_size": 4, "replay_batch_size": 2, "ema": 0.5}
 
 
 @pytest.fixture

@@ -53,6 +53,7 @@ class FinetuneOptions(TypedDict, total=False):
     epochs: int | None
     max_steps: int | None
     validate_every: int | None
+    checkpoint_minutes: float
     batch_size: int
     max_atoms: int | None
     max_edges: int | None
@@ -60,6 +61,7 @@ class FinetuneOptions(TypedDict, total=False):
     cache: float
     lr: float | None
     optimizer: Literal["adamw", "muon", "schedulefree"]
+    ema: float
     warmup_steps: int
     gradient_clip: float
     energy_weight: float | None

@@ -30,7 +30,7 @@ from equisparse.training.epochs import read_curve
 from equisparse.training.loggers import check_logger
 from equisparse.training.options import TrainingOptions
 
-_FREE = ("epochs", "patience", "logger", "workers", "cache")
+_FREE = ("epochs", "patience", "logger", "workers", "cache", "checkpoint_minutes")
 """Training options that a resumed run may change; more epochs pass."""
 _ALSO = (
     "bootstrap",

@@ -1,11 +1,13 @@
 """Checkpoints: atomic writes on any file system, and the checks before a training is resumed."""
 
 import pickle
+import time
 from pathlib import Path
 from typing import Any, TypedDict
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
 from equisparse.backbones.base import Predictor
@@ -18,6 +20,10 @@ BASE = "base_sha256"
 """Key of the base's fingerprint in a checkpoint."""
 CONTROLLER = "controller"
 """Key of the state of the method's controller in a checkpoint."""
+AVERAGE = "average"
+"""Key of the state of the average of the trained weights in a checkpoint."""
+TRAIN_ERRORS = "train_errors"
+"""Key of the error sums of the training frames since the last validation in a checkpoint."""
 
 _DAMAGE = (RuntimeError, OSError, EOFError, pickle.UnpicklingError, LookupError, TypeError, ValueError, AttributeError)
 """Errors of torch for files that are damaged or no checkpoints."""
@@ -29,6 +35,37 @@ class Checkpoint(TypedDict):
     state_dict: dict[str, Tensor]
     optimizer_states: list[dict[str, list[dict[str, object]]]]
     epoch: int
+    global_step: int
+
+
+class TimedCheckpoints(Callback):
+    """Callback that writes a checkpoint within a round of steps if the last one is old enough.
+
+    Lightning's own option for this has no effect with manual optimisation. The last step of a round is left out: a
+    validation and its checkpoint follow.
+
+    Parameters
+    ----------
+    path : Path
+        File, replaced each time.
+    seconds : float
+        Least time between two checkpoints.
+    """
+
+    def __init__(self, path: Path, seconds: float) -> None:
+        self._path, self._seconds, self._last = path, seconds, time.monotonic()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._last = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        due = time.monotonic() - self._last > self._seconds
+        if trainer.is_last_batch or not trainer.strategy.reduce_boolean_decision(due, all=False):
+            return
+        trainer.save_checkpoint(self._path)
+        self._last = time.monotonic()
 
 
 class WholeCheckpoints(TorchCheckpointIO):

@@ -18,7 +18,7 @@ from equisparse.files import write_copy
 from equisparse.inference.dataset import FrameDataset
 from equisparse.methods.base import Trial
 from equisparse.training.anchor import LayerRows
-from equisparse.training.checkpoints import WholeCheckpoints, check_fits, check_resumable
+from equisparse.training.checkpoints import TimedCheckpoints, WholeCheckpoints, check_fits, check_resumable
 from equisparse.training.curve import LearningCurve
 from equisparse.training.epochs import Epoch
 from equisparse.training.listener import FitListener
@@ -134,10 +134,12 @@ def fit(
         experiment(options, folder) as logger,
     ):
         callbacks = [curve, best, newest, meter, *_extra_callbacks(options, curve, listener, logger)]
+        if options.checkpoint_minutes:
+            callbacks.append(TimedCheckpoints(last, 60 * options.checkpoint_minutes))
         trainer = _trainer(backbone, options, rounds, folder, callbacks, logger)
         trainer.fit(
             task,
-            train_loader(train, options, rounds),
+            train_loader(train, options, rounds, steps_done=checkpoint["global_step"] if checkpoint else 0),
             [eval_loader(dataset, options) for dataset in validation_sets],
             ckpt_path=last if resume else None,
             weights_only=True,

@@ -15,8 +15,18 @@ def batch_limits(options: TrainingOptions) -> BatchLimits:
     return BatchLimits(options.batch_size, options.max_atoms, options.max_edges)
 
 
-def train_loader(dataset: FrameDataset, options: TrainingOptions, rounds: Rounds) -> DataLoader[Sample]:
+def train_loader(
+    dataset: FrameDataset, options: TrainingOptions, rounds: Rounds, *, steps_done: int = 0
+) -> DataLoader[Sample]:
     """Loader of the training frames of this process, one round at a time.
+
+    Parameters
+    ----------
+    dataset : FrameDataset
+    options : TrainingOptions
+    rounds : Rounds
+    steps_done : int
+        Steps of a run that is resumed; the first round begins after them.
 
     Raises
     ------
@@ -31,7 +41,7 @@ def train_loader(dataset: FrameDataset, options: TrainingOptions, rounds: Rounds
         workers=options.workers,
     )
     whole_epochs = rounds.steps == _steps_per_epoch(dataset, options) and not batch_limits(options).by_work
-    return loader if whole_epochs else in_rounds(loader, rounds.steps)
+    return loader if whole_epochs and not steps_done else in_rounds(loader, rounds.steps, steps_done)
 
 
 def eval_loader(dataset: FrameDataset, options: TrainingOptions) -> DataLoader[Sample]:

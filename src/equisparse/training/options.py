@@ -100,6 +100,12 @@ class TrainingOptions(ProcessOptions):
             shown_default="one epoch",
         ),
     ] = None
+    checkpoint_minutes: Annotated[
+        float,
+        Option(
+            "Minutes after which a checkpoint is written between two validations; 0 turns it off", ADVANCED, least=0
+        ),
+    ] = 30.0
     batch_size: Annotated[int, Option("Training frames per optimiser step and process", TRAINING, least=1)] = 10
     max_atoms: Annotated[
         int | None,
@@ -124,6 +130,15 @@ class TrainingOptions(ProcessOptions):
         Optimizer,
         Option("Optimiser; adamw and muon anneal the learning rate to zero along a cosine", TRAINING),
     ] = "muon"
+    ema: Annotated[
+        float,
+        Option(
+            "Keep a moving average of the trained weights with this decay per step, such as 0.999; 0: the last ones",
+            TRAINING,
+            least=0,
+            below=1,
+        ),
+    ] = 0.0
     warmup_steps: Annotated[int, Option("Steps over which the learning rate rises from zero", ADVANCED, least=0)] = 20
     gradient_clip: Annotated[float, Option("Largest norm of the gradient; 0 turns clipping off", ADVANCED, least=0)] = (
         100.0
@@ -207,6 +222,12 @@ class TrainingOptions(ProcessOptions):
                 "--epochs and --max-steps are mutually exclusive.",
                 given=f"--epochs {self.epochs} --max-steps {self.max_steps}",
                 next_step="omit one of them; in a configuration file, set it to null",
+            )
+        if self.ema and self.optimizer == "schedulefree":
+            raise InputError(
+                "--ema has no use with the optimiser schedulefree, which averages the weights by itself.",
+                given=f"--ema {self.ema:g} --optimizer schedulefree",
+                next_step="omit --ema, or choose another optimiser",
             )
         for name, weight in (self.loss_weights or {}).items():
             if find_quantity(name).name in _WEIGHT_OPTIONS or not 0 <= weight < math.inf:

@@ -35,10 +35,13 @@ class RoundBatches(Sampler[list[int]]):
         Batches of one epoch, whose `sampler` takes the epoch.
     steps : int
         Batches per round.
+    done : int
+        Batches of the whole sequence that a resumed run has used; the first round given is what is left of theirs.
     """
 
-    def __init__(self, batches: _Batches, steps: int) -> None:
-        self._batches, self._steps, self._round = batches, steps, 0
+    def __init__(self, batches: _Batches, steps: int, done: int = 0) -> None:
+        self._batches, self._steps = batches, steps
+        self._round, self._done = divmod(done, steps)  # a loader with processes reads before it is told the round
 
     @property
     def sampler(self) -> "RoundBatches":
@@ -47,10 +50,11 @@ class RoundBatches(Sampler[list[int]]):
 
     def set_epoch(self, epoch: int) -> None:
         """Set the round, from 0, whose batches are given next."""
-        self._round = epoch
+        if epoch != self._round:
+            self._round, self._done = epoch, 0
 
     def __iter__(self) -> Iterator[list[int]]:
-        return islice(self._from(self._round * self._steps), self._steps)
+        return islice(self._from(self._round * self._steps + self._done), self._steps - self._done)
 
     def __len__(self) -> int:
         return self._steps
@@ -66,11 +70,11 @@ class RoundBatches(Sampler[list[int]]):
             first, epoch = max(0, first - here), epoch + 1
 
 
-def in_rounds(loader: DataLoader[Sample], steps: int) -> DataLoader[Sample]:
-    """Loader of rounds of a number of steps, from one of epochs."""
+def in_rounds(loader: DataLoader[Sample], steps: int, done: int = 0) -> DataLoader[Sample]:
+    """Loader of rounds of a number of steps, from one of epochs; see `RoundBatches`."""
     return DataLoader(
         loader.dataset,
-        batch_sampler=RoundBatches(loader.batch_sampler, steps),  # type: ignore[arg-type]
+        batch_sampler=RoundBatches(loader.batch_sampler, steps, done),  # type: ignore[arg-type]
         collate_fn=loader.collate_fn,
         num_workers=loader.num_workers,
         pin_memory=loader.pin_memory,

@@ -22,7 +22,8 @@ from equisparse.magnetism.model import SpinModel
 from equisparse.methods.base import ParameterGroup, Trial
 from equisparse.methods.grouped import GroupedProducts
 from equisparse.training.anchor import Anchor, LayerRows
-from equisparse.training.checkpoints import BASE, CONTROLLER
+from equisparse.training.averaging import Average
+from equisparse.training.checkpoints import AVERAGE, BASE, CONTROLLER, TRAIN_ERRORS
 from equisparse.training.counts import whole_batch
 from equisparse.training.gradients import Gradients, add_where_trained, gradients_of, mean_of_processes, summed
 from equisparse.training.loss import Loss
@@ -80,6 +81,7 @@ class FinetuneTask(LightningModule):
         self._loss = Loss.of(options, spins=self.spins is not None, sign_ambiguous=backbone.sign_ambiguous)
         self._anchor = Anchor(attachment, layers, options.anchor, options.seed) if options.anchor and layers else None
         self._replay = replay if options.replay_weight else None
+        self._average = Average(self.parameters(), options.ema) if options.ema else None
         self.train_errors = self._no_errors()
         self._limiter, self._validation_limiter = BatchLimiter(), BatchLimiter()
         self._start_validation()
@@ -95,10 +97,17 @@ class FinetuneTask(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[BASE] = self._backbone.identity.sha256
         checkpoint[CONTROLLER] = self._controller.state()
+        checkpoint[TRAIN_ERRORS] = self._summed(self.train_errors.sums)
+        if self._average is not None:
+            checkpoint[AVERAGE] = self._average.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the controller; copy the number of steps from a checkpoint that used automatic optimisation."""
         self._controller.load_state(checkpoint.get(CONTROLLER, {}))
+        if TRAIN_ERRORS in checkpoint and not self.global_rank:
+            self.train_errors.sums = checkpoint[TRAIN_ERRORS]
+        if self._average is not None and AVERAGE in checkpoint:
+            self._average.load_state(checkpoint[AVERAGE])
         progress = checkpoint["loops"]["fit_loop"]
         manual, automatic = (f"epoch_loop.{kind}_optimization" for kind in ("manual", "automatic"))
         steps = progress[f"{automatic}.optim_progress"]["optimizer"]["step"]
@@ -110,6 +119,8 @@ class FinetuneTask(LightningModule):
         step, optimizer, schedule = self.global_step, self.optimizers(), self.lr_schedulers()
         if self._controller.start_step(step, self._total_steps, self._probes):
             self._forget(optimizer)
+            if self._average is not None:
+                self._average.restart()
         optimizer.zero_grad()  # type: ignore[union-attr]
         self._set_gradients(self._data_gradients(batch))
         self._controller.before_step(step, self._total_steps)
@@ -121,6 +132,8 @@ class FinetuneTask(LightningModule):
         self.clip_gradients(optimizer, self._options.gradient_clip, "norm")  # type: ignore[arg-type]
         optimizer.step()  # type: ignore[union-attr]
         self._controller.after_step(step, self._total_steps)
+        if self._average is not None:
+            self._average.update()
         if self._controller.ends_stage(step + 1, self._total_steps):
             self._end_stage(step + 1)
         if schedule is not None:
@@ -131,11 +144,11 @@ class FinetuneTask(LightningModule):
         losses += self._batch_losses(batch, errors)
 
     def on_train_epoch_start(self) -> None:
-        self._average(False)
+        self._use_average(False)
 
     def on_validation_epoch_start(self) -> None:
         self._start_validation()
-        self._average(True)
+        self._use_average(True)
 
     def on_validation_epoch_end(self) -> None:
         for errors in (self.train_errors, self.valid_errors, self.drift_errors):
@@ -150,7 +163,7 @@ class FinetuneTask(LightningModule):
     def on_validation_end(self) -> None:
         self.train_errors = self._no_errors()
         if self.trainer.training:
-            self._average(False)
+            self._use_average(False)
 
     @property
     def trials(self) -> tuple[Trial, ...]:
@@ -193,6 +206,8 @@ class FinetuneTask(LightningModule):
 
     def _end_stage(self, step: int) -> None:
         """Let the controller judge the stage that ends before a step, and tell the caller of the training."""
+        if self._average is not None:
+            self._average.adopt()
         self._controller.end_stage(step, self._total_steps, self._valid_loss)
         if self._stage_ended and not self.global_rank:
             self._stage_ended()
@@ -284,8 +299,10 @@ class FinetuneTask(LightningModule):
         gathered: Tensor = self.all_gather(values.to(self.device)).cpu()  # type: ignore[union-attr]
         return gathered.sum(0)
 
-    def _average(self, on: bool) -> None:
-        """Switch a schedule-free optimiser to its averaged weights for validation, or back to those for training."""
+    def _use_average(self, on: bool) -> None:
+        """Switch to averaged weights, if there are any, for validation, or back to those for training."""
+        if self._average is not None:
+            self._average.show(on)
         optimizer = self.optimizers(use_pl_optimizer=False)
         if isinstance(optimizer, AdamWScheduleFree):
             optimizer.eval() if on else optimizer.train()

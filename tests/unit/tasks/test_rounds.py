@@ -117,6 +117,67 @@ def test_a_run_of_steps_is_resumed(
     assert len(resumed.curve) == 3
 
 
+@pytest.mark.parametrize("steps", [3, 4])
+def test_a_sequence_goes_on_after_some_batches(steps: int) -> None:
+    whole = [sequence(batches(steps), 3)[done:] for done in range(2 * steps + 1)]
+    for done, expected in enumerate(whole):
+        chosen = RoundBatches(batches(), steps, done)
+        found = list(chosen)  # a loader with processes reads before it is told the round
+        for number in range(done // steps + 1, 3):
+            chosen.set_epoch(number)
+            found += list(chosen)
+        assert found == expected
+
+
+@pytest.mark.parametrize("more", [{}, {"ema": 0.6}, {"workers": 1}, {"max_atoms": 9}])
+def test_a_run_is_resumed_within_a_round(
+    more: dict[str, Any],
+    frames: list[Atoms],
+    valid: list[Atoms],
+    options: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The checkpoint is that of the step before, and the round ends as in a run that was not stopped."""
+    from equisparse.training.task import FinetuneTask
+
+    options |= {"epochs": None, "max_steps": 12, "validate_every": 4, "checkpoint_minutes": 1e-9} | more
+    whole = equisparse.finetune(frames, valid=valid, **options)
+    cut = options | {"out": tmp_path / "cut"}
+    step = FinetuneTask.training_step
+
+    for stop in (3, 4, 10):
+
+        def stopped(task: FinetuneTask, batch: Any, index: int, stop: int = stop) -> None:
+            if task.global_step == stop:
+                raise KeyboardInterrupt
+            step(task, batch, index)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(FinetuneTask, "training_step", stopped)
+            with pytest.raises(KeyboardInterrupt):
+                equisparse.finetune(frames, valid=valid, **cut | {"resume": stop > 3})
+    steps: list[int] = []
+    monkeypatch.setattr(
+        FinetuneTask, "training_step", lambda task, *given: steps.append(task.global_step) or step(task, *given)
+    )
+    resumed = equisparse.finetune(frames, valid=valid, **cut | {"resume": True})
+    assert steps == [10, 11]
+    assert all(torch.equal(value, last(resumed)[name]) for name, value in last(whole).items())
+    rows = [[{**row.to_dict(), "seconds": 0} for row in run.curve] for run in (whole, resumed)]
+    assert rows[0] == rows[1]
+
+
+def test_an_average_of_the_weights_is_kept_with_the_entries_of_the_last_weights(
+    frames: list[Atoms], valid: list[Atoms], options: dict[str, Any], tmp_path: Path
+) -> None:
+    options |= {"method": "sparse", "changed": 0.1, "epochs": 8}
+    last_weights = equisparse.finetune(frames, valid=valid, **options)
+    averaged = equisparse.finetune(frames, valid=valid, **options | {"ema": 0.9, "out": tmp_path / "averaged"})
+    assert averaged.adapter.stored_values == last_weights.adapter.stored_values
+    assert averaged.curve[-1].valid_loss != last_weights.curve[-1].valid_loss
+
+
 def test_the_speed_of_a_training_is_reported(frames: list[Atoms], valid: list[Atoms], options: dict[str, Any]) -> None:
     texts: dict[str, str] = {}
 
