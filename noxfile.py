@@ -105,6 +105,14 @@ def loggers(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def elsewhere(session: nox.Session) -> None:
+    """Programs that use a model: TorchSim, phonopy and pymatgen."""
+    install(session, "-e", ".[sevennet,properties,torch-sim,test]", "pymatgen")
+    files = ("tests/integration/test_elsewhere.py", "tests/integration/test_torch_sim.py")
+    session.run("pytest", *(session.posargs or files), env=ONE_THREAD)
+
+
+@nox.session(default=False)
 def package(session: nox.Session) -> None:
     """Archives as they are published: contents, metadata, and the wheel alone in an empty environment."""
     install(session, "build", "twine")

@@ -100,6 +100,7 @@ from equisparse.tasks.report import write_report as write_report
 from equisparse.tasks.select import SelectedFrame as SelectedFrame
 from equisparse.tasks.select import select_frames as select_frames
 from equisparse.tasks.sparsify import sparsify as sparsify
+from equisparse.tasks.torch_sim import torch_sim_model as torch_sim_model
 from equisparse.training.listener import FitProgress as FitProgress
 from equisparse.training.options import TrainingOptions as TrainingOptions
 

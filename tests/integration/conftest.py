@@ -11,6 +11,7 @@ from pathlib import Path
 import ase.io
 import pytest
 
+import equisparse
 from equisparse.cli import main
 from equisparse.data.demo import demo_files
 from equisparse.run.folder import read_run
@@ -37,6 +38,23 @@ def command(frames: dict[str, str]) -> Callable[..., list[str]]:
         return ["finetune", *splits, "--out", str(out), "--batch-size", "4", "--device", "cpu", *more]
 
     return words
+
+
+@pytest.fixture(scope="session")
+def small_run(small_base: str, frames: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> equisparse.Run:
+    """A run of one epoch on the small base, with reference energies of Mg and O and without a report."""
+    return equisparse.finetune(
+        frames["train"],
+        valid=frames["valid"],
+        base=small_base,
+        method=equisparse.Sparse(changed=0.05),
+        epochs=1,
+        anchor=0,
+        device="cpu",
+        out=tmp_path_factory.mktemp("small") / "run",
+        report=False,
+        force=True,
+    )
 
 
 @pytest.fixture
