@@ -4,13 +4,15 @@ Frames of one composition are compared. A search over the few values of the desc
 candidates; then all values are compared. Descriptors may lie on a disk: they are read by index, a few at a time.
 """
 
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import DisjointSet
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from equisparse.data.fingerprint import NEAR
@@ -119,11 +121,15 @@ def joined_groups(n_frames: int, pairs: Iterable[tuple[int, NDArray[np.int64]]])
     list of list of int
         Indices in rising order; groups in the order of their first frames.
     """
-    groups = DisjointSet(range(n_frames))
-    for leader, others in pairs:
-        for other in others.tolist():
-            groups.merge(leader, other)
-    return sorted(sorted(group) for group in groups.subsets())
+    leaders, others = array("q"), array("q")
+    for leader, found in pairs:
+        leaders.extend([leader] * len(found))
+        others.extend(found.tolist())
+    links = coo_array((np.ones(len(leaders)), (leaders, others)), shape=(n_frames, n_frames))
+    _, names = connected_components(links, directed=False)
+    order = np.argsort(names, kind="stable")  # sets of Python would take a kilobyte per frame
+    groups = np.split(order, np.flatnonzero(np.diff(names[order])) + 1)
+    return sorted(group.tolist() for group in groups if group.size)
 
 
 class _Lookup:
