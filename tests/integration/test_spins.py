@@ -140,6 +140,22 @@ def test_attribution_is_refused_in_words(run: Path, capsys: pytest.CaptureFixtur
     assert "has a spin layer" in capsys.readouterr().err
 
 
+def test_a_run_with_spins_becomes_sparse(run: Path, files: dict[str, Path], tmp_path: Path) -> None:
+    words = ["sparsify", str(run / "adapter.safetensors"), "--frames", str(files["train"])]
+    splits = ["--valid", str(files["valid"]), "--test", str(files["test"]), "--out", str(tmp_path / "sparse")]
+    options = ["--changed", "0.02", "--epochs", "6", "--batch-size", "8", "--spin-lr", "0.01", "--device", "cpu"]
+    assert main([*words, *splits, *options]) == 0
+    dense, sparse = equisparse.read_run(run), equisparse.read_run(tmp_path / "sparse")
+    for error, value in sparse.metrics.refit["test"].items():  # training starts from both parts of the adapter
+        assert value == (value and pytest.approx(dense.metrics.final["test"][error], rel=1e-3))
+    assert sparse.config.spin
+    assert sparse.metrics.changed_fraction_model == pytest.approx(0.02, rel=0.01)
+    assert sparse.adapter.spins is not None
+    assert dense.adapter.spins is not None
+    assert sparse.adapter.spins.options == dense.adapter.spins.options
+    assert sparse.metrics.final["test"]["moment_mae_mub"] < 0.15
+
+
 def test_orders_from_the_command_line(
     run: Path, small_base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

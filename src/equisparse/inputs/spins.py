@@ -8,11 +8,13 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
+from equisparse.adapters.adapter import SpinPart
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.data.frames import Floats, LabelledFrame
 from equisparse.data.split import FrameSplits
 from equisparse.errors import DataError
+from equisparse.magnetism.layer import SpinLayer
 from equisparse.magnetism.model import SpinModel, new_layer, spins_of
 from equisparse.magnetism.options import SpinOptions
 from equisparse.quantities import MAGNETIC_FORCES, MOMENTS
@@ -28,6 +30,7 @@ def spin_setup(
     splits: FrameSplits,
     backbone: AbstractBackbone,
     notice: Callable[[str, str], None],
+    start: SpinPart | None = None,
 ) -> tuple[SpinModel | None, FrameSplits]:
     """Make an untrained spin layer for a backbone, and select the labels that it learns from.
 
@@ -38,6 +41,8 @@ def spin_setup(
     backbone : AbstractBackbone
     notice : callable
         Receives a topic and a sentence about the layer.
+    start : SpinPart, optional
+        Stored spin layer whose options the layer gets; by default they come from `config` and the frames.
 
     Returns
     -------
@@ -63,19 +68,22 @@ def spin_setup(
         )
     forces = any(MAGNETIC_FORCES in frame.labels for frame in splits.train)
     chosen = config.spin_input if config.spin_input != "auto" else "given" if forces else "order"
-    layer = new_layer(
-        backbone,
-        cutoff=min(config.spin_cutoff or backbone.cutoff, backbone.cutoff),
-        channels=config.spin_channels,
-        input=chosen,
-        scales=spin_lengths(splits.train),
-        spin_orbit=config.spin_orbit,
-        seed=config.seed,
-    )
+    if start is not None:
+        layer = SpinLayer(SpinOptions.from_dict(start.options), seed=config.seed)
+    else:
+        layer = new_layer(
+            backbone,
+            cutoff=min(config.spin_cutoff or backbone.cutoff, backbone.cutoff),
+            channels=config.spin_channels,
+            input=chosen,
+            scales=spin_lengths(splits.train),
+            spin_orbit=config.spin_orbit,
+            seed=config.seed,
+        )
     options, everywhere = layer.options, config.moments_on == "all"
-    model = SpinModel(backbone, layer, magnetic_forces=forces and chosen == "given")
+    model = SpinModel(backbone, layer, magnetic_forces=forces and options.input == "given")
+    read = "as given" if options.input == "given" else "by their directions"
     lengths = ", ".join(f"{chemical_symbols[z]} {scale:.2f} muB" for z, scale in options.scales.items())
-    read = "as given" if chosen == "given" else "by their directions"
     notice(
         "spins",
         f"layer of {layer.n_parameters:,} parameters, width {options.channels}, cutoff {options.cutoff:g} "

@@ -1,5 +1,7 @@
 """Adapter from which a training starts."""
 
+from dataclasses import replace
+
 from equisparse.adapters.adapter import Adapter
 from equisparse.backbones.base import AbstractBackbone
 from equisparse.blocks import Layout
@@ -8,23 +10,19 @@ from equisparse.errors import StateError
 from equisparse.inputs.adapters import loaded_adapter
 
 
-def starting_adapter(config: FinetuneConfig, backbone: AbstractBackbone) -> Adapter | None:
+def starting_adapter(config: FinetuneConfig) -> Adapter | None:
     """Read the adapter that a configuration names as the start; None if it names none.
 
     Raises
     ------
     AdapterError
         If the file is damaged, or no adapter.
-    AdapterMismatchError
-        If the adapter belongs to another base.
     StateError
-        If the adapter has a spin layer, or changes outputs instead of weights.
+        If the adapter changes outputs instead of weights.
     """
     if config.start is None:
         return None
     adapter = loaded_adapter(config.start)
-    adapter.check_base(vars(backbone.identity))
-    adapter.check_spin_free("starting from")
     if not adapter.mergeable:
         raise StateError(
             "Training cannot start from this adapter.",
@@ -34,6 +32,11 @@ def starting_adapter(config: FinetuneConfig, backbone: AbstractBackbone) -> Adap
             next_step="train anew with `equisparse finetune --changed`",
         )
     return adapter
+
+
+def with_spins_of(config: FinetuneConfig, start: Adapter | None) -> FinetuneConfig:
+    """Configuration of a training that goes on with the spin layer of an adapter, if the adapter has one."""
+    return config if start is None or start.spins is None else replace(config, spin=True)
 
 
 def available_layout(backbone: AbstractBackbone, start: Adapter | None) -> Layout:

@@ -1,6 +1,6 @@
 """Backbone with a spin layer on top; it has the interface of a backbone: graphs, batches, predictions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,6 +70,10 @@ class SpinModel:
         self.dtype, self.device = backbone.dtype, backbone.device
         self.sign_ambiguous = layer.options.input == "order"
         self.layer = layer.to(device=self.device, dtype=self.dtype)
+
+    def restore(self, options: Mapping[str, object], tensors: Mapping[str, Tensor]) -> None:
+        """Give the layer the values of a stored one with the same options; see `SpinLayer.restored`."""
+        self.layer.load_state_dict(SpinLayer.restored(options, tensors).state_dict())
 
     def graph(self, atoms: Atoms) -> SpinGraph:
         """Neighbour graph and input spins of one frame, to be collated many times."""

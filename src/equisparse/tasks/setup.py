@@ -22,7 +22,7 @@ from equisparse.inputs.base import configured_base
 from equisparse.inputs.method import method_for
 from equisparse.inputs.spins import spin_setup
 from equisparse.inputs.splits import read_kept, read_splits, small_pieces
-from equisparse.inputs.start import available_layout, starting_adapter
+from equisparse.inputs.start import available_layout, starting_adapter, with_spins_of
 from equisparse.magnetism.model import SpinModel
 from equisparse.methods.base import AbstractMethod
 from equisparse.run.record import RunRecord
@@ -103,6 +103,8 @@ class Start:
 
 def set_up(config: FinetuneConfig, base: AbstractBackbone | None, folder: Path, listener: Listener) -> Setup:
     """Read frames, load the base, choose the method, and audit what needs no prediction."""
+    adapter = starting_adapter(config)
+    config = with_spins_of(config, adapter)
     splits = read_splits(config)
     if base is not None:
         base.check_untouched()
@@ -110,7 +112,8 @@ def set_up(config: FinetuneConfig, base: AbstractBackbone | None, folder: Path, 
     check_usable(backbone, config.accelerator)
     if config.resume:
         check_resumable(folder, backbone)
-    adapter = starting_adapter(config, backbone)
+    if adapter is not None:
+        adapter.check_base(vars(backbone.identity))
     method, layout = method_for(config, available_layout(backbone, adapter), splits.train)
     splits, options, record = start_or_resume(config, splits, backbone, method, layout, listener)
     sizes = {name: len(frames) for name, frames in splits.items()}
@@ -122,7 +125,7 @@ def set_up(config: FinetuneConfig, base: AbstractBackbone | None, folder: Path, 
     refuse_errors(audit_sets(sets), listener, force=config.force)
     check_trainable(splits, backbone, options, spins=config.spin)
     _speed_up(config, backbone, splits, listener)
-    spins, splits = spin_setup(config, splits, backbone, listener.notice)
+    spins, splits = spin_setup(config, splits, backbone, listener.notice, adapter and adapter.spins)
     return Setup(config, splits, sets, backbone, adapter, method, layout, options, record, spins)
 
 
@@ -166,5 +169,7 @@ def _first(setup: Setup, base: Stage, datasets: Mapping[str, FrameDataset]) -> S
     """Predictions and errors of the model that training starts from."""
     if setup.adapter is None:
         return judged(base.predictions, datasets)
+    if setup.spins is not None and setup.adapter.spins is not None:
+        setup.spins.restore(setup.adapter.spins.options, setup.adapter.spins.tensors)
     with setup.adapter.applied(setup.backbone.model):
         return evaluate_all(setup.model, datasets)
