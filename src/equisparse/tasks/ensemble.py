@@ -20,7 +20,7 @@ from equisparse.inputs.base import configured_base
 from equisparse.inputs.frames import Frames
 from equisparse.inputs.method import method_for
 from equisparse.inputs.splits import read_splits
-from equisparse.inputs.start import available_layout, starting_adapter
+from equisparse.inputs.start import available_layout, starting_adapter, with_spins_of
 from equisparse.interpret.calibration import Floats, bins, judge, spread_scale
 from equisparse.methods.base import AbstractMethod
 from equisparse.quantities import ENERGY, FORCES, STRESS
@@ -203,9 +203,10 @@ def _check_begun(members: Sequence[FinetuneConfig]) -> None:
     begun = {member.out: member for member in members if _begun(member) or _is_finished(member)}
     if not begun:
         return
-    splits, backbone = read_splits(members[0]), configured_base(members[0])
-    available = available_layout(backbone, starting_adapter(members[0], backbone))
-    method, layout = method_for(members[0], available, splits.train)
+    start = starting_adapter(members[0])
+    first = with_spins_of(members[0], start)
+    splits, backbone = read_splits(first), configured_base(first)
+    method, layout = method_for(first, available_layout(backbone, start), splits.train)
     for out, member in begun.items():
         if _begun(member):
             check_resumable(Path(out), backbone)

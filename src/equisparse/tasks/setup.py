@@ -125,7 +125,7 @@ def set_up(config: FinetuneConfig, base: AbstractBackbone | None, folder: Path, 
     refuse_errors(audit_sets(sets), listener, force=config.force)
     check_trainable(splits, backbone, options, spins=config.spin)
     _speed_up(config, backbone, splits, listener)
-    spins, splits = spin_setup(config, splits, backbone, listener.notice, adapter and adapter.spins)
+    spins, splits = spin_setup(config, splits, backbone, listener.notice, None if adapter is None else adapter.spins)
     return Setup(config, splits, sets, backbone, adapter, method, layout, options, record, spins)
 
 
