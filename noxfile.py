@@ -11,7 +11,7 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2024.4"
-nox.options.sessions = ["lint", "core", "sevennet", "mace"]
+nox.options.sessions = ["lint", "core", "sevennet", "mace", "plugins"]
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_external_run = True
@@ -72,6 +72,13 @@ def mace(session: nox.Session) -> None:
     """Tests with MACE, which cannot share an environment with the others."""
     install(session, ".[mace,test]", "cuequivariance-torch", constraints="constraints-mace.txt")
     session.run(*PYTEST, *(session.posargs or ("tests/backbones/mace",)), env=ONE_THREAD)
+
+
+@nox.session
+def plugins(session: nox.Session) -> None:
+    """Tests of the packages in plugins, each installed as a user installs it, without the extras of this package."""
+    install(session, ".[test]", *map(str, sorted(Path("plugins").iterdir())))
+    session.run(*PYTEST, *(session.posargs or ("plugins",)), env=ONE_THREAD)
 
 
 @nox.session(default=False)

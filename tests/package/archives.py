@@ -14,8 +14,16 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 NEEDED = {"py.typed", "__init__.pyi", "demo/mgo_train.xyz.gz", "report/html/templates/page.html.j2"}
 """Some files of the package that are no modules."""
-SOURCES = ("src", "tests", "docs", "scripts", "mkdocs.yml", "noxfile.py", "pyproject.toml", "constraints.txt")
-SOURCES += ("constraints-mace.txt", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "CITATION.cff", "LICENSE")
+SOURCES = ("src", "tests", "plugins", "docs", "scripts", "mkdocs.yml", "noxfile.py", "pyproject.toml")
+SOURCES += (
+    "constraints.txt",
+    "constraints-mace.txt",
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "CITATION.cff",
+    "LICENSE",
+)
 
 
 def tracked(*places: str) -> set[str]:

@@ -63,6 +63,11 @@ class AbstractBackbone(ABC):
     """
 
     name: ClassVar[str]
+    prefixes: ClassVar[tuple[str, ...]] = ()
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    """Beginnings of model names and endings of files, in lower case, of a backbone that an entry point offers."""
+    runs_code: ClassVar[bool] = True
+    """Whether a file of a model can run code when it is opened, as a pickle does; a warning says so."""
     sign_ambiguous: bool = False
     source: str | None = None
     native_suffix: str

@@ -4,9 +4,13 @@ A backbone of another package is registered with `register_backbone`, or found b
 
     [project.entry-points."equisparse.backbones"]
     toy = "toy_package.backbone:ToyBackbone"
+
+The class says with `AbstractBackbone.prefixes` and `AbstractBackbone.suffixes` which models belong to it.
 """
 
 import importlib
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -33,7 +37,7 @@ class _Registered:
     prefixes, suffixes : tuple of str
         Beginnings of model names and endings of files that belong to it, in lower case.
     upstream : str
-        Import name of the upstream package; empty if quiet_import the class shows what is missing.
+        Import name of the upstream package; empty if importing the class shows what is missing.
     note : str
         Addition to the advice to install the upstream.
     """
@@ -132,7 +136,7 @@ def load_backbone(
     kind = backbone_class(backbone or guess(source))
     if sha256 is not None:
         check_sha256(kind.locate(source), sha256)
-    elif Path(source).is_file():
+    elif kind.runs_code and Path(source).is_file():
         warn_of_pickle(Path(source))
     loaded = kind.load(source, device=device, dtype=dtype, modality=modality)
     loaded.source = source
@@ -186,7 +190,12 @@ def guess(source: str) -> str:
     for name, registered in known.items():
         if lowered.endswith(registered.suffixes):
             return name
+    offered = _importable(name for name in known if name not in _BACKBONES)
+    for name, cls in offered.items():
+        if lowered.startswith(cls.prefixes) or lowered.endswith(cls.suffixes):
+            return name
     suffixes = [suffix for registered in known.values() for suffix in registered.suffixes]
+    suffixes += [suffix for cls in offered.values() for suffix in cls.suffixes]
     raise BackboneError(
         "The backbone of this model cannot be inferred from its name.",
         given=source,
@@ -201,6 +210,17 @@ def _known_backbones() -> dict[str, _Registered]:
     """Registered backbones, and those of entry points that have another name."""
     offered = {point.name: _Registered(point.value) for point in metadata.entry_points(group=ENTRY_POINTS)}
     return _BACKBONES | {name: backbone for name, backbone in offered.items() if name not in _BACKBONES}
+
+
+def _importable(names: Iterable[str]) -> dict[str, type[AbstractBackbone]]:
+    """Classes of backbones by name, less those that cannot be imported or are no backbones."""
+    found: dict[str, type[AbstractBackbone]] = {}
+    for name in names:
+        with suppress(MissingPackageError):
+            cls = backbone_class(name)
+            if issubclass(cls, AbstractBackbone):
+                found[name] = cls
+    return found
 
 
 def _not_importable(name: str, registered: _Registered, error: ImportError) -> MissingPackageError:

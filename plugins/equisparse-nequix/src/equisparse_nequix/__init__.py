@@ -1,0 +1,1 @@
+"""Nequix as a backbone of equisparse; `equisparse` finds it by its entry point."""
