@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-import numpy as np
 import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator
-from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils import parametrize
 
@@ -330,25 +328,4 @@ def check_detached(model: nn.Module, upstream: str) -> None:
         raise StateError(
             f"A method is attached to the model: its checkpoint would not be a {upstream} file.",
             next_step="detach the method first",
-        )
-
-
-def check_elements(backbone: Predictor, frames: Sequence[Atoms]) -> None:
-    """Check that the base knows all elements of some frames.
-
-    Raises
-    ------
-    BackboneError
-        If it does not; the message lists the missing elements.
-    """
-    present: NDArray[np.int64] = np.unique(np.concatenate([atoms.numbers for atoms in frames]))
-    missing = sorted(set(present.tolist()) - backbone.elements)
-    if missing:
-        from ase.data import chemical_symbols
-
-        raise BackboneError(
-            "The base model does not know all elements of the data.",
-            given=", ".join(chemical_symbols[z] for z in missing),
-            expected=f"the {len(backbone.elements)} elements that {backbone.identity.source} was trained on",
-            next_step="choose a base that knows them; fine-tuning cannot add an element",
         )

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from ase import Atoms
 
-from equisparse.backbones.base import Predictor, check_elements
+from equisparse.backbones.base import Predictor
+from equisparse.backbones.elements import check_elements
 from equisparse.data.audit.finding import format_frames
 from equisparse.data.finite import check_finite, not_finite
 from equisparse.data.frames import Floats

@@ -7,7 +7,8 @@ import numpy as np
 from ase import Atoms
 from ase.neighborlist import neighbor_list
 
-from equisparse.backbones.base import AbstractBackbone, check_elements
+from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.elements import check_elements
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.data.demo import DEMOS, PARTS, is_demo
 from equisparse.data.frames import LabelledFrame, unlabelled

@@ -9,7 +9,7 @@ from ase.build import bulk
 pytest.importorskip("sevenn", reason="the extra sevennet is not installed")
 
 from equisparse.adapters.attach import attach
-from equisparse.backbones.base import check_elements
+from equisparse.backbones.elements import check_elements
 from equisparse.backbones.registry import backbone_class, guess, load_backbone
 from equisparse.errors import BackboneError, MissingPackageError, StateError
 from equisparse.magnetism.model import SpinModel, new_layer

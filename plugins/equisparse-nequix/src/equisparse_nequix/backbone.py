@@ -116,10 +116,10 @@ class NequixBackbone(AbstractBackbone):
 
     def accelerate(self, frames: Sequence[Atoms]) -> bool:
         """Replace the products on the edges by cheaper ones."""
-        return accelerate_checked(self, self._in_float64, accelerate_model, frames)
+        return accelerate_checked(self, accelerate_model, frames)
 
-    def _in_float64(self) -> "NequixBackbone":
-        """The base as loaded, once more, in float64."""
+    def in_float64(self) -> "NequixBackbone":
+        """Load the base once more in float64."""
         return NequixBackbone(self._path, self.device, "float64")
 
     @property
