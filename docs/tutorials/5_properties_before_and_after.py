@@ -42,9 +42,10 @@ run = equisparse.finetune(
 # ## Compare properties
 #
 # Without a file of structures, `properties` takes the frame of lowest energy of each composition among the frames of
-# the run. Each model relaxes it: the disturbed cell of eight atoms becomes the primitive cell of rock salt. The reference
-# values are those of an experiment at room temperature (elastic constants: Sinogeikin and Bass, Phys. Earth Planet.
-# Inter. 120, 43, 2000); you can also give those of your own DFT.
+# the run. Each model relaxes it: the disturbed cell of eight atoms becomes the primitive cell of rock salt.
+#
+# The reference values are those of an experiment at room temperature (elastic constants: Sinogeikin and Bass, Phys.
+# Earth Planet. Inter. 120, 43, 2000); you can also give those of your own DFT.
 
 # %%
 measured = {"a_ang": 4.212, "bulk_modulus_gpa": 163.2, "c11_gpa": 297.9, "c12_gpa": 95.8, "c44_gpa": 154.4}
@@ -74,8 +75,8 @@ for row in result.rows:
 # heat capacity at 300 K      19.665    19.305  J/K/mol atoms
 # ```
 #
-# More frames and epochs bring all of them closer: see [Properties](../properties.md). `report.html` in the folder of the
-# run now has a section with the equations of state and the phonon bands of both models.
+# More frames and epochs bring all of them closer: see [Properties](../properties.md). `report.html` in the folder of
+# the run now has a section with the equations of state and the phonon bands of both models.
 
 # %% [markdown]
 # ## What was shown

@@ -77,6 +77,9 @@ from equisparse.tasks.ensemble import EnsembleRun as EnsembleRun
 from equisparse.tasks.ensemble import ensemble as ensemble
 from equisparse.tasks.ensemble import ensemble_config as ensemble_config
 from equisparse.tasks.evaluate import evaluate as evaluate
+from equisparse.tasks.explore import Exploration as Exploration
+from equisparse.tasks.explore import ExploredRun as ExploredRun
+from equisparse.tasks.explore import explore as explore
 from equisparse.tasks.export import export as export
 from equisparse.tasks.extract import Extraction as Extraction
 from equisparse.tasks.extract import extract as extract

@@ -170,6 +170,30 @@ def test_selected_frames_are_uncertain_and_unlike_the_training_frames(folder: Pa
     assert all(atoms.calc is None and "REF_forces" not in atoms.arrays for atoms in written)
 
 
+def test_exploration_stops_where_the_members_disagree(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ase.io.write(tmp_path / "start.extxyz", labelled(50))
+    words = ["explore", str(folder), "--structure", str(tmp_path / "start.extxyz"), "--steps", "20", "--every", "4"]
+    words += ["--out", str(tmp_path / "next.extxyz"), "--trajectory", str(tmp_path / "pool.extxyz"), "--device", "cpu"]
+    assert main([*words, "--limit", "1e-6", "--runs", "2"]) == 0
+    assert "uncertain" in capsys.readouterr().out
+    written = ase.io.read(tmp_path / "next.extxyz", ":")
+    assert [atoms.info["picoseconds"] for atoms in written] == [0.0, 0.0]
+    assert written[0].info["reason"].startswith("uncertain after 0.000 ps: force spread")
+    assert written[0].calc is None
+    capsys.readouterr()
+    assert main([*words, "--limit", "1e9", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert [run["stop"] for run in printed["runs"]] in ([""], ["too hot"])
+    pool = ase.io.read(tmp_path / "pool.extxyz", ":")
+    rows = equisparse.select_frames(pool, folder, n=1, device="cpu")
+    spread = max(atoms.info["force_std"] for atoms in pool)
+    assert rows[0].force_std_mev_per_ang == pytest.approx(1e3 * spread, rel=1e-3), "select measures the same spread"
+    with pytest.raises(InputError, match="single run"):
+        equisparse.explore(folder / "member-0", pool[0])
+
+
 def test_a_single_run_selects_by_distance(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pool = tmp_path / "pool.extxyz"
     ase.io.write(pool, [labelled(seed) for seed in (0, 30, 31)])

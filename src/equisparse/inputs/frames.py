@@ -124,6 +124,21 @@ def write_frames(path: Path, frames: Sequence[LabelledFrame]) -> Path:
     return path
 
 
+def write_unlabelled(path: Path, structures: Sequence[Atoms]) -> Path:
+    """Write structures as extended XYZ, ready for DFT: species, positions, cell, input spins and `info`; no labels."""
+    bare = []
+    for source in structures:
+        atoms = Atoms(source.numbers, source.positions, cell=source.cell, pbc=source.pbc, info=dict(source.info))
+        if source.has("initial_magmoms"):
+            atoms.set_initial_magnetic_moments(source.get_initial_magnetic_moments())
+        bare.append(atoms)
+    text = io.StringIO()
+    ase.io.write(text, bare, format="extxyz")
+    make_folder(path.parent)
+    write_text(path, text.getvalue())
+    return path
+
+
 def _with_labels(frame: LabelledFrame) -> Atoms:
     """Copy of the structure of a frame that carries its labels under their usual names."""
     atoms: Atoms = frame.atoms.copy()

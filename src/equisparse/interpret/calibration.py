@@ -111,6 +111,11 @@ def labelled(errors: Floats, spreads: Floats) -> tuple[Floats, Floats]:
     return errors[known], spreads[known]
 
 
+def atom_spread(deviation: Floats) -> Floats:
+    """Spread of the force on each atom, shape (n_atoms,): root mean square over components, shape (n_atoms, 3)."""
+    return np.asarray(np.sqrt(np.square(deviation).mean(axis=1)))
+
+
 def _rms(values: Floats) -> float:
     """Root mean square."""
     return float(np.sqrt(np.square(values).mean()))

@@ -167,6 +167,24 @@ def selected_table(frames: Sequence[tuple[int, str, str]]) -> Table:
     return Table(["frame", "formula", "reason"], rows, "Selected frames")
 
 
+def explored_table(runs: Sequence[tuple[str, int, str, float, float]], limit: float) -> Table:
+    """Runs of an exploration.
+
+    Parameters
+    ----------
+    runs : sequence of (formula, seed, stop, picoseconds, largest)
+        Why each run ended, its length, and its largest spread (meV/Angstrom).
+    limit : float
+        meV/Angstrom.
+    """
+    rows: list[list[Cell]] = [
+        [formula, str(seed), stop or "all steps", Number(picoseconds), Number(largest)]
+        for formula, seed, stop, picoseconds, largest in runs
+    ]
+    header = ["structure", "seed", "ended", "time (ps)", "largest force spread (meV/Angstrom)"]
+    return Table(header, rows, f"Exploration, limit {limit:.0f} meV/Angstrom")
+
+
 def totals_table(title: str, totals: Sequence[ChangeTotals], by: Sequence[str]) -> Table:
     """Changes of groups of blocks; `by` names the properties that define a group."""
     rows: list[list[Cell]] = []

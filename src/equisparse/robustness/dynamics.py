@@ -144,10 +144,8 @@ def dynamics(
     failed : Atoms or None
         Frame of the first failure, with its name in ``info["failure"]``.
     """
-    atoms = Atoms(start.numbers, positions=start.positions, cell=start.cell, pbc=start.pbc, calculator=calculator)
     generator = np.random.default_rng(options.seed)
-    thermal = np.sqrt(atoms.get_masses() * units.kB * options.temperature)
-    atoms.set_momenta(thermal[:, None] * generator.standard_normal((len(atoms), 3)))
+    atoms = heated(start, calculator, options.temperature, generator)
     timestep = timestep_of(atoms, options)
     rows = []
     for ensemble, driver in _drivers(atoms, timestep, options, generator):
@@ -156,6 +154,20 @@ def dynamics(
         if record.failure:
             return rows, _kept(atoms, f"{name}, {ensemble}: {record.failure}")
     return rows, None
+
+
+def heated(start: Atoms, calculator: Calculator, temperature: float, generator: np.random.Generator) -> Atoms:
+    """Copy of a structure with a calculator and with random velocities of a temperature, K."""
+    atoms = Atoms(start.numbers, positions=start.positions, cell=start.cell, pbc=start.pbc, calculator=calculator)
+    thermal = np.sqrt(atoms.get_masses() * units.kB * temperature)
+    atoms.set_momenta(thermal[:, None] * generator.standard_normal((len(atoms), 3)))
+    return atoms
+
+
+def thermostat(atoms: Atoms, timestep: float, temperature: float, generator: np.random.Generator) -> MolecularDynamics:
+    """Langevin dynamics with a time step in fs at a temperature in K."""
+    step, friction = timestep * units.fs, FRICTION / units.fs
+    return Langevin(atoms, step, temperature_K=temperature, friction=friction, fixcm=False, rng=generator)
 
 
 def timestep_of(atoms: Atoms, options: DynamicsOptions) -> float:
@@ -201,17 +213,7 @@ def _drivers(
     atoms: Atoms, timestep: float, options: DynamicsOptions, generator: np.random.Generator
 ) -> Iterator[tuple[str, MolecularDynamics]]:
     """Name and driver of both runs; the second driver is made after the first run."""
-    yield (
-        "NVT",
-        Langevin(
-            atoms,
-            timestep * units.fs,
-            temperature_K=options.temperature,
-            friction=FRICTION / units.fs,
-            fixcm=False,
-            rng=generator,
-        ),
-    )
+    yield "NVT", thermostat(atoms, timestep, options.temperature, generator)
     yield "NVE", VelocityVerlet(atoms, timestep * units.fs)
 
 

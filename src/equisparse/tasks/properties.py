@@ -1,19 +1,16 @@
 """Compare properties of materials and molecules before and after a fine-tune."""
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import ase.io
 from ase import Atoms
 
 from equisparse.deploy.calculator import AdaptedCalculator, check_adapter
 from equisparse.errors import InputError
-from equisparse.files import write_text
 from equisparse.inference.structures import check_structures
 from equisparse.inputs.base import configured_base
-from equisparse.inputs.frames import Frames, load_structures
+from equisparse.inputs.frames import Frames, load_structures, write_unlabelled
 from equisparse.inputs.reference_values import References, read_references
 from equisparse.inputs.splits import read_splits
 from equisparse.inputs.typical import named_structures, typical_structures
@@ -278,6 +275,4 @@ def _write_relaxed(path: Path, results: _Results) -> None:
                 relaxed.append(atoms)
     path.unlink(missing_ok=True)
     if relaxed:
-        text = io.StringIO()
-        ase.io.write(text, relaxed, format="extxyz")
-        write_text(path, text.getvalue())
+        write_unlabelled(path, relaxed)

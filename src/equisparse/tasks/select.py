@@ -1,11 +1,9 @@
 """Choose the frames of a pool that should be computed with DFT next."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import ase.io
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
@@ -17,12 +15,12 @@ from equisparse.data.fingerprint import NEAR
 from equisparse.data.frames import Floats, LabelledFrame, unlabelled
 from equisparse.deploy.calculator import check_adapter
 from equisparse.errors import InputError
-from equisparse.files import make_folder, write_text
 from equisparse.inference.predict import predict_structures
 from equisparse.inference.structures import check_structures
 from equisparse.inputs.base import configured_base
-from equisparse.inputs.frames import Frames, load_structures
+from equisparse.inputs.frames import Frames, load_structures, write_unlabelled
 from equisparse.inputs.splits import read_splits
+from equisparse.interpret.calibration import atom_spread
 from equisparse.quantities import FORCES
 from equisparse.run.files import EnsembleFolder
 from equisparse.run.folder import Run, opened_run
@@ -109,7 +107,7 @@ def select_frames(
     ranks = None if uncertainty is None else np.argsort(np.argsort(-uncertainty, kind="stable"), kind="stable") + 1
     rows = [_row(frames[kept[place]], distance, uncertainty, ranks) for place, distance in picked]
     if out is not None:
-        _write(Path(out), structures, rows)
+        write_unlabelled(Path(out), [_with_reason(structures[row.index], row) for row in rows])
     return rows
 
 
@@ -159,8 +157,7 @@ def _force_spread(backbone: AbstractBackbone, ensemble: Ensemble, structures: Se
         check_adapter(backbone, adapter)
         with adapter.applied(backbone.model):
             forces.append(predict_structures(backbone, structures)[FORCES])
-    deviation = np.std(np.stack(forces), axis=0, ddof=1)
-    return np.asarray(np.sqrt(np.square(deviation).mean(axis=1)))
+    return atom_spread(np.std(np.stack(forces), axis=0, ddof=1))
 
 
 def _most_uncertain(uncertainty: Floats | None, n_frames: int, count: int) -> list[int]:
@@ -185,17 +182,8 @@ def _row(
     return SelectedFrame(frame.index, frame.formula, std, rank, distance, certain + known)
 
 
-def _write(out: Path, structures: Sequence[Atoms], rows: Sequence[SelectedFrame]) -> None:
-    """Write the selected structures as extended XYZ: species, positions, cell, input spins, index and reason."""
-    chosen = []
-    for row in rows:
-        source = structures[row.index]
-        atoms = Atoms(source.numbers, source.positions, cell=source.cell, pbc=source.pbc)
-        if source.has("initial_magmoms"):
-            atoms.set_initial_magnetic_moments(source.get_initial_magnetic_moments())
-        atoms.info = {"pool_index": row.index, "reason": row.reason}
-        chosen.append(atoms)
-    text = io.StringIO()
-    ase.io.write(text, chosen, format="extxyz")
-    make_folder(out.parent)
-    write_text(out, text.getvalue())
+def _with_reason(atoms: Atoms, row: SelectedFrame) -> Atoms:
+    """Copy of a selected structure whose `info` holds index and reason."""
+    chosen: Atoms = atoms.copy()
+    chosen.info = {"pool_index": row.index, "reason": row.reason}
+    return chosen

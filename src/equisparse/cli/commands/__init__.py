@@ -2,7 +2,7 @@
 
 from equisparse.cli.command import Command
 from equisparse.cli.commands.adapter import Combine, Diff, Extract, Inspect, Merge
-from equisparse.cli.commands.data import Audit, Evaluate, Select
+from equisparse.cli.commands.data import Audit, Evaluate, Explore, Select
 from equisparse.cli.commands.magnetism import Orders
 from equisparse.cli.commands.run import Attribute, Compare, Export, Pick, Probe, Properties, Report
 from equisparse.cli.commands.sharing import Card, Push
@@ -10,7 +10,7 @@ from equisparse.cli.commands.train import Ensemble, Finetune, Sparsify
 
 PANELS: dict[str, tuple[type[Command], ...]] = {
     "Fine-tune": (Audit, Finetune, Sparsify, Ensemble),
-    "Evaluate": (Evaluate, Select, Probe, Properties, Attribute, Report, Compare, Export),
+    "Evaluate": (Evaluate, Explore, Select, Probe, Properties, Attribute, Report, Compare, Export),
     "Adapters": (Inspect, Pick, Diff, Combine, Merge, Extract, Card, Push),
     "Magnetism": (Orders,),
 }

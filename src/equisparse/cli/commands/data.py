@@ -1,4 +1,4 @@
-"""Commands on frames: audit, evaluate and select."""
+"""Commands on frames: audit, evaluate, explore and select."""
 
 from dataclasses import asdict, dataclass
 from typing import Annotated, ClassVar
@@ -8,7 +8,7 @@ from equisparse.cli.commands.shared import ADAPTER_FILE, DEVICE, BaseCommand, Na
 from equisparse.cli.terminal import Terminal
 from equisparse.config.shared import LabelOptions
 from equisparse.errors import InputError
-from equisparse.options import DATA, MODEL, OUTPUT, Option
+from equisparse.options import DATA, MODEL, OUTPUT, TESTS, Option
 from equisparse.training.options import ProcessOptions
 
 
@@ -99,6 +99,74 @@ class Evaluate(LabelOptions, NamedBase, ProcessOptions):
             return 0
         terminal.show(rich_table(metrics_table(errors)))
         terminal.show_json(errors)
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explore(Command):
+    """Run molecular dynamics with an ensemble until its spread crosses a limit, and write the frames for DFT."""
+
+    folder: Annotated[str, Option("Folder of an ensemble", DATA, "ENSEMBLE", positional=True)]
+    structure: Annotated[list[str], Option("Files or globs of the initial structures", DATA, "FILES")]
+    limit: Annotated[
+        float | None,
+        Option(
+            "Limit of the force spread of one atom, in meV/Angstrom",
+            TESTS,
+            "X",
+            above=0,
+            shown_default="twice the largest on validation frames",
+        ),
+    ] = None
+    temperature: Annotated[float, Option("Temperature, in K", TESTS, "K", above=0)] = 300.0
+    steps: Annotated[int, Option("Largest number of steps of each run", TESTS, least=10)] = 2000
+    timestep: Annotated[
+        float | None,
+        Option("Time step, in fs", TESTS, "FS", above=0, shown_default="0.5 with hydrogen, 1 without"),
+    ] = None
+    runs: Annotated[int, Option("Number of runs from each structure, with different velocities", TESTS, least=1)] = 1
+    every: Annotated[int, Option("Steps from one recorded frame to the next", TESTS, least=1)] = 10
+    seed: Annotated[int, Option("Seed of the velocities of the first run", TESTS, least=0)] = 0
+    out: Annotated[str, Option("Extended XYZ file of the frames at which runs stopped", OUTPUT, "FILE")] = (
+        "explored.extxyz"
+    )
+    trajectory: Annotated[
+        str | None, Option("Extended XYZ file of all recorded frames, a pool for select", OUTPUT, "FILE")
+    ] = None
+    device: Annotated[str, DEVICE] = "auto"
+    json: Annotated[bool, JSON] = False
+
+    def run(self, terminal: Terminal) -> int:
+        """Write the frames and print the runs."""
+        from equisparse.cli.listener import TerminalListener
+        from equisparse.report.tables import explored_table
+        from equisparse.report.terminal.render import rich_table
+        from equisparse.tasks.explore import explore
+
+        found = explore(
+            self.folder,
+            self.structure,
+            limit=self.limit,
+            temperature=self.temperature,
+            steps=self.steps,
+            timestep=self.timestep,
+            runs=self.runs,
+            every=self.every,
+            seed=self.seed,
+            out=self.out,
+            trajectory=self.trajectory,
+            device=self.device,
+            listener=TerminalListener(terminal),
+        )
+        rows = [asdict(row) for row in found.runs]
+        terminal.show(rich_table(explored_table([tuple(row.values()) for row in rows], found.limit_mev_per_ang)))
+        if found.frames:
+            terminal.note(f"written: {self.out}, {len(found.frames)} frames")
+        else:
+            terminal.warn("no frames: no run crossed the limit; raise --temperature or --steps, or lower --limit")
+        if self.trajectory:
+            terminal.note(f"written: {self.trajectory}, {len(found.recorded)} frames")
+        terminal.show_json({"limit_mev_per_ang": found.limit_mev_per_ang, "runs": rows})
         return 0
 
 
