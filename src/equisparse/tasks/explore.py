@@ -22,8 +22,8 @@ from equisparse.run.folder import Run, opened_run
 from equisparse.tasks.listener import Listener
 
 _MEV = 1000.0
-_FACTOR, _MOST_KNOWN = 2.0, 50
-"""Limit over the largest spread on validation frames; largest number of these frames."""
+_FACTOR, _MOST_KNOWN = 3.0, 50
+"""Limit over the median spread of validation frames, of which a few may be extreme; largest number of these frames."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def explore(
     structure : files, globs, a packaged set, Atoms or labelled frames
         Initial structures; labels are not read.
     limit : float, optional
-        Limit of the spread, meV/Angstrom. By default, twice the largest spread on validation frames.
+        Limit of the spread, meV/Angstrom. By default, three times the median over validation frames.
     temperature : float
         K.
     steps : int
@@ -174,7 +174,7 @@ def _calculator(backbone: AbstractBackbone, ensemble: Ensemble, starts: Sequence
 
 
 def _default_limit(run: Run, calculator: EnsembleCalculator) -> float:
-    """Twice the largest spread on validation frames, eV/Angstrom."""
+    """Three times the median of the spreads of validation frames, eV/Angstrom."""
     frames = read_splits(run.config).valid
     chosen = np.linspace(0, len(frames) - 1, min(len(frames), _MOST_KNOWN)).round().astype(int)
     spreads = []
@@ -182,7 +182,7 @@ def _default_limit(run: Run, calculator: EnsembleCalculator) -> float:
         atoms = frames[index].atoms.copy()
         atoms.calc = calculator
         spreads.append(largest_spread(atoms))
-    return _FACTOR * max(spreads)
+    return _FACTOR * float(np.median(spreads))
 
 
 def _row(start: Atoms, seed: int, found: Walk) -> ExploredRun:

@@ -115,7 +115,7 @@ class Explore(Command):
             TESTS,
             "X",
             above=0,
-            shown_default="twice the largest on validation frames",
+            shown_default="three times the median of validation frames",
         ),
     ] = None
     temperature: Annotated[float, Option("Temperature, in K", TESTS, "K", above=0)] = 300.0
