@@ -119,7 +119,8 @@ for frame in chosen:
 # 5 force uncertainty 394 meV/Angstrom, rank 18 of 97; differs by 0.19 Angstrom from ...
 # ```
 #
-# (The last lines are cut off.) One run ends at once: its start is a strongly compressed cell, which the ensemble does not know.
+# (The last lines are cut off.) One run ends at once: its start is a strongly compressed cell, which the ensemble does
+# not know.
 
 # %% [markdown]
 # ## What was shown
