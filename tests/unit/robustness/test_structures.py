@@ -72,6 +72,17 @@ def test_only_known_elements() -> None:
     assert "Mg" in {atoms.info["name"] for atoms in found}
 
 
+@pytest.mark.parametrize("draw", ["measure", "learn"])
+def test_a_base_of_molecules_is_probed_with_molecules(draw: Draw) -> None:
+    spice = {1, 3, 6, 7, 8, 9, 11, 12, 15, 16, 17, 19, 20, 35, 53}
+    for elements, least in ((spice, 20), (spice - {3, 11, 12, 19, 20}, 20), ({1, 6, 7, 8}, 10), ({1, 6}, 3)):
+        found = probe_structures(elements, draw)
+        assert {atoms.info["kind"] for atoms in found} == {"molecule"}
+        assert len(found) >= least
+    for elements in ({1, 8, 12}, {6, 14}, set(ALL)):
+        assert {atoms.info["kind"] for atoms in probe_structures(elements, draw)} >= {"element"}
+
+
 def test_names_are_unique_and_every_element_to_plutonium_but_a_few_occurs(recipe: ModuleType) -> None:
     whole = [*recipe.element_lattices(), *recipe.compounds(), *recipe.molecules()]
     assert len({atoms.info["name"] for atoms in whole}) == len(whole)
