@@ -5,8 +5,9 @@
 
 Every variant takes its step in turn, round after round, so that a machine whose speed drifts slows all of them alike;
 what is reported are medians of the ratios within a round. Peak memory is that of a process of its own per variant. On a
-GPU, SevenNet's own accelerators that are installed are measured, too, with all parameters trained: cuEquivariance
-(``full-cueq``), FlashTP (``full-flash``), OpenEquivariance (``full-oeq``); they know float32 alone.
+GPU, the accelerators that are installed are measured, too: cuEquivariance (``cueq``), FlashTP (``flash``) and
+OpenEquivariance (``oeq``). ``full-oeq`` trains all parameters of the model that SevenNet itself converts, which knows
+float32 alone; ``sparse-oeq`` is ``--method sparse --accelerator oeq``, the faster form included.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -34,10 +35,12 @@ from equisparse import FORCES
 # what follows times one step of training and its parts, which users have as a part of a run only
 from equisparse.adapters.adapter import adapter_of
 from equisparse.adapters.parameters import parameter_owner
+from equisparse.backbones.accelerators import use_accelerator
 from equisparse.inference.dataset import FrameDataset
 from equisparse.inference.predict import predict
 from equisparse.inputs.splits import small_pieces
 from equisparse.methods.base import Controller
+from equisparse.methods.grouped import GroupedProducts
 from equisparse.methods.soft_threshold import soft_threshold
 from equisparse.training.loss import Loss
 from equisparse.training.optim import build_optimizer
@@ -50,9 +53,10 @@ VARIANTS = (
     *("full", "soft_threshold", "sparse", "lowrank", "scale", "elora", "mmea", "two-pass"),
     *("full-fast", "soft_threshold-fast", "sparse-fast", "lowrank-fast"),
 )
-ACCELERATORS = {"full-cueq": "cuequivariance_torch", "full-flash": "flashTP_e3nn", "full-oeq": "openequivariance"}
-"""Variant with an accelerator of SevenNet's -> package."""
-
+PACKAGES = {"cueq": "cuequivariance_torch", "flash": "flashTP_e3nn", "oeq": "openequivariance"}
+"""Accelerator -> package."""
+ACCELERATORS = {f"{what}-{name}": package for what in ("full", "sparse") for name, package in PACKAGES.items()}
+"""Variant with an accelerator -> package."""
 
 MEMORY_PROCESSES = 8
 """At once on a GPU, whose allocators do not see one another."""
@@ -77,27 +81,42 @@ class TwoPassLinear(nn.Module):
         return found
 
 
-def build(
-    variant: str, base: str, device: str, dtype: str, frames: list[Atoms]
-) -> tuple[equisparse.AbstractBackbone, torch.optim.Optimizer, Controller]:
+class Trained(NamedTuple):
     """A model of one variant, its optimiser (upstream's for what upstream could train), and what its method does."""
+
+    backbone: equisparse.AbstractBackbone
+    optimizer: torch.optim.Optimizer
+    controller: Controller
+    products: GroupedProducts
+
+
+def build(variant: str, base: str, device: str, dtype: str, frames: list[Atoms]) -> Trained:
+    """A model of one variant, ready for a step."""
     backbone = equisparse.load_backbone(base, device=device, dtype=dtype)
-    if variant in ACCELERATORS:
-        use_accelerator(backbone, base, variant.split("-")[1], frames)
-    if variant.endswith("-fast") and not backbone.accelerate(frames):
+    what, _, form = variant.rpartition("-")
+    if what == "full" and form in PACKAGES:
+        convert_by_upstream(backbone, base, form, frames)
+    elif form in PACKAGES:
+        use_accelerator(backbone, form, frames)
+        backbone.accelerate(frames)
+    if form == "fast" and not backbone.accelerate(frames):
         raise SystemExit(f"{base} has no faster form")
+    nothing = (Controller(), GroupedProducts(nn.ModuleList()))
     if variant.startswith("full"):
-        return backbone, torch.optim.AdamW(backbone.model.parameters(), lr=TINY_LR), Controller()
+        return Trained(backbone, torch.optim.AdamW(backbone.model.parameters(), lr=TINY_LR), *nothing)
     if variant == "two-pass":
-        return backbone, torch.optim.AdamW(wrap_two_pass(backbone), lr=TINY_LR), Controller()
+        return Trained(backbone, torch.optim.AdamW(wrap_two_pass(backbone), lr=TINY_LR), *nothing)
     options = {"changed": 0.03} if variant.startswith("sparse") else {}
     method = equisparse.make_method(variant.split("-")[0], options)
     attachment = equisparse.attach(backbone.model, method, equisparse.select(backbone.layout(), method.default_targets))
     optimizer = build_optimizer(attachment.deltas.values(), equisparse.TrainingOptions(lr=TINY_LR))
-    return backbone, optimizer, attachment.controller()
+    products = GroupedProducts(nn.ModuleList(attachment.deltas.values()))
+    return Trained(backbone, optimizer, attachment.controller(), products)
 
 
-def use_accelerator(backbone: equisparse.AbstractBackbone, base: str, accelerator: str, frames: list[Atoms]) -> None:
+def convert_by_upstream(
+    backbone: equisparse.AbstractBackbone, base: str, accelerator: str, frames: list[Atoms]
+) -> None:
     """Rebuild the model with an accelerator of SevenNet's, and see that it gives the same forces to 1 meV/A."""
     from sevenn.util import load_checkpoint
 
@@ -115,9 +134,10 @@ def use_accelerator(backbone: equisparse.AbstractBackbone, base: str, accelerato
 
 def default_variants(device: str, dtype: str) -> list[str]:
     """All variants that this machine can measure."""
-    if not device.startswith("cuda") or dtype != "float32":
+    if not device.startswith("cuda"):
         return list(VARIANTS)
-    return [*VARIANTS, *(name for name, package in ACCELERATORS.items() if importlib.util.find_spec(package))]
+    installed = [name for name, package in ACCELERATORS.items() if importlib.util.find_spec(package)]
+    return [*VARIANTS, *(name for name in installed if dtype == "float32" or not name.startswith("full"))]
 
 
 def wrap_two_pass(backbone: equisparse.AbstractBackbone) -> list[nn.Parameter]:
@@ -140,7 +160,7 @@ def wrap_two_pass(backbone: equisparse.AbstractBackbone) -> list[nn.Parameter]:
 def make_step(variant: str, arguments: argparse.Namespace) -> Callable[[], None]:
     """A function that does one whole training step on one fixed batch."""
     frames = equisparse.read_frames(str(arguments.frames))[: arguments.batch_size]
-    backbone, optimizer, controller = build(
+    backbone, optimizer, controller, products = build(
         variant, arguments.base, arguments.device, arguments.dtype, small_pieces(frames, 5.0)
     )
     dataset = FrameDataset(backbone, frames, {})
@@ -149,7 +169,8 @@ def make_step(variant: str, arguments: argparse.Namespace) -> Callable[[], None]
 
     def step() -> None:
         optimizer.zero_grad()
-        loss(*predict(backbone, next(dataset.batches(arguments.batch_size)), training=True)).backward()
+        with products.computed():
+            loss(*predict(backbone, next(dataset.batches(arguments.batch_size)), training=True)).backward()
         number, total = next(numbers), 4 * arguments.rounds  # so that pruning falls into the rounds that are timed
         controller.before_step(number, total)
         optimizer.step()
@@ -264,7 +285,14 @@ def main() -> None:
     with ThreadPoolExecutor(MEMORY_PROCESSES if arguments.device.startswith("cuda") else 1) as pool:
         peaks = pool.map(lambda variant: peak_memory(variant, arguments), variants)
         memory = dict(zip(variants, peaks, strict=True))
-    row = {
+    row = row_of(arguments, steps, memory)
+    add_row(arguments.results, row | {"merged_inference_over_base": ratios(inference, "base")})
+
+
+def row_of(arguments: argparse.Namespace, steps: dict[str, list[float]], memory: dict[str, float]) -> dict[str, Any]:
+    """Row of results: what was measured, on what, with what."""
+    packages = {package for name, package in ACCELERATORS.items() if name in steps}
+    return {
         "data": arguments.name,
         "base": Path(arguments.base).name,
         "batch_size": arguments.batch_size,
@@ -273,12 +301,10 @@ def main() -> None:
         "threads": torch.get_num_threads(),
         "step_over_full": ratios(steps, "full"),
         "full_step_seconds": round(float(np.median(steps["full"])), 4),
-        "merged_inference_over_base": ratios(inference, "base"),
         "peak_memory_over_full": {name: round(value / memory["full"], 4) for name, value in memory.items()},
         "versions": equisparse.versions(equisparse.load_backbone(arguments.base, device=arguments.device))
-        | {package: metadata.version(package) for name, package in ACCELERATORS.items() if name in variants},
+        | {package: metadata.version(package) for package in sorted(packages)},
     }
-    add_row(arguments.results, row)
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ def time_row(arguments: argparse.Namespace, rounds: int) -> dict[str, Any]:
     low, middle, high = statistics.quantiles(ratios, n=4)
     return {
         "data": f"{arguments.name}, whole epochs against upstream's trainer",
-        "base": BASE,
+        "base": Path(arguments.base).name,
         "batch_size": arguments.batch_size,
         "threads": torch.get_num_threads(),
         "rounds": rounds,
@@ -124,7 +124,7 @@ def prepared(
     """Base, frames and reference-energy shifts; writes the frames with shifted energies for upstream."""
     splits = {part: equisparse.read_frames(arguments.folder / f"{part}.xyz.gz") for part in ("train", "valid", "test")}
     del splits["train"][arguments.train_frames or len(splits["train"]) :]
-    backbone = equisparse.load_backbone(BASE, device=arguments.device)
+    backbone = equisparse.load_backbone(arguments.base, device=arguments.device)
     shifts = equisparse.fit_references(splits["train"], backbone).shifts
     for part, frames in splits.items():
         ase.io.write(folder / f"{part}.extxyz", [shifted(frame, shifts) for frame in frames], format="extxyz")
@@ -150,10 +150,15 @@ def shifted(frame: equisparse.LabelledFrame, shifts: Mapping[int, float]) -> ase
 
 def preset(arguments: argparse.Namespace) -> dict[str, Any]:
     """Upstream's preset for fine-tuning, with the seed and learning rate that are asked for."""
+    from sevenn.util import load_checkpoint  # not at the top: other trainers run without SevenNet
+
     told = subprocess.run([*SEVENN, "preset", "fine_tune"], check=True, capture_output=True, text=True)
     values: dict[str, Any] = yaml.safe_load(told.stdout)
     values["train"]["random_seed"] = arguments.seed
     values["train"]["optim_param"]["lr"] = arguments.lr or values["train"]["optim_param"]["lr"]
+    if arguments.base != BASE:  # the preset is written for that one
+        values["model"] = load_checkpoint(arguments.base).yaml_dict("continue")["model"]
+        values["train"]["continue"]["checkpoint"] = arguments.base
     return values
 
 

@@ -6,10 +6,12 @@ INTERNALS = {
     "cost": {
         "equisparse.adapters.adapter",
         "equisparse.adapters.parameters",
+        "equisparse.backbones.accelerators",
         "equisparse.inference.dataset",
         "equisparse.inference.predict",
         "equisparse.inputs.splits",
         "equisparse.methods.base",
+        "equisparse.methods.grouped",
         "equisparse.methods.soft_threshold",
         "equisparse.training.loss",
         "equisparse.training.optim",

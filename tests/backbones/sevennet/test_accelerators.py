@@ -26,7 +26,7 @@ def usable(kernel_package, monkeypatch):
 
 @pytest.mark.parametrize(
     ("own_model", "name"),
-    [("linear", "oeq"), ("linear", "flash"), ("linear", "cueq"), ("no-parity", "cueq")],
+    [("linear", "oeq"), ("linear", "cueq"), ("no-parity", "cueq")],
     indirect=["own_model"],
 )
 def test_nothing_else_changes(own_model, name, load, oxides, tmp_path, usable):
