@@ -1,8 +1,8 @@
 """Memory and time against the number of frames: audit, fine-tune, and the share of time that waits for data.
 
     python benchmarks/scale.py                                  # 1,000 and 10,000 frames, in minutes
-    python benchmarks/scale.py --audit 100000 --finetune        # the audit alone, of more frames
-    python benchmarks/scale.py --audit --finetune 100000 --loader
+    python benchmarks/scale.py --audit 100000 --finetune --loader --processes  # the audit alone, of more frames
+    python benchmarks/scale.py --audit --finetune 100000 --loader --processes
 
 The frames are molecules of up to 14 atoms with labels of a pair potential, in aselmdb files of 10,000 frames each.
 Every measurement runs in a process of its own. Its memory is the largest private memory (RssAnon of Linux), sampled
@@ -11,6 +11,7 @@ take a small untrained SevenNet; the share of waiting is measured on 7net-0, wit
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -42,17 +43,21 @@ def main() -> None:
     parser.add_argument("--audit", type=int, nargs="*", default=[1000, 10_000], help="numbers of frames")
     parser.add_argument("--finetune", type=int, nargs="*", default=[1000, 10_000], help="numbers of frames")
     parser.add_argument("--loader", type=int, nargs="*", default=[0, 1], help="numbers of loader processes")
+    parser.add_argument("--processes", type=int, nargs="*", default=[1, 2], help="numbers of training processes")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--child", nargs=3, metavar=("WHAT", "NUMBER", "FOLDER"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
         what, number, folder = arguments.child
-        add_row(arguments.results, {"what": what} | MEASURED[what](int(number), Path(folder)))
+        row = MEASURED[what](int(number), Path(folder))
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            add_row(arguments.results, {"what": what} | row)
         return
     wanted = [("audit", arguments.audit), ("finetune", arguments.finetune), ("loader", arguments.loader)]
+    wanted.append(("processes", arguments.processes))
     for what, number in [(what, number) for what, numbers in wanted for number in numbers]:
         with tempfile.TemporaryDirectory() as folder:
-            write_frames(Path(folder), 200 if what == "loader" else number)
+            write_frames(Path(folder), number if what in ("audit", "finetune") else 200)
             words = ["--child", what, str(number), folder, "--results", str(arguments.results)]
             subprocess.run([sys.executable, __file__, *words], check=True)
 
@@ -125,7 +130,38 @@ def loader(workers: int, folder: Path) -> dict[str, Any]:
     }
 
 
-MEASURED = {"audit": audit, "finetune": finetune, "loader": loader}
+def processes(count: int, folder: Path) -> dict[str, Any]:
+    """Speed of the steps on 7net-0 on several processes with one thread each and ten frames per process and step."""
+    texts: dict[str, str] = {}
+
+    class Notices(equisparse.Listener):
+        def notice(self, topic: str, text: str) -> None:
+            texts[topic] = text
+
+    run = equisparse.finetune(
+        str(folder / "*.aselmdb"),
+        base="7net-0",
+        device="cpu",
+        method="lowrank",
+        out=folder / "run",
+        report=False,
+        force=True,
+        max_steps=20,
+        anchor=0,
+        devices=count,
+        listener=Notices(),
+    )
+    first = os.environ.get("LOCAL_RANK", "0") == "0"
+    return {
+        "processes": count,
+        "frames_per_second": float(texts["throughput"].split()[0]) if first else 0.0,
+        "throughput": texts.get("throughput", ""),
+        "load": round(os.getloadavg()[0], 1),
+        "versions": run.metrics.versions if first else {},
+    }
+
+
+MEASURED = {"audit": audit, "finetune": finetune, "loader": loader, "processes": processes}
 
 
 def step(run: equisparse.Run) -> float:
