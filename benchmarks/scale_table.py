@@ -36,7 +36,9 @@ def tables(rows: list[dict[str, Any]]) -> str:
     for row in sorted((row for row in rows if row["what"] == "loader"), key=lambda row: int(row["workers"])):
         title = f"waiting for data, `--workers {row['workers']}`, `--cache 0`"
         lines.append(f"| {title} | {row['waiting']:.1%} of the time |")
-    lines += [f"| {row['processes']} processes, load {row['load']} | {row['throughput']} |" for row in by_processes(rows)]
+    for row in by_processes(rows):
+        number = "one process" if row["processes"] == 1 else f"{row['processes']} processes"
+        lines.append(f"| {number}, load of the machine {row['load']} | {row['throughput']} |")
     return "\n".join(lines)
 
 
