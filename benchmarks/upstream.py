@@ -157,7 +157,8 @@ def preset(arguments: argparse.Namespace) -> dict[str, Any]:
     values["train"]["random_seed"] = arguments.seed
     values["train"]["optim_param"]["lr"] = arguments.lr or values["train"]["optim_param"]["lr"]
     if arguments.base != BASE:  # the preset is written for that one
-        values["model"] = load_checkpoint(arguments.base).yaml_dict("continue")["model"]
+        own = load_checkpoint(arguments.base).config
+        values["model"] |= {key: own[key] for key in values["model"].keys() & own.keys() if key != "chemical_species"}
         values["train"]["continue"]["checkpoint"] = arguments.base
     return values
 
