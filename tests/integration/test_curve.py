@@ -9,6 +9,7 @@ import pytest
 
 import equisparse
 from equisparse.cli import main
+from equisparse.methods import fewest
 from equisparse.run.folder import Run, read_run
 
 pytestmark = pytest.mark.filterwarnings("ignore:No tensor product accelerator")
@@ -77,8 +78,13 @@ def test_a_method_without_stages_has_no_curve(command: Callable[..., list[str]],
 
 
 def test_without_a_target_the_run_tells_what_was_tried(
-    command: Callable[..., list[str]], small_base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command: Callable[..., list[str]],
+    small_base: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(fewest, "FEWEST_STEPS", 5)
     assert main(command(tmp_path / "run", "--base", small_base, "--epochs", "20")) == 0
     shown = capsys.readouterr().out
     run = read_run(tmp_path / "run")

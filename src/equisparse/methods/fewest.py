@@ -25,8 +25,8 @@ FALLBACK = 0.3
 """Fraction for a run in which the first level costs too much; on ethanol, removal down to it alone cost nothing."""
 SHARE = 0.4
 """Length of a trial as a part of the steps that are left."""
-FEWEST_STEPS = 5
-"""Shortest trial; with fewer steps left, the search ends."""
+FEWEST_STEPS = 50
+"""Shortest trial; with fewer steps left, the search ends. Shorter trials are refused too often, and are then lost."""
 LATER_LR = 0.75
 """Learning rate of all stages after the dense one, as a multiple of that of the run."""
 

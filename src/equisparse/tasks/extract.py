@@ -48,6 +48,8 @@ class Extraction:
         Weights of the checkpoint that base plus adapter does not give bit for bit.
     left_out : str or None
         What differs and is no part of the chosen modality, as a sentence.
+    kept_elements : tuple of int
+        Atomic numbers that the base knows and the checkpoint does not: their weights stay those of the base.
     """
 
     adapter: Adapter
@@ -58,6 +60,7 @@ class Extraction:
     per_degree: tuple[ChangeTotals, ...]
     rounding: Rounding
     left_out: str | None
+    kept_elements: tuple[int, ...] = ()
 
 
 def extract(
@@ -100,10 +103,11 @@ def extract(
     backbone = loaded_base(base, load_options)
     backbone.check_untouched()
     tuned = _loaded(path, backbone)
-    check_same_network(backbone, tuned)
+    whole = tuned.with_elements_of(backbone)
+    check_same_network(backbone, whole)
     origin = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    adapter, rounding = extracted_adapter(backbone, tuned, origin)
-    check = _checked(backbone, adapter, tuned, path, _structures(backbone, frames))
+    adapter, rounding = extracted_adapter(backbone, whole, origin)
+    check = _checked(backbone, adapter, tuned, path, _structures(tuned, frames))
     rows = change_table(adapter)
     extraction = Extraction(
         adapter=adapter,
@@ -113,7 +117,8 @@ def extract(
         per_role=tuple(aggregate(rows, ("role",))),
         per_degree=tuple(aggregate(rows, ("l",))),
         rounding=rounding,
-        left_out=_left_out(backbone, tuned, adapter),
+        left_out=_left_out(backbone, whole, adapter),
+        kept_elements=tuple(sorted(backbone.elements - tuned.elements)),
     )
     if extraction.path is not None:
         make_folder(extraction.path.parent)
@@ -152,21 +157,21 @@ def _loaded(path: Path, base: AbstractBackbone) -> AbstractBackbone:
     return load_backbone(str(path), backbone=kind, device=str(base.device), dtype=dtype, modality=base.modality)
 
 
-def _structures(base: AbstractBackbone, frames: Frames | None) -> list[Atoms]:
-    """Structures to compare on."""
+def _structures(tuned: AbstractBackbone, frames: Frames | None) -> list[Atoms]:
+    """Structures to compare on, of elements that the fine-tuned model knows."""
     if frames is not None:
         given = load_structures(frames)[:_COMPARED_FRAMES]
-        check_structures(base, given)
+        check_structures(tuned, given)
         return given
     demo = load_structures("demo:valid")[:_COMPARED_FRAMES]
-    if all(base.elements.issuperset(atoms.numbers.tolist()) for atoms in demo):
+    if all(tuned.elements.issuperset(atoms.numbers.tolist()) for atoms in demo):
         return demo
-    known = probe_structures(base.elements, "measure")
+    known = probe_structures(tuned.elements, "measure")
     chosen = [atoms for atoms in known if atoms.info["kind"] == "molecule"] or known
     if not chosen:
         raise InputError(
-            "No packaged structure consists of elements of the base.",
-            given=base.identity.source,
+            "No packaged structure consists of elements of the checkpoint.",
+            given=tuned.identity.source,
             next_step="give structures to compare on with --frames",
         )
     return chosen[:: max(1, len(chosen) // _COMPARED_FRAMES)][:_COMPARED_FRAMES]

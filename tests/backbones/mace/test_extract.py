@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,6 +14,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:The TorchScript type system:User
 with upstream.quiet_import():
     pytest.importorskip("mace.modules", reason="the extra mace is not installed", exc_type=ImportError)
     from mace.modules import lora
+    from mace.tools import AtomicNumberTable
+    from mace.tools.finetuning_utils import load_foundations_elements
 
 NAMES = ("no-scale", "heads", "density")
 REFERENCES = "atomic_energies_fn.atomic_energies"
@@ -57,6 +60,37 @@ def test_references_of_other_heads_are_named(model_file, heads, oxides, tmp_path
     )
     assert found.adapter.shifts == {}
     assert found.left_out.startswith("2 reference energies of other modalities")
+
+
+@pytest.mark.parametrize("name", ["scale-shift", "density"])
+def test_a_checkpoint_of_fewer_elements_gets_those_of_the_base(name, model_file, build, oxides, tmp_path):
+    source, part = model_file(name), tmp_path / "part.model"
+    build(part, name, num_elements=2, atomic_numbers=[8, 12], atomic_energies=np.array([[-3.5, -1.0]]))
+    model = load_known_elements(torch.load(part, weights_only=False), torch.load(source, weights_only=False))
+    torch.save(model, tmp_path / "same.model")
+    with torch.no_grad():
+        for key, parameter in model.named_parameters():
+            parameter.mul_(1.0 if "bessel" in key else 1.01)  # upstream makes a parameter of this constant
+    torch.save(model, part)
+    known = [atoms for atoms in oxides if 13 not in atoms.numbers]
+    options = {"dtype": "float64", "device": "cpu", "frames": known}
+    untrained = equisparse.extract(str(source), tmp_path / "same.model", **options)
+    assert untrained.changed.count == 0  # rounding is no change
+    assert untrained.adapter.shifts == {8: -0.5}
+    found = equisparse.extract(str(source), part, **options)
+    assert found.check.equal
+    assert found.kept_elements == (13,)
+    base, embedding = torch.load(source, weights_only=False), "node_embedding.linear.weight"
+    ratios = (found.adapter.weights(base)[embedding] / base.get_parameter(embedding)).detach().view(3, -1)
+    torch.testing.assert_close(ratios[:2], torch.full_like(ratios[:2], 1.01))
+    assert (ratios[2] == 1).all()
+
+
+def load_known_elements(model: torch.nn.Module, base: torch.nn.Module) -> torch.nn.Module:
+    """Model of fewer elements with the weights of a base, written by upstream."""
+    table = AtomicNumberTable([int(z) for z in model.atomic_numbers])
+    with upstream.default_dtype(torch.float64):
+        return load_foundations_elements(model, base, table, load_readout=True, max_L=1)
 
 
 def test_low_rank_layers_are_refused_until_they_are_merged(model_file, oxides, tmp_path):

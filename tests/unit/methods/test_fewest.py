@@ -6,11 +6,18 @@ import pytest
 import torch
 
 from equisparse.blocks import Layout, matrix_blocks
+from equisparse.methods import fewest
 from equisparse.methods.fewest import FALLBACK, LEVELS, FewestEntries
 from equisparse.methods.sparse import Sparse
 from equisparse.methods.sparse_delta import SparseDelta
 
 SHAPE, TOTAL = (30, 40), 200
+
+
+@pytest.fixture(autouse=True)
+def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let trials of a few steps count."""
+    monkeypatch.setattr(fewest, "FEWEST_STEPS", 5)
 
 
 @pytest.fixture
@@ -72,6 +79,14 @@ def test_without_any_good_level_the_fallback_is_trained(layout: Layout) -> None:
     trained = Trained(layout, [1.0, 2.0])
     trained.run()
     assert trained.counts[-1] == round(FALLBACK * layout.numel)
+
+
+def test_a_short_run_has_no_trial(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    trained = Trained(layout, [1.0])
+    trained.run()
+    assert len(trained.controller.trials) == 1
+    assert trained.counts[99:101] == [layout.numel, round(FALLBACK * layout.numel)]
 
 
 def test_all_levels_may_be_good(layout: Layout) -> None:

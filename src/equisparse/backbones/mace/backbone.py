@@ -20,6 +20,7 @@ from equisparse.backbones.device import DTYPES, resolve_device
 from equisparse.backbones.e3nn.layout import model_layout
 from equisparse.backbones.identity import BaseId, fingerprint
 from equisparse.backbones.mace.accelerated import accelerate_model
+from equisparse.backbones.mace.elements import write_known_elements
 from equisparse.backbones.mace.features import invariant_channels, term_added
 from equisparse.backbones.mace.files import locate, open_model
 from equisparse.backbones.mace.kernels import attach_kernels
@@ -113,6 +114,16 @@ class MACEBackbone(AbstractBackbone):
 
     def attach_kernels(self, accelerator: str) -> None:
         attach_kernels(self.model, accelerator)
+
+    def with_elements_of(self, base: AbstractBackbone) -> AbstractBackbone:
+        if not (isinstance(base, MACEBackbone) and self.elements < base.elements):
+            return self
+        grown = base.copied()
+        own = self.model, self.layout(), self.element_order
+        if not write_known_elements(grown.model, grown.layout(), grown.element_order, *own):
+            return self
+        grown._references = grown.model.state_dict()[_REFERENCES].detach().clone()
+        return grown
 
     def in_float64(self) -> "MACEBackbone":
         return MACEBackbone(str(self._path), self.device, "float64", self.modality)

@@ -137,6 +137,8 @@ class Extract(BaseCommand):
 
     def run(self, terminal: Terminal) -> int:
         """Write the adapter."""
+        from ase.data import chemical_symbols
+
         from equisparse.report.terminal.extraction import extraction_tables
         from equisparse.tasks.extract import extract
 
@@ -145,6 +147,9 @@ class Extract(BaseCommand):
         terminal.show(*extraction_tables(found.changed, found.rounding, found.per_role, found.per_degree))
         terminal.show(str(found.check))
         left = f"\nleft out: {found.left_out}" if found.left_out else ""
+        if found.kept_elements:
+            names = " ".join(chemical_symbols[z] for z in found.kept_elements)
+            left += f"\nnot in the checkpoint, with the weights of the base: {names}"
         terminal.note(f"written: {self.out}, {size:,} bytes ({found.adapter.format.name}){left}")
         if self.json:
             values = asdict(found)
