@@ -8,7 +8,7 @@ import pytest
 
 PATH = re.compile(r"(?<![\w.~})/])/(home|root|Users|opt|srv|mnt|scratch|work|tmp)/\w|\b[A-Z]:\\\\?\w")
 """A path that begins at the root of somebody's file system."""
-ADDRESS = re.compile(r"(?<!==)\b(?!127\.0\.0\.1\b)(?:\d{1,3}\.){3}\d{1,3}\b(?!\.)|\blocalhost\b")
+ADDRESS = re.compile(r"(?<!==)(?<!\d\.)\b(?!127\.0\.0\.1\b)(?:\d{1,3}\.){3}\d{1,3}\b(?!\.)|\blocalhost\b")
 URL = re.compile(r"https?://([\w.-]+)")
 SITES = {"arxiv.org", "doi.org", "keepachangelog.com", "semver.org", "github.com", "www.w3.org"}
 """Public sites that texts refer to."""
