@@ -134,8 +134,7 @@ def mace_command(
     for part in ("train", "valid"):
         ase.io.write(folder / f"mace_{part}.extxyz", [mace_atoms(frame, shifts) for frame in splits[part]])
     model = torch.load(arguments.base, map_location="cpu", weights_only=False)
-    if not hasattr(model, "use_reduced_cg"):  # of an older version, whose contraction the present default does not fit
-        model.use_reduced_cg = False
+    model.use_reduced_cg = has_reduced_contraction(model)  # upstream builds the model anew, and trusts this attribute
     torch.save(model, folder / "base.model")
     options = {
         "name": kind,
@@ -161,6 +160,21 @@ def mace_command(
     }
     words = [f"--{name}={value}" for name, value in options.items()]
     return [sys.executable, "-m", "mace.cli.run_train", *words, "--ema", *MACE_OPTIONS[kind]]
+
+
+def has_reduced_contraction(model: Any) -> bool:
+    """Tell whether the contraction of a MACE model has the smaller basis of present versions."""
+    contraction = model.products[0].symmetric_contractions
+    first = contraction.contractions[0]
+    present = type(contraction)(
+        contraction.irreps_in,
+        contraction.irreps_out,
+        first.correlation,
+        num_elements=len(first.weights_max),
+        use_reduced_cg=True,
+    )
+    same: bool = present.contractions[0].weights_max.shape == first.weights_max.shape
+    return same
 
 
 def mace_atoms(frame: equisparse.LabelledFrame, shifts: Any) -> ase.Atoms:
