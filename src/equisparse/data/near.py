@@ -127,7 +127,7 @@ def joined_groups(n_frames: int, pairs: Iterable[tuple[int, NDArray[np.int64]]])
         others.extend(found.tolist())
     links = coo_array((np.ones(len(leaders)), (leaders, others)), shape=(n_frames, n_frames))
     _, names = connected_components(links, directed=False)
-    order = np.argsort(names, kind="stable")  # sets of Python would take a kilobyte per frame
+    order = np.argsort(names, kind="stable")  # sets of Python would take half a kilobyte per frame
     groups = np.split(order, np.flatnonzero(np.diff(names[order])) + 1)
     return sorted(group.tolist() for group in groups if group.size)
 
