@@ -38,6 +38,11 @@ class Finding:
     next_step: str
     dataset: str = "train"
 
+    @property
+    def page(self) -> str:
+        """Section of the documentation that explains the finding."""
+        return f"docs/findings.md#{self.code}"
+
 
 def sort_findings(findings: Iterable[Finding]) -> list[Finding]:
     """Sort findings: errors, then warnings, then notes; otherwise in the given order."""
@@ -50,12 +55,12 @@ def has_errors(findings: Iterable[Finding]) -> bool:
 
 
 def format_findings(findings: Iterable[Finding]) -> str:
-    """Plain text of findings for a terminal, errors first, two or three lines each.
+    """Plain text of findings for a terminal, errors first, two or three lines each, with the section that explains it.
 
     >>> print(format_findings([Finding("note", "few-frames", "only 3 frames", (0, 1, 2), "add frames")]))
     NOTE few-frames: only 3 frames
       train frames 0-2 (3 frames)
-      -> add frames
+      -> add frames (docs/findings.md#few-frames)
     0 errors, 0 warnings, 1 note
     """
     ordered = sort_findings(findings)
@@ -88,4 +93,4 @@ def _format_one(finding: Finding) -> str:
         lines.append(f"  {finding.dataset} frames {format_frames(finding.frames)}")
     elif finding.dataset != "train":
         lines.append(f"  {finding.dataset} set")
-    return "\n".join([*lines, f"  -> {finding.next_step}"])
+    return "\n".join([*lines, f"  -> {finding.next_step} ({finding.page})"])

@@ -12,12 +12,12 @@ def test_errors_come_first_and_are_counted() -> None:
     assert format_findings([NOTE, WARNING, ERROR]).splitlines() == [
         "ERROR not-finite: NaN",
         "  train frames 3 (1 frame)",
-        "  -> remove",
+        "  -> remove (docs/findings.md#not-finite)",
         "WARNING net-force: not zero",
         "  test frames 4-6, 9 (4 frames)",
-        "  -> look",
+        "  -> look (docs/findings.md#net-force)",
         "NOTE few-frames: only 3",
-        "  -> add frames",
+        "  -> add frames (docs/findings.md#few-frames)",
         "1 error, 1 warning, 1 note",
     ]
     assert format_findings([]) == "0 errors, 0 warnings, 0 notes"
