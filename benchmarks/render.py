@@ -10,7 +10,7 @@ from typing import Any
 import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
-from page_text import ACCURACY, BANK, COST, HEAD, PHYSICS, ROBUSTNESS, SEARCH, SPIN_ORDERS, TABLE, TABLES
+from page_text import ACCURACY, BANK, COST, HEAD, PHYSICS, ROBUSTNESS, SEARCH, SPIN_ORDERS, SUPPORTS, TABLE, TABLES
 from pivot import list_lines, pivot_lines
 from rows import rows_of
 from search import STUDIES, storage_of
@@ -102,6 +102,25 @@ def physics_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
         yield f"| {' | '.join(map(str, columns))} |"
 
 
+def support_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
+    """One table line a pair of runs and a number of changed weights."""
+    for row in rows:
+        cell = row["cell"]
+        columns = (
+            cell["name"],
+            cell["base"],
+            cell["method"],
+            f"{cell['changed']:g} %",
+            cell["pair"],
+            f"{row['jaccard']:.2f}",
+            f"{row['jaccard_expected']:.2f}",
+            f"{row['jaccard_from_channels']:.2f}",
+            f"{row['spearman']:.2f}",
+            f"{row['spearman_null']:.2f}",
+        )
+        yield f"| {' | '.join(map(str, columns))} |"
+
+
 def robustness_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
     """One table line a cell."""
     for row in rows:
@@ -188,6 +207,7 @@ def main() -> None:
         (COST, cost),
         (BANK, bank),
         (PHYSICS, physics),
+        (SUPPORTS, support_lines(rows_of(RESULTS / "supports.jsonl"))),
         (ACCURACY, accuracy),
     )
     filled = [(head, found) for head, lines in parts if (found := list(lines))]
