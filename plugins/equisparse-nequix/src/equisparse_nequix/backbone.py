@@ -33,7 +33,10 @@ _REFERENCES = "atom_energies"
 
 
 class NequixBackbone(AbstractBackbone):
-    """A Nequix model: a file ending in ``.nqx``, or the name of a published one such as ``nequix-mp-1``."""
+    """A Nequix model: a file ending in ``.nqx``, or the name of a published one such as ``nequix-mp-1``.
+
+    The version in its identity is that of this package, which has the network.
+    """
 
     name: ClassVar[str] = "nequix"
     prefixes: ClassVar[tuple[str, ...]] = ("nequix-",)
