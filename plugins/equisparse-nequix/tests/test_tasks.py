@@ -27,7 +27,6 @@ def test_a_fine_tune_is_evaluated_attributed_and_merged(
         epochs=3,
         batch_size=4,
         device="cpu",
-        report=False,
         force=True,  # forces of random weights have any sign
     )
     error = "force_mae_mev_per_ang"

@@ -4,7 +4,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 import torch
 from ase import Atoms
@@ -218,7 +218,7 @@ class AbstractBackbone(ABC):
             f"A base of the backbone {self.name} cannot be loaded again in float64.", given=self.identity.source
         )
 
-    def copied(self) -> "AbstractBackbone":
+    def copied(self) -> Self:
         """Copy with a model of its own, which can be accelerated and trained while this one stays as it is."""
         other = copy.copy(self)
         other.model = copy.deepcopy(self.model)
