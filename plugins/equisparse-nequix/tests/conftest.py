@@ -21,7 +21,7 @@ torch.set_num_threads(1)
 CONFIG = {
     "atomic_numbers": [1, 6, 8, 12, 13],
     "atom_energies": {"1": -1.0, "6": -8.0, "8": -4.5, "12": -1.5, "13": -3.0},
-    "hidden_irreps": "8x0e + 4x1o + 4x1e + 2x2e",
+    "hidden_irreps": "8x0e + 4x1o + 2x2e",
     "lmax": 2,
     "cutoff": 4.0,
     "n_layers": 3,
