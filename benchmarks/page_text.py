@@ -98,7 +98,8 @@ TABLES = {
     "sizes": (
         "Error against file size",
         None,
-        f"![Force error against size](figures/sizes.png)\n\nSetup: ethanol, no anchor. {MOLECULE_ERRORS}",
+        f"![Force error against size](figures/sizes.png)\n\nThe figure also has the cells of 1000\n"
+        f"steps above. Setup of the table: ethanol, 300 steps, no anchor. {MOLECULE_ERRORS}",
     ),
 }
 """Table of `tables.py` -> title, kind of errors or None for one line per cell, setup."""
