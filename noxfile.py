@@ -77,7 +77,8 @@ def mace(session: nox.Session) -> None:
 @nox.session
 def plugins(session: nox.Session) -> None:
     """Tests of the packages in plugins, each installed as a user installs it, without the extras of this package."""
-    install(session, ".[test]", *map(str, sorted(Path("plugins").iterdir())))
+    folders = sorted(str(file.parent) for file in Path("plugins").glob("*/pyproject.toml"))
+    install(session, ".[test]", *(f"./{folder}" for folder in folders))
     session.run(*PYTEST, *(session.posargs or ("plugins",)), env=ONE_THREAD)
 
 
