@@ -35,7 +35,10 @@ def nequix_calculator(path: Path, cutoff: float) -> Calculator | None:
 
 
 class _AnyPeriodicity(StressCalculator):
-    """Nequix's calculator, which by itself gives the stress of structures only that are periodic in all directions.
+    """Nequix's calculator for structures of every periodicity.
+
+    By itself, it ignores the periodic images of structures that are periodic in one or two directions only (nequix
+    0.4.5 adds no cell vectors to their distances), and gives them no stress.
 
     Parameters
     ----------
@@ -57,7 +60,7 @@ class _AnyPeriodicity(StressCalculator):
         super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
         own = Atoms(self.atoms)
         stressed = has_stress(own)
-        frame = closed(own, self._cutoff) if stressed else own.copy()
+        frame = closed(own, self._cutoff) if own.pbc.any() else own.copy()
         frame.calc = self._calculator
         energy = float(frame.get_potential_energy())
         self.results = {"energy": energy, "free_energy": energy, "forces": frame.get_forces()}
