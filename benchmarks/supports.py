@@ -44,6 +44,8 @@ PARTS = (
     Part("half 1", 0, slice(0, None, 2)),
     Part("half 2", 0, slice(1, None, 2)),
 )
+MOST = 10.5
+"""Percent of the weights; the dense stage of a run of `sparse` has no support to compare."""
 PAIRS = (("seed 0", "seed 1"), ("half 1", "half 2"))
 
 
@@ -118,7 +120,9 @@ def adapters_of(run: equisparse.Run) -> Iterator[tuple[float, equisparse.Adapter
     files = [run.folder / "adapter.safetensors", *sorted((run.folder / "sparsity").glob("*.safetensors"))]
     for adapter in map(equisparse.load_adapter, files):
         changed = sum(int((change != 0).sum()) for _, change in block_changes(adapter) if change is not None)
-        yield round(100 * changed / adapter.layout.total_parameters, 2), adapter
+        percent = round(100 * changed / adapter.layout.total_parameters, 2)
+        if percent <= MOST or len(files) == 1:
+            yield percent, adapter
 
 
 def jaccard_from_channels(first: equisparse.Adapter, second: equisparse.Adapter) -> float:
