@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import mace
 import torch
@@ -118,7 +118,7 @@ class MACEBackbone(AbstractBackbone):
     def with_elements_of(self, base: AbstractBackbone) -> AbstractBackbone:
         if not (isinstance(base, MACEBackbone) and self.elements < base.elements):
             return self
-        grown = cast(MACEBackbone, base.copied())
+        grown = base.copied()
         own = self.model, self.layout(), self.element_order
         if not write_known_elements(grown.model, grown.layout(), grown.element_order, *own):
             return self
