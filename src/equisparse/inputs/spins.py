@@ -1,6 +1,6 @@
 """Setup of a fine-tune with spins: the spin layer, and the labels that it can learn from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from equisparse.backbones.base import AbstractBackbone
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.data.frames import Floats, LabelledFrame
 from equisparse.data.split import FrameSplits
-from equisparse.errors import DataError
+from equisparse.errors import DataError, InputError
 from equisparse.magnetism.layer import SpinLayer
 from equisparse.magnetism.model import SpinModel, new_layer, spins_of
 from equisparse.magnetism.options import SpinOptions
@@ -70,6 +70,7 @@ def spin_setup(
     chosen = config.spin_input if config.spin_input != "auto" else "given" if forces else "order"
     if start is not None:
         layer = SpinLayer(SpinOptions.from_dict(start.options), seed=config.seed)
+        _check_start(config, layer.options, spin_lengths(splits.train))
     else:
         layer = new_layer(
             backbone,
@@ -94,6 +95,31 @@ def spin_setup(
         labelled_for(options, frames, everywhere=everywhere) for frames in (splits.train, splits.valid, splits.test)
     )
     return model, FrameSplits(train, valid, test)
+
+
+def _check_start(config: FinetuneConfig, options: SpinOptions, lengths: Mapping[int, float]) -> None:
+    """Check that the options and the magnetic elements of a fine-tune are those of the spin layer it starts from.
+
+    Raises
+    ------
+    InputError
+        If an option differs, or the frames have a magnetic element that the layer does not know.
+    """
+    wanted = {
+        "--spin-input": (None if config.spin_input == "auto" else config.spin_input, options.input),
+        "--spin-channels": (config.spin_channels, options.channels),
+        "--spin-cutoff": (config.spin_cutoff, options.cutoff),
+        "--spin-orbit": (config.spin_orbit or None, options.spin_orbit),
+    }
+    different = [f"{name} {given}" for name, (given, own) in wanted.items() if given is not None and given != own]
+    unknown = [chemical_symbols[z] for z in lengths if options.input == "order" and z not in options.scales]
+    if different or unknown:
+        raise InputError(
+            "The spin layer of the adapter does not fit this fine-tune.",
+            given=", ".join([*different, *(f"moments of {symbol}" for symbol in unknown)]),
+            expected="the options and magnetic elements that the layer was trained with",
+            next_step="leave the options out, or train anew with `equisparse finetune --spin`",
+        )
 
 
 def spin_lengths(frames: Sequence[LabelledFrame]) -> dict[int, float]:

@@ -73,17 +73,20 @@ def walk(start: Atoms, calculator: Calculator, limit: float, options: DynamicsOp
     driver = thermostat(atoms, timestep, options.temperature, generator)
     stop: Stop = ""
     frames: list[Atoms] = []
+    largest, last = 0.0, _frame(atoms, 0.0, 0.0)
     for step, finite in enumerate(_steps(driver, options.steps)):
         if not finite:
             stop = "not finite"
             break
         spread = largest_spread(atoms)
-        frames.append(_frame(atoms, 1e-3 * timestep * step, spread))
+        last = _frame(atoms, 1e-3 * timestep * step, spread)
+        largest = max(largest, float(last.info["force_std"]))
+        if step % every == 0:
+            frames.append(last)
         stop = _stop(atoms, start, spread, limit, options.temperature)
         if stop:
             break
-    largest = max(float(frame.info["force_std"]) for frame in frames)
-    return Walk(stop, float(frames[-1].info["picoseconds"]), largest, frames[-1], tuple(frames[::every]))
+    return Walk(stop, float(last.info["picoseconds"]), largest, last, tuple(frames))
 
 
 def largest_spread(atoms: Atoms) -> float:

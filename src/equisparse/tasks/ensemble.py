@@ -20,7 +20,7 @@ from equisparse.inputs.base import configured_base
 from equisparse.inputs.frames import Frames
 from equisparse.inputs.method import method_for
 from equisparse.inputs.splits import read_splits
-from equisparse.inputs.start import available_layout, starting_adapter, with_spins_of
+from equisparse.inputs.start import available_layout, starting_adapter
 from equisparse.interpret.calibration import Floats, bins, judge, spread_scale
 from equisparse.methods.base import AbstractMethod
 from equisparse.quantities import ENERGY, FORCES, STRESS
@@ -147,6 +147,7 @@ def _ensemble(config: EnsembleConfig, group: Group, listener: Listener | None) -
     group.gathered(None)  # wait for the members of the other processes
     if group.is_first:
         calibrate(folder, [Path(member.out).name for member in members])
+    group.gathered(None)  # wait for the file of the ensemble
     return EnsembleRun(folder, tuple(Run(Path(member.out)) for member in members))
 
 
@@ -167,10 +168,11 @@ def _prepare(config: EnsembleConfig) -> list[FinetuneConfig]:
     InputError
         If members cannot be trained as the configuration asks for, or a folder holds a run.
     """
-    if config.spin:
+    start = starting_adapter(config)
+    if config.spin or (start is not None and start.spins is not None):
         raise InputError(
             "Members of an ensemble cannot have spin layers.",
-            given="--spin",
+            given="--spin" if config.spin else f"{config.start}, an adapter with a spin layer",
             cause="members share one model in memory, and a spin layer is a model of its own",
             next_step="leave --spin out, or train single runs with `equisparse finetune --spin --seed N`",
         )
@@ -203,10 +205,9 @@ def _check_begun(members: Sequence[FinetuneConfig]) -> None:
     begun = {member.out: member for member in members if _begun(member) or _is_finished(member)}
     if not begun:
         return
-    start = starting_adapter(members[0])
-    first = with_spins_of(members[0], start)
-    splits, backbone = read_splits(first), configured_base(first)
-    method, layout = method_for(first, available_layout(backbone, start), splits.train)
+    splits, backbone = read_splits(members[0]), configured_base(members[0])
+    available = available_layout(backbone, starting_adapter(members[0]))
+    method, layout = method_for(members[0], available, splits.train)
     for out, member in begun.items():
         if _begun(member):
             check_resumable(Path(out), backbone)

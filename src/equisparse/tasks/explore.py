@@ -209,6 +209,8 @@ def _written(found: Exploration, out: str | Path | None, trajectory: str | Path 
     """The same results, written to the files that are asked for."""
     if out is not None and found.frames:
         write_unlabelled(Path(out), found.frames)
+    elif out is not None:
+        Path(out).unlink(missing_ok=True)  # frames of an earlier exploration are not those of this one
     if trajectory is not None:
         write_unlabelled(Path(trajectory), found.recorded)
     return found

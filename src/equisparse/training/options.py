@@ -292,6 +292,16 @@ class TrainingOptions(ProcessOptions):
             return Rounds(count, math.ceil(total / count))
         return Rounds(count, self.validate_every or steps_per_epoch)  # more epochs leave the rounds as they are
 
+    def _check_validations(self, total: int) -> None:
+        """Raise InputError if a run would end before its first validation."""
+        if self.validate_every is not None and self.validate_every > total:
+            raise InputError(
+                "The run is shorter than the distance of two validations.",
+                given=f"--validate-every {self.validate_every}, and {total} steps",
+                expected=f"at most {total}",
+                next_step="validate more often, or train for longer with --epochs or --max-steps",
+            )
+
     def resolved(self, n_frames: int, default_lr: float) -> "TrainingOptions":
         """Copy of the options in which every default of None is replaced by a number.
 
@@ -301,10 +311,16 @@ class TrainingOptions(ProcessOptions):
             Number of training frames.
         default_lr : float
             Learning rate of the method, used if `lr` is None.
+
+        Raises
+        ------
+        InputError
+            If the run is shorter than the distance of two validations.
         """
         epochs = self.epochs
         if epochs is None and self.max_steps is None:
             epochs = min(200, max(10, math.ceil(1000 / self.steps_per_epoch(n_frames))))
+        self._check_validations(self.max_steps or (epochs or 0) * self.steps_per_epoch(n_frames))
         lr = self.lr if self.lr is not None else default_lr
         drift_weight = self.drift_weight if self.drift_weight is not None else self.replay_weight
         return replace(self, epochs=epochs, lr=lr, drift_weight=drift_weight)

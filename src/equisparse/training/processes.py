@@ -11,6 +11,7 @@ from typing import TypedDict
 
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from equisparse.errors import InputError, StateError
@@ -19,6 +20,8 @@ from equisparse.training.options import ProcessOptions, TrainingOptions
 
 _RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
 """Environment variables of torchrun, SLURM and Lightning's child processes that hold the rank of a process."""
+_SHELLS = ("bash", "interactive")
+"""Names of SLURM jobs that are a shell: Lightning starts the processes then, because SLURM started the shell only."""
 _BACKENDS = ("gloo", "NCCL")
 """Names in the messages of torch's errors of communication, which have no class of their own with gloo."""
 
@@ -45,7 +48,9 @@ def process_rank(options: ProcessOptions) -> int:
     """
     if options.processes == 1:
         return 0
-    name, text = next(((name, os.environ[name]) for name in _RANKS if name in os.environ), ("RANK", "0"))
+    shell = SLURMEnvironment.job_name() in _SHELLS
+    names = [name for name in _RANKS if name in os.environ and not (shell and name == "SLURM_PROCID")]
+    name, text = next(((name, os.environ[name]) for name in names), ("RANK", "0"))
     if not text.isdecimal() or int(text) >= options.processes:
         raise InputError(
             "The rank of this process does not fit the number of processes.",

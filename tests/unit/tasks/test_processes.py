@@ -57,6 +57,16 @@ def test_a_rank_that_is_none_of_several_processes_is_refused(text: str, monkeypa
     assert process_rank(TrainingOptions()) == 0
 
 
+def test_in_a_shell_of_slurm_the_rank_is_that_of_lightning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RANK", raising=False)
+    monkeypatch.setenv("SLURM_PROCID", "0")
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    several = TrainingOptions(devices=4)
+    assert process_rank(several) == 0
+    monkeypatch.setenv("SLURM_JOB_NAME", "bash")
+    assert process_rank(several) == 2
+
+
 def test_devices_that_are_not_there_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BackboneError, match="kind of device"):
         device.resolve_device("meta")

@@ -149,7 +149,7 @@ class NequixBackbone(AbstractBackbone):
         """Write a file that nequix reads."""
         check_detached(self.model, "Nequix")
         state = dict(self.model.state_dict())
-        moved = state[_REFERENCES].double()
+        moved = state[_REFERENCES].double().clone()
         for z, value in shifts.items():
             moved[self._species[z]] += value
         write_model(path, self._config, state | {_REFERENCES: moved.float()}, self.model)
