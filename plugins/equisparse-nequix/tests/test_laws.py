@@ -92,6 +92,13 @@ def test_native_file(single, oxides, tmp_path):
     laws.check_reload(single, path, oxides)
 
 
+def test_writing_a_file_leaves_the_model_as_it_is(backbone, tmp_path):
+    before = {name: value.clone() for name, value in backbone.model.state_dict().items()}
+    backbone.save_native(tmp_path / "native.nqx", {8: 0.25})
+    for name, value in backbone.model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
 @pytest.mark.parametrize("method", [SoftThreshold(), Scale()], ids=repr)
 def test_merged_equals_attached_bitwise(single, oxides, tmp_path, method):
     attached.check_merged_is_attached(single, method, tmp_path / "merged.nqx", oxides)

@@ -112,3 +112,10 @@ def test_moduli_of_an_isotropic_solid() -> None:
     constants[5, 5] = -1
     assert not is_stable(constants)
     assert "shear_modulus_gpa" not in elastic_values(constants, "cubic")
+
+
+def test_a_slab_may_have_no_cell_vector_across_it() -> None:
+    slab = fcc111("Cu", (1, 1, 3))
+    slab.pbc = (True, True, False)
+    assert slab.cell.rank == 2
+    assert len(relaxed(slab, EMT(), "atoms", RelaxOptions())) == 3
