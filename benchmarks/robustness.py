@@ -27,7 +27,7 @@ RESULTS = Path(__file__).parent / "results" / "robustness.jsonl"
 SETS = {"ethanol": (10, 100, 300), "aspirin": (10, 100, 150), "cu": (2, 50, 50), "hfo2": (2, 50, 50)}
 """Set -> batch size, training frames, optimiser steps (rounded up to whole epochs)."""
 FAST: dict[str, Any] = {"method_options": {"rank": 128}, "lr": 0.05}
-"""What an earlier version did by default with the method soft_threshold: the rows named ``fast`` below."""
+"""Options that soft_threshold had by default in an earlier version; the rows named ``fast`` have them."""
 METHODS: dict[str, dict[str, Any]] = {
     "soft_threshold": {"method": "soft_threshold"},
     "elora": {"method": "elora", "anchor": 0.0},

@@ -61,7 +61,7 @@ atoms.calc = run.calculator(device="cpu")
 print(atoms.get_potential_energy())
 
 # %% [markdown]
-# ## What was shown
+# ## Summary
 #
 # The error of the forces fell, the adapter is a small file, and three percent of the weights changed.
 

@@ -52,7 +52,7 @@ for name, calculator in calculators.items():
     print(name, atoms.get_potential_energy())
 
 # %% [markdown]
-# ## What was shown
+# ## Summary
 #
 # The two adapters give different forces. Each gives the same forces in the bank as in a model of its own, also after a
 # switch.

@@ -118,7 +118,7 @@ print(f"kept: {searched.metrics.changed_fraction_model:.1%}")
 # Too few steps were left to try 1 %.
 
 # %% [markdown]
-# ## What was shown
+# ## Summary
 #
 # Every point of the curve is better than the base, the file with the fewest weights is a fifth of that with all or
 # less, and the picked file gives the error of its row. The search kept the fewest weights that were good enough.

@@ -115,7 +115,7 @@ for path, error in errors.items():
 # [How few weights does it take?](3_how_few_weights.md)
 
 # %% [markdown]
-# ## What was shown
+# ## Summary
 #
 # The extracted adapter gives the errors of the checkpoint. The sparse adapter changes 5 % of the weights and is less
 # than a tenth of the size of the base. Most of what the other trainer gained is kept.

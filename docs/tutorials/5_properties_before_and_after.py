@@ -79,7 +79,7 @@ for row in result.rows:
 # the run now has a section with the equations of state and the phonon bands of both models.
 
 # %% [markdown]
-# ## What was shown
+# ## Summary
 #
 # Every measured property came closer to the experiment, and the crystal stayed stable: no phonon is imaginary.
 

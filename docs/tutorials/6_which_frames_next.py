@@ -123,7 +123,7 @@ for frame in chosen:
 # not know.
 
 # %% [markdown]
-# ## What was shown
+# ## Summary
 #
 # The spread is larger where the ensemble has seen nothing like it; dynamics stopped where it crossed the limit; and the
 # chosen frames are uncertain, and no two of them are alike.

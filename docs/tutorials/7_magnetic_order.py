@@ -111,7 +111,7 @@ for order in ranked:
 
 # %%
 def is_af2(order):
-    """Whether the spins alternate from one (111) plane of nickel, or of an equivalent direction, to the next."""
+    """Return whether the spins of nickel alternate from plane to plane, for one of the (111) directions."""
     nickel = order.atoms[order.atoms.numbers == 28]
     spins = np.sign(nickel.get_initial_magnetic_moments())
     for normal in [(1, 1, 1), (-1, 1, 1), (1, -1, 1), (1, 1, -1)]:
@@ -125,7 +125,7 @@ for order in ranked:
     print(order.signs, "AF-II" if is_af2(order) else "")
 
 # %% [markdown]
-# ## What was shown
+# ## Summary
 #
 # From ferromagnets and antiferromagnets of a cell with two nickel atoms, the model finds the ground state in a cell
 # with eight, and moments within 0.03 μB. It is not accurate after so few steps: it gives about 60 % of the energy

@@ -176,7 +176,7 @@ print("drift of the total energy", f"{1e3 * np.ptp(total) / len(atoms):.1f} meV/
 # drift of the total energy 0.5 meV/atom
 # ```
 #
-# ## What was shown
+# ## Summary
 #
 # LAMMPS with the merged checkpoint gives the energy, the forces and the pressure of base and adapter, the fitted
 # reference energies included, and conserves the energy. The model is SevenNet's: `pair_style e3gnn` needs nothing of

@@ -198,6 +198,32 @@ def _wrong_type(field: OptionField, value: object) -> InputError:
     return InputError(f"Invalid value for {flag(field.name)}.", given=repr(value), expected=words, next_step=step)
 
 
+def check_positive(**numbers: float) -> None:
+    """Check that all arguments of a function are positive, by name.
+
+    Raises
+    ------
+    InputError
+        If one is not.
+    """
+    for name, value in numbers.items():
+        if not value > 0:
+            raise InputError(f"Invalid option {name}.", given=str(value), expected="a positive number")
+
+
+def check_counts(**counts: int) -> None:
+    """Check that all arguments of a function, by name, are at least 1.
+
+    Raises
+    ------
+    InputError
+        If one is not.
+    """
+    for name, value in counts.items():
+        if value < 1:
+            raise InputError(f"Invalid option {name}.", given=str(value), expected="1 or more")
+
+
 def nearest(word: str, known: tuple[str, ...] | list[str]) -> str | None:
     """Known word that is most similar to a mistyped one; None if no word is similar.
 

@@ -86,3 +86,8 @@ def _named(bad: Sequence[int], structures: Sequence[Atoms], name: str) -> str:
         return str(formula)
     frames = f"{name} frames".strip()
     return f"{frames} {format_frames(bad)}, the first is {formula}; errors are those of the other frames"
+
+
+def bare(atoms: Atoms) -> Atoms:
+    """Copy with species, positions and cell only."""
+    return Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell.array, pbc=atoms.pbc)

@@ -67,20 +67,7 @@ def spin_setup(
             next_step="name them with --spins-key, or omit --spin",
         )
     forces = any(MAGNETIC_FORCES in frame.labels for frame in splits.train)
-    chosen = config.spin_input if config.spin_input != "auto" else "given" if forces else "order"
-    if start is not None:
-        layer = SpinLayer(SpinOptions.from_dict(start.options), seed=config.seed)
-        _check_start(config, layer.options, spin_lengths(splits.train))
-    else:
-        layer = new_layer(
-            backbone,
-            cutoff=min(config.spin_cutoff or backbone.cutoff, backbone.cutoff),
-            channels=config.spin_channels,
-            input=chosen,
-            scales=spin_lengths(splits.train),
-            spin_orbit=config.spin_orbit,
-            seed=config.seed,
-        )
+    layer = _untrained(config, backbone, spin_lengths(splits.train), start, forces=forces)
     options, everywhere = layer.options, config.moments_on == "all"
     model = SpinModel(backbone, layer, magnetic_forces=forces and options.input == "given")
     read = "as given" if options.input == "given" else "by their directions"
@@ -95,6 +82,30 @@ def spin_setup(
         labelled_for(options, frames, everywhere=everywhere) for frames in (splits.train, splits.valid, splits.test)
     )
     return model, FrameSplits(train, valid, test)
+
+
+def _untrained(
+    config: FinetuneConfig,
+    backbone: AbstractBackbone,
+    lengths: Mapping[int, float],
+    start: SpinPart | None,
+    *,
+    forces: bool,
+) -> SpinLayer:
+    """Untrained spin layer with the options of a stored one, or else with those of a configuration."""
+    if start is not None:
+        options = SpinOptions.from_dict(start.options)
+        _check_start(config, options, lengths)
+        return SpinLayer(options, seed=config.seed)
+    return new_layer(
+        backbone,
+        cutoff=min(config.spin_cutoff or backbone.cutoff, backbone.cutoff),
+        channels=config.spin_channels,
+        input=config.spin_input if config.spin_input != "auto" else "given" if forces else "order",
+        scales=dict(lengths),
+        spin_orbit=config.spin_orbit,
+        seed=config.seed,
+    )
 
 
 def _check_start(config: FinetuneConfig, options: SpinOptions, lengths: Mapping[int, float]) -> None:

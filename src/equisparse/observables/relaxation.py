@@ -13,6 +13,7 @@ from ase.optimize import LBFGS
 
 from equisparse.data.kind import is_bonded_once
 from equisparse.errors import DataError, EquisparseError
+from equisparse.inference.structures import bare
 
 Free = Literal["atoms", "atoms and shape", "atoms and cell"]
 """Degrees of freedom of a relaxation; the volume is fixed in the second case."""
@@ -76,11 +77,6 @@ def relaxed(atoms: Atoms, calculator: Calculator, free: Free, options: RelaxOpti
     if free == "atoms" and is_bonded_once(atoms) and not is_bonded_once(moving):
         raise NotRelaxedError("the molecule falls apart")
     return moving
-
-
-def bare(atoms: Atoms) -> Atoms:
-    """Copy with species, positions and cell only."""
-    return Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell.array, pbc=atoms.pbc)
 
 
 def _steps(optimizer: LBFGS, options: RelaxOptions) -> Iterator[object]:

@@ -22,6 +22,7 @@ from scipy.sparse.csgraph import connected_components
 
 from equisparse.data.frames import Floats
 from equisparse.errors import DataError, InputError
+from equisparse.inference.structures import bare
 
 Failure = Literal["", "not finite", "fused", "lost", "too hot"]
 """Reason for which a run was stopped; empty if it was not."""
@@ -220,7 +221,10 @@ def _drivers(
 def _run(atoms: Atoms, start: Atoms, driver: MolecularDynamics, options: DynamicsOptions) -> _Record:
     """Run until the last step or the first failure."""
     record = _Record()
-    for step, _ in enumerate(_steps(driver, options.steps, record)):
+    for step, finite in enumerate(finite_steps(driver, options.steps)):
+        if not finite:
+            record.failure = "not finite"
+            break
         temperature = float(atoms.get_temperature())
         record.temperature.append(temperature)
         record.energy.append(float(atoms.get_total_energy()))
@@ -228,7 +232,7 @@ def _run(atoms: Atoms, start: Atoms, driver: MolecularDynamics, options: Dynamic
             record.failure = "not finite"
         elif step % _CHECK_EVERY == 0:
             record.failure = failure_of(atoms, start)
-            record.frames.append(Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc))
+            record.frames.append(bare(atoms))
         if not record.failure and too_hot(temperature, len(atoms), options.temperature):
             record.failure = "too hot"
         if record.failure:
@@ -236,12 +240,13 @@ def _run(atoms: Atoms, start: Atoms, driver: MolecularDynamics, options: Dynamic
     return record
 
 
-def _steps(driver: MolecularDynamics, count: int, record: _Record) -> Iterator[object]:
-    """Steps of a run; it ends when positions are no longer finite, which calculators refuse."""
+def finite_steps(driver: MolecularDynamics, count: int) -> Iterator[bool]:
+    """Steps of a run, the first before any motion: True, or False at the end if positions are no longer finite."""
     try:
-        yield from driver.irun(count)
-    except DataError:
-        record.failure = "not finite"
+        for _ in driver.irun(count):
+            yield True
+    except DataError:  # calculators refuse such positions
+        yield False
 
 
 def _row(name: str, ensemble: str, record: _Record, timestep: float, data: Sequence[Atoms]) -> DynamicsRow:
@@ -262,7 +267,7 @@ def _row(name: str, ensemble: str, record: _Record, timestep: float, data: Seque
 
 def _kept(atoms: Atoms, failure: str) -> Atoms:
     """Copy of the frame of a failure without velocities and calculator."""
-    frame = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    frame = bare(atoms)
     frame.info["failure"] = failure
     return frame
 

@@ -1,27 +1,26 @@
 """Molecular dynamics with an ensemble until it no longer knows what it sees."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
-from ase.md.md import MolecularDynamics
 
-from equisparse.errors import DataError
+from equisparse.inference.structures import bare
 from equisparse.interpret.calibration import atom_spread
 from equisparse.robustness.dynamics import (
     DynamicsOptions,
     Failure,
     failure_of,
+    finite_steps,
     heated,
     thermostat,
     timestep_of,
     too_hot,
 )
 
-Stop = Literal["", "uncertain", "not finite", "fused", "lost", "too hot"]
+Stop = Failure | Literal["uncertain"]
 """Reason for which a run ended; empty if it made all its steps."""
 
 
@@ -74,7 +73,7 @@ def walk(start: Atoms, calculator: Calculator, limit: float, options: DynamicsOp
     stop: Stop = ""
     frames: list[Atoms] = []
     largest, last = 0.0, _frame(atoms, 0.0, 0.0)
-    for step, finite in enumerate(_steps(driver, options.steps)):
+    for step, finite in enumerate(finite_steps(driver, options.steps)):
         if not finite:
             stop = "not finite"
             break
@@ -95,22 +94,13 @@ def largest_spread(atoms: Atoms) -> float:
     return float(atom_spread(np.asarray(deviation)).max())
 
 
-def _steps(driver: MolecularDynamics, count: int) -> Iterator[bool]:
-    """Steps of a run, the first before any motion: True, or False at the end if positions are no longer finite."""
-    try:
-        for _ in driver.irun(count):
-            yield True
-    except DataError:
-        yield False
-
-
 def _stop(atoms: Atoms, start: Atoms, spread: float, limit: float, temperature: float) -> Stop:
     """Reason for which a run ends at this step; empty if it goes on."""
     if not np.isfinite(spread):
         return "not finite"
     if spread > limit:
         return "uncertain"
-    failure: Failure = failure_of(atoms, start)
+    failure = failure_of(atoms, start)
     if not failure and too_hot(float(atoms.get_temperature()), len(atoms), temperature):
         return "too hot"
     return failure
@@ -118,5 +108,6 @@ def _stop(atoms: Atoms, start: Atoms, spread: float, limit: float, temperature: 
 
 def _frame(atoms: Atoms, picoseconds: float, spread: float) -> Atoms:
     """Copy of a frame without velocities and calculator."""
-    info = {"picoseconds": round(picoseconds, 6), "force_std": round(spread, 6)}
-    return Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc, info=info)
+    frame = bare(atoms)
+    frame.info = {"picoseconds": round(picoseconds, 6), "force_std": round(spread, 6)}
+    return frame

@@ -15,6 +15,7 @@ from equisparse.inference.structures import check_structures
 from equisparse.inputs.base import configured_base
 from equisparse.inputs.frames import Frames, load_structures, write_unlabelled
 from equisparse.inputs.splits import read_splits
+from equisparse.options import check_positive
 from equisparse.robustness.dynamics import DynamicsOptions
 from equisparse.robustness.exploration import Stop, Walk, largest_spread, walk
 from equisparse.run.files import EnsembleFolder
@@ -129,7 +130,7 @@ def explore(
         If the folder holds no ensemble, structures are missing or unknown to the base, or an option is invalid.
     """
     listener = listener or Listener()
-    _check_options(limit, runs, every)
+    check_positive(limit=1.0 if limit is None else limit, runs=runs, every=every)
     options = DynamicsOptions(temperature, steps, timestep, seed)
     members = _read(ensemble)
     starts = load_structures(structure)
@@ -144,13 +145,6 @@ def explore(
             found = walk(start, calculator, threshold, replace(options, seed=number), every)
             walks.append((_row(start, number, found), found))
     return _written(_exploration(threshold, walks), out, trajectory)
-
-
-def _check_options(limit: float | None, runs: int, every: int) -> None:
-    """Raise InputError unless all values are positive."""
-    for name, value in (("limit", 1.0 if limit is None else limit), ("runs", runs), ("every", every)):
-        if not value > 0:
-            raise InputError(f"Invalid option {name}.", given=str(value), expected="a positive number")
 
 
 def _read(folder: str | Path) -> Ensemble:

@@ -16,11 +16,11 @@ from equisparse.backbones.base import AbstractBackbone
 from equisparse.data.frames import Floats, LabelledFrame
 from equisparse.data.split import FrameSplits
 from equisparse.deploy.calculator import AdaptedCalculator, check_adapter
-from equisparse.errors import InputError
 from equisparse.files import write_text
 from equisparse.inference.predict import predict_structures
 from equisparse.inputs.base import configured_base
 from equisparse.inputs.splits import read_splits
+from equisparse.options import check_counts
 from equisparse.quantities import Quantity
 from equisparse.report.html.document import write_report
 from equisparse.robustness import drift, scans, verdict
@@ -119,9 +119,7 @@ class _Options:
     compressed: int
 
     def __post_init__(self) -> None:
-        for name in ("starts", "compressed"):
-            if getattr(self, name) < 1:
-                raise InputError(f"Invalid option {name}.", given=str(getattr(self, name)), expected="1 or more")
+        check_counts(starts=self.starts, compressed=self.compressed)
 
 
 @dataclass(frozen=True)

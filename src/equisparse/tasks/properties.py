@@ -8,7 +8,7 @@ from ase import Atoms
 
 from equisparse.deploy.calculator import AdaptedCalculator, check_adapter
 from equisparse.errors import InputError
-from equisparse.inference.structures import check_structures
+from equisparse.inference.structures import bare, check_structures
 from equisparse.inputs.base import configured_base
 from equisparse.inputs.frames import Frames, load_structures, write_unlabelled
 from equisparse.inputs.reference_values import References, read_references
@@ -18,7 +18,7 @@ from equisparse.observables.kind import kind_of
 from equisparse.observables.measure import PARTS, Measured, MeasureOptions, measured
 from equisparse.observables.phonons import check_phonopy
 from equisparse.observables.relations import add_relations
-from equisparse.observables.relaxation import RelaxOptions, bare
+from equisparse.observables.relaxation import RelaxOptions
 from equisparse.observables.rows import (
     BASE,
     FINE_TUNED,
@@ -30,7 +30,7 @@ from equisparse.observables.rows import (
     StructureRow,
     VolumePoint,
 )
-from equisparse.options import nearest
+from equisparse.options import check_positive, nearest
 from equisparse.report.html.document import write_report
 from equisparse.run.folder import Run, RunLike, opened_run
 from equisparse.run.properties import PropertiesFolder
@@ -111,7 +111,7 @@ def properties(
         If phonons of a crystal are to be computed and phonopy is not installed.
     """
     listener = listener or Listener()
-    _check_positive(count=count, force=force, steps=steps, supercell=supercell, most_atoms=most_atoms)
+    check_positive(count=count, force=force, steps=steps, supercell=supercell, most_atoms=most_atoms)
     options = MeasureOptions(_checked_parts(only), RelaxOptions(force, steps), supercell, most_atoms)
     opened = opened_run(run)
     named = _structures(opened, structures, count, listener)
@@ -137,13 +137,6 @@ def properties(
     _write_relaxed(files.relaxed, results)
     write_report(opened)
     return PropertiesResult(tuple(rows), tuple(states), files.path)
-
-
-def _check_positive(**numbers: float) -> None:
-    """Raise InputError unless all options are positive."""
-    for name, value in numbers.items():
-        if not value > 0:
-            raise InputError(f"Invalid option {name}.", given=str(value), expected="a positive number")
 
 
 def _checked_parts(only: Sequence[str]) -> tuple[str, ...]:

@@ -14,13 +14,13 @@ from equisparse.data.farthest import farthest, nearest_known
 from equisparse.data.fingerprint import NEAR
 from equisparse.data.frames import Floats, LabelledFrame, unlabelled
 from equisparse.deploy.calculator import check_adapter
-from equisparse.errors import InputError
 from equisparse.inference.predict import predict_structures
 from equisparse.inference.structures import check_structures
 from equisparse.inputs.base import configured_base
 from equisparse.inputs.frames import Frames, load_structures, write_unlabelled
 from equisparse.inputs.splits import read_splits
 from equisparse.interpret.calibration import atom_spread
+from equisparse.options import check_counts
 from equisparse.quantities import FORCES
 from equisparse.run.files import EnsembleFolder
 from equisparse.run.folder import Run, opened_run
@@ -97,7 +97,7 @@ def select_frames(
     EquisparseError
         If the folder holds neither, frames are missing, or an element is unknown to the base.
     """
-    _check_counts(n, shortlist)
+    check_counts(n=n, shortlist=shortlist)
     structures = load_structures(pool)
     frames = unlabelled(structures, "pool")
     uncertainty = _uncertainty(run, structures, device)
@@ -109,13 +109,6 @@ def select_frames(
     if out is not None:
         write_unlabelled(Path(out), [_with_reason(structures[row.index], row) for row in rows])
     return rows
-
-
-def _check_counts(n: int, shortlist: int) -> None:
-    """Raise InputError unless both numbers are positive."""
-    for name, value in (("n", n), ("shortlist", shortlist)):
-        if value < 1:
-            raise InputError(f"Invalid option {name}.", given=str(value), expected="1 or more")
 
 
 def _is_ensemble(run: str | Path | Run) -> bool:

@@ -162,8 +162,6 @@ class FinetuneTask(LightningModule):
 
     def on_validation_end(self) -> None:
         self.train_errors = self._no_errors()
-        if self.trainer.training:
-            self._use_average(False)
 
     @property
     def trials(self) -> tuple[Trial, ...]:
