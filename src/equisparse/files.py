@@ -57,6 +57,17 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def cache_folder(name: str) -> Path:
+    """Make a folder of this package in the user's cache if it does not exist, and return its path.
+
+    Raises
+    ------
+    WriteError
+        If the folder cannot be made.
+    """
+    return make_folder(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "equisparse" / name)
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold a folder within the block, so that no other process that uses this function works in it.

@@ -1,7 +1,6 @@
 """Files on the Hugging Face Hub or at a URL; tokens, cache and offline mode are those of `huggingface_hub`."""
 
 import hashlib
-import os
 import re
 import shutil
 import urllib.error
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equisparse.errors import InputError, MissingPackageError
-from equisparse.files import make_folder, replacing
+from equisparse.files import cache_folder, replacing
 
 HUB = "hf:"
 """Prefix of an address on the hub."""
@@ -158,7 +157,7 @@ def _from_url(url: str, file: str) -> Path:
     """Download a file to the cache of this package; the copy in the cache serves only while the URL is in use."""
     address = url if url.partition("?")[0].endswith(Path(file).suffix) else f"{url.rstrip('/')}/{file}"
     name = hashlib.sha256(address.encode()).hexdigest()[:16]
-    path = make_folder(_cache()) / f"{name}{Path(file).suffix}"
+    path = cache_folder("adapters") / f"{name}{Path(file).suffix}"
     try:
         with urllib.request.urlopen(address, timeout=_SECONDS) as answer, replacing(path) as target:  # noqa: S310
             shutil.copyfileobj(answer, target)
@@ -172,11 +171,6 @@ def _from_url(url: str, file: str) -> Path:
             next_step="open the address in a browser, or download the file and give its path",
         ) from None
     return path
-
-
-def _cache() -> Path:
-    """Folder of files that were downloaded from URLs."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "equisparse" / "adapters"
 
 
 @contextmanager

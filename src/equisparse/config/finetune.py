@@ -150,6 +150,10 @@ class FinetuneConfig(LabelOptions, BaseOptions, TrainingOptions):
             ADVANCED,
         ),
     ] = "auto"
+    compile: Annotated[
+        Literal["auto", "on", "off"],
+        Option("Compile the convolutions for the CPU with its C++ compiler; auto does so for long runs", ADVANCED),
+    ] = "auto"
     spin: Annotated[
         bool, Option("Also train a spin layer: magnetic energies, moments and magnetic forces", MAGNETISM)
     ] = False

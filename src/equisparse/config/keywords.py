@@ -41,6 +41,7 @@ class FinetuneOptions(TypedDict, total=False):
     sha256: str | None
     fast: bool
     accelerator: Literal["auto", "none", "oeq", "flash", "cueq"]
+    compile: Literal["auto", "on", "off"]
     # what changes
     regime: Literal["L", "H"] | None
     changed: float | None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equisparse.adapters.adapter import Adapter
-from equisparse.backbones.accelerators import check_usable, use_accelerator
+from equisparse.backbones.accelerators import check_usable
 from equisparse.backbones.base import AbstractBackbone, Predictor
 from equisparse.blocks import Layout
 from equisparse.config.finetune import FinetuneConfig
@@ -21,13 +21,14 @@ from equisparse.inference.graphs import Budget
 from equisparse.inputs.base import configured_base
 from equisparse.inputs.method import method_for
 from equisparse.inputs.spins import spin_setup
-from equisparse.inputs.splits import read_kept, read_splits, small_pieces
+from equisparse.inputs.splits import read_kept, read_splits
 from equisparse.inputs.start import available_layout, starting_adapter, with_spins_of
 from equisparse.magnetism.model import SpinModel
 from equisparse.methods.base import AbstractMethod
 from equisparse.run.record import RunRecord
 from equisparse.tasks.listener import Listener, Plan
 from equisparse.tasks.resume import start_or_resume
+from equisparse.tasks.speed import speed_up
 from equisparse.tasks.stages import Stage, check_trainable, evaluate_all, judged, refuse_errors
 from equisparse.training.checkpoints import check_resumable
 from equisparse.training.options import TrainingOptions
@@ -124,19 +125,9 @@ def set_up(config: FinetuneConfig, base: AbstractBackbone | None, folder: Path, 
     sets = frame_sets(splits.train, splits.valid, splits.test, elements, spins=config.spin)
     refuse_errors(audit_sets(sets), listener, force=config.force)
     check_trainable(splits, backbone, options, spins=config.spin)
-    _speed_up(config, backbone, splits, listener)
+    speed_up(config, options, backbone, splits.train, listener)
     spins, splits = spin_setup(config, splits, backbone, listener.notice, None if adapter is None else adapter.spins)
     return Setup(config, splits, sets, backbone, adapter, method, layout, options, record, spins)
-
-
-def _speed_up(config: FinetuneConfig, backbone: AbstractBackbone, splits: FrameSplits, listener: Listener) -> None:
-    """Use an accelerator and the faster form, after self-checks on small pieces of the training frames."""
-    pieces = small_pieces(splits.train, backbone.cutoff)
-    accelerator = use_accelerator(backbone, config.accelerator, pieces)
-    if accelerator is not None:
-        listener.notice("speed", f"{accelerator} in the convolutions; a self-check gave equal predictions")
-    if config.fast and pieces and backbone.accelerate(pieces):
-        listener.notice("speed", "faster form of the base; a self-check gave equal predictions")
 
 
 def measure_start(setup: Setup, listener: Listener) -> Start:

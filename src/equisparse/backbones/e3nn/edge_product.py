@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from equisparse.backbones.e3nn.fused import EdgePath, FusedConvolution
 from equisparse.backbones.e3nn.fx_graphs import split
 
 
@@ -23,6 +24,8 @@ class EdgeProduct(nn.Module):
     """
 
     coefficients: Tensor
+    compiled: bool = False
+    """Whether `equisparse.backbones.e3nn.convolution.convolve` uses the compiled loops of `fused`."""
 
     def __init__(self, product: Any) -> None:
         super().__init__()
@@ -43,6 +46,11 @@ class EdgeProduct(nn.Module):
             size * sum(sizes) for (_, size), sizes in zip(self._inputs, self._components, strict=True) if sizes
         ]
         self.register_buffer("coefficients", torch.cat(joined, 1), persistent=False)
+        sizes = zip(paths, self._channels, components, strict=True)
+        edge_paths = [EdgePath(path.i_in1, channels, size) for path, channels, size in sizes]
+        self.fused = FusedConvolution(self._inputs, edge_paths, self._order)
+        self.sizes = (product.irreps_in1.dim, product.irreps_in2.dim, product.weight_numel, product.irreps_out.dim)
+        """Lengths of a row of features, harmonics, weights and outputs."""
 
     def forward(self, features: Tensor, harmonics: Tensor, weights: Tensor) -> list[Tensor]:
         """Compute the product on each edge, path by path.
