@@ -12,6 +12,13 @@ ADDRESS = re.compile(r"(?<!==)(?<!\d\.)\b(?!127\.0\.0\.1\b)(?:\d{1,3}\.){3}\d{1,
 URL = re.compile(r"https?://([\w.-]+)")
 SITES = {"arxiv.org", "doi.org", "keepachangelog.com", "semver.org", "github.com", "www.w3.org"}
 """Public sites that texts refer to."""
+COUNT = re.compile(
+    r"\{(len\([^{}]*\)|[\w.]+\.size|[^{}]*\.sum\(\))(:,)?\} (\w+ )?"
+    r"(atoms|elements|energies|files|frames|groups|labels|members|models|paths|runs|steps|structures|tensors|weights)\b"
+)
+"""A count with a plural noun, which is wrong for 1; `equisparse.wording.counted` has both forms."""
+MANY = ("{len(numbers)} reference energies", "{len(frames):,} frames", "{len(group)} frames")
+"""Counts that are above 1 where they stand."""
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +52,8 @@ def test_no_machine_paths(texts):
 def test_no_hosts(texts):
     assert not [where for where, _ in hits(texts, ADDRESS)]
     assert not [where for where, found in hits(texts, URL) if found[1] not in SITES]
+
+
+def test_counted_nouns_have_a_singular(texts):
+    sources = {name: text for name, text in texts.items() if name.startswith("src/equisparse/")}
+    assert not [where for where, found in hits(sources, COUNT) if found[0] not in MANY]

@@ -13,6 +13,7 @@ from equisparse.adapters.gates import gated, place_gates, restored_gates
 from equisparse.blocks import Layout
 from equisparse.errors import AdapterMismatchError, StateError
 from equisparse.formats.base import AbstractFormat, AbstractGateFormat, Stored, holds_values
+from equisparse.wording import counted
 
 NOT_MERGEABLE = "the method changes outputs of layers instead of weights, which no upstream checkpoint can contain"
 """Reason why some adapters cannot be merged."""
@@ -177,7 +178,7 @@ class Adapter:
         if self.spins is not None:
             raise StateError(
                 "This adapter has a spin layer.",
-                given=f"{doing} an adapter with {self.spins.n_values:,} values of a spin layer",
+                given=f"{doing} an adapter with {counted(self.spins.n_values, 'value')} of a spin layer",
                 expected="an adapter of a run without --spin",
                 cause="without its spin layer the model would differ from the trained one",
                 next_step="use `equisparse.calculator`, `equisparse evaluate` or `equisparse orders`",

@@ -14,6 +14,7 @@ from equisparse.errors import AdapterMismatchError, InputError
 from equisparse.formats.base import AbstractFormat, AbstractWeightFormat, Stored, stored_bytes
 from equisparse.formats.dense import Dense
 from equisparse.formats.entries import Entries, pack
+from equisparse.wording import counted
 
 COMBINED = "combined"
 """Key of the terms of a sum in the metrics of an adapter."""
@@ -105,7 +106,7 @@ def _check_terms(adapters: Sequence[Adapter], weights: Sequence[float]) -> None:
     if not adapters or len(adapters) != len(weights) or not all(map(math.isfinite, weights)):
         raise InputError(
             "Every adapter needs one finite weight.",
-            given=f"{len(adapters)} adapters and the weights {' '.join(map(str, weights)) or 'none'}",
+            given=f"{counted(len(adapters), 'adapter')} and the weights {' '.join(map(str, weights)) or 'none'}",
             expected="as many weights as adapters, at least one",
             next_step="give, for example, --weights 0.5 0.5 for two adapters",
         )

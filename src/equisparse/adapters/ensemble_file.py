@@ -14,6 +14,7 @@ from equisparse.adapters.adapter import Adapter
 from equisparse.adapters.file import ADAPTER, load_adapter
 from equisparse.errors import AdapterError, AdapterMismatchError, InputError
 from equisparse.files import write_text
+from equisparse.wording import counted
 
 ENSEMBLE = "ensemble.json"
 """File that makes a folder an ensemble."""
@@ -67,7 +68,7 @@ class Ensemble:
 
     def __post_init__(self) -> None:
         if len(self.adapters) < MIN_MEMBERS:
-            raise InputError("An ensemble needs at least two members.", given=f"{len(self.adapters)} members")
+            raise InputError("An ensemble needs at least two members.", given=counted(len(self.adapters), "member"))
         first, *others = self.adapters.values()
         for other in others:
             other.check_fits(first.base, first.modality, first.dtype)

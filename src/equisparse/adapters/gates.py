@@ -12,6 +12,7 @@ from equisparse.blocks import GATE, Layout
 from equisparse.errors import AdapterError, SelectionError, StateError
 from equisparse.formats.base import AbstractGateFormat, Channels, Irreps
 from equisparse.methods.base import AbstractGate, AbstractGateMethod
+from equisparse.wording import counted
 
 
 def build_gates(
@@ -35,7 +36,7 @@ def build_gates(
     if not gates:
         raise SelectionError(
             f"No selected module can have a gate of the method {method.name}.",
-            given=f"{len(layout.tensors)} selected tensors, such as {layout.tensors[0]}",
+            given=f"{counted(len(layout.tensors), 'selected tensor')}, such as {layout.tensors[0]}",
             expected="weights of modules with irreps as input and output, and scalars among the inputs",
             next_step="select tensors of another role, such as `--targets linear`",
         )

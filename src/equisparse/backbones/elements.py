@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from equisparse.backbones.base import Predictor
 from equisparse.errors import BackboneError
+from equisparse.wording import counted
 
 
 def check_elements(backbone: Predictor, frames: Sequence[Atoms]) -> None:
@@ -25,6 +26,6 @@ def check_elements(backbone: Predictor, frames: Sequence[Atoms]) -> None:
         raise BackboneError(
             "The base model does not know all elements of the data.",
             given=", ".join(chemical_symbols[z] for z in missing),
-            expected=f"the {len(backbone.elements)} elements that {backbone.identity.source} was trained on",
+            expected=f"the {counted(len(backbone.elements), 'element')} that {backbone.identity.source} was trained on",
             next_step="choose a base that knows them; fine-tuning cannot add an element",
         )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from equisparse.backbones.base import AbstractBackbone
+from equisparse.wording import counted
 
 ROUNDING = 1e-6
 """Difference of constants, as a fraction of their largest magnitude, that is rounding: a few units of float32."""
@@ -40,7 +41,7 @@ def unequal_properties(base: AbstractBackbone, finetuned: AbstractBackbone) -> l
         found.append(Unequal("upstream", base.name, finetuned.name))
     orders = [backbone.element_order or tuple(sorted(backbone.elements)) for backbone in (base, finetuned)]
     if orders[0] != orders[1]:
-        names = [f"{len(order)} elements ({_symbols(order)})" for order in orders]
+        names = [f"{counted(len(order), 'element')} ({_symbols(order)})" for order in orders]
         found.append(Unequal("elements", *names))
     if not math.isclose(base.cutoff, finetuned.cutoff, rel_tol=ROUNDING):
         found.append(Unequal("cutoff", f"{base.cutoff:g} Angstrom", f"{finetuned.cutoff:g} Angstrom"))

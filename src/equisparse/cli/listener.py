@@ -14,6 +14,7 @@ from equisparse.report.terminal.render import rich_table
 from equisparse.run.folder import Run
 from equisparse.tasks.listener import Listener, Plan
 from equisparse.training.options import TrainingOptions
+from equisparse.wording import counted
 
 
 class TerminalListener(TerminalProgress, Listener):
@@ -79,4 +80,4 @@ def _length(options: TrainingOptions, per_epoch: int) -> str:
     if options.round_name == "epoch":
         return f"epochs {rounds.count}, steps per epoch {rounds.steps}"
     epochs = rounds.total / per_epoch
-    return f"{rounds.total} steps ({epochs:.3g} epochs), a validation every {rounds.steps} steps"
+    return f"{counted(rounds.total, 'step')} ({epochs:.3g} epochs), a validation every {counted(rounds.steps, 'step')}"

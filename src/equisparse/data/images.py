@@ -21,6 +21,7 @@ from equisparse.data.convergence import mark_unconverged
 from equisparse.data.foreign import refuse_foreign
 from equisparse.data.lmdb_file import check_lmdb
 from equisparse.errors import DataError, MissingPackageError
+from equisparse.wording import counted
 
 _LMDB = ".aselmdb"
 _DATABASES = (".db", _LMDB)
@@ -140,7 +141,7 @@ def _require_whole_frames(lines: TextIO) -> None:
             return
         n_lines, header = int(count), lines.readline()
         if not header or sum(1 for _ in islice(lines, min(n_lines, sys.maxsize))) < n_lines:
-            raise ValueError(f"frame {index}: a frame of {count} atoms is truncated")
+            raise ValueError(f"frame {index}: a frame of {counted(n_lines, 'atom')} is truncated")
         if problem := _header_problem(header):
             raise ValueError(f"frame {index}: {problem}")
         index += 1

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from equisparse.data.frames import Floats, LabelledFrame
 from equisparse.errors import DataError
+from equisparse.wording import counted
 
 _RANK_TOLERANCE = 1e-8
 _NULL_TOLERANCE = 1e-6
@@ -210,7 +211,8 @@ def _require_fit_shapes(counts: Floats, residuals: Floats, atomic_numbers: Seque
     if counts.shape != (len(residuals), len(atomic_numbers)) or not len(residuals):
         raise DataError(
             "The reference energies cannot be fitted.",
-            given=f"counts {counts.shape}, {len(residuals)} residuals, {len(atomic_numbers)} elements",
+            given=f"counts {counts.shape}, {counted(len(residuals), 'residual')}, "
+            f"{counted(len(atomic_numbers), 'element')}",
             expected="one row per residual, one column per element, at least one row",
             next_step="check that frames have energy labels",
         )
@@ -218,6 +220,6 @@ def _require_fit_shapes(counts: Floats, residuals: Floats, atomic_numbers: Seque
     if bad.size:
         raise DataError(
             "The difference between an energy label and the base prediction is NaN or infinite.",
-            given=f"{bad.size} of {len(residuals)} frames, the first has index {bad[0]}",
+            given=f"{bad.size} of {counted(len(residuals), 'frame')}, the first has index {bad[0]}",
             next_step="run `equisparse audit` to find the frames",
         )

@@ -12,6 +12,7 @@ from equisparse.data.frames import LabelledFrame
 from equisparse.data.near import joined_groups, near_pairs
 from equisparse.data.spool import Spool
 from equisparse.errors import DataError
+from equisparse.wording import counted
 
 Item = TypeVar("Item")
 
@@ -143,8 +144,8 @@ def _take(groups: list[list[int]], target: float, keep: int) -> tuple[list[int],
 def _too_few_groups(n_frames: int, n_groups: int, n_parts: int) -> DataError:
     """Error for frames that have too few groups of near duplicates."""
     return DataError(
-        f"{n_frames} frames cannot be split into {n_parts} independent parts.",
-        given=f"{n_groups} group{'s' if n_groups != 1 else ''} of frames that are not near duplicates",
+        f"{counted(n_frames, 'frame')} cannot be split into {n_parts} independent parts.",
+        given=f"{counted(n_groups, 'group')} of frames that are not near duplicates",
         expected=f"at least {n_parts}",
         cause="too few frames, or one molecular-dynamics run stored at nearly every step",
         next_step="give validation and test files from other runs, or frames that are further apart",

@@ -12,6 +12,7 @@ from equisparse.data.labels import SPINS
 from equisparse.data.weights import weight_kind
 from equisparse.errors import DataError
 from equisparse.quantities import ENERGY, FORCES, STRESS, Quantity, all_quantities
+from equisparse.wording import agreeing
 
 _LABEL_LIKE = re.compile(r"energ|force|stress|virial|weight|sigma", re.IGNORECASE)
 _STRUCTURE = {"numbers", "positions"}
@@ -89,7 +90,8 @@ def require_usable_labels(frames: Sequence[LabelledFrame]) -> None:
     if not any(count.frames for count in count_frame_labels(frames)):
         names = sorted({str(name) for f in frames for name in (*f.atoms.info, *f.atoms.arrays)} - _STRUCTURE)
         raise DataError(
-            f"None of the {len(frames)} frames has a label to compare with.",
+            agreeing(len(frames), "The frame has no", f"None of the {len(frames):,} frames has a")
+            + " label to compare with.",
             given="names in the frames: " + (", ".join(names) or "none"),
             expected="an energy, forces, or the stress of a frame with a cell",
             next_step="name the labels with --energy-key, --forces-key and --stress-key",

@@ -15,6 +15,7 @@ from equisparse.backbones.open_cells import in_safe_order
 from equisparse.data.frames import Floats, has_stress
 from equisparse.deploy.calculator import AdaptedCalculator, check_adapter
 from equisparse.errors import EquisparseWarning, PrecisionError, StateError
+from equisparse.wording import counted
 
 ENERGY_TOLERANCE = 1e-5
 """Tolerance in eV per atom: float32 sums over neighbours in another order; the resolution of the energy is added."""
@@ -75,7 +76,7 @@ class MergeCheck:
             f"{self.stress_factor:.3g}, because it divides by another volume than that of the cell"
         )
         return (
-            f"{verdict}: native file against adapter on {self.n_frames} frames, largest differences: "
+            f"{verdict}: native file against adapter on {counted(self.n_frames, 'frame')}, largest differences: "
             f"energy {self.energy * 1e3:.2g} meV/atom ({relative}rounding {self.energy_rounding * 1e3:.2g}), "
             f"force {self.forces * 1e3:.2g} meV/Angstrom, stress {self.stress:.2g} eV/Angstrom^3"
             + (volume if self.stress_factor != 1.0 else "")

@@ -10,6 +10,7 @@ from torch.utils.data import Sampler
 
 from equisparse.errors import InputError
 from equisparse.inference.sample import Sample
+from equisparse.wording import agreeing, counted
 
 _WINDOW = 50
 
@@ -135,11 +136,12 @@ def unpacked(batch: Sequence[Sample] | bytes) -> Sequence[Sample]:
 
 def _too_large(name: str, sizes: NDArray[np.int64], most: int) -> InputError:
     """Error for a frame that no batch can hold."""
-    above = np.flatnonzero(sizes > most)
+    above = int((sizes > most).sum())
+    larger = f"{above:,} of {counted(len(sizes), 'frame')} {agreeing(above, 'is', 'are')} larger"
     return InputError(
         f"A frame has more {name} than a batch may have.",
-        given=f"--max-{name} {most}; {len(above)} of {len(sizes)} frames are larger, the largest has {sizes.max()} "
-        f"{name} (training frame {int(sizes.argmax())})",
+        given=f"--max-{name} {most}; {larger}, the largest has {sizes.max()} {name} "
+        f"(training frame {int(sizes.argmax())})",
         expected=f"at least {sizes.max()}",
         next_step=f"raise --max-{name}, or remove these frames",
     )

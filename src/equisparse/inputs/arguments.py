@@ -19,6 +19,7 @@ from equisparse.inputs.frames import Frames, file_names, load_frames, load_struc
 from equisparse.methods.base import AbstractMethod
 from equisparse.methods.registry import METHODS
 from equisparse.options import plain_value
+from equisparse.wording import counted
 
 FRAMES = "frames"
 """Folder, within the folder of a run, of the frames that were given in memory."""
@@ -98,8 +99,8 @@ def _stored(config: FinetuneConfig, part: str, frames: list[LabelledFrame]) -> l
     if given != known:
         raise InputError(
             f"The run was started on other {part} frames, so it cannot be resumed on these. Nothing was written.",
-            given=f"{len(given)} frames, {len(set(given) - set(known))} of them not in the run",
-            expected=f"the {len(known)} frames of {path}",
+            given=f"{counted(len(given), 'frame')}, {len(set(given) - set(known))} of them not in the run",
+            expected=f"the {counted(len(known), 'frame')} of {path}",
             next_step="give the same frames in the same order, or start a new run in another folder",
         )
     return [str(path)]

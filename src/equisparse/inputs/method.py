@@ -11,6 +11,7 @@ from equisparse.errors import InputError
 from equisparse.methods.base import AbstractMethod
 from equisparse.methods.choose import choose_method
 from equisparse.methods.sparse import Sparse
+from equisparse.wording import counted
 
 _FROM_A_START: dict[str, MethodOption] = {"dense_share": 0.0}
 """Options of the method `Sparse` for a start that is trained already; options of the configuration override them."""
@@ -82,6 +83,6 @@ def _check_covered(start: str, selected: Layout, changed: Layout) -> None:
     if missing := [name for name in changed.tensors if name not in selected.tensors]:
         raise InputError(
             "The targets leave out tensors that the adapter changes.",
-            given=f"{len(missing)} tensors of {start}, such as {missing[0]}",
+            given=f"{counted(len(missing), 'tensor')} of {start}, such as {missing[0]}",
             next_step="omit --targets",
         )

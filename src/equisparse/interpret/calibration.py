@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm, spearmanr
 
 from equisparse.errors import InputError
+from equisparse.wording import counted
 
 Floats = NDArray[np.float64]
 
@@ -70,7 +71,7 @@ def spread_scale(errors: Floats, spreads: Floats) -> float:
     if not len(errors) or not spreads.any():
         raise InputError(
             "The spread of this ensemble cannot be calibrated.",
-            given=f"{len(errors)} labels" if not len(errors) else "members with equal predictions",
+            given=counted(len(errors), "label") if not len(errors) else "members with equal predictions",
             expected="labels, and members whose predictions differ",
             next_step="give validation frames with labels, and each member its own seed",
         )

@@ -16,6 +16,7 @@ from equisparse.data.frames import Floats
 from equisparse.errors import InputError
 from equisparse.magnetism.model import SpinModel, spins_of
 from equisparse.magnetism.symmetry import symmetry_permutations
+from equisparse.wording import counted
 
 MOST_ATOMS = 16
 """Largest number of magnetic atoms of a scan: 65,536 sign patterns."""
@@ -287,7 +288,7 @@ def _check_size(cell: Atoms, magnetic: NDArray[np.int64], scales: Mapping[int, f
     if magnetic.size > MOST_ATOMS:
         raise InputError(
             "The supercell has too many magnetic orders.",
-            given=f"{magnetic.size} magnetic atoms ({elements})",
+            given=f"{counted(magnetic.size, 'magnetic atom')} ({elements})",
             expected=f"at most {MOST_ATOMS}",
             next_step="use a smaller --supercell or the primitive cell",
         )

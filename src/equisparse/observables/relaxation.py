@@ -14,6 +14,7 @@ from ase.optimize import LBFGS
 from equisparse.data.kind import is_bonded_once
 from equisparse.errors import DataError, EquisparseError
 from equisparse.inference.structures import bare
+from equisparse.wording import counted
 
 Free = Literal["atoms", "atoms and shape", "atoms and cell"]
 """Degrees of freedom of a relaxation; the volume is fixed in the second case."""
@@ -73,7 +74,9 @@ def relaxed(atoms: Atoms, calculator: Calculator, free: Free, options: RelaxOpti
         _check_volume(moving, atoms)
     if not np.linalg.norm(target.get_forces(), axis=1).max() <= options.force:
         force = np.linalg.norm(target.get_forces(), axis=1).max()
-        raise NotRelaxedError(f"the largest force is still {force:.3g} eV/Angstrom after {options.steps} steps")
+        raise NotRelaxedError(
+            f"the largest force is still {force:.3g} eV/Angstrom after {counted(options.steps, 'step')}"
+        )
     if free == "atoms" and is_bonded_once(atoms) and not is_bonded_once(moving):
         raise NotRelaxedError("the molecule falls apart")
     return moving

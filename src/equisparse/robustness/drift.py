@@ -15,6 +15,7 @@ from ase.data import chemical_symbols
 from equisparse.data.frames import Floats
 from equisparse.inference.dataset import by_frame
 from equisparse.quantities import ENERGY, FORCES, STRESS, Quantity
+from equisparse.wording import counted
 
 QUANTITIES = ("energy_mev_per_atom", "force_mev_per_ang", "stress_gpa")
 """Names of the drifts of one structure, fields of `DriftRow`."""
@@ -192,7 +193,7 @@ def drift_line(drift: DriftSummary) -> str:
     energy = _with_tail(drift.energy_mev_per_atom_median, drift.energy_mev_per_atom_p90, "meV/atom")
     force = _with_tail(drift.force_mev_per_ang_median, drift.force_mev_per_ang_p90, "meV/Angstrom")
     return (
-        f"median drift from the base on {drift.n_structures} probe structures (90th percentile): "
+        f"median drift from the base on {counted(drift.n_structures, 'probe structure')} (90th percentile): "
         f"energy {energy}, force {force}"
     )
 

@@ -7,6 +7,7 @@ from typing import Literal
 from equisparse.robustness.drift import DriftSummary
 from equisparse.robustness.dynamics import DynamicsRow
 from equisparse.robustness.scans import ScanRow
+from equisparse.wording import counted
 
 Level = Literal["pass", "warn", "fail"]
 
@@ -74,7 +75,8 @@ def scan_check(test: str, unit: str, rows: Sequence[ScanRow]) -> Check:
 def dynamics_checks(rows: Sequence[DynamicsRow]) -> list[Check]:
     """Checks of dynamics runs: survival, energy conservation, and pair distances."""
     failed = [row for row in rows if row.failure]
-    finding = f"{len(rows) - len(failed)} of {len(rows)} runs whole, hottest {max(row.hottest for row in rows):.0f} K"
+    whole, hottest = len(rows) - len(failed), max(row.hottest for row in rows)
+    finding = f"{whole} of {counted(len(rows), 'run')} whole, hottest {hottest:.0f} K"
     if failed:
         finding += f"; {failed[0].name} {failed[0].ensemble} {failed[0].failure} after {failed[0].picoseconds:.3f} ps"
     checks = [Check("dynamics: survival", finding, "fail" if failed else "pass", "fail: fused, lost, too hot")]

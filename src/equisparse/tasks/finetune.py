@@ -34,6 +34,7 @@ from equisparse.training.anchor import LayerRows, layer_rows
 from equisparse.training.fit import FitResult
 from equisparse.training.processes import process_rank
 from equisparse.training.replay import Replay, replay_of
+from equisparse.wording import counted
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -228,7 +229,8 @@ def _replay(setup: Setup, kept: FrameDataset, listener: Listener) -> Replay | No
     replay = replay_of(setup.model, kept.frames, seed=options.seed)
     listener.notice(
         "replay",
-        f"{len(replay.learned)} structures, {options.replay_batch_size} per step, weight {options.replay_weight:g}; "
+        f"{counted(len(replay.learned), 'structure')}, {options.replay_batch_size} per step, weight "
+        f"{options.replay_weight:g}; "
         f"{len(replay.held)} held out, weight {options.drift_weight:g} in the choice of the best epoch",
     )
     return replay

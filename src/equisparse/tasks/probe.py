@@ -31,6 +31,7 @@ from equisparse.run.folder import Run, RunLike, opened_run
 from equisparse.tasks.listener import Listener
 from equisparse.training.group import Group, process_group
 from equisparse.training.options import ProcessOptions
+from equisparse.wording import counted
 
 
 @dataclass(frozen=True)
@@ -228,8 +229,8 @@ def _dynamics(
     """NVT and NVE runs of the adapted model, from the starts that belong to this process."""
     listener.notice(
         "probing",
-        f"dynamics: {options.dynamics.steps} steps of NVT and of NVE from {options.starts} structures "
-        "(--steps, --starts)",
+        f"dynamics: {counted(options.dynamics.steps, 'step')} of NVT and of NVE from "
+        f"{counted(options.starts, 'structure')} (--steps, --starts)",
     )
     results = {}
     frames = [*splits.train, *splits.valid, *splits.test]

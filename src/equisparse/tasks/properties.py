@@ -35,6 +35,7 @@ from equisparse.report.html.document import write_report
 from equisparse.run.folder import Run, RunLike, opened_run
 from equisparse.run.properties import PropertiesFolder
 from equisparse.tasks.listener import Listener
+from equisparse.wording import counted
 
 _Results = Mapping[Model, Mapping[str, Measured]]
 """Model -> name of a structure -> its properties."""
@@ -190,7 +191,7 @@ def _measured(
     """Properties of all structures by one model."""
     results = {}
     for name, atoms in named.items():
-        listener.notice("properties", f"{name} ({len(atoms)} atoms), {model}")
+        listener.notice("properties", f"{name} ({counted(len(atoms), 'atom')}), {model}")
         results[name] = measured(atoms, calculator, options)
     add_relations(results)
     return results

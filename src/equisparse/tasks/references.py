@@ -12,6 +12,7 @@ from equisparse.inference.predict import evaluate
 from equisparse.inference.structures import check_structures
 from equisparse.inputs.base import Base, LoadOptions, loaded_base
 from equisparse.inputs.frames import Frames, load_frames
+from equisparse.wording import counted
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -54,7 +55,7 @@ def fit_references(
     if all(frame.energy is None for frame in labelled):
         raise DataError(
             "No frame has an energy.",
-            given=f"{len(labelled)} frames",
+            given=counted(len(labelled), "frame"),
             next_step="name the key of the energies with keys=LabelKeys(energy=...)",
         )
     check_structures(backbone, [frame.atoms for frame in labelled])

@@ -29,6 +29,7 @@ from equisparse.training.checkpoints import require_checkpoint
 from equisparse.training.epochs import read_curve
 from equisparse.training.loggers import check_logger
 from equisparse.training.options import TrainingOptions
+from equisparse.wording import counted
 
 _FREE = ("epochs", "patience", "logger", "workers", "cache", "checkpoint_minutes")
 """Training options that a resumed run may change; more epochs pass."""
@@ -181,11 +182,12 @@ def _remarks(started: RunRecord | None, now: RunRecord, options: TrainingOptions
             "those given now"
         )
     if started is not None and now.epochs > started.epochs:
-        text = f"{now.epochs} epochs in place of {started.epochs}"
+        text = f"{counted(now.epochs, 'epoch')} in place of {started.epochs}"
         if options.optimizer != "schedulefree":
             text += (
-                f"; from here on the learning rate follows its course over {now.epochs} epochs, so it rises above that "
-                f"over {started.epochs} epochs. The best epoch so far is kept unless a later one is better"
+                f"; from here on the learning rate follows its course over {counted(now.epochs, 'epoch')}, so it "
+                "rises above that "
+                f"over {counted(started.epochs, 'epoch')}. The best epoch so far is kept unless a later one is better"
             )
         yield text
 
@@ -305,8 +307,9 @@ def check_frames(folder: Path, what: str, known: Iterable[Iterable[str]], frames
     shown = ", ".join(new[:_SHOWN]) + (" ..." if len(new) > _SHOWN else "")
     raise InputError(
         f"The run was started on other {what} frames, so it cannot be resumed on these. Nothing was written.",
-        given=f"{now.total()} frames, {(now - before).total()} of them not in the run" + (f": {shown}" if new else ""),
-        expected=f"the {before.total()} frames of the run; {(before - now).total()} of them are missing",
+        given=f"{counted(now.total(), 'frame')}, {(now - before).total()} of them not in the run"
+        + (f": {shown}" if new else ""),
+        expected=f"the {counted(before.total(), 'frame')} of the run, {(before - now).total()} of which now missing",
         cause="the file has changed since, or other names, units or signs of labels are given",
         next_step=f"give the frames of the run in {folder}; to train on others, start a new run in another --out",
     )
@@ -333,7 +336,7 @@ def _stated(name: str, options: Mapping[str, object]) -> str:
     """Option and value, as on the command line."""
     value = options.get(name)
     if name == "targets" and isinstance(value, list):
-        return f"--targets (which select {len(value)} tensors: {', '.join(map(str, value[:3]))} ...)"
+        return f"--targets (which select {counted(len(value), 'tensor')}: {', '.join(map(str, value[:3]))} ...)"
     if isinstance(value, bool):
         return flag(name) if value else f"no {flag(name)}"
     return f"{flag(name)} {value}" if value is not None else f"no {flag(name)}"

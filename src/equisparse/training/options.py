@@ -16,6 +16,7 @@ from equisparse.quantities import (
     all_quantities,
     find_quantity,
 )
+from equisparse.wording import counted
 
 _WEIGHT_OPTIONS = {
     quantity.name: f"{quantity.singular}_weight" for quantity in (ENERGY, FORCES, STRESS, MOMENTS, MAGNETIC_FORCES)
@@ -297,7 +298,7 @@ class TrainingOptions(ProcessOptions):
         if self.validate_every is not None and self.validate_every > total:
             raise InputError(
                 "The run is shorter than the distance of two validations.",
-                given=f"--validate-every {self.validate_every}, and {total} steps",
+                given=f"--validate-every {self.validate_every}, and {counted(total, 'step')}",
                 expected=f"at most {total}",
                 next_step="validate more often, or train for longer with --epochs or --max-steps",
             )

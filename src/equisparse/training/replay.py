@@ -12,6 +12,7 @@ from equisparse.errors import DataError
 from equisparse.inference.dataset import FrameDataset
 from equisparse.inference.predict import evaluate
 from equisparse.inference.sample import Sample
+from equisparse.wording import counted
 
 _HELD_FRACTION, _HELD_FRAMES = 0.2, 20
 """Largest fraction, and approximate number, of the structures that are held out."""
@@ -69,7 +70,7 @@ def replay_of(backbone: Predictor, frames: Sequence[LabelledFrame], *, seed: int
     if len(frames) < 2:
         raise DataError(
             "There are too few replay structures: some are trained on, and at least one is held out.",
-            given=f"{len(frames)} structures",
+            given=counted(len(frames), "structure"),
             expected="at least two that are no near duplicates",
             next_step="give more structures to --replay, or the packaged ones with --replay probe",
         )

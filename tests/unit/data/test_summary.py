@@ -56,7 +56,7 @@ def test_frames_without_labels_are_refused_with_their_names() -> None:
         require_usable_labels(label_frames([structure("", total_energy=-5.0)] * 2))
     lone = structure("", REF_stress=np.eye(3))
     lone.pbc = False
-    with pytest.raises(DataError, match="None of the 1 frames"):
+    with pytest.raises(DataError, match="The frame has no label"):
         require_usable_labels(label_frames([lone]))
 
 

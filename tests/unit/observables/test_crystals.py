@@ -63,7 +63,7 @@ def test_large_cells_have_no_phonons(rattled: Atoms) -> None:
     found = measured(rattled, EMT(), MeasureOptions(parts=("elastic", "phonons"), most_atoms=0))
     assert "c11_gpa" not in found.values
     assert found.notes == [
-        "no elastic constants and phonons: the primitive cell has 1 atoms, more than the 0 of --most-atoms"
+        "no elastic constants and phonons: the primitive cell has 1 atom, more than the 0 of --most-atoms"
     ]
 
 

@@ -10,6 +10,7 @@ from equisparse.config.shared import LabelOptions
 from equisparse.errors import InputError
 from equisparse.options import DATA, MODEL, OUTPUT, TESTS, Option
 from equisparse.training.options import ProcessOptions
+from equisparse.wording import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,11 +162,11 @@ class Explore(Command):
         rows = [asdict(row) for row in found.runs]
         terminal.show(rich_table(explored_table([tuple(row.values()) for row in rows], found.limit_mev_per_ang)))
         if found.frames:
-            terminal.note(f"written: {self.out}, {len(found.frames)} frames")
+            terminal.note(f"written: {self.out}, {counted(len(found.frames), 'frame')}")
         else:
             terminal.warn("no frames: no run crossed the limit; raise --temperature or --steps, or lower --limit")
         if self.trajectory:
-            terminal.note(f"written: {self.trajectory}, {len(found.recorded)} frames")
+            terminal.note(f"written: {self.trajectory}, {counted(len(found.recorded), 'frame')}")
         terminal.show_json({"limit_mev_per_ang": found.limit_mev_per_ang, "runs": rows})
         return 0
 
@@ -200,7 +201,9 @@ class Select(Command):
         rows = select_frames(self.pool, self.run_, n=self.n, out=self.out, shortlist=self.shortlist, device=self.device)
         terminal.show(rich_table(selected_table([(row.index, row.formula, row.reason) for row in rows])))
         if len(rows) < self.n:
-            terminal.warn(f"{len(rows)} of {self.n} frames: all others nearly equal a training or chosen frame")
+            terminal.warn(
+                f"{len(rows)} of {counted(self.n, 'frame')}: all others nearly equal a training or chosen frame"
+            )
         terminal.note(f"written: {self.out}")
         terminal.show_json([asdict(row) for row in rows])
         return 0

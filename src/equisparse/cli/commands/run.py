@@ -9,6 +9,7 @@ from equisparse.cli.commands.shared import DEVICE, RunCommand
 from equisparse.cli.terminal import Terminal
 from equisparse.options import DATA, OUTPUT, TESTS, Option
 from equisparse.training.options import ProcessOptions
+from equisparse.wording import counted
 
 _FAILED = 3
 """Exit code of the verdict fail."""
@@ -140,7 +141,7 @@ class Attribute(RunCommand):
 
         rows = attribute(self.folder, self.by, frames=self.frames, device=self.device)
         path = RunFolder(Path(self.folder)).attribution(self.by).path
-        terminal.show(f"{len(rows)} groups, at most {self.frames} validation frames")
+        terminal.show(f"{counted(len(rows), 'group')}, at most {counted(self.frames, 'validation frame')}")
         terminal.note(f"written: {path}")
         terminal.show_json([asdict(row) for row in rows])
         return 0
@@ -189,7 +190,7 @@ class Export(RunCommand):
         """Write the files."""
         from equisparse.tasks.export import export
 
-        terminal.note(f"{len(export(self.folder, self.out))} files written: {self.out}")
+        terminal.note(f"{counted(len(export(self.folder, self.out)), 'file')} written: {self.out}")
         return 0
 
 
@@ -205,6 +206,6 @@ class Pick(RunCommand):
         from equisparse.tasks.pick import pick
 
         picked = pick(self.folder, self.changed, self.out)
-        share = f"{picked.changed_count:,} weights ({picked.changed_fraction_model:.2%} of the model)"
+        share = f"{counted(picked.changed_count, 'weight')} ({picked.changed_fraction_model:.2%} of the model)"
         terminal.note(f"written: {self.out}, {picked.adapter_bytes:,} bytes, {share}")
         return 0

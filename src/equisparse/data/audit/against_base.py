@@ -13,6 +13,7 @@ from equisparse.data.frames import Floats
 from equisparse.data.kept import structures_of
 from equisparse.quantities import ENERGY, STRESS
 from equisparse.units import matrix_to_voigt
+from equisparse.wording import counted
 
 _OPPOSITE = -0.6
 _RELATED = 0.5
@@ -34,7 +35,7 @@ def base_finite(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "error",
             "base-not-finite",
-            f"the base predicts NaN or infinite values for {len(bad)} of {len(data.frames)} frames",
+            f"the base predicts NaN or infinite values for {len(bad):,} of {counted(len(data.frames), 'frame')}",
             bad,
             "look for coinciding atoms and broken cells, and remove these frames: training on them gives NaN",
         )

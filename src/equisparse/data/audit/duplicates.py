@@ -12,6 +12,7 @@ from equisparse.data.fingerprint import same_magnetism, same_reordered, same_str
 from equisparse.data.layout import layouts
 from equisparse.data.linking import spanning_links
 from equisparse.data.near import joined_groups, near_between, near_pairs
+from equisparse.wording import agreeing, counted
 
 _SAME = 1e-3
 _ENERGY_DIFFERS = 1e-3
@@ -33,7 +34,8 @@ def duplicates(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "error",
             "duplicates-disagree",
-            f"{len(plain)} frames have the same structure as another frame but different labels",
+            f"{counted(len(plain), 'frame has', 'frames have')} the same structure as another frame but different "
+            "labels",
             plain,
             "find out which calculation is converged, or which setting differs, and keep one frame of each structure",
         )
@@ -42,8 +44,8 @@ def duplicates(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "error",
             "duplicates-differ-in-charge",
-            f"{len(charged)} frames have the same structure as another frame but another {names} and different labels; "
-            "the model does not see it",
+            f"{counted(len(charged), 'frame has', 'frames have')} the same structure as another frame but another "
+            f"{names} and different labels; the model does not see it",
             charged,
             f"train on frames with one {names}, or one adapter for each value",
         )
@@ -51,7 +53,8 @@ def duplicates(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "warning",
             "duplicates-differ-in-spin",
-            f"{len(spin)} frames have the same structure as another frame but different spins and labels",
+            f"{counted(len(spin), 'frame has', 'frames have')} the same structure as another frame but different "
+            "spins and labels",
             spin,
             "a model without spins cannot fit both: keep only the ground states, or train with --spin",
         )
@@ -59,7 +62,7 @@ def duplicates(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "warning",
             "duplicate-frames",
-            f"{len(equal)} frames are equal to an earlier frame",
+            f"{counted(len(equal), 'frame is', 'frames are')} equal to an earlier frame",
             equal,
             "remove them: they add no information, and count their structures twice in the loss",
         )
@@ -84,7 +87,8 @@ def _leaks(train: FrameSet, other: FrameSet) -> Iterator[Finding]:
         yield other.finding(
             "error",
             f"{other.name}-in-train",
-            f"{len(exact)} of {len(other.frames)} {other.name} frames are also training frames",
+            f"{len(exact):,} of {counted(len(other.frames), f'{other.name} frame')} "
+            + agreeing(len(exact), "is also a training frame", "are also training frames"),
             exact,
             f"remove them from one of the sets: with them, the {other.name} error is no measure of accuracy",
         )
@@ -92,8 +96,9 @@ def _leaks(train: FrameSet, other: FrameSet) -> Iterator[Finding]:
         yield other.finding(
             "warning",
             f"{other.name}-near-train",
-            f"{len(close)} of {len(other.frames)} {other.name} frames are near duplicates of training frames: "
-            "displaced, turned, or from a few time steps later",
+            f"{len(close):,} of {counted(len(other.frames), f'{other.name} frame')} "
+            + agreeing(len(close), "is a near duplicate of a training frame", "are near duplicates of training frames")
+            + ": displaced, turned, or from a few time steps later",
             close,
             f"the {other.name} error will be too optimistic: split by run, or let equisparse split, which keeps near "
             "duplicates together",

@@ -14,6 +14,7 @@ from equisparse.data.frames import Floats
 from equisparse.data.near import nearest_pairs
 from equisparse.data.references import unresolved_elements
 from equisparse.data.robust_fit import removable
+from equisparse.wording import counted
 
 _IMPOSSIBLE_GAP = 10.0
 _SUSPECT_GAP = 2.5
@@ -49,7 +50,7 @@ def one_reference(data: FrameSet) -> Iterator[Finding]:
         "error" if gap > _IMPOSSIBLE_GAP * factor else "warning",
         "mixed-references",
         f"energies per atom, minus one energy per element, form two groups that are {gap:.3g} eV/atom apart "
-        f"({len(sides[0])} and {len(sides[1])} frames)",
+        f"({len(sides[0]):,} and {counted(len(sides[1]), 'frame')})",
         smaller,
         "use one code, one set of settings and one kind of energy: total, not cohesive or formation energy",
     )
@@ -64,8 +65,8 @@ def outliers(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "warning",
             "energy-outliers",
-            f"the energy per atom, minus one energy per element, of {far.size} frames is far from that of all others; "
-            f"the worst is frame {worst}, off by {scatter[worst]:.3g} eV/atom",
+            f"the energy per atom, minus one energy per element, of {counted(far.size, 'frame')} is far from that of "
+            f"all others; the worst is frame {worst}, off by {scatter[worst]:.3g} eV/atom",
             far,
             "look at these frames: unconverged, exploded, in another spin state, or correct but rare structures",
         )
@@ -76,7 +77,7 @@ def outliers(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "warning",
             "force-outliers",
-            f"the largest force of {far.size} frames is far above that of all others: "
+            f"the largest force of {counted(far.size, 'frame')} is far above that of all others: "
             f"up to {np.nanmax(largest):.3g} eV/Angstrom",
             far,
             "look at these frames, and remove those that are not physical: a few large forces can dominate the loss",
@@ -112,7 +113,8 @@ def enthalpies(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "error",
             "enthalpy-as-energy",
-            f"the energy of {len(equal)} frames equals their stored enthalpy: it contains pressure times volume",
+            f"the energy of {counted(len(equal), 'frame')} equals the stored enthalpy: it contains pressure times "
+            "volume",
             equal,
             "subtract pressure times volume, or name the key of the energy with --energy-key",
         )
@@ -120,7 +122,7 @@ def enthalpies(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "note",
             "external-pressure",
-            f"{len(pressed)} frames were computed under an external pressure",
+            f"{counted(len(pressed), 'frame was', 'frames were')} computed under an external pressure",
             pressed,
             "make sure that the energies do not contain pressure times volume, nor the stress the external pressure",
         )

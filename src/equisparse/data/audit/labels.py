@@ -9,6 +9,7 @@ import numpy as np
 from equisparse.data.audit.context import FrameSet, forces_of, stress_of
 from equisparse.data.audit.finding import Finding, Level
 from equisparse.data.frames import LabelledFrame, has_stress
+from equisparse.wording import agreeing, counted
 
 _LARGEST_STRESS = 5.0
 _ASYMMETRY = 0.02
@@ -31,7 +32,8 @@ def labels_present(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "error",
             "no-labels",
-            f"none of the {n} frames has an energy, forces or a stress; names in the file: {_stored_names(data)}",
+            agreeing(n, "the frame has no energy, forces or", f"none of the {n:,} frames has an energy, forces or a")
+            + f" stress; names in the file: {_stored_names(data)}",
             (),
             "name the keys of the labels with --energy-key, --forces-key and --stress-key",
         )
@@ -41,7 +43,8 @@ def labels_present(data: FrameSet) -> Iterator[Finding]:
             yield data.finding(
                 "warning" if missing.size == n else "note",
                 f"no-{name}",
-                f"{missing.size} of {n} frames have no {name} label; the loss ignores the {name} of these frames",
+                f"{missing.size:,} of {counted(n, 'frame')} {agreeing(missing.size, 'has', 'have')} no {name} label; "
+                f"the loss ignores the {name} there",
                 missing,
                 f"if this is not intended, name the key with --{name}-key, or remove these frames",
             )
@@ -50,7 +53,8 @@ def labels_present(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "note",
             "no-stress",
-            f"{len(without_stress)} of {n} frames have a cell but no stress label, and others have one",
+            f"{len(without_stress):,} of {counted(n, 'frame')} {agreeing(len(without_stress), 'has', 'have')} a cell "
+            "but no stress label, and others have one",
             without_stress,
             "if this is not intended, name the key with --stress-key",
         )
@@ -65,7 +69,7 @@ def labels_finite(data: FrameSet) -> Iterator[Finding]:
             yield data.finding(
                 "error",
                 "not-finite",
-                f"{name} is NaN or infinite in {len(bad)} frames",
+                f"{name} is NaN or infinite in {counted(len(bad), 'frame')}",
                 bad,
                 "remove these frames: the calculation failed or the file is damaged",
             )
@@ -78,7 +82,8 @@ def labels_zero(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "error",
             "zero-energy",
-            f"the energy is exactly 0 in {energy.size} of {len(data.frames)} frames: probably a placeholder",
+            f"the energy is exactly 0 in {energy.size:,} of {counted(len(data.frames), 'frame')}: probably a "
+            "placeholder",
             energy,
             "check the energy key, or remove these frames",
         )
@@ -94,7 +99,7 @@ def scf_converged(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "warning",
             "scf-not-converged",
-            f"the electronic cycle did not converge in {len(failed)} of {len(data.frames)} frames, from "
+            f"the electronic cycle did not converge in {len(failed):,} of {counted(len(data.frames), 'frame')}, from "
             + ", ".join(files[:_FILES_SHOWN])
             + (" ..." if len(files) > _FILES_SHOWN else ""),
             failed,
@@ -109,8 +114,8 @@ def constrained_zeros(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "error",
             "constrained-zero-forces",
-            f"in {len(held)} frames the force on all constrained atoms is exactly 0: the constraints were applied to "
-            "the stored forces, which are therefore no labels",
+            f"in {counted(len(held), 'frame')} the force on all constrained atoms is exactly 0: the constraints were "
+            "applied to the stored forces, which are therefore no labels",
             held,
             "read the output of the code (OUTCAR, vasprun.xml), or write get_forces(apply_constraint=False)",
         )
@@ -121,8 +126,9 @@ def constrained_zeros(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             level,
             "partial-zero-forces",
-            f"the force on the same atoms ({len(atoms)}, the first has index {atoms[0]}) is exactly 0 in {len(lost)} "
-            "frames, while other atoms have forces" + ("; the sum of all forces is not 0" if level == "error" else ""),
+            f"the force on the same atoms ({len(atoms)}, the first has index {atoms[0]}) is exactly 0 in "
+            f"{counted(len(lost), 'frame')}, while other atoms have forces"
+            + ("; the sum of all forces is not 0" if level == "error" else ""),
             [i for i, _ in lost],
             "if these atoms were fixed, read the forces from the output of the code; forces can also be 0 by symmetry",
         )
@@ -137,7 +143,8 @@ def net_force(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "warning",
             "net-force",
-            f"forces do not add up to 0 in {len(bad)} frames; the worst is frame {worst} with {total:.3g} eV/Angstrom",
+            f"forces do not add up to 0 in {counted(len(bad), 'frame')}; the worst is frame {worst} with {total:.3g} "
+            "eV/Angstrom",
             bad,
             "look for constrained atoms, missing atoms, an external field, or unconverged forces",
         )
@@ -151,7 +158,7 @@ def stress_plausible(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "warning",
             "stress-not-symmetric",
-            f"the stress matrix is not symmetric in {len(skew)} frames",
+            f"the stress matrix is not symmetric in {counted(len(skew), 'frame')}",
             skew,
             "check how the nine components were written; the virial of a part of the system is no label",
         )
@@ -161,8 +168,8 @@ def stress_plausible(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "error" if len(large) > len(stresses) / 2 else "warning",
             "stress-too-large",
-            f"the stress reaches {top:.3g} eV/Angstrom^3 ({top * 160.2:.3g} GPa) in {len(large)} of {len(stresses)} "
-            "frames: values in GPa or kbar read as eV/Angstrom^3?",
+            f"the stress reaches {top:.3g} eV/Angstrom^3 ({top * 160.2:.3g} GPa) in {len(large):,} of "
+            f"{counted(len(stresses), 'frame')}: values in GPa or kbar read as eV/Angstrom^3?",
             large,
             "give the unit of the stress with --stress-unit",
         )
@@ -199,7 +206,8 @@ def _zero_forces(data: FrameSet) -> Iterator[Finding]:
     yield data.finding(
         "error" if all_zero else "warning",
         "zero-forces",
-        f"the forces on all atoms are exactly 0 in {len(odd)} of {len(several)} frames, but not by symmetry",
+        f"the forces on all atoms are exactly 0 in {len(odd):,} of {counted(len(several), 'frame')}, but not by "
+        "symmetry",
         odd,
         "check the forces key, or remove the forces of these frames",
     )
@@ -213,8 +221,8 @@ def _zero_stress(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "error",
             "zero-stress",
-            f"the stress is exactly 0 in {len(zero)} of the {len(stressed)} frames that have one: probably it was not "
-            "computed",
+            f"the stress is exactly 0 in {len(zero):,} of {counted(len(stressed), 'frame')} with a stress: probably it "
+            "was not computed",
             zero,
             "remove the stress of these frames, set config_stress_weight=0 there, or name the right key with "
             "--stress-key",

@@ -10,6 +10,7 @@ from equisparse.data.audit.duplicates import duplicate_groups
 from equisparse.data.audit.finding import Finding
 from equisparse.data.frames import Floats, LabelledFrame
 from equisparse.data.magnetic import as_vectors
+from equisparse.wording import agreeing, counted
 
 _VISIBLE = 0.3
 """Smallest moment, muB, that is not regarded as zero."""
@@ -26,7 +27,8 @@ def moments_without_order(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "error" if len(lost) > len(data.frames) / 2 else "warning",
             "moments-without-order",
-            f"{len(lost)} frames have moments but no input spins: their magnetic order is no input of the model",
+            f"{counted(len(lost), 'frame has', 'frames have')} moments but no input spins: the magnetic order is no "
+            "input of the model",
             lost,
             "store the spins at the start or the end of the calculation as initial_magmoms, or name --spins-key",
         )
@@ -56,8 +58,9 @@ def orders_look_alike(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "note",
             "all-spins-parallel",
-            f"all spins are parallel in all {len(signed)} frames with spins, of which {len(oxides)} contain oxygen, "
-            "nitrogen, sulphur, selenium or halogens: many such compounds are antiferromagnets",
+            f"all spins are parallel in all {counted(len(signed), 'frame')} with spins, of which {len(oxides):,} "
+            f"{agreeing(len(oxides), 'contains', 'contain')} oxygen, nitrogen, sulphur, selenium or halogens: many "
+            "such compounds are antiferromagnets",
             (),
             "check that moments are not stored as magnitudes; exchange cannot be learned from a single magnetic order",
         )
@@ -74,7 +77,8 @@ def spins_on_strange_atoms(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "warning",
             "spins-on-non-magnetic-atoms",
-            f"{len(strange)} frames have spins above {_VISIBLE} muB on atoms of elements without d or f moments",
+            f"{counted(len(strange), 'frame has', 'frames have')} spins above {_VISIBLE} muB on atoms of elements "
+            "without d or f moments",
             strange,
             "look for moments in another order of atoms, or for projections on overlapping spheres",
         )
@@ -88,7 +92,8 @@ def spin_conventions(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "warning",
             "mixed-spin-conventions",
-            f"spins are numbers in {len(numbers)} frames and vectors in {len(vectors)}; numbers are read as along z",
+            f"spins are numbers in {counted(len(numbers), 'frame')} and vectors in {len(vectors):,}; numbers are "
+            "read as along z",
             min(numbers, vectors, key=len),
             "no problem without --spin-orbit; with it, z must be the direction of the spins in the calculation",
         )
@@ -97,7 +102,8 @@ def spin_conventions(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "note",
             "frames-without-spins",
-            f"{len(bare)} of {len(data.frames)} frames have no spins: the spin layer has no effect on them",
+            f"{len(bare):,} of {counted(len(data.frames), 'frame')} {agreeing(len(bare), 'has', 'have')} no spins: "
+            "the spin layer has no effect there",
             bare,
             "nothing, if these structures are not magnetic",
         )
@@ -106,8 +112,8 @@ def spin_conventions(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "warning",
             "order-changed",
-            f"in {len(changed)} frames the order of the moments differs from that of the input spins, also if all "
-            "moments are reversed",
+            f"in {counted(len(changed), 'frame')} the order of the moments differs from that of the input spins, "
+            "also if all moments are reversed",
             changed,
             "these calculations left their initial order: remove them, or use the final order as input spins",
         )

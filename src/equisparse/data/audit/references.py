@@ -13,6 +13,7 @@ from equisparse.data.frames import LabelledFrame
 from equisparse.data.references import ReferenceFit, composition_matrix, unfitted_elements
 from equisparse.data.robust_fit import NOT_FINITE, OUTLIER, robust_reference_fit
 from equisparse.quantities import ENERGY
+from equisparse.wording import counted
 
 ISOLATED = "an atom without neighbours"
 CHARGED = "another total charge than most frames"
@@ -88,7 +89,7 @@ def reference_findings(sets: Mapping[str, FrameSet], fit: ReferenceFit) -> Itera
         yield train.finding(
             level,
             "left-out-of-references",
-            f"the reference energies are fitted without {len(frames)} frame{'s' * (len(frames) > 1)} with {reason}",
+            f"the reference energies are fitted without {counted(len(frames), 'frame')} with {reason}",
             frames,
             _ADVICE[reason],
         )

@@ -44,6 +44,7 @@ from equisparse.data.audit.structure import (
 from equisparse.data.frames import Floats, LabelledFrame
 from equisparse.errors import DataError
 from equisparse.quantities import ENERGY, FORCES, Quantity
+from equisparse.wording import counted
 
 SET_CHECKS: tuple[Callable[[FrameSet], Iterator[Finding]], ...] = (
     known_elements,
@@ -180,6 +181,6 @@ def _require_fit(data: FrameSet) -> None:
         return
     raise DataError(
         "The base predictions do not belong to the frames.",
-        given=f"{len(data.base[ENERGY])} energies, {len(data.base[FORCES])} forces",
-        expected=f"{n_frames} {data.name} frames, {n_atoms} atoms, in the same order",
+        given=f"{counted(len(data.base[ENERGY]), 'energy', 'energies')}, {counted(len(data.base[FORCES]), 'force')}",
+        expected=f"{counted(n_frames, f'{data.name} frame')}, {counted(n_atoms, 'atom')}, in the same order",
     )

@@ -12,6 +12,7 @@ from equisparse.data.audit.system import system_values
 from equisparse.data.fingerprint import CUTOFF
 from equisparse.data.frames import has_stress
 from equisparse.data.lattice import lacks_lattice
+from equisparse.wording import agreeing, counted
 
 _TOO_CLOSE = 0.5
 _FEW_FRAMES = 10
@@ -44,8 +45,8 @@ def close_atoms(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "error",
             "atoms-too-close",
-            f"two atoms are closer than {_TOO_CLOSE} Angstrom in {bad.size} frames; the smallest distance is "
-            f"{smallest.min():.3g} Angstrom in frame {smallest.argmin()}",
+            f"two atoms are closer than {_TOO_CLOSE} Angstrom in {counted(bad.size, 'frame')}; the smallest distance "
+            f"is {smallest.min():.3g} Angstrom in frame {smallest.argmin()}",
             bad,
             "look for positions in another unit, a wrong cell, or duplicated atoms",
         )
@@ -59,7 +60,7 @@ def isolated_atoms(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "note",
             "single-atoms",
-            f"{(alone & single).sum()} frames consist of one isolated atom",
+            f"{counted((alone & single).sum(), 'frame consists', 'frames consist')} of one isolated atom",
             np.flatnonzero(alone & single),
             "remove them unless the model shall learn isolated atoms: reference energies are refitted without them",
         )
@@ -67,7 +68,7 @@ def isolated_atoms(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "warning",
             "isolated-atoms",
-            f"an atom has no neighbour within {CUTOFF:g} Angstrom in {(alone & ~single).sum()} frames",
+            f"an atom has no neighbour within {CUTOFF:g} Angstrom in {counted((alone & ~single).sum(), 'frame')}",
             np.flatnonzero(alone & ~single),
             "look for evaporated atoms, positions in another unit, or a cell that is too large",
         )
@@ -80,7 +81,8 @@ def cells(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "error",
             "no-cell",
-            f"{len(flat)} frames are periodic but their cell has no volume, or no vector in a periodic direction",
+            f"{counted(len(flat), 'frame is', 'frames are')} periodic but without a cell volume, or without a cell "
+            "vector in a periodic direction",
             flat,
             'write the cell into the file (Lattice="..." in extxyz), or set pbc to F F F',
         )
@@ -89,7 +91,12 @@ def cells(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "note",
             "molecules",
-            f"{len(bare)} of {len(data.frames)} frames have no cell and are treated as isolated molecules",
+            f"{len(bare):,} of {counted(len(data.frames), 'frame')} "
+            + agreeing(
+                len(bare),
+                "has no cell and is treated as an isolated molecule",
+                "have no cell and are treated as isolated molecules",
+            ),
             bare,
             'nothing for molecules; for crystals, write the cell into the file (Lattice="..." in extxyz)',
         )
@@ -104,8 +111,8 @@ def _unused_stress(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "warning",
             "stress-not-used",
-            f"{len(unused)} frames have a stress label that is not used: no direction is periodic, or the cell has no "
-            "volume",
+            f"{counted(len(unused), 'frame has', 'frames have')} a stress label that is not used: no direction is "
+            "periodic, or the cell has no volume",
             unused,
             "write pbc and the whole cell into the file if the calculation was periodic; otherwise ignore this",
         )
@@ -119,7 +126,7 @@ def _stress_over_vacuum(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "warning",
             "stress-without-pbc",
-            f"{len(over_vacuum)} frames have a stress but are not periodic in all directions",
+            f"{counted(len(over_vacuum), 'frame has', 'frames have')} a stress but not all directions are periodic",
             over_vacuum,
             "set pbc to T T T if the calculation was periodic; otherwise make sure that the stress is the derivative "
             "of the energy by strain over the volume of the cell with its vacuum, as in ASE and VASP",
@@ -146,7 +153,7 @@ def few_frames(data: FrameSet) -> Iterator[Finding]:
         yield data.finding(
             "note",
             "few-frames",
-            f"there are only {len(data.frames)} training frames",
+            f"there {agreeing(len(data.frames), 'is', 'are')} only {counted(len(data.frames), 'training frame')}",
             (),
             "use a method with few trainable values, and test on independent frames",
         )

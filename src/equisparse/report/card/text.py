@@ -19,6 +19,7 @@ from equisparse.report.tables import metrics_table, probe_table, sparsity_table
 from equisparse.robustness.verdict import drift_checks
 from equisparse.run.folder import Run
 from equisparse.run.predictions import Floats, SplitPredictions
+from equisparse.wording import counted
 
 _NOT_STATED = "not stated"
 _USE = """\
@@ -156,7 +157,8 @@ def _frames(subject: CardSubject) -> str:
     split = None if subject.run is None else subject.run.predictions
     if subject.run is None or split is None:
         return ""
-    return f"Judged on {split.n_frames:,} {subject.run.judged} frames with {len(split.numbers):,} atoms."
+    frames, atoms = counted(split.n_frames, f"{subject.run.judged} frame"), counted(len(split.numbers), "atom")
+    return f"Judged on {frames} with {atoms}."
 
 
 def _errors(subject: CardSubject) -> Section | None:

@@ -9,6 +9,7 @@ from equisparse.report.terminal.facts import Fact
 from equisparse.robustness.drift import drift_line
 from equisparse.run.folder import Run
 from equisparse.run.metrics import Metrics
+from equisparse.wording import counted
 
 _DIVERGED = "training diverged: the loss is NaN. The best earlier epoch is kept. Try half the learning rate (--lr)"
 
@@ -24,18 +25,20 @@ def closing_facts(run: Run) -> Iterator[Fact]:
         yield "search", search_line(metrics)
     yield (
         "changed",
-        f"{metrics.changed_count:,} weights: {metrics.changed_fraction_model:.3%} of the whole model, "
+        f"{counted(metrics.changed_count, 'weight')}: {metrics.changed_fraction_model:.3%} of the whole model, "
         f"{metrics.changed_fraction_selected:.3%} of the selected tensors",
     )
-    spins = f", and {metrics.spin_layer_values:,} values of the spin layer" if metrics.spin_layer_values else ""
+    spins = (
+        f", and {counted(metrics.spin_layer_values, 'value')} of the spin layer" if metrics.spin_layer_values else ""
+    )
     yield (
         "adapter",
-        f"{metrics.adapter_bytes:,} bytes, {metrics.stored_values:,} stored values{spins} "
+        f"{metrics.adapter_bytes:,} bytes, {counted(metrics.stored_values, 'stored value')}{spins} "
         f"(base checkpoint {metrics.base_bytes:,} bytes)",
     )
     if metrics.value_rounding:
         yield "rounding", f"{metrics.value_rounding:.2%} of the change; all errors are those of the stored values"
-    yield "training", f"{metrics.steps} steps in {metrics.seconds:.0f} s"
+    yield "training", f"{counted(metrics.steps, 'step')} in {metrics.seconds:.0f} s"
     if metrics.retention is not None:
         yield "retention", drift_line(metrics.retention)
     yield "merged", str(metrics.merged_check or f"no: {metrics.not_merged}")

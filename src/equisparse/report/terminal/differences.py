@@ -13,6 +13,7 @@ from equisparse.interpret.stability import StabilityRow, stability_table
 from equisparse.report.layers import layer_name, layer_sort_key
 from equisparse.report.table import Cell, Number, Table
 from equisparse.report.terminal.render import rich_table
+from equisparse.wording import counted
 
 _TOP_PATHS = 20
 
@@ -51,7 +52,7 @@ def _paths(rows: Sequence[DifferenceRow]) -> rich.Table:
     by = ("layer", "role", "path")
     changed = [group for group in differences(rows, by) if group[1].n_first or group[1].n_second]
     most = sorted(changed, key=lambda group: -group[1].norm_difference)[:_TOP_PATHS]
-    return _table(f"The {len(most)} paths that differ most", most, by)
+    return _table(f"The {counted(len(most), 'path')} with the largest difference", most, by)
 
 
 def _table(title: str, groups: Sequence[tuple[tuple[object, ...], Difference]], by: Sequence[str]) -> rich.Table:

@@ -9,6 +9,7 @@ from equisparse.adapters.extraction import Rounding
 from equisparse.interpret.changes import ChangeTotals
 from equisparse.report.tables import totals_table
 from equisparse.report.terminal.render import rich_table
+from equisparse.wording import counted
 
 
 def extraction_tables(
@@ -23,10 +24,11 @@ def extraction_tables(
         Weights that base plus adapter does not give bit for bit.
     per_role, per_degree : sequence of ChangeTotals
     """
-    yield f"{changed.count:,} weights differ: {changed.of_model:.3%} of the whole model"
+    yield f"{counted(changed.count, 'weight differs', 'weights differ')}: {changed.of_model:.3%} of the whole model"
     yield rich_table(totals_table("Changed per role", per_role, ("role",)))
     yield rich_table(totals_table("Changed per degree l", per_degree, ("l",)))
     if rounding.inexact:
-        yield f"{rounding.inexact:,} weights differ from the checkpoint by rounding, at most by {rounding.largest:.2g}"
+        differing = counted(rounding.inexact, "weight differs", "weights differ")
+        yield f"{differing} from the checkpoint by rounding, at most by {rounding.largest:.2g}"
     else:
         yield "base and adapter give the weights of the checkpoint bit for bit"

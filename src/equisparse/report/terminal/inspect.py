@@ -14,6 +14,7 @@ from equisparse.interpret.changes import ChangeRow, aggregate, change_table
 from equisparse.report.layers import layer_sort_key
 from equisparse.report.tables import totals_table
 from equisparse.report.terminal.render import rich_table
+from equisparse.wording import counted
 
 _TOP_PATHS = 20
 
@@ -49,8 +50,8 @@ def _header(adapter: Adapter, rows: list[ChangeRow], file_bytes: int) -> Table:
         "modality": adapter.modality or "none",
         "precision": adapter.dtype,
         "elements": " ".join(chemical_symbols[z] for z in adapter.elements) or "unknown",
-        "file": f"{file_bytes:,} bytes, {adapter.stored_values:,} stored values",
-        "changed": f"{changed:,} weights: {changed / adapter.layout.total_parameters:.3%} of the whole model, "
+        "file": f"{file_bytes:,} bytes, {counted(adapter.stored_values, 'stored value')}",
+        "changed": f"{counted(changed, 'weight')}: {changed / adapter.layout.total_parameters:.3%} of the whole model, "
         f"{changed / selected:.3%} of the selected tensors",
         "reference energies": f"{shifts} eV" if shifts else "unchanged",
     } | ({} if adapter.spins is None else {"spin layer": _spin_line(adapter.spins)})
@@ -63,7 +64,7 @@ def _header(adapter: Adapter, rows: list[ChangeRow], file_bytes: int) -> Table:
 def _spin_line(spins: SpinPart) -> str:
     """Size and options of a spin layer."""
     chosen = ", ".join(f"{name}={value}" for name, value in spins.options.items() if value)
-    return f"{spins.n_values:,} values, not mergeable ({chosen})"
+    return f"{counted(spins.n_values, 'value')}, not mergeable ({chosen})"
 
 
 def _made(adapter: Adapter) -> dict[str, str]:

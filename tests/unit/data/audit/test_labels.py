@@ -146,3 +146,9 @@ def test_stress_in_gigapascal(healthy: list[LabelledFrame]) -> None:
 def test_valid_and_test_are_checked_too(healthy: list[LabelledFrame]) -> None:
     finding = found(audit(healthy[:12], healthy[12:18], broken(healthy[18:], [2], energy=np.nan)), "not-finite")
     assert (finding.dataset, finding.frames) == ("test", (2,))
+
+
+def test_one_frame_is_counted_in_the_singular(healthy: list[LabelledFrame]) -> None:
+    assert "1 of 24 frames has no forces label" in found(audit(broken(healthy, [3], forces=None)), "no-forces").message
+    assert found(audit(broken(healthy, [3], energy=np.nan)), "not-finite").message.endswith("in 1 frame")
+    assert found(audit([*healthy, healthy[0]]), "duplicate-frames").message == "1 frame is equal to an earlier frame"

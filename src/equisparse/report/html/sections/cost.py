@@ -5,6 +5,7 @@ from markupsafe import Markup
 from equisparse.report.html import elements
 from equisparse.report.table import percent
 from equisparse.run.folder import Run
+from equisparse.wording import counted
 
 
 def cost(run: Run) -> Markup:
@@ -16,7 +17,7 @@ def cost(run: Run) -> Markup:
         "stored values": f"{metrics.stored_values:,}",
         "adapter file": f"{metrics.adapter_bytes:,} bytes",
         "base checkpoint": f"{metrics.base_bytes:,} bytes",
-        "training": f"{metrics.steps:,} steps in {metrics.seconds:,.0f} s",
+        "training": f"{counted(metrics.steps, 'step')} in {metrics.seconds:,.0f} s",
         "machine": metrics.versions["machine"],
         "at run time": "the calculator of equisparse evaluates the change in addition to the layers of the base"
         if metrics.not_merged

@@ -7,6 +7,7 @@ from equisparse.data.audit.finding import format_frames
 from equisparse.report.html import elements
 from equisparse.report.table import Cell, Level, Table
 from equisparse.run.folder import Run
+from equisparse.wording import counted
 
 
 def data(run: Run) -> Markup | None:
@@ -16,7 +17,7 @@ def data(run: Run) -> Markup | None:
     facts = {f"{title} files": ", ".join(names) for title, names in files.items() if names}
     facts["elements"] = " ".join(chemical_symbols[z] for z in shifts)
     if split := run.predictions:
-        facts[f"{run.judged} frames"] = f"{split.n_frames:,} with {len(split.numbers):,} atoms"
+        facts[f"{run.judged} frames"] = f"{split.n_frames:,} with {counted(len(split.numbers), 'atom')}"
     facts["shifts of the reference energies"] = ", ".join(
         f"{chemical_symbols[z]} {shift:+.3f} eV" for z, shift in shifts.items()
     )

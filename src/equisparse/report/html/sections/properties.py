@@ -9,6 +9,7 @@ from equisparse.report.html import elements, property_plots
 from equisparse.report.property_tables import property_table, shown_properties
 from equisparse.run.folder import Run
 from equisparse.run.properties import PropertiesFolder
+from equisparse.wording import counted
 
 _NOTE = (
     "Each model relaxes each structure; crystals are then reduced to their primitive cell. Energies of both models "
@@ -45,7 +46,7 @@ def _structure(files: PropertiesFolder, states: Sequence[StructureRow], rows: Se
 def _relaxed(states: Sequence[StructureRow]) -> str:
     """Kind and symmetry of a structure in words."""
     first = states[0]
-    text = f"A {first.kind} of {first.n_atoms} atoms" if first.kind != "atom" else "An atom"
+    text = f"A {first.kind} of {counted(first.n_atoms, 'atom')}" if first.kind != "atom" else "An atom"
     found = [f"{state.symmetry} with the {state.model} model" for state in states if state.symmetry]
     if len(found) > 1 and len({state.symmetry for state in states}) == 1:
         found = [f"{first.symmetry} with both models"]

@@ -13,6 +13,7 @@ from equisparse.report.statistics import frame_errors, worst_frames
 from equisparse.report.table import Cell, Number, Table
 from equisparse.run.folder import Run
 from equisparse.run.predictions import Floats, SplitPredictions
+from equisparse.wording import counted
 
 _COUNT = 12
 
@@ -41,9 +42,8 @@ def structures(run: Run) -> Markup | None:
         for frame in frames
     ]
     data = {"frames": {str(frame): _structure(split, frame) for frame in frames}, "elements": _elements(split, frames)}
-    text = (
-        f"The {len(frames)} {run.judged} frames with the largest errors after fine-tuning. Select a frame to view it."
-    )
+    shown = counted(len(frames), f"{run.judged} frame")
+    text = f"The {shown} with the largest errors after fine-tuning. Select a frame to view it."
     parts = [
         elements.paragraph(text),
         elements.table(Table(header, rows)),

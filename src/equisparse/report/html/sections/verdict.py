@@ -19,6 +19,7 @@ from equisparse.report.statistics import (
 )
 from equisparse.report.table import number, percent
 from equisparse.run.folder import Run
+from equisparse.wording import counted
 
 Mark = Literal["good", "caution", "bad", "open"]
 """Result of a check: passed, caution, failed or not tested."""
@@ -163,7 +164,8 @@ def _sentence(name: str, ratio: RatioInterval, split: str) -> str:
     direction = "decreases" if ratio.ratio < 1 else "increases"
     return (
         f"The {name} error {direction} to {percent(ratio.ratio)} of the base's "
-        f"(95 % confidence interval {percent(ratio.low)} to {percent(ratio.high)}, {ratio.n_frames} {split} frames)."
+        f"(95 % confidence interval {percent(ratio.low)} to {percent(ratio.high)}, "
+        f"{counted(ratio.n_frames, f'{split} frame')})."
     )
 
 
@@ -181,11 +183,6 @@ def _where(groups: list[GroupErrors]) -> str:
         f"The force error decreases most for {best} (to {percent(ratios[best])} of the base's) and least for {last} "
         f"({percent(ratios[last])}). "
     ) + (f"It increases for {named}." if lost else "It does not increase for any element or configuration type.")
-
-
-def counted(count: int, noun: str) -> str:
-    """Count with its noun, such as ``1 error`` or ``0 errors``."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _joined(names: list[str]) -> str:
