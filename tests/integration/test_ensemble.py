@@ -187,10 +187,11 @@ def test_exploration_stops_where_the_members_disagree(
     printed = json.loads(capsys.readouterr().out)
     assert [run["stop"] for run in printed["runs"]] in ([""], ["too hot"])
     pool = ase.io.read(tmp_path / "pool.extxyz", ":")
-    rows = equisparse.select_frames(pool, folder, n=1, device="cpu")
+    ensemble = equisparse.EnsembleRun(folder, ())
+    rows = equisparse.select_frames(pool, ensemble, n=1, device="cpu")
     spread = max(atoms.info["force_std"] for atoms in pool)
     assert rows[0].force_std_mev_per_ang == pytest.approx(1e3 * spread, rel=1e-3), "select measures the same spread"
-    assert equisparse.explore(folder, pool[0], steps=10, device="cpu").limit_mev_per_ang > 0
+    assert equisparse.explore(ensemble, pool[0], steps=10, device="cpu").limit_mev_per_ang > 0
     with pytest.raises(InputError, match="single run"):
         equisparse.explore(folder / "member-0", pool[0])
 

@@ -73,6 +73,11 @@ class EnsembleRun:
         return read_ensemble(self.folder)
 
 
+def folder_of(ensemble: str | Path | EnsembleRun) -> Path:
+    """Folder of an ensemble."""
+    return ensemble.folder if isinstance(ensemble, EnsembleRun) else Path(ensemble)
+
+
 @shows_options
 def ensemble(
     train: Frames,

@@ -20,6 +20,7 @@ from equisparse.robustness.dynamics import DynamicsOptions
 from equisparse.robustness.exploration import Stop, Walk, largest_spread, walk
 from equisparse.run.files import EnsembleFolder
 from equisparse.run.folder import Run, opened_run
+from equisparse.tasks.ensemble import EnsembleRun, folder_of
 from equisparse.tasks.listener import Listener
 
 _MEV = 1000.0
@@ -76,7 +77,7 @@ class Exploration:
 
 
 def explore(
-    ensemble: str | Path,
+    ensemble: str | Path | EnsembleRun,
     structure: Frames,
     *,
     limit: float | None = None,
@@ -99,8 +100,8 @@ def explore(
 
     Parameters
     ----------
-    ensemble : str or Path
-        Folder of an ensemble.
+    ensemble : str, Path or EnsembleRun
+        A finished ensemble or its folder.
     structure : files, globs, a packaged set, Atoms or labelled frames
         Initial structures; labels are not read.
     limit : float, optional
@@ -132,9 +133,10 @@ def explore(
     listener = listener or Listener()
     check_positive(limit=1.0 if limit is None else limit, runs=runs, every=every)
     options = DynamicsOptions(temperature, steps, timestep, seed)
-    members = _read(ensemble)
+    folder = folder_of(ensemble)
+    members = _read(folder)
     starts = load_structures(structure)
-    first = opened_run(EnsembleFolder(Path(ensemble)).member(next(iter(members.adapters))).path)
+    first = opened_run(EnsembleFolder(folder).member(next(iter(members.adapters))).path)
     calculator = _calculator(configured_base(first.config, device), members, starts)
     threshold = _default_limit(first, calculator) if limit is None else limit / _MEV
     listener.notice("limit", f"{_MEV * threshold:.0f} meV/Angstrom")
@@ -147,9 +149,9 @@ def explore(
     return _written(_exploration(threshold, walks), out, trajectory)
 
 
-def _read(folder: str | Path) -> Ensemble:
+def _read(folder: Path) -> Ensemble:
     """Ensemble of a folder; the error for a single run says that it has no spread."""
-    if not (Path(folder) / ENSEMBLE).is_file() and (Path(folder) / "metrics.json").is_file():
+    if not (folder / ENSEMBLE).is_file() and (folder / "metrics.json").is_file():
         raise InputError(
             "A single run has no spread that could cross a limit.",
             given=str(folder),

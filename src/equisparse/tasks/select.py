@@ -23,7 +23,8 @@ from equisparse.interpret.calibration import atom_spread
 from equisparse.options import check_counts
 from equisparse.quantities import FORCES
 from equisparse.run.files import EnsembleFolder
-from equisparse.run.folder import Run, opened_run
+from equisparse.run.folder import Run, RunLike, opened_run
+from equisparse.tasks.ensemble import EnsembleRun
 
 _MEV = 1000.0
 
@@ -58,7 +59,7 @@ class SelectedFrame:
 
 def select_frames(
     pool: Frames,
-    run: str | Path | Run,
+    run: RunLike | EnsembleRun,
     *,
     n: int = 20,
     out: str | Path | None = None,
@@ -76,8 +77,9 @@ def select_frames(
     pool : files, globs, a packaged set, Atoms or labelled frames
         Frames to choose from, such as those of a molecular dynamics run and ``probe/failed.extxyz``; labels are not
         read.
-    run : str, Path or Run
-        Folder of an ensemble, or a finished run or its folder. The training files that it names are read again.
+    run : str, Path, Run or EnsembleRun
+        A finished ensemble or its folder, or a finished run or its folder. The training files that it names are read
+        again.
     n : int
         Number of frames to choose; fewer are chosen if all others are near duplicates.
     out : str or Path, optional
@@ -100,6 +102,7 @@ def select_frames(
     check_counts(n=n, shortlist=shortlist)
     structures = load_structures(pool)
     frames = unlabelled(structures, "pool")
+    run = run.folder if isinstance(run, EnsembleRun) else run
     uncertainty = _uncertainty(run, structures, device)
     kept = _most_uncertain(uncertainty, len(frames), shortlist * n)
     candidates = [frames[index] for index in kept]
@@ -111,18 +114,18 @@ def select_frames(
     return rows
 
 
-def _is_ensemble(run: str | Path | Run) -> bool:
+def _is_ensemble(run: RunLike) -> bool:
     """Whether a folder is that of an ensemble."""
     return not isinstance(run, Run) and (Path(run) / ENSEMBLE).is_file()
 
 
-def _training_frames(run: str | Path | Run) -> list[LabelledFrame]:
+def _training_frames(run: RunLike) -> list[LabelledFrame]:
     """Training and validation frames of a run, or of the first member of an ensemble."""
     splits = read_splits(_first_run(run).config)
     return [*splits.train, *splits.valid]
 
 
-def _first_run(run: str | Path | Run) -> Run:
+def _first_run(run: RunLike) -> Run:
     """A run; the first member of an ensemble."""
     if isinstance(run, Run) or not _is_ensemble(run):
         return opened_run(run)
@@ -130,7 +133,7 @@ def _first_run(run: str | Path | Run) -> Run:
     return opened_run(EnsembleFolder(Path(run)).member(name).path)
 
 
-def _uncertainty(run: str | Path | Run, structures: Sequence[Atoms], device: str) -> Floats | None:
+def _uncertainty(run: RunLike, structures: Sequence[Atoms], device: str) -> Floats | None:
     """Calibrated uncertainty of the forces on the least certain atom of each structure, eV/Angstrom; None for a run."""
     if isinstance(run, Run) or not _is_ensemble(run):
         return None
