@@ -34,7 +34,7 @@ ROOMS = {
     "errors": "Errors",
 }
 """Room of the package -> title of its page."""
-PLACES = {"inputs": "methods"}
+PLACES = {"inputs": "methods", "report": "tasks"}
 """Room -> room on whose page its names are shown."""
 
 

@@ -60,6 +60,7 @@ from equisparse.quantities import STRESS as STRESS
 from equisparse.quantities import Quantity as Quantity
 from equisparse.quantities import ShownError as ShownError
 from equisparse.quantities import register_quantity as register_quantity
+from equisparse.report.card.read import SharedAdapter as SharedAdapter
 from equisparse.robustness.scans import ScanRow as ScanRow
 from equisparse.run.folder import Run as Run
 from equisparse.run.folder import read_run as read_run
@@ -100,6 +101,7 @@ from equisparse.tasks.push import push as push
 from equisparse.tasks.push import write_card as write_card
 from equisparse.tasks.references import fit_references as fit_references
 from equisparse.tasks.report import write_report as write_report
+from equisparse.tasks.search import search as search
 from equisparse.tasks.select import SelectedFrame as SelectedFrame
 from equisparse.tasks.select import select_frames as select_frames
 from equisparse.tasks.sparsify import sparsify as sparsify

@@ -5,7 +5,7 @@ import re
 import shutil
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +18,13 @@ HUB = "hf:"
 
 _ADDRESS = re.compile(r"hf:(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 _URL = re.compile(r"https?://", re.IGNORECASE)
+_READ, _WRITE, _SEARCH = "read", "write", "search"
+"""What the hub is asked for."""
 _SECONDS = 30
 """Longest wait for an answer from the server of a URL."""
 _REFUSED = (401, 403)
 """Status codes of a missing or insufficient token; a repository that is not there gives the first one, too."""
+_LATER = "try again later; HF_ENDPOINT and HTTPS_PROXY set another address"
 _SECRET = re.compile(r"hf_\w+|(?<=://)[^/@\s]+@|\?\S+")
 """Parts of a message that can hold a token, a password or a signature."""
 
@@ -120,10 +123,45 @@ def upload(address: HubAddress, files: Mapping[str, bytes], *, message: str, pri
             next_step="run hf auth login, or set HF_TOKEN",
         )
     api = HfApi(library_name="equisparse")
-    with _hub_errors(address, writing=True):
+    with _hub_errors(str(address), _WRITE):
         api.create_repo(address.repository, private=private, exist_ok=True)
         operations = [CommitOperationAdd(name, contents) for name, contents in files.items()]
         return str(api.create_commit(address.repository, operations, commit_message=message, revision=address.revision))
+
+
+def find_cards(tags: Sequence[str], words: str, limit: int) -> list[tuple[str, Mapping[str, object]]]:
+    """Find public repositories by tags, those that changed last first.
+
+    Parameters
+    ----------
+    tags : sequence of str
+        Tags that a repository must have, all of them.
+    words : str
+        Part of its name; any name if it is empty.
+    limit : int
+        Largest number of repositories.
+
+    Returns
+    -------
+    list of (str, mapping)
+        ``USER/NAME``, and the header of the card; empty if there is none.
+
+    Raises
+    ------
+    InputError
+        If the hub cannot be reached.
+    MissingPackageError
+        If `huggingface_hub` is not installed.
+    """
+    require_hub()
+    from huggingface_hub import HfApi
+
+    api = HfApi(library_name="equisparse")
+    with _hub_errors("a search for " + " ".join([*filter(None, [words]), *tags]), _SEARCH):
+        models = api.list_models(
+            filter=list(tags), search=words or None, sort="last_modified", limit=limit, full=True, cardData=True
+        )
+        return [(model.id, model.card_data.to_dict() if model.card_data else {}) for model in models]
 
 
 def require_hub() -> None:
@@ -149,7 +187,7 @@ def _from_hub(address: HubAddress, file: str) -> Path:
     require_hub()
     from huggingface_hub import hf_hub_download
 
-    with _hub_errors(address):
+    with _hub_errors(str(address), _READ):
         return Path(hf_hub_download(address.repository, file, revision=address.revision, library_name="equisparse"))
 
 
@@ -174,27 +212,27 @@ def _from_url(url: str, file: str) -> Path:
 
 
 @contextmanager
-def _hub_errors(address: HubAddress, *, writing: bool = False) -> Iterator[None]:
-    """Raise errors of the hub and of the network within the block as an InputError about the address."""
+def _hub_errors(given: str, doing: str) -> Iterator[None]:
+    """Raise errors of the hub and of the network within the block as an InputError about what was given."""
     from httpx2 import HTTPError
     from huggingface_hub import errors
 
     try:
         yield
     except (HTTPError, OSError, ValueError, errors.EntryNotFoundError) as error:
-        problem, next_step = _explained(error, writing)
+        problem, next_step = _explained(error, doing)
         cause = f"{type(error).__name__}: {_without_secrets(str(error).strip().splitlines()[0])}" if str(error) else ""
-        raise InputError(problem, given=str(address), cause=cause, next_step=next_step) from None
+        raise InputError(problem, given=given, cause=cause, next_step=next_step) from None
 
 
-def _explained(error: Exception, writing: bool) -> tuple[str, str]:
+def _explained(error: Exception, doing: str) -> tuple[str, str]:
     """Problem and next step for an error of the hub."""
     from huggingface_hub import errors
 
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, errors.GatedRepoError):
         return "The repository is gated.", "ask for access on its page, then run hf auth login"
-    if status in _REFUSED and (writing or not isinstance(error, errors.RepositoryNotFoundError)):
+    if status in _REFUSED and (doing != _READ or not isinstance(error, errors.RepositoryNotFoundError)):
         return "The hub refuses your token.", "run hf auth login with a token that may use this repository"
     if isinstance(error, errors.RevisionNotFoundError):
         return "The repository has no such revision.", "give a branch, tag or commit that is on its page"
@@ -202,12 +240,23 @@ def _explained(error: Exception, writing: bool) -> tuple[str, str]:
         return "There is no such repository, or it is private.", "correct USER/NAME; run hf auth login if it is private"
     if isinstance(error, errors.RemoteEntryNotFoundError):
         return "The repository has no adapter.", "give a repository that was written by equisparse push"
+    if doing == _SEARCH:
+        return _search_explained(error)
     if isinstance(error, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled):
         return (
             "The adapter is not in the cache, and the hub cannot be reached.",
             "use it once while online; HF_HUB_OFFLINE=1 allows the cache only",
         )
-    return "The hub cannot be used.", "try again later; HF_ENDPOINT and HTTPS_PROXY set another address"
+    return "The hub cannot be used.", _LATER
+
+
+def _search_explained(error: Exception) -> tuple[str, str]:
+    """Problem and next step for a search that failed."""
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.OfflineModeIsEnabled):
+        return "A search needs the network, and HF_HUB_OFFLINE is set.", "unset HF_HUB_OFFLINE, or give hf:USER/NAME"
+    return "The hub cannot be searched.", _LATER
 
 
 def _without_secrets(text: str) -> str:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 NAMES = {"finetune", "audit", "evaluate", "inspect", "merge", "report", "attribute", "compare", "export"}
 NAMES |= {"ensemble", "combine", "diff", "orders", "pick", "probe", "sparsify", "card", "push", "select", "properties"}
-NAMES |= {"explore"}
+NAMES |= {"explore", "search"}
 COMMANDS = re.findall(rf"equisparse (?:{'|'.join(NAMES)}) [^\n#`]*", README)
 
 

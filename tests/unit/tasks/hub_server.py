@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
@@ -78,7 +79,21 @@ class Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self.do_GET()
 
+    def search(self) -> None:
+        """List the repositories whose cards have all tags, as the hub does for `list_models`."""
+        asked = parse_qs(urlsplit(self.path).query)
+        found = []
+        for name, files in self.server.repositories.items():
+            header = yaml.safe_load(files.get("README.md", b"---\n{}\n---\n").decode().split("---\n")[1])
+            tags = header.get("tags", [])
+            if set(asked.get("filter", [])) <= set(tags) and asked.get("search", [""])[0] in name:
+                found.append({"id": name, "tags": tags, "cardData": header, "private": False, "downloads": 0})
+        self.answer(200, json.dumps(found).encode(), {"Content-Type": "application/json"})
+
     def do_GET(self) -> None:
+        if self.path.startswith("/api/models?"):
+            self.search()
+            return
         found = re.fullmatch(r"/([^/]+/[^/]+)/resolve/(\w+)/(.+)", self.path)
         if found is None or found[1] not in self.server.repositories:
             self.answer(401 if found else 404, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"})

@@ -1,5 +1,6 @@
 """Adapters and their cards on a hub: pushed, found by name, and refused with a reason."""
 
+import json
 import os
 import subprocess
 import sys
@@ -19,10 +20,12 @@ from equisparse.config.card import CardDetails
 from equisparse.errors import AdapterMismatchError, InputError, MissingPackageError
 from equisparse.hub import fetched, hub_address
 from equisparse.inputs.adapters import adapter_name, loaded_adapter
+from equisparse.report.card.read import shared_adapter
 from equisparse.run.files import RunFolder
 from equisparse.run.metrics import read_metrics, write_metrics
 from equisparse.run.sparsity import SparsityRow
 from equisparse.tasks.push import CARD, push, write_card
+from equisparse.tasks.search import search
 from equisparse.tasks.sparsify import base_of
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
@@ -196,6 +199,57 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(MissingPackageError, match=r"equisparse\[hub\]"):
         fetched("hf:someone/oxide", ADAPTER)
+
+
+def test_search_finds_what_was_pushed_by_its_tags(
+    hub: Any, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    push(run, "hf:someone/oxide")
+    other = replace(loaded_adapter(run), base={**loaded_adapter(run).base, "source": "mine.pth"})
+    save_adapter(other, tmp_path / "other.safetensors")
+    push(tmp_path / "other.safetensors", "hf:someone/other")
+    assert [adapter.address for adapter in search()] == ["hf:someone/oxide", "hf:someone/other"]
+    assert [adapter.address for adapter in search("oth")] == ["hf:someone/other"]
+    assert [adapter.address for adapter in search(base="folder/mine.pth")] == ["hf:someone/other"]
+    assert search(elements=["Mg", "U"]) == []
+    (found,) = search(base="7net-0", elements=["Mg"])
+    assert (found.base, found.base_sha256, found.elements) == ("7net-0", "ab" * 32, ("Mg",))
+    errors = read_metrics(RunFolder(run).metrics).final["test"]
+    assert found.errors["force_mae_mev_per_ang"] == pytest.approx(errors["force_mae_mev_per_ang"])
+    capsys.readouterr()
+    assert main(["search", "--base", "7net-0", "--json"]) == 0
+    (printed,) = json.loads(capsys.readouterr().out)
+    assert printed["address"] == "hf:someone/oxide"
+    assert main(["search", "oxide"]) == 0
+    assert "hf:someone/oxide" in capsys.readouterr().out
+    assert main(["search", "--base", "none"]) == 0
+    assert "no adapters found" in capsys.readouterr().out
+
+
+def test_a_foreign_card_is_read_with_caution(hub: Any) -> None:
+    facts = {"base": "7net-0\x1b[31m" + 200 * "x", "base_sha256": 5, "elements": ["Mg", "Xx", 3], "adapter_bytes": True}
+    values = [{"name": "force MAE (meV/Angstrom)", "value": "12"}, {"name": "energy MAE (meV/atom)", "value": 2}, 7]
+    results = {"model-index": [{"results": [{"metrics": values}, None]}]}
+    adapter = shared_adapter("hf:a/b", {"equisparse": facts, **results})
+    assert adapter.base.startswith("7net-0[31mx")
+    assert len(adapter.base) == 80
+    assert (adapter.base_sha256, adapter.elements, adapter.adapter_bytes) == ("", ("Mg",), None)
+    assert adapter.errors == {"energy_mae_mev_per_atom": 2.0}
+    hub.repositories["a/b"] = {CARD: b"---\ntags: [equisparse]\nequisparse: 3\nmodel-index: 5\n---\n"}
+    assert [found.elements for found in search()] == [()]
+
+
+def test_a_search_that_fails_says_why(hub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="no such element"):
+        search(elements=["Xx"])
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", hub.url.rpartition(":")[0] + ":9")
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # between the attempts of the library
+    with pytest.raises(InputError, match=r"cannot be searched(.|\n)*HTTPS_PROXY"):
+        search()
+    huggingface_hub.close_session()
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match=r"needs the network(.|\n)*unset HF_HUB_OFFLINE"):
+        search()
 
 
 def test_addresses() -> None:

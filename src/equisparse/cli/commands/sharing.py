@@ -1,12 +1,12 @@
-"""Commands that share adapters: card and push."""
+"""Commands that share adapters: card, push and search."""
 
-from dataclasses import dataclass, fields
-from typing import Annotated
+from dataclasses import asdict, dataclass, fields
+from typing import Annotated, ClassVar
 
-from equisparse.cli.command import Command
+from equisparse.cli.command import JSON, Command
 from equisparse.cli.terminal import Terminal
 from equisparse.config.card import CardDetails
-from equisparse.options import DATA, OUTPUT, Option
+from equisparse.options import DATA, MODEL, OUTPUT, Option
 
 _SOURCE = Option("Folder of a finished run, or an adapter file", DATA, "RUN", positional=True)
 
@@ -55,4 +55,35 @@ class Push(_Sharing):
 
         place = push(self.source, self.target, details=self.details, private=self.private, message=self.message)
         terminal.note(f"written: {place}")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search(Command):
+    """Find adapters on the Hugging Face Hub by name, base and elements."""
+
+    values: ClassVar[str] = "[WORDS]"
+
+    words: Annotated[
+        list[str] | None,
+        Option("Part of the name of a repository", DATA, "WORDS", shown_default="all", positional=True),
+    ] = None
+    base: Annotated[str | None, Option("Only adapters of this base, such as 7net-0", MODEL, "MODEL")] = None
+    elements: Annotated[list[str] | None, Option("Elements that the training data must contain", DATA, "SYMBOL")] = None
+    limit: Annotated[int, Option("Largest number of adapters, those that changed last first", OUTPUT, least=1)] = 20
+    json: Annotated[bool, JSON] = False
+
+    def run(self, terminal: Terminal) -> int:
+        """Print the adapters."""
+        from equisparse.report.card.read import shared_table
+        from equisparse.report.terminal.render import rich_table
+        from equisparse.tasks.search import search
+
+        found = search(" ".join(self.words or []), base=self.base, elements=self.elements or (), limit=self.limit)
+        if found:
+            terminal.show(rich_table(shared_table(found)))
+            terminal.note(f"to use one: --adapter {found[0].address}")
+        else:
+            terminal.warn("no adapters found: give fewer words or elements, or another base")
+        terminal.show_json([asdict(adapter) for adapter in found])
         return 0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from equisparse.errors import InputError
 from equisparse.hub import require_hub
-from equisparse.quantities import shown_errors
+from equisparse.quantities import ShownError, shown_errors
 from equisparse.report.card.subject import CardSubject
 from equisparse.run.metrics import Errors
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 _TASK = "graph-ml"
 """Task of the hub under which interatomic potentials are listed."""
-_TOPICS = ("equisparse", "interatomic-potential", "materials-science", "fine-tuned")
+TOPIC = "equisparse"
+"""Tag of every adapter."""
+_TOPICS = (TOPIC, "interatomic-potential", "materials-science", "fine-tuned")
 
 
 def header(subject: CardSubject) -> "ModelCardData":
@@ -57,8 +59,27 @@ def tags(subject: CardSubject) -> list[str]:
     The tags of base, method and elements begin with ``base-``, ``method-`` and ``element-``.
     """
     base = subject.adapter.base
-    named = [base["backbone"], f"base-{_tag(base['source'])}", f"method-{_tag(subject.adapter.label)}"]
-    return [*_TOPICS, *named, *(f"element-{symbol}" for symbol in subject.elements)]
+    named = [base["backbone"], base_tag(base["source"]), f"method-{_tag(subject.adapter.label)}"]
+    return [*_TOPICS, *named, *map(element_tag, subject.elements)]
+
+
+def base_tag(base: str) -> str:
+    """Tag of the adapters of a base.
+
+    >>> base_tag("SevenNet_0 (11July2024)")
+    'base-sevennet-0-11july2024'
+    """
+    return f"base-{_tag(base)}"
+
+
+def element_tag(symbol: str) -> str:
+    """Tag of the adapters that were trained on an element."""
+    return f"element-{symbol}"
+
+
+def metric_title(error: ShownError) -> str:
+    """Name of an error in the header of a card, with its unit."""
+    return f"{error.title} ({error.unit})"
 
 
 def check_card(text: str) -> None:
@@ -112,7 +133,7 @@ def _results(subject: CardSubject) -> "Iterator[EvalResult]":
                 dataset_name=f"{split} frames of {subject.name}",
                 dataset_split="validation" if split == "valid" else split,
                 metric_type=error.kind,
-                metric_name=f"{error.title} ({error.unit})",
+                metric_name=metric_title(error),
                 metric_value=float(f"{value:.6g}"),
             )
 
