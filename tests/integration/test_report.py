@@ -135,6 +135,18 @@ const named = (element) =>
   element.getAttribute("aria-label") || element.getAttribute("aria-labelledby") || element.textContent.trim();
 return [...document.querySelectorAll("[role=img], [role=group], a, button, summary, th, figcaption")]
   .filter((element) => !named(element)).map((element) => element.outerHTML)"""
+TEXT_CONTRAST = """
+const linear = (part) => part <= 10.3 ? part / 3294.6 : ((part / 255 + 0.055) / 1.055) ** 2.4;
+const luminance = (colour) => {
+  const [red, green, blue] = colour.match(/[\\d.]+/g).map((part) => linear(Number(part)));
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+};
+return Math.min(...[...document.querySelectorAll(".plot text")].map((text) => {
+  const back = luminance(getComputedStyle(text.closest("figure")).backgroundColor);
+  const front = luminance(getComputedStyle(text).fill);
+  return (Math.max(front, back) + 0.05) / (Math.min(front, back) + 0.05);
+}));"""
+"""Script that finds the lowest contrast of a text in a plot, as WCAG defines it; axe-core does not judge drawings."""
 UNREACHABLE = """
 return [...document.querySelectorAll("main *")].filter((element) => element.tabIndex < 0 &&
   ["auto", "scroll"].includes(getComputedStyle(element).overflowX) && element.scrollWidth > element.clientWidth + 1 &&
@@ -150,6 +162,23 @@ def test_the_report_is_usable_with_a_keyboard_and_a_screen_reader(runs: list[Pat
     assert browser.execute_script("return document.documentElement.lang") == "en"
     assert browser.execute_script(UNNAMED) == []
     assert browser.execute_script(UNREACHABLE) == [], "what scrolls can be scrolled with the keyboard"
+
+
+@browser_only
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_fault(runs: list[Path], browser: Any, scheme: str) -> None:
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    open_page(browser, runs[0] / "report.html")
+    assert accessibility_faults(browser) == []
+    assert browser.execute_script(TEXT_CONTRAST) >= 4.5
+
+
+def accessibility_faults(browser: Any) -> list[str]:
+    """Rules of axe-core that the open page breaks, and where; the drawings of plots are left out."""
+    axe = pytest.importorskip("axe_core_python.selenium").Axe()
+    found = axe.run(browser, context={"exclude": [".plot .svg-container"]})["violations"]
+    return [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]]
 
 
 @browser_only
@@ -215,6 +244,7 @@ def test_comparison_in_a_browser(runs: list[Path], browser: Any, tmp_path: Path)
     assert requested(browser) <= {"file", "data", "chrome"}
     assert min(browser.execute_script(POINTS, ".plot")) > 0
     assert "seed0 and seed1" in text_of(browser, "#stability")
+    assert accessibility_faults(browser) == []
 
 
 @pytest.mark.parametrize(("words", "message"), [(["--by", "colour"], "layer, l"), (["--frames", "0"], "at least 1")])

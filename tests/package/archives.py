@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 NEEDED = {"py.typed", "__init__.pyi", "demo/mgo_train.xyz.gz", "report/html/templates/page.html.j2"}
 """Some files of the package that are no modules."""
-SOURCES = ("src", "tests", "plugins", "docs", "scripts", "mkdocs.yml", "noxfile.py", "pyproject.toml")
+SOURCES = ("src", "tests", "plugins", "docs", "scripts", "packaging", "mkdocs.yml", "noxfile.py", "pyproject.toml")
 SOURCES += (
     "constraints.txt",
     "constraints-mace.txt",
