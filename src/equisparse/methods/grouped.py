@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from equisparse.formats.products import Shapes, total_size
-from equisparse.methods.parametrization import Product
+from equisparse.methods.factored import AbstractFactored
 
 
 class GroupedProducts:
-    """All `Product` of some changes.
+    """All products of some changes.
 
     The factors of all of them are joined and reordered, so that the factors of one shape are next to one another; the
     products are reordered into the weights. Every reordering is one operation, and so is its derivative.
@@ -29,7 +29,7 @@ class GroupedProducts:
     """
 
     def __init__(self, changes: nn.Module) -> None:
-        self._products = [module for module in changes.modules() if isinstance(module, Product)]
+        self._products = [module for module in changes.modules() if isinstance(module, AbstractFactored)]
         places = _Places(self._products)
         device = self._products[0].order.device if self._products else torch.device("cpu")
         self._inputs, self._outputs = _Reordering(places.inputs, device), _Reordering(places.outputs, device)
@@ -52,7 +52,7 @@ class GroupedProducts:
             return []
         factors: list[Tensor] = []
         for product in self._products:
-            factors += [product.down, product.up]
+            factors += product.present_factors()
         sizes = [size for shapes, count in self._groups for size in _sizes(shapes, count)]
         pieces = iter(self._inputs(torch.cat(factors)).split(sizes))
         results = []
@@ -76,7 +76,7 @@ class _Places:
 
     Parameters
     ----------
-    products : sequence of Product
+    products : sequence of AbstractFactored
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class _Places:
         Position in the joined products of the groups of every entry of the joined weights.
     """
 
-    def __init__(self, products: Sequence[Product]) -> None:
+    def __init__(self, products: Sequence[AbstractFactored]) -> None:
         members: dict[Shapes, list[_Block]] = defaultdict(list)
         for shapes, block in _blocks(products):
             members[shapes].append(block)
@@ -99,7 +99,7 @@ class _Places:
         self.inputs, self.outputs = _joined(inputs), _output_places(products, members)
 
 
-def _blocks(products: Sequence[Product]) -> Iterator[tuple[Shapes, _Block]]:
+def _blocks(products: Sequence[AbstractFactored]) -> Iterator[tuple[Shapes, _Block]]:
     """Blocks of all products, one after the other, with the shapes of their factors."""
     start = number = 0
     for product in products:
@@ -112,7 +112,7 @@ def _blocks(products: Sequence[Product]) -> Iterator[tuple[Shapes, _Block]]:
         start = up
 
 
-def _output_places(products: Sequence[Product], members: Mapping[Shapes, Sequence[_Block]]) -> Tensor:
+def _output_places(products: Sequence[AbstractFactored], members: Mapping[Shapes, Sequence[_Block]]) -> Tensor:
     """Position in the joined products of the groups of every entry of the joined weights."""
     places: dict[int, Tensor] = {}
     start = 0

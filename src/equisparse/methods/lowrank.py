@@ -1,7 +1,7 @@
 """Method `lowrank`: low-rank changes of all paths, whose ranks are chosen within a given total size (new here)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, cast, final
 
@@ -11,14 +11,15 @@ from torch import Generator, Tensor, nn
 from equisparse.blocks import Block, Layout
 from equisparse.errors import InputError
 from equisparse.formats.base import Stored
-from equisparse.formats.products import factor_shapes, factors, order_of_entries, product, shapes_by_factor
+from equisparse.formats.products import Shapes, factor_shapes, factors, order_of_entries, shapes_by_factor
 from equisparse.formats.quantised import RANK_BYTES, Quantised, component_bytes, quantise
 from equisparse.methods.base import AbstractChange, AbstractDelta, AbstractWeightMethod, Controller, ParameterGroup
 from equisparse.methods.components import AbstractPrunable, GradualPruning
+from equisparse.methods.factored import AbstractFactored
 from equisparse.methods.matrices import consecutive_matrices
 
 
-class ComponentsDelta(AbstractPrunable):
+class ComponentsDelta(AbstractPrunable, AbstractFactored):
     """Change ``W' = W + sum_k m_k a_k b_k^T`` of every block, with a mask m of the components that are not pruned.
 
     All a are zero at the start, so the model is exactly the base. Rows that the data do not use, such as embeddings of
@@ -36,14 +37,16 @@ class ComponentsDelta(AbstractPrunable):
         Generator of the start values of b.
     """
 
-    order: Tensor
     squared_gradient: Tensor
+    columns: Tensor
+    """Component that each entry of all a belongs to."""
 
     def __init__(self, weight: Tensor, blocks: tuple[Block, ...], *, rank: int, generator: Generator) -> None:
         shapes = [factor_shapes(block, rank) for block in blocks]
         costs = [torch.full((up[0],), component_bytes((down, up))) for down, up in shapes]
         super().__init__(torch.cat(costs), weight)
-        self._shapes = shapes
+        self.shapes = shapes
+        self.register_buffer("columns", _columns(shapes), persistent=False)
         self.register_buffer("order", order_of_entries(blocks), persistent=False)
         self.register_buffer("squared_gradient", torch.zeros_like(self.mask))
         ups = [torch.randn(up, generator=generator, dtype=torch.float64) / up[1] ** 0.5 for _, up in shapes]
@@ -51,12 +54,14 @@ class ComponentsDelta(AbstractPrunable):
         self.up = nn.Parameter(torch.cat([up.reshape(-1) for up in ups]).to(weight))
 
     def forward(self, weight: Tensor) -> Tensor:
-        masks = [mask.expand(down).reshape(-1) for mask, (down, _) in zip(self._masks(), self._shapes, strict=True)]
-        return weight + product(self.down * torch.cat(masks), self.up, self._shapes, self.order).view_as(weight)
+        return weight + self.flat_product().view_as(weight)
+
+    def present_factors(self) -> tuple[Tensor, Tensor]:
+        return self.down * self.mask[self.columns], self.up
 
     def stored(self) -> Stored:
         ranks, downs, ups, sizes = [], [], [], []
-        matrices = factors(self.down.detach(), self.up.detach(), self._shapes)
+        matrices = factors(self.down.detach(), self.up.detach(), self.shapes)
         for mask, (a, b) in zip(self._masks(), matrices, strict=True):
             columns, column_sizes = quantise(a.T[mask > 0])
             rows, row_sizes = quantise(b[mask > 0])
@@ -72,7 +77,7 @@ class ComponentsDelta(AbstractPrunable):
         }
 
     def groups(self) -> list[ParameterGroup]:
-        downs, ups = shapes_by_factor(self._shapes)
+        downs, ups = shapes_by_factor(self.shapes)
         matrices = {self.down: consecutive_matrices(downs), self.up: consecutive_matrices(ups)}
         return [ParameterGroup("factors", (self.down, self.up), matrices=matrices)]
 
@@ -82,12 +87,21 @@ class ComponentsDelta(AbstractPrunable):
     @torch.no_grad()
     def update_statistics(self, memory: float) -> None:
         if self.up.grad is not None:
-            terms = factors(self.down, self.up * self.up.grad, self._shapes)
+            terms = factors(self.down, self.up * self.up.grad, self.shapes)
             self.squared_gradient.lerp_(torch.cat([by_entry.sum(1) for _, by_entry in terms]).square(), 1 - memory)
 
     def _masks(self) -> tuple[Tensor, ...]:
         """Mask of each block."""
-        return torch.split(self.mask, [r for _, (r, _) in self._shapes])
+        return torch.split(self.mask, [r for _, (r, _) in self.shapes])
+
+
+def _columns(shapes: Sequence[Shapes]) -> Tensor:
+    """Component, counted over all blocks, that each entry of the concatenated A belongs to."""
+    first, columns = 0, []
+    for (inputs, rank), _ in shapes:
+        columns.append(torch.arange(first, first + rank).repeat(inputs))
+        first += rank
+    return torch.cat(columns)
 
 
 @final

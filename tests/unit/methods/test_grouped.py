@@ -7,6 +7,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from equisparse.blocks import Block, matrix_blocks
 from equisparse.methods.grouped import GroupedProducts
+from equisparse.methods.lowrank import ComponentsDelta
 from equisparse.methods.parametrization import Product, make_parametrization
 
 SHAPES = [[(6, 4), (3, 5)], [(6, 4)], [(2, 3, 4), (6, 4)], [(3, 5), (6, 4), (1, 2)]]
@@ -56,6 +57,30 @@ def test_the_values_are_those_of_the_block_alone() -> None:
     expected = [module() for module in modules]
     with grouped.computed():
         assert all(torch.allclose(module(), value) for module, value in zip(modules, expected, strict=True))
+
+
+def test_pruned_components_are_computed_together() -> None:
+    generator, deltas, weights = torch.Generator().manual_seed(0), [], []
+    for shapes in SHAPES:
+        blocks = tuple(matrix_blocks("w", [("0e->0e", 0, 1, shape) for shape in shapes], "linear", 0))
+        weights.append(torch.randn(sum(block.numel for block in blocks), generator=generator, dtype=torch.float64))
+        deltas.append(ComponentsDelta(weights[-1], blocks, rank=2, generator=generator))
+        with torch.no_grad():
+            deltas[-1].down.normal_(generator=generator)
+            deltas[-1].restrict(torch.rand(deltas[-1].mask.shape, generator=generator) < 0.5)
+    modules = nn.ModuleList(deltas)
+
+    def numbers() -> list[torch.Tensor]:
+        changed = [delta(weight) for delta, weight in zip(deltas, weights, strict=True)]
+        loss = torch.cat(changed).square().sum()
+        return [*changed, *torch.autograd.grad(loss, list(modules.parameters()))]
+
+    alone = numbers()
+    with GroupedProducts(modules).computed():
+        assert all(delta.value is not None for delta in deltas)
+        together = numbers()
+    for one, other in zip(alone, together, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 
 def test_nothing_is_computed_without_products() -> None:
