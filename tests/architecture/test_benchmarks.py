@@ -25,10 +25,12 @@ INTERNALS = {
         "equisparse.magnetism.model",
         "equisparse.training.loss",
     },
+    "run_profile": {"equisparse.cli"},
     "scale": {"equisparse.testing.small_sevennet"},
     "supports": {"equisparse.interpret.changes", "equisparse.interpret.stability"},
 }
-"""Benchmark -> modules of which it needs more than the public names: it times single steps, or builds adapters."""
+"""Benchmark -> modules of which it needs more than the public names: it times single steps or a whole command, or
+builds adapters."""
 
 
 def imported(tree: ast.Module) -> set[str]:
