@@ -10,7 +10,20 @@ from typing import Any
 import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
-from page_text import ACCURACY, BANK, COST, HEAD, PHYSICS, ROBUSTNESS, SEARCH, SPIN_ORDERS, SUPPORTS, TABLE, TABLES
+from page_text import (
+    ACCURACY,
+    BANK,
+    COST,
+    HEAD,
+    PHYSICS,
+    ROBUSTNESS,
+    SEARCH,
+    SPIN_ORDERS,
+    SUPPORTS,
+    TABLE,
+    TABLES,
+    TIME_TO_ACCURACY,
+)
 from pivot import list_lines, pivot_lines
 from rows import rows_of
 from search import STUDIES, storage_of
@@ -61,6 +74,17 @@ def cost_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
         if "merged_inference_over_base" in row:
             merged = row["merged_inference_over_base"]["merged"]
             yield f"{place} merged inference / base inference | {merged['median']:.3f} | |"
+
+
+def time_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
+    """One table line a trainer of upstream's and a way of ours."""
+    for row in rows:
+        for kind, theirs in row["upstream"].items():
+            place = (row["data"], row["base"], kind, row["epochs"], f"{theirs['test']:.1f}", row["clock"])
+            for option, ours in row["ours"].items():
+                seconds = ours["seconds_to"][kind]
+                reached = ("", "") if seconds is None else (f"{seconds:.0f}", f"{seconds / theirs['seconds']:.2f}")
+                yield f"| {' | '.join(map(str, (*place, round(theirs['seconds']), option, *reached)))} |"
 
 
 def bank_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
@@ -205,6 +229,7 @@ def main() -> None:
         (SPIN_ORDERS, spin_order_lines(rows_of(RESULTS / "spin_orders.jsonl"))),
         (SEARCH, searches),
         (COST, cost),
+        (TIME_TO_ACCURACY, time_lines(rows_of(RESULTS / "time_to_accuracy.jsonl"))),
         (BANK, bank),
         (PHYSICS, physics),
         (SUPPORTS, support_lines(rows_of(RESULTS / "supports.jsonl"))),

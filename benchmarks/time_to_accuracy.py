@@ -10,11 +10,15 @@ cache). Upstream's time is that of its whole run. Ours is that of the first epoc
 error, and as few changed weights as were asked for; as learning rates fall over a whole run, ours is run with several
 fractions of upstream's steps, and the shortest time counts. The errors are those of as many test frames as there are
 validation frames. One JSON line is appended.
+
+On a machine that other programs use at the same time, ``--clock cpu`` counts the seconds of the processor, of all
+threads together, instead of those of the wall.
 """
 
 import argparse
 import math
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -53,6 +57,7 @@ def main() -> None:
     parser.add_argument("--trainers", nargs="+", choices=TRAINERS, help="of the base's own package; all by default")
     parser.add_argument("--ours", nargs="+", choices=OURS, default=list(OURS))
     parser.add_argument("--shares", nargs="+", type=float, default=[0.25, 0.5, 1.0], help="of the steps of upstream")
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="seconds that are counted")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--epochs", type=int, help=argparse.SUPPRESS)
     wishes, words = parser.parse_known_args()
@@ -73,12 +78,12 @@ def row(arguments: argparse.Namespace, wishes: argparse.Namespace, words: list[s
         kinds = wishes.trainers or (["preset"] if backbone.name == "sevennet" else list(MACE_OPTIONS))
         theirs = {}
         for kind in kinds:
-            seconds, model = run_theirs(kind, arguments, folder, splits, shifts, epochs)
+            seconds, model = run_theirs(kind, arguments, folder, splits, shifts, epochs, wishes.clock)
             test = [upstream.shifted(frame, shifts) for frame in splits["test"]]
             tuned = equisparse.load_backbone(str(model), device=arguments.device)
             theirs[kind] = {"seconds": seconds, "test": equisparse.evaluate(test, tuned)[ERROR]}
         ours = {
-            option: [run_ours(option, share, epochs, words, folder) for share in wishes.shares]
+            option: [run_ours(option, share, epochs, words, folder, wishes.clock) for share in wishes.shares]
             for option in wishes.ours
         }
     return {
@@ -89,6 +94,7 @@ def row(arguments: argparse.Namespace, wishes: argparse.Namespace, words: list[s
         "test_frames": len(splits["test"]),
         "epochs": epochs,
         "threads": torch.get_num_threads(),
+        "clock": wishes.clock,
         "upstream": theirs,
         "ours": {option: summary(option, runs, theirs) for option, runs in ours.items()},
         "versions": equisparse.versions(backbone),
@@ -108,18 +114,27 @@ def run_theirs(
     splits: dict[str, list[equisparse.LabelledFrame]],
     shifts: Any,
     epochs: int,
+    clock: str,
 ) -> tuple[float, Path]:
     """Seconds of a whole run of one of upstream's trainers, and the file of its model."""
-    start = time.monotonic()
     if kind == "preset":
+        start = seconds_of(clock)
         upstream.run_upstream(arguments, folder, epochs)
-        return round(time.monotonic() - start, 1), folder / "checkpoint_best.pth"
+        return round(seconds_of(clock) - start, 1), folder / "checkpoint_best.pth"
     command = mace_command(kind, arguments, folder, splits, shifts, epochs)
-    start = time.monotonic()
+    start = seconds_of(clock)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit((done.stdout + done.stderr)[-3000:])
-    return round(time.monotonic() - start, 1), folder / kind / f"{kind}.model"
+    return round(seconds_of(clock) - start, 1), folder / kind / f"{kind}.model"
+
+
+def seconds_of(clock: str) -> float:
+    """Seconds of a clock: of the wall, or of the processor in all child processes that have ended."""
+    if clock == "wall":
+        return time.monotonic()
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def mace_command(
@@ -187,26 +202,27 @@ def mace_atoms(frame: equisparse.LabelledFrame, shifts: Any) -> ase.Atoms:
     return atoms
 
 
-def run_ours(option: str, share: float, epochs: int, words: list[str], folder: Path) -> dict[str, Any]:
+def run_ours(option: str, share: float, epochs: int, words: list[str], folder: Path, clock: str) -> dict[str, Any]:
     """Curve of one of our runs in a process of its own: seconds from its start, error and changed weights."""
     shortened = max(1, round(share * epochs))
     command = [sys.executable, __file__, *words, "--child", option, "--epochs", str(shortened)]
     cache = {name: str(folder / f"cache-{option}-{share}") for name in ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")}
-    start = time.monotonic()
+    start = seconds_of(clock)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | cache) as process:
-        curve = list(stamped(process, start))
+        curve = list(stamped(process, clock))
     if process.returncode:
         sys.exit(f"the run with {option} failed")
-    return {"share": share, "seconds": round(time.monotonic() - start, 1), "curve": curve}
+    return {"share": share, "seconds": round(seconds_of(clock) - start, 1), "curve": curve}
 
 
-def stamped(process: subprocess.Popen[str], start: float) -> Iterator[dict[str, float]]:
+def stamped(process: subprocess.Popen[str], clock: str) -> Iterator[dict[str, float]]:
     """Epochs that a child tells, each with the seconds since its start."""
+    start = time.monotonic()
     for line in process.stdout or ():
         if line.startswith("epoch "):
-            _, error, changed = line.split()
-            seconds = round(time.monotonic() - start, 1)
-            yield {"seconds": seconds, "test": float(error), "changed": float(changed)}
+            error, changed, used = map(float, line.split()[1:])
+            seconds = used if clock == "cpu" else time.monotonic() - start
+            yield {"seconds": round(seconds, 1), "test": error, "changed": changed}
 
 
 def train_ours(arguments: argparse.Namespace, option: str, epochs: int) -> None:
@@ -217,7 +233,7 @@ def train_ours(arguments: argparse.Namespace, option: str, epochs: int) -> None:
     class Told(equisparse.Listener):
         def epoch_done(self, progress: Any) -> None:
             last = progress.curve[-1]
-            print("epoch", last.error("valid", ERROR), last.changed_fraction_model, flush=True)
+            print("epoch", last.error("valid", ERROR), last.changed_fraction_model, time.process_time(), flush=True)
 
     with tempfile.TemporaryDirectory() as name:
         equisparse.finetune(
