@@ -26,15 +26,15 @@ def run(command: Callable[..., list[str]], small_base: str, tmp_path_factory: py
 def test_every_stage_has_an_adapter_with_as_many_changes_as_it_says(run: Run) -> None:
     backbone = equisparse.load_backbone(run.config.base)
     points = {row.file: row for row in run.sparsity}
-    assert len(points) == 4  # all entries, 10 %, 3 %, 1 %
+    assert len(points) == 5  # all entries, 30 %, 10 %, 3 %, 1 %
     for file, row in points.items():
         adapter = equisparse.load_adapter(run.folder / file)
         assert 0 <= adapter.stored_values - row.changed_count <= 2  # a change below the rounding of a weight is none
         assert (run.folder / file).stat().st_size == row.adapter_bytes
         assert row.changed_fraction_model == pytest.approx(row.changed_count / backbone.layout().total_parameters)
     fractions = sorted(row.changed_fraction_model for row in points.values())
-    assert fractions[:3] == pytest.approx([0.01, 0.03, 0.1], rel=0.01)
-    assert fractions[3] > 0.1
+    assert fractions[:4] == pytest.approx([0.01, 0.03, 0.1, 0.3], rel=0.01)
+    assert fractions[4] > 0.3
 
 
 def test_errors_of_a_stage_are_those_of_evaluate(run: Run, frames: dict[str, str]) -> None:
@@ -95,6 +95,17 @@ def test_without_a_target_the_run_tells_what_was_tried(
     assert run.metrics.changed_fraction_model < 0.31
     assert "validation loss, that of" in shown
     assert "Search for the fewest weights" in run.files.report.read_text(encoding="utf-8")
+
+
+def test_a_run_that_is_too_short_for_a_search_says_so(
+    command: Callable[..., list[str]], small_base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(tmp_path / "run", "--base", small_base, "--epochs", "3")) == 0
+    run = read_run(tmp_path / "run")
+    assert run.metrics.trials == ()
+    assert run.metrics.changed_fraction_model == pytest.approx(0.3, abs=0.01)
+    assert "steps are too few for a search; 30% were changed" in capsys.readouterr().out
+    assert "too few for a search" in run.files.report.read_text(encoding="utf-8")
 
 
 def test_a_finished_run_is_trained_for_more_epochs(run: Run, command: Callable[..., list[str]], tmp_path: Path) -> None:

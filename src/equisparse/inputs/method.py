@@ -15,6 +15,8 @@ from equisparse.wording import counted
 
 _FROM_A_START: dict[str, MethodOption] = {"dense_share": 0.0}
 """Options of the method `Sparse` for a start that is trained already; options of the configuration override them."""
+_FOR_A_CURVE: dict[str, MethodOption] = {"annealing": "stages"}
+"""Options of the method `Sparse` for a curve, whose points are finished models."""
 _END_OF_CURVE = 0.005
 """Changed fraction at the end of a curve, if none is given."""
 
@@ -44,7 +46,7 @@ def configured_method(config: FinetuneConfig, layout: Layout) -> tuple[AbstractM
         changed=_END_OF_CURVE if wanted and config.changed is None else config.changed,
         budget=None if config.budget is None else parse_size(config.budget),
         targets=config.targets or (["all"] if config.start else None),
-        options=(_FROM_A_START if config.start else {}) | (config.method_options or {}),
+        options=_defaults(config) | (config.method_options or {}),
         regime=config.regime,
     )
     if config.start:
@@ -66,6 +68,11 @@ def method_for(
     """
     method, selected = configured_method(config, layout)
     return method.suited_to(one_molecule=is_one_molecule(frames)), selected
+
+
+def _defaults(config: FinetuneConfig) -> dict[str, MethodOption]:
+    """Options of the method that follow from other options of the configuration."""
+    return (_FROM_A_START if config.start else {}) | (_FOR_A_CURVE if config.curve else {})
 
 
 def _check_sparse(config: FinetuneConfig, ability: str, option: str) -> None:

@@ -138,7 +138,7 @@ class Controller:
         Returns
         -------
         bool
-            Whether the trained parameters were set to new values, so that the state of the optimiser is void.
+            Whether the change was set to new values, so that an average over earlier steps is void.
         """
         return False
 

@@ -23,6 +23,8 @@ OPTIONS_OF_THE_OTHER = {
         "prune_interval",
         "dense_share",
         "dense_lr",
+        "annealing",
+        "later_lr",
         "tolerance",
         "rates",
         "stored_values",

@@ -33,10 +33,6 @@ class AbstractParametrization(nn.Module, ABC):
     def group(self) -> ParameterGroup:
         """Parameter group of the trained parameters."""
 
-    @abstractmethod
-    def restart(self, generator: Generator) -> None:
-        """Set the tensor to zero, in a state from which it can be trained."""
-
 
 class EntryByEntry(AbstractParametrization):
     """One parameter per entry, drawn from a normal distribution of standard deviation `width`.
@@ -67,10 +63,6 @@ class EntryByEntry(AbstractParametrization):
     def group(self) -> ParameterGroup:
         return ParameterGroup("entries", (self.entries,), matrices={self.entries: self._matrices})
 
-    @torch.no_grad()
-    def restart(self, generator: Generator) -> None:
-        self.entries.zero_()
-
 
 class Product(AbstractParametrization, AbstractFactored):
     """``A B`` for every block, with A of shape (mul_in, r) and B of shape (r, columns); see `factor_shapes`.
@@ -97,7 +89,8 @@ class Product(AbstractParametrization, AbstractFactored):
         self._shape, self.shapes = weight.shape, [factor_shapes(block, rank) for block in blocks]
         self.register_buffer("order", order_of_entries(blocks), persistent=False)
         # all A are drawn before all B: results of a seed depend on this order
-        self.down = nn.Parameter(self._random_downs(generator).to(weight))
+        downs = [_normal(down, inputs**-0.5, generator) for down, _ in self.shapes for inputs in down[:1]]
+        self.down = nn.Parameter(torch.cat(downs).to(weight))
         ups = [_normal(up, width * (inputs / r) ** 0.5, generator) for (inputs, r), up in self.shapes]
         self.up = nn.Parameter(torch.cat(ups).to(weight))
 
@@ -117,15 +110,6 @@ class Product(AbstractParametrization, AbstractFactored):
         downs, ups = shapes_by_factor(self.shapes)
         matrices = {self.down: consecutive_matrices(downs), self.up: consecutive_matrices(ups)}
         return ParameterGroup("factors", (self.down, self.up), matrices=matrices)
-
-    @torch.no_grad()
-    def restart(self, generator: Generator) -> None:
-        self.down.copy_(self._random_downs(generator))
-        self.up.zero_()
-
-    def _random_downs(self, generator: Generator) -> Tensor:
-        """All A at the start, float64."""
-        return torch.cat([_normal(shape, shape[0] ** -0.5, generator) for shape, _ in self.shapes])
 
 
 def make_parametrization(

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from torch import Generator
-
 from equisparse.methods.base import Probes
 from equisparse.methods.sparse_delta import SparseDelta
 from equisparse.methods.surgeon import prune
@@ -18,8 +16,8 @@ def entries_of(deltas: Sequence[SparseDelta]) -> int:
     return sum(int(delta.mask.sum()) for delta in deltas)
 
 
-def prune_deltas(deltas: Sequence[SparseDelta], entries: int, probes: Probes, generator: Generator) -> None:
-    """Remove all entries but a number of them, and let all deltas start from the solved values of the others.
+def prune_deltas(deltas: Sequence[SparseDelta], entries: int, probes: Probes) -> None:
+    """Remove all entries but a number of them, and give the others the values that best replace them.
 
     Parameters
     ----------
@@ -28,8 +26,6 @@ def prune_deltas(deltas: Sequence[SparseDelta], entries: int, probes: Probes, ge
         Number of entries that remain.
     probes : callable
         See `equisparse.methods.base.Controller.start_step`.
-    generator : Generator
-        Generator of the start values of the next training.
     """
     for delta in deltas:
         delta.start_probing()
@@ -39,4 +35,4 @@ def prune_deltas(deltas: Sequence[SparseDelta], entries: int, probes: Probes, ge
     paths = [delta.paths() for delta in deltas]
     pruned = iter(prune([path for own in paths for path in own], entries, rounds=ROUNDS, damping=DAMPING))
     for delta, own in zip(deltas, paths, strict=True):
-        delta.continue_from([next(pruned) for _ in own], generator)
+        delta.continue_from([next(pruned) for _ in own])

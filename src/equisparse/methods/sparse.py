@@ -12,7 +12,7 @@ from equisparse.blocks import Block, Layout
 from equisparse.errors import InputError
 from equisparse.formats.entries import Entries, entries_in
 from equisparse.methods.base import AbstractChange, AbstractDelta, AbstractWeightMethod, Controller
-from equisparse.methods.fewest import FewestEntries
+from equisparse.methods.fewest import FewestOrFallback
 from equisparse.methods.sparse_delta import SparseDelta
 from equisparse.methods.stages import StagedPruning, stages_to
 
@@ -22,14 +22,15 @@ _DTYPES = {"auto": torch.float16, "float16": torch.float16, "full": torch.float3
 
 @dataclass(frozen=True)
 class _Rates:
-    """Learning rate of the last part of a run, and that of the dense part as a multiple of it."""
+    """Learning rate of a run, and that of stages after the first as a multiple of it."""
 
-    last: float
-    dense: float
+    first: float
+    later: float
 
 
-_RATES = {"auto": _Rates(0.03, 0.67), "general": _Rates(0.03, 0.67), "molecule": _Rates(0.04, 1.25)}
+_RATES = {"auto": _Rates(0.02, 1.1), "general": _Rates(0.02, 1.1), "molecule": _Rates(0.05, 0.6)}
 """Choice of `rates` -> learning rates; the higher ones spoil energies of crystals (docs/choosing.md)."""
+_ANNEALING = ("once", "stages")
 
 
 @final
@@ -38,7 +39,7 @@ class Sparse(AbstractWeightMethod):
     """Sparse change ``W' = W + dW`` with few changed entries; starts exactly at the base.
 
     All entries are trained at first. Then entries are removed in a few steps by `equisparse.methods.surgeon.prune`,
-    and those that remain are trained on after each. The adapter stores an index and a value per changed entry. Give
+    and those that remain are trained on. The adapter stores an index and a value per changed entry. Give
     one of `changed` and `value_bytes`; without both, the fewest entries that cost nothing are searched, see
     `equisparse.methods.fewest`.
 
@@ -50,10 +51,15 @@ class Sparse(AbstractWeightMethod):
         Bytes of the stored indices and values together.
     rank : int or None
         Rank of the two factors per path whose product is trained; entry by entry if None.
-    dense_share : float
-        Part of the run in which all entries may change.
-    dense_lr : float or None
-        Learning rate of that part, as a multiple of that of the last part; by default that of `rates`.
+    dense_share : float or None
+        Part of the run in which all entries may change; by default 0.4 on the way to a stated number, and 0.5 in a
+        search.
+    annealing : {"once", "stages"}
+        Whether the learning rate falls to zero once, over the whole run, or in every stage, so that the end of each is
+        a finished model. A search has such stages in any case.
+    later_lr : float or None
+        Learning rate at the start of all stages but the first, as a multiple of that of the run, where it is annealed
+        in every stage; by default that of `rates`.
     rates : {"auto", "molecule", "general"}
         Default learning rates: those for frames of one molecule, which are higher, or those for any frames. With
         ``auto`` the frames decide.
@@ -71,8 +77,9 @@ class Sparse(AbstractWeightMethod):
     changed: float | None = None
     value_bytes: int | None = None
     rank: int | None = 64
-    dense_share: float = 0.5
-    dense_lr: float | None = None
+    dense_share: float | None = None
+    annealing: str = "once"
+    later_lr: float | None = None
     rates: str = "auto"
     tolerance: float = 0.02
     stored_values: str = "auto"
@@ -82,16 +89,15 @@ class Sparse(AbstractWeightMethod):
             raise InputError(
                 "changed and value_bytes are mutually exclusive.", given=f"{self.changed} and {self.value_bytes}"
             )
-        if self.stored_values not in _DTYPES:
-            raise InputError(
-                "The option stored_values has no such value.",
-                given=str(self.stored_values),
-                expected=" or ".join(_DTYPES),
-            )
-        if self.rates not in _RATES:
-            raise InputError("The option rates has no such value.", given=str(self.rates), expected=" or ".join(_RATES))
+        for name, known in (("stored_values", _DTYPES), ("rates", _RATES), ("annealing", _ANNEALING)):
+            if getattr(self, name) not in known:
+                raise InputError(
+                    f"The option {name} has no such value.",
+                    given=str(getattr(self, name)),
+                    expected=" or ".join(known),
+                )
         rank = 1 if self.rank is None else self.rank
-        if not (0 <= self.dense_share < 1 and min(self._dense_lr, rank) > 0 and 0 <= self.tolerance < math.inf):
+        if not (0 <= self._dense_share < 1 and min(self._later_lr, rank) > 0 and 0 <= self.tolerance < math.inf):
             raise InputError(
                 "An option of the method sparse is out of range.",
                 given=", ".join(f"{key}={value}" for key, value in self.options().items()),
@@ -122,7 +128,7 @@ class Sparse(AbstractWeightMethod):
 
     @property
     def learning_rate(self) -> float:
-        return _RATES[self.rates].last
+        return _RATES[self.rates].first
 
     def suited_to(self, *, one_molecule: bool) -> "Sparse":
         if self.rates != "auto":
@@ -135,16 +141,27 @@ class Sparse(AbstractWeightMethod):
     def controller(self, deltas: Mapping[str, AbstractChange], layout: Layout) -> Controller:
         trained = cast(list[SparseDelta], list(deltas.values()))
         if self._searches:
-            return FewestEntries(
-                trained, layout, dense_share=self.dense_share, dense_lr=self._dense_lr, tolerance=self.tolerance
+            return FewestOrFallback(
+                trained,
+                layout,
+                dense_share=self._dense_share,
+                later_lr=self._later_lr,
+                tolerance=self.tolerance,
             )
-        stages = stages_to(self._capacity(layout), layout, dense_share=self.dense_share, dense_lr=self._dense_lr)
-        return StagedPruning(trained, stages)
+        stages = stages_to(self._capacity(layout), layout, dense_share=self._dense_share)
+        return StagedPruning(trained, stages, later_lr=None if self.annealing == "once" else self._later_lr)
 
     @property
-    def _dense_lr(self) -> float:
-        """Learning rate of the dense part, as a multiple of that of the last part."""
-        return _RATES[self.rates].dense if self.dense_lr is None else self.dense_lr
+    def _dense_share(self) -> float:
+        """Part of the run in which all entries may change."""
+        if self.dense_share is None:
+            return 0.5 if self._searches else 0.4
+        return self.dense_share
+
+    @property
+    def _later_lr(self) -> float:
+        """Learning rate at the start of later stages, as a multiple of that of the run."""
+        return _RATES[self.rates].later if self.later_lr is None else self.later_lr
 
     @property
     def _searches(self) -> bool:

@@ -1,4 +1,4 @@
-"""Change of a tensor whose entries are removed in stages: what is kept of one stage is the start of the next."""
+"""Change of a tensor whose entries are removed on the way; the others are trained on from new values."""
 
 from collections.abc import Sequence
 
@@ -16,10 +16,11 @@ from equisparse.methods.surgeon import PathChange
 
 
 class SparseDelta(AbstractDelta):
-    """Change ``W' = W + mask * (start + size * R)`` with a trained tensor R that is zero at the start of every stage.
+    """Change ``W' = W + mask * (start + size * R)`` with a trained tensor R that is zero at first.
 
-    The size is the smaller of 1 and the root mean square of the weight, so that relative changes of small weights are
-    as large as those of other weights.
+    When entries are removed, the start moves such that the others get their new values, and R is trained on, because
+    its factors have learnt which directions matter. The size is the smaller of 1 and the root mean square of the
+    weight, so that relative changes of small weights are as large as those of other weights.
 
     Parameters
     ----------
@@ -111,19 +112,16 @@ class SparseDelta(AbstractDelta):
         self._probed, self._probing, self._curvatures = torch.empty(0), False, []
         return paths
 
-    @torch.no_grad()
-    def continue_from(self, paths: Sequence[PathChange], generator: Generator) -> None:
-        """Start the next stage from new values on new supports, one of each per block."""
-        self.start.copy_(self._tensor([path.values for path in paths]))
-        self.mask.copy_(self._tensor([path.support.to(self.mask.dtype) for path in paths]))
-        self.raw.restart(generator)
+    def continue_from(self, paths: Sequence[PathChange]) -> None:
+        """Train on from new values on new supports, one of each per block."""
+        support = self._tensor([path.support.to(self.mask.dtype) for path in paths])
+        self.restore(support, self._tensor([path.values for path in paths]))
 
     @torch.no_grad()
-    def restore(self, mask: Tensor, change: Tensor, generator: Generator) -> None:
-        """Start the next stage from a mask and a change of before, both of the shape of the weight."""
-        self.start.copy_(change)
+    def restore(self, mask: Tensor, change: Tensor) -> None:
+        """Train on from a mask and a change, both of the shape of the weight."""
         self.mask.copy_(mask)
-        self.raw.restart(generator)
+        self.start.copy_(mask * (change - self.size * self.raw()))
 
     def _record(self, gradient: Tensor) -> None:
         """Add a gradient with respect to the change to the present probe."""

@@ -21,8 +21,8 @@ def closing_facts(run: Run) -> Iterator[Fact]:
         yield "caution", _DIVERGED
     for warning in filter(None, _raised(metrics)):
         yield "caution", warning
-    if metrics.trials:
-        yield "search", search_line(metrics)
+    if searched := search_line(run):
+        yield "search", searched
     yield (
         "changed",
         f"{counted(metrics.changed_count, 'weight')}: {metrics.changed_fraction_model:.3%} of the whole model, "

@@ -12,8 +12,7 @@ from equisparse.run.folder import Run
 def sparsity(run: Run) -> Markup | None:
     """Show the search for the fewest weights in words, and the curve as plots and a table."""
     parts = []
-    if run.metrics.trials:
-        line = search_line(run.metrics)
+    if line := search_line(run):
         parts.append(elements.paragraph(f"Search for the fewest weights that cost nothing: {line}."))
     if run.sparsity:
         made = [
