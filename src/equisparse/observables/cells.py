@@ -1,6 +1,8 @@
 """Primitive and conventional cells of a relaxed crystal in a standard orientation."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -65,8 +67,7 @@ def standard_cell(atoms: Atoms) -> StandardCell:
     A structure in which spglib finds no symmetry keeps its cell, with space group P1.
     """
     cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of its own way to report errors
+    with _quiet_spglib():
         try:
             dataset = spglib.get_symmetry_dataset(cell, symprec=TOLERANCE)
             primitive = spglib.standardize_cell(cell, to_primitive=True, symprec=TOLERANCE)
@@ -78,11 +79,30 @@ def standard_cell(atoms: Atoms) -> StandardCell:
     return StandardCell(_atoms(primitive), _atoms(conventional), int(dataset.number), str(dataset.international))
 
 
+def inequivalent_sites(atoms: Atoms) -> list[int]:
+    """Indices of atoms, one of each set that the symmetry of a crystal makes equal; all atoms without symmetry."""
+    cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
+    with _quiet_spglib():
+        try:
+            dataset = spglib.get_symmetry_dataset(cell, symprec=TOLERANCE)
+        except spglib.SpglibError:
+            dataset = None
+    return list(range(len(atoms))) if dataset is None else np.unique(dataset.equivalent_atoms).tolist()
+
+
 def multiples(atoms: Atoms, length: float) -> tuple[int, int, int]:
     """Numbers of cells along each direction after which opposite faces are at least `length` Angstrom apart."""
     heights = 1 / np.linalg.norm(np.linalg.inv(atoms.cell.array), axis=0)
     a, b, c = np.ceil(length / heights - 1e-6).astype(int).tolist()
     return max(a, 1), max(b, 1), max(c, 1)
+
+
+@contextmanager
+def _quiet_spglib() -> Iterator[None]:
+    """Leave out the warning of spglib about its own way to report errors within the block."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
 
 
 def _atoms(cell: spglib.SpgCell) -> Atoms:

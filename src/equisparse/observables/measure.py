@@ -14,11 +14,21 @@ from equisparse.observables.elastic import elastic_constants, elastic_values, is
 from equisparse.observables.equation_of_state import Volumes, equation_of_state
 from equisparse.observables.kind import Kind, kind_of
 from equisparse.observables.phonons import Bands, phonons
+from equisparse.observables.radial import RadialDistribution, thermal_distribution
 from equisparse.observables.relaxation import Free, NotRelaxedError, RelaxOptions, relaxed
 from equisparse.observables.rows import FREQUENCY
+from equisparse.observables.vacancies import removal_energies
+from equisparse.robustness.dynamics import DynamicsOptions
+from equisparse.wording import counted
 
-PARTS = ("eos", "elastic", "phonons", "vibrations")
-"""Properties that can be chosen; the first three are those of crystals, the last is that of molecules."""
+DEFAULT_PARTS = ("eos", "elastic", "phonons", "vibrations")
+"""Properties that are computed by default; the first three are those of crystals, the last is that of molecules."""
+PARTS = (*DEFAULT_PARTS, "vacancy", "rdf")
+"""Properties that can be chosen."""
+
+
+_COSTLY = {"elastic": "elastic constants", "phonons": "phonons", "vacancy": "energies of vacancies"}
+"""Properties whose cost grows with the square of the number of atoms -> their names."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +42,18 @@ class MeasureOptions:
     relax : RelaxOptions
         For the first relaxation.
     supercell : float
-        Smallest distance of opposite faces of the supercell of phonons, Angstrom.
+        Smallest distance of opposite faces of supercells, Angstrom.
     most_atoms : int
-        Largest primitive cell for which elastic constants and phonons are computed.
+        Largest primitive cell for which elastic constants, phonons and vacancies are computed.
+    dynamics : DynamicsOptions
+        Molecular dynamics from which the radial distribution function is taken.
     """
 
-    parts: Sequence[str] = PARTS
+    parts: Sequence[str] = DEFAULT_PARTS
     relax: RelaxOptions = field(default_factory=RelaxOptions)
     supercell: float = 10.0
     most_atoms: int = 40
+    dynamics: DynamicsOptions = field(default_factory=lambda: DynamicsOptions(steps=1000))
 
     @property
     def tight(self) -> RelaxOptions:
@@ -63,8 +76,11 @@ class Measured:
         Value of each property by its name, which ends in the unit.
     relaxed : Atoms or None
         Relaxed structure, for a crystal the primitive cell; None if it does not relax.
-    volumes, elastic, bands
-        Equation of state, elastic constants in GPa, and phonon bands; None if they were not computed.
+    removed : dict of str to float
+        Energy to remove one atom of an element from a supercell, without its chemical potential, eV.
+    volumes, elastic, bands, radial
+        Equation of state, elastic constants in GPa, phonon bands, and radial distribution function; None if they were
+        not computed.
     """
 
     kind: Kind
@@ -72,9 +88,11 @@ class Measured:
     notes: list[str] = field(default_factory=list)
     values: dict[str, float] = field(default_factory=dict)
     relaxed: Atoms | None = None
+    removed: dict[str, float] = field(default_factory=dict)
     volumes: Volumes | None = None
     elastic: Floats | None = None
     bands: Bands | None = None
+    radial: RadialDistribution | None = None
 
 
 def measured(atoms: Atoms, calculator: Calculator, options: MeasureOptions) -> Measured:
@@ -115,16 +133,20 @@ def _crystal(result: Measured, atoms: Atoms, calculator: Calculator, options: Me
     result.values |= cell.lattice()
     if "eos" in options.parts:
         _attempt(result, "equation of state", lambda: _equation_of_state(result, cell, calculator, options))
-    chosen = [part for part in ("elastic", "phonons") if part in options.parts]
+    if "rdf" in options.parts:
+        _attempt(result, "radial distribution function", lambda: _radial(result, primitive, calculator, options))
+    chosen = [part for part in _COSTLY if part in options.parts]
     if chosen and len(primitive) > options.most_atoms:
-        names = " and ".join({"elastic": "elastic constants", "phonons": "phonons"}[part] for part in chosen)
-        size = f"{len(primitive)} atoms, more than the {options.most_atoms} of --most-atoms"
+        names = " and ".join(_COSTLY[part] for part in chosen)
+        size = f"{counted(len(primitive), 'atom')}, more than the {options.most_atoms} of --most-atoms"
         result.notes.append(f"no {names}: the primitive cell has {size}")
         return
     if "elastic" in chosen:
         _attempt(result, "elastic constants", lambda: _elastic(result, cell, calculator, options))
     if "phonons" in chosen:
         _phonons(result, cell, calculator, options)
+    if "vacancy" in chosen:
+        _attempt(result, "energies of vacancies", lambda: _vacancies(result, primitive, calculator, options))
 
 
 def _relaxed_crystal(atoms: Atoms, calculator: Calculator, options: MeasureOptions) -> StandardCell:
@@ -169,6 +191,18 @@ def _phonons(result: Measured, cell: StandardCell, calculator: Calculator, optio
     }
     if lowest < lattice_vibrations.IMAGINARY:
         result.notes.append(f"dynamically unstable: phonons with imaginary frequencies, down to {lowest:.3g} THz")
+
+
+def _vacancies(result: Measured, primitive: Atoms, calculator: Calculator, options: MeasureOptions) -> None:
+    """Energies to remove an atom; `equisparse.observables.relations` adds the chemical potentials."""
+    result.removed = removal_energies(primitive, calculator, options.supercell, options.relax)
+
+
+def _radial(result: Measured, primitive: Atoms, calculator: Calculator, options: MeasureOptions) -> None:
+    """Radial distribution function at a temperature."""
+    result.radial = thermal_distribution(primitive, calculator, options.supercell, options.dynamics)
+    if (peak := result.radial.first_peak) is not None:
+        result.values["rdf_first_peak_ang"] = peak
 
 
 def _molecule(result: Measured, atoms: Atoms, calculator: Calculator, options: MeasureOptions) -> None:

@@ -1,6 +1,6 @@
-"""Energies that relate several structures: polymorphs, and the surface of a crystal."""
+"""Energies that relate several structures: polymorphs, the surface of a crystal, and vacancies."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from ase import Atoms, units
@@ -14,7 +14,8 @@ def add_relations(results: Mapping[str, Measured]) -> None:
 
     Two or more crystals of one composition get their energy above the lowest of them. A slab gets its surface energy if
     there is a crystal of its composition: ``(E_slab - N E_crystal) / 2A`` with N atoms and the area A, the mean of its
-    two sides.
+    two sides. A vacancy gets its energy of formation, ``E_vacancy - E_crystal + mu``, if there is a structure of the
+    element that was removed, or the crystal consists of it; mu is the lowest energy per atom of these structures.
     """
     known = [result for result in results.values() if "energy_ev_per_atom" in result.values]
     crystals: dict[str, list[Measured]] = {}
@@ -26,6 +27,7 @@ def add_relations(results: Mapping[str, Measured]) -> None:
             lowest = min(crystal.values["energy_ev_per_atom"] for crystal in same)
             above = result.values["energy_ev_per_atom"] - lowest
             _add(result, above, several=len(same) > 1)
+        _add_vacancies(result, known)
 
 
 def _add(result: Measured, above: float, *, several: bool) -> None:
@@ -35,6 +37,17 @@ def _add(result: Measured, above: float, *, several: bool) -> None:
     if result.kind == "surface" and result.relaxed is not None and (area := _slab_area(result.relaxed)):
         per_area = above * len(result.relaxed) / (2 * area)
         result.values["surface_energy_j_per_m2"] = per_area * units.m**2 / units.J
+
+
+def _add_vacancies(result: Measured, known: Sequence[Measured]) -> None:
+    """Add the energies of vacancies, or note which structures they need."""
+    for symbol, removed in result.removed.items():
+        pure = [other for other in known if other.relaxed is not None and set(other.relaxed.symbols) == {symbol}]
+        if pure:
+            potential = min(other.values["energy_ev_per_atom"] for other in pure)
+            result.values[f"vacancy_{symbol}_ev"] = removed + potential
+        else:
+            result.notes.append(f"no energy of a vacancy of {symbol}: it needs a structure of pure {symbol}")
 
 
 def _composition(result: Measured) -> str:

@@ -7,6 +7,8 @@ Model = Literal["base", "fine-tuned"]
 """One of the two models whose properties are compared."""
 BASE: Model = "base"
 FINE_TUNED: Model = "fine-tuned"
+Source = Literal["base", "fine-tuned", "frames"]
+"""One of the two models, or the frames of a run."""
 
 UNITS = {
     "_ang3_per_atom": "Angstrom^3/atom",
@@ -20,6 +22,7 @@ UNITS = {
     "_gpa": "GPa",
     "_thz": "THz",
     "_mev": "meV",
+    "_ev": "eV",
 }
 """Ending of the name of a property -> its unit."""
 FREQUENCY = "frequency_"
@@ -167,3 +170,23 @@ class BandPoint:
     x: float
     label: str
     frequency_thz: float
+
+
+@dataclass(frozen=True)
+class RadialPoint:
+    """One point of a radial distribution function.
+
+    Parameters
+    ----------
+    structure : str
+    source : {"base", "fine-tuned", "frames"}
+        Molecular dynamics with one of the models, or the frames of the run with the same composition.
+    distance_ang : float
+    value : float
+        Density of atoms at the distance from an atom, over the mean density.
+    """
+
+    structure: str
+    source: Source
+    distance_ang: float
+    value: float

@@ -157,6 +157,15 @@ def dynamics(
     return rows, None
 
 
+def thermal_run(start: Atoms, calculator: Calculator, options: DynamicsOptions) -> tuple[list[Atoms], Failure]:
+    """Frames of every fifth step of an NVT run (Langevin), and why the run failed; empty if it did not."""
+    generator = np.random.default_rng(options.seed)
+    atoms = heated(start, calculator, options.temperature, generator)
+    driver = thermostat(atoms, timestep_of(atoms, options), options.temperature, generator)
+    record = _run(atoms, start, driver, options)
+    return record.frames, record.failure
+
+
 def heated(start: Atoms, calculator: Calculator, temperature: float, generator: np.random.Generator) -> Atoms:
     """Copy of a structure with a calculator and with random velocities of a temperature, K."""
     atoms = Atoms(start.numbers, positions=start.positions, cell=start.cell, pbc=start.pbc, calculator=calculator)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from equisparse.observables.rows import BandPoint, ElasticRow, PropertyRow, StructureRow, VolumePoint
+from equisparse.observables.rows import BandPoint, ElasticRow, PropertyRow, RadialPoint, StructureRow, VolumePoint
 from equisparse.run.tables import TableFile
 
 
@@ -43,6 +43,11 @@ class PropertiesFolder:
     def bands(self) -> TableFile[BandPoint]:
         """Phonon bands: ``bands.csv``."""
         return TableFile(self.path / "bands.csv", BandPoint)
+
+    @property
+    def radial(self) -> TableFile[RadialPoint]:
+        """Radial distribution functions: ``rdf.csv``."""
+        return TableFile(self.path / "rdf.csv", RadialPoint)
 
     @property
     def relaxed(self) -> Path:

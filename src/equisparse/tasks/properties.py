@@ -15,8 +15,9 @@ from equisparse.inputs.reference_values import References, read_references
 from equisparse.inputs.splits import read_splits
 from equisparse.inputs.typical import named_structures, typical_structures
 from equisparse.observables.kind import kind_of
-from equisparse.observables.measure import PARTS, Measured, MeasureOptions, measured
+from equisparse.observables.measure import DEFAULT_PARTS, PARTS, Measured, MeasureOptions, measured
 from equisparse.observables.phonons import check_phonopy
+from equisparse.observables.radial import RadialDistribution, radial_distribution
 from equisparse.observables.relations import add_relations
 from equisparse.observables.relaxation import RelaxOptions
 from equisparse.observables.rows import (
@@ -27,11 +28,14 @@ from equisparse.observables.rows import (
     ElasticRow,
     Model,
     PropertyRow,
+    RadialPoint,
+    Source,
     StructureRow,
     VolumePoint,
 )
 from equisparse.options import check_positive, nearest
 from equisparse.report.html.document import write_report
+from equisparse.robustness.dynamics import DynamicsOptions
 from equisparse.run.folder import Run, RunLike, opened_run
 from equisparse.run.properties import PropertiesFolder
 from equisparse.tasks.listener import Listener
@@ -65,21 +69,24 @@ def properties(
     structures: Frames | None = None,
     *,
     reference: str | Path | References | None = None,
-    only: Sequence[str] = PARTS,
+    only: Sequence[str] = DEFAULT_PARTS,
     count: int = 5,
     force: float = 0.005,
     steps: int = 500,
     supercell: float = 10.0,
     most_atoms: int = 40,
+    temperature: float = 300.0,
+    dynamics_steps: int = 1000,
     device: str = "auto",
     listener: Listener | None = None,
 ) -> PropertiesResult:
     """Compare properties of the fine-tuned model of a run with those of its base, and with reference values.
 
-    Every structure is relaxed by each model. Crystals have an equation of state, elastic constants and phonons;
-    molecules have bond lengths and harmonic frequencies; surfaces have an energy. Energies of both models contain the
-    reference energies that were fitted to the training frames. The tables are written to the folder of the run, and the
-    report is rewritten.
+    Every structure is relaxed by each model. Crystals have an equation of state, elastic constants and phonons, and on
+    request energies of vacancies and a radial distribution function from molecular dynamics, beside that of the frames
+    of the run; molecules have bond lengths and harmonic frequencies; surfaces have an energy. Energies of both models
+    contain the reference energies that were fitted to the training frames. The tables are written to the folder of the
+    run, and the report is rewritten.
 
     Parameters
     ----------
@@ -91,15 +98,17 @@ def properties(
     reference : str, Path or mapping, optional
         Reference values: a JSON or CSV file, or a mapping of structure to property to value.
     only : sequence of str
-        Some of ``eos``, ``elastic``, ``phonons`` and ``vibrations``.
+        Some of ``eos``, ``elastic``, ``phonons``, ``vibrations``, ``vacancy`` and ``rdf``; by default, the first four.
     count : int
         Largest number of compositions, if no structures are given.
     force, steps : float, int
         Largest force (eV/Angstrom) and number of steps of the relaxations.
     supercell : float
-        Smallest distance of opposite faces of the supercell of phonons, Angstrom.
+        Smallest distance of opposite faces of the supercells of phonons, vacancies and molecular dynamics, Angstrom.
     most_atoms : int
-        Largest primitive cell for which elastic constants and phonons are computed.
+        Largest primitive cell for which elastic constants, phonons and vacancies are computed.
+    temperature, dynamics_steps : float, int
+        Temperature (K) and number of steps of the molecular dynamics of ``rdf``.
     device : str
     listener : Listener, optional
         Receives the name of each structure as it begins.
@@ -113,7 +122,8 @@ def properties(
     """
     listener = listener or Listener()
     check_positive(count=count, force=force, steps=steps, supercell=supercell, most_atoms=most_atoms)
-    options = MeasureOptions(_checked_parts(only), RelaxOptions(force, steps), supercell, most_atoms)
+    dynamics = DynamicsOptions(temperature, dynamics_steps)
+    options = MeasureOptions(_checked_parts(only), RelaxOptions(force, steps), supercell, most_atoms, dynamics)
     opened = opened_run(run)
     named = _structures(opened, structures, count, listener)
     references = read_references(reference) if isinstance(reference, (str, Path)) else reference or {}
@@ -135,6 +145,7 @@ def properties(
     files.values.write(rows)
     files.structures.write(states)
     _write_curves(files, results)
+    files.radial.write(_radial_points(opened, results))
     _write_relaxed(files.relaxed, results)
     write_report(opened)
     return PropertiesResult(tuple(rows), tuple(states), files.path)
@@ -256,6 +267,43 @@ def _band_points(structure: str, model: Model, found: Measured) -> Iterator[Band
         for branch, band in enumerate(found.bands.frequencies.T.tolist()):
             for x, label, value in zip(found.bands.x.tolist(), found.bands.labels, band, strict=True):
                 yield BandPoint(structure, model, branch, round(x, 4), label, round(value, 4))
+
+
+def _radial_points(run: Run, results: _Results) -> list[RadialPoint]:
+    """Radial distribution functions of both models, and of the frames of the run with the same composition."""
+    points: list[RadialPoint] = []
+    for model, of_model in results.items():
+        for structure, found in of_model.items():
+            if found.radial is not None:
+                points += _curve(structure, model, found.radial)
+    computed = {point.structure for point in points}
+    frames = _crystals(run) if points else {}
+    for structure in sorted(computed):
+        relaxed = results[FINE_TUNED][structure].relaxed or results[BASE][structure].relaxed
+        if relaxed is not None and (same := frames.get(_composition(relaxed))):
+            points += _curve(structure, "frames", radial_distribution(same))
+    return points
+
+
+def _curve(structure: str, source: Source, found: RadialDistribution) -> list[RadialPoint]:
+    """Points of one radial distribution function."""
+    pairs = zip(found.distances.tolist(), found.values.tolist(), strict=True)
+    return [RadialPoint(structure, source, round(distance, 4), round(value, 4)) for distance, value in pairs]
+
+
+def _crystals(run: Run) -> dict[str, list[Atoms]]:
+    """Crystals and liquids among the frames of a run by their composition."""
+    splits = read_splits(run.config)
+    crystals: dict[str, list[Atoms]] = {}
+    for frame in (*splits.train, *splits.valid, *splits.test):
+        if kind_of(frame.atoms) == "crystal":
+            crystals.setdefault(_composition(frame.atoms), []).append(frame.atoms)
+    return crystals
+
+
+def _composition(atoms: Atoms) -> str:
+    """Composition without common factors."""
+    return str(atoms.symbols.get_chemical_formula(empirical=True))
 
 
 def _write_relaxed(path: Path, results: _Results) -> None:

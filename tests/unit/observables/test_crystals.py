@@ -7,11 +7,13 @@ from ase.build import bulk, fcc111
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 
-from equisparse.observables.cells import multiples, standard_cell
+from equisparse.observables.cells import inequivalent_sites, multiples, standard_cell
 from equisparse.observables.elastic import elastic_values, is_stable, shear_modulus
 from equisparse.observables.measure import Measured, MeasureOptions, measured
+from equisparse.observables.radial import radial_distribution
 from equisparse.observables.relations import add_relations
 from equisparse.observables.relaxation import NotRelaxedError, RelaxOptions, relaxed
+from equisparse.robustness.dynamics import DynamicsOptions
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +96,46 @@ def test_polymorphs_are_compared() -> None:
     add_relations(found)
     assert found["fcc"].values["relative_energy_mev_per_atom"] == 0
     assert found["bcc"].values["relative_energy_mev_per_atom"] > 10
+
+
+def test_a_vacancy_has_its_energy_of_formation() -> None:
+    found = measured(bulk("Cu", a=3.6), EMT(), MeasureOptions(parts=("vacancy",), supercell=7.0))
+    add_relations({"Cu": found})
+    assert found.values["vacancy_Cu_ev"] == pytest.approx(1.1, abs=0.15), "EMT"
+
+
+def test_a_vacancy_of_a_compound_refers_to_the_element() -> None:
+    options = MeasureOptions(parts=("vacancy",), supercell=5.0)
+    alloy = bulk("CuAu", "cesiumchloride", a=3.2)
+    assert inequivalent_sites(alloy) == [0, 1]
+    assert inequivalent_sites(bulk("Cu", cubic=True)) == [0]
+    results = {"CuAu": measured(alloy, EMT(), options), "Cu": measured(bulk("Cu"), EMT(), MeasureOptions(parts=()))}
+    add_relations(results)
+    compound, copper = results["CuAu"], results["Cu"].values["energy_ev_per_atom"]
+    assert compound.values["vacancy_Cu_ev"] == pytest.approx(compound.removed["Cu"] + copper)
+    assert "vacancy_Au_ev" not in compound.values
+    assert compound.notes == ["no energy of a vacancy of Au: it needs a structure of pure Au"]
+
+
+def test_radial_distribution_of_a_small_cell_counts_images() -> None:
+    found = radial_distribution([bulk("Cu", a=3.6)])
+    np.testing.assert_allclose(found.values, radial_distribution([bulk("Cu", a=3.6, cubic=True)]).values)
+    neighbours = found.values * 4 / 3 * np.pi * np.diff(np.linspace(0, 6, 121) ** 3) * 4 / 3.6**3
+    shells = neighbours[neighbours > 0]
+    np.testing.assert_allclose(shells[:3], [12, 6, 24])
+    assert found.first_peak == pytest.approx(3.6 / 2**0.5, abs=0.03)
+    gas = radial_distribution([Atoms("Ar", cell=20 * np.eye(3), pbc=True)])
+    assert gas.first_peak is None
+
+
+def test_radial_distribution_at_a_temperature() -> None:
+    options = MeasureOptions(parts=("rdf",), supercell=5.0, dynamics=DynamicsOptions(300.0, 60))
+    found = measured(bulk("Cu", a=3.6), EMT(), options)
+    assert found.values["rdf_first_peak_ang"] == pytest.approx(2.54, abs=0.1)
+    assert (found.radial.values > 0).sum() > 20, "the shells are broad"
+    hot = MeasureOptions(parts=("rdf",), supercell=5.0, dynamics=DynamicsOptions(20000.0, 200, timestep=10.0))
+    (note,) = measured(bulk("Cu", a=3.6), EMT(), hot).notes
+    assert note.startswith("no radial distribution function: molecular dynamics at 20000 K failed")
 
 
 def test_cells_of_a_hexagonal_crystal() -> None:

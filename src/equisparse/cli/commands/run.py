@@ -81,21 +81,31 @@ class Properties(RunCommand):
     count: Annotated[int, Option("Largest number of compositions, without --structures", DATA, least=1)] = 5
     only: Annotated[
         list[str] | None,
-        Option("Properties to compute: eos, elastic, phonons, vibrations", TESTS, "NAME", shown_default="all"),
+        Option(
+            "Properties to compute: eos, elastic, phonons, vibrations, vacancy, rdf",
+            TESTS,
+            "NAME",
+            shown_default="the first four",
+        ),
     ] = None
     force: Annotated[float, Option("Largest force of relaxed structures, in eV/Angstrom", TESTS, "X", above=0)] = 0.005
     steps: Annotated[int, Option("Largest number of steps of a relaxation", TESTS, least=1)] = 500
     supercell: Annotated[
-        float, Option("Smallest thickness of the supercell of phonons, in Angstrom", TESTS, "LENGTH", above=0)
+        float,
+        Option("Smallest thickness of supercells of phonons, vacancy and rdf, in Angstrom", TESTS, "LENGTH", above=0),
     ] = 10.0
-    most_atoms: Annotated[int, Option("Largest primitive cell for elastic constants and phonons", TESTS, least=1)] = 40
+    most_atoms: Annotated[
+        int, Option("Largest primitive cell for elastic constants, phonons and vacancies", TESTS, least=1)
+    ] = 40
+    temperature: Annotated[float, Option("Temperature of the dynamics of rdf, in K", TESTS, "K", above=0)] = 300.0
+    dynamics_steps: Annotated[int, Option("Steps of the dynamics of rdf", TESTS, least=10)] = 1000
     device: Annotated[str, DEVICE] = "auto"
     json: Annotated[bool, JSON] = False
 
     def run(self, terminal: Terminal) -> int:
         """Print the table of properties."""
         from equisparse.cli.listener import TerminalListener
-        from equisparse.observables.measure import PARTS
+        from equisparse.observables.measure import DEFAULT_PARTS
         from equisparse.report.property_tables import property_table, shown_properties, structure_notes
         from equisparse.report.terminal.render import rich_table
         from equisparse.run.files import RunFolder
@@ -105,12 +115,14 @@ class Properties(RunCommand):
             self.folder,
             self.structures,
             reference=self.reference,
-            only=self.only or PARTS,
+            only=self.only or DEFAULT_PARTS,
             count=self.count,
             force=self.force,
             steps=self.steps,
             supercell=self.supercell,
             most_atoms=self.most_atoms,
+            temperature=self.temperature,
+            dynamics_steps=self.dynamics_steps,
             device=self.device,
             listener=TerminalListener(terminal),
         )

@@ -4,7 +4,16 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from equisparse.observables.rows import BASE, FINE_TUNED, BandPoint, Model, PropertyRow, VolumePoint
+from equisparse.observables.rows import (
+    BASE,
+    FINE_TUNED,
+    BandPoint,
+    Model,
+    PropertyRow,
+    RadialPoint,
+    Source,
+    VolumePoint,
+)
 from equisparse.report.html.plots import Figure
 from equisparse.report.paper.figures import AFTER, BEFORE, GREY
 
@@ -50,6 +59,19 @@ def bands(rows: Sequence[BandPoint]) -> Figure:
     ticks = special_points(rows)
     figure.update_xaxes(tickvals=list(ticks), ticktext=list(ticks.values()), title_text="wave vector")
     return figure.update_yaxes(title_text="frequency (THz)", zeroline=True)
+
+
+def radial(rows: Sequence[RadialPoint]) -> Figure:
+    """Radial distribution functions of both models and of frames."""
+    figure = go.Figure()
+    colors: dict[Source, str] = {"frames": GREY, BASE: BEFORE, FINE_TUNED: AFTER}
+    for source, color in colors.items():
+        own = [row for row in rows if row.source == source]
+        x, y = [row.distance_ang for row in own], [row.value for row in own]
+        if own:
+            figure.add_trace(go.Scatter(x=x, y=y, name=source, mode="lines", line={"color": color, "width": 1.5}))
+    figure.update_xaxes(title_text="distance (\u00c5)")
+    return figure.update_yaxes(title_text="density over mean density", rangemode="tozero")
 
 
 def special_points(rows: Sequence[BandPoint]) -> dict[float, str]:

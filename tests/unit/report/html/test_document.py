@@ -11,7 +11,7 @@ import pytest
 from equisparse.cli import main
 from equisparse.errors import InputError
 from equisparse.interpret.stability import StabilityRow
-from equisparse.observables.rows import BandPoint, PropertyRow, StructureRow, VolumePoint
+from equisparse.observables.rows import BandPoint, PropertyRow, RadialPoint, Source, StructureRow, VolumePoint
 from equisparse.quantities import STRESS
 from equisparse.report.html.comparison import named
 from equisparse.report.html.document import write_comparison, write_report
@@ -51,6 +51,8 @@ def test_properties_are_in_the_report(make_run) -> None:
     files.structures.write(StructureRow("MgO", model, "crystal", 8, symmetry, note) for model, note in notes.items())
     files.values.write([PropertyRow("MgO", "a_ang", 4.0, 4.2, 4.1), PropertyRow("MgO", "c44_gpa", None, 150.0)])
     files.volumes.write([VolumePoint("MgO", "base", volume, volume - 9) for volume in (9.0, 10.0)])
+    sources: tuple[Source, ...] = ("base", "fine-tuned", "frames")
+    files.radial.write(RadialPoint("MgO", source, distance, 1.0) for source in sources for distance in (2.0, 3.0))
     path = ((0.0, "G"), (1.0, "X"), (1.0, "U"), (2.0, "L"))
     files.bands.write(BandPoint("MgO", model, 0, x, label, x) for model in notes for x, label in path)
     page = write_report(read_run(folder)).read_text()
@@ -58,6 +60,8 @@ def test_properties_are_in_the_report(make_run) -> None:
     assert "fine-tuned: dynamically &lt;unstable&gt;" in visible(page)
     assert "+5.0%" in visible(page)
     assert "Phonon bands of MgO, base and fine-tuned." in visible(page)
+    assert "Radial distribution function of MgO" in visible(page)
+    assert "comparable if they are from dynamics at the same temperature" in visible(page)
     assert "X | U" in page
     files.bands.write(BandPoint("MgO", model, 0, 0.0, label, 1.0) for model, label in zip(notes, "GX", strict=True))
     page = visible(write_report(read_run(folder)).read_text())

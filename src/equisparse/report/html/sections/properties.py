@@ -40,7 +40,8 @@ def _structure(files: PropertiesFolder, states: Sequence[StructureRow], rows: Se
         html += elements.listing(notes)
     if rows:
         html += elements.table(property_table(shown_properties(rows)))
-    return html + _volumes(files, name, rows) + _bands(files, name) + _frequencies(name, rows)
+    curves = _volumes(files, name, rows) + _bands(files, name) + _radial(files, name)
+    return html + curves + _frequencies(name, rows)
 
 
 def _relaxed(states: Sequence[StructureRow]) -> str:
@@ -77,6 +78,17 @@ def _bands(files: PropertiesFolder, name: str) -> Markup:
         caption = f"Phonon bands of {name}, {models}. {_NO_CHARGES}"
         html += elements.plot(property_plots.bands(own), caption, height=420)
     return html
+
+
+def _radial(files: PropertiesFolder, name: str) -> Markup:
+    """Radial distribution functions."""
+    points = [point for point in files.radial.read() if point.structure == name]
+    if not points:
+        return Markup("")
+    caption = f"Radial distribution function of {name}, all elements, from molecular dynamics with both models."
+    if any(point.source == "frames" for point in points):
+        caption += " That of the frames of the run is comparable if they are from dynamics at the same temperature."
+    return elements.plot(property_plots.radial(points), caption, height=320)
 
 
 def _frequencies(name: str, rows: Sequence[PropertyRow]) -> Markup:
