@@ -87,7 +87,9 @@ def _api() -> Iterator[tuple[str, str]]:
     """Name and text of each page of the API."""
     public = re.findall(r"^from (equisparse\.(\w+)[\w.]*) import (\w+) as", _stub(), flags=re.MULTILINE)
     for room, title in ROOMS.items():
-        names = [f"{module}.{name}" for module, place, name in public if PLACES.get(place, place) == room]
+        entries = [entry for entry in public if PLACES.get(entry[1], entry[1]) == room]
+        entries.sort(key=lambda entry: entry[1] != room)  # names of other rooms come last
+        names = [f"{module}.{name}" for module, _, name in entries]
         yield f"api/{room}.md", "\n\n".join([f"# {title}", *_of_room(names)])
     shown = {*ROOMS, *PLACES}
     if missing := {place for _, place, _ in public} - shown:
