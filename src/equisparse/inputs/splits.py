@@ -21,6 +21,8 @@ from equisparse.robustness.structures import probe_structures
 
 PROBE = "probe"
 """Name in place of a file: the packaged structures for replay."""
+_MOST_NEIGHBOURS = 400
+"""Largest number of neighbours in a piece of a frame, on which a model is checked."""
 
 
 def read_splits(config: FinetuneConfig) -> FrameSplits:
@@ -79,10 +81,28 @@ def _unlike(structures: Sequence[Atoms], frames: Sequence[LabelledFrame]) -> lis
 
 
 def small_pieces(frames: Sequence[LabelledFrame], cutoff: float, count: int = 2, atoms: int = 16) -> list[Atoms]:
-    """First atoms of the smallest frames in which atoms have neighbours within `cutoff`, for fast checks of a model."""
+    """Some atoms of the smallest frames in which atoms have neighbours within `cutoff`, for fast checks of a model.
+
+    They are the first atoms, or fewer in a dense crystal: a check takes as long as there are neighbours.
+    """
     order = np.argsort([frame.n_atoms for frame in frames], kind="stable").tolist()
     pieces = (frames[index].atoms[:atoms] for index in order)
-    return list(islice((piece for piece in pieces if len(neighbor_list("i", piece, cutoff))), count))
+    return list(islice((_thinned(piece, cutoff) for piece in pieces if _n_neighbours(piece, cutoff)), count))
+
+
+def _thinned(piece: Atoms, cutoff: float) -> Atoms:
+    """Half of the atoms, evenly spaced in their order, again and again while there are too many neighbours."""
+    while _n_neighbours(piece, cutoff) > _MOST_NEIGHBOURS and len(piece) > 1:
+        half = piece[np.linspace(0, len(piece) - 1, len(piece) // 2).round().astype(int)]
+        if not _n_neighbours(half, cutoff):
+            break
+        piece = half
+    return piece
+
+
+def _n_neighbours(piece: Atoms, cutoff: float) -> int:
+    """Number of neighbours of all atoms together."""
+    return len(neighbor_list("i", piece, cutoff))
 
 
 def _read(files: Sequence[str], config: FinetuneConfig) -> Sequence[LabelledFrame]:

@@ -38,3 +38,12 @@ def test_a_model_is_checked_on_frames_with_neighbours() -> None:
     pieces = small_pieces(unlabelled([Atoms("H"), crystal, Atoms("C"), far], "here"), 5.0)
     assert [len(piece) for piece in pieces] == [16]
     assert small_pieces(unlabelled([Atoms("H"), far], "here"), 5.0) == []
+
+
+def test_pieces_of_a_dense_crystal_have_fewer_atoms_of_all_elements() -> None:
+    oxide = bulk("MgO", "rocksalt", a=3.8, cubic=True)
+    for atoms in (oxide, oxide[oxide.numbers.argsort()]):
+        (piece,) = small_pieces(unlabelled([atoms], "here"), 5.0)
+        assert sorted(piece.symbols) == ["Mg", "Mg", "O", "O"]
+    (piece,) = small_pieces(unlabelled([bulk("Cu")], "here"), 12.0)
+    assert len(piece) == 1
