@@ -200,6 +200,45 @@ Command: `python benchmarks/supports.py --sets build/sets --runs build/supports`
 | set | base | method | changed | runs | same | by chance | by channels | blocks | blocks, shuffled |
 |---|---|---|---|---|---|---|---|---|---|
 """
+ELEMENTS = """
+## Which elements and degrees a sparse run changes
+
+Setup: the runs of the table above whose base has weights with an element axis. Entries are the smallest and the largest
+value over four runs, in percent. Elements that are not in the data have no changed weight in any of them.
+
+| name | meaning |
+|---|---|
+| weights | share of the element in the number of changed weights with an element axis; 33 if elements were alike |
+| change | its share in the sum of their squared changes |
+| l = 0 to 3 | shares of the degrees in the latter, in the first self-connection; 25 if degrees were alike |
+
+Command: `python benchmarks/elements.py --name ethanol --base MACE.model --runs build/supports`
+
+| set | base | method | changed | runs | element | weights | change | l = 0 | l = 1 | l = 2 | l = 3 |
+|---|---|---|---|---|---|---|---|---|---|---|---|
+"""
+NEXT_FRAMES = """
+## Do selected frames help?
+
+Is a model better if the next 50 frames are chosen by `equisparse select`? Setup: 30 frames for training and 10 for
+validation at the start, an ensemble of three members trained on them, and 50 frames from a pool; then `sparse 3 %`
+on the 80 frames, 256 steps of batch size 5, no anchor. Ratios are selected / random of one seed, mean and (single
+seeds). A seed has frames, ensemble and random choice of its own.
+
+| name | meaning |
+|---|---|
+| ethanol | 860 frames of the pool and 250 test frames are drawn from the same rMD17 trajectory |
+| acac | the start is at 300 K; the pool has 400 frames at 300 K and 50 at 600 K; 150 test frames of each |
+| MAE | mean absolute error of the force components |
+| RMSE | root mean square error |
+| p95, max | 95th percentile, and largest, of the mean absolute errors of single frames |
+
+Command: `python benchmarks/next_frames.py --folder build/sets/ethanol --name ethanol --base MACE.model`; for
+acetylacetone with `--rare test_600K --rare-frames 50 --pool 400 --test 150`.
+
+| set | base | test | choice | MAE random (meV/Å) | MAE (meV/Å) | ratio of MAE | of RMSE | of p95 | of max |
+|---|---|---|---|---|---|---|---|---|---|
+"""
 ROBUSTNESS = """
 ## Robustness
 

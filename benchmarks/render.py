@@ -14,7 +14,9 @@ from page_text import (
     ACCURACY,
     BANK,
     COST,
+    ELEMENTS,
     HEAD,
+    NEXT_FRAMES,
     PHYSICS,
     ROBUSTNESS,
     SEARCH,
@@ -145,6 +147,54 @@ def support_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
         yield f"| {' | '.join(map(str, columns))} |"
 
 
+def element_lines(rows: list[dict[str, Any]]) -> Iterable[str]:
+    """One table line an element, of all runs of one method and number of changed weights."""
+
+    def between(values: Iterable[float]) -> str:
+        percent = sorted(100 * value for value in values)
+        return f"{percent[0]:.0f} to {percent[-1]:.0f}"
+
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        cell = row["cell"]
+        groups.setdefault((cell["name"], cell["base"], cell["method"], round(cell["changed"])), []).append(row)
+    for (name, base, method, changed), runs in sorted(groups.items(), key=lambda item: item[0][::-1]):
+        for symbol in runs[0]["entries"]:
+            shares = (between(run[kind][symbol] for run in runs) for kind in ("entries", "squares"))
+            squares = [run["by_l"]["squares"][symbol] for run in runs]
+            by_l = (between(run[degree] for run in squares) for degree in range(len(squares[0])))
+            columns = (name, base, method, f"{changed} %", len(runs), symbol, *shares, *by_l)
+            yield f"| {' | '.join(map(str, columns))} |"
+
+
+def next_frame_lines(rows: list[dict[str, Any]]) -> Iterable[str]:
+    """One table line a choice and test; ratios to random frames within each seed, mean and values of the seeds."""
+    settings = dict.fromkeys((row["cell"]["name"], row["cell"]["base"], row["cell"]["choice"]) for row in rows)
+    for name, base, choice in settings:
+        own, random = (
+            {
+                row["cell"]["seed"]: row["force_error_mev_per_ang"]
+                for row in rows
+                if (row["cell"]["name"], row["cell"]["base"], row["cell"]["choice"]) == (name, base, wanted)
+            }
+            for wanted in (choice, "random")
+        )
+        seeds = sorted(own.keys() & random.keys())
+        for test in own[seeds[0]] if seeds and choice != "random" else ():
+            maes = (sum(errors[seed][test]["mae"] for seed in seeds) / len(seeds) for errors in (random, own))
+            ratios = (
+                as_ratios([own[seed][test][kind] / random[seed][test][kind] for seed in seeds])
+                for kind in ("mae", "rmse", "p95", "max")
+            )
+            columns = (name, base, test, choice, *(f"{mae:.1f}" for mae in maes), *ratios)
+            yield f"| {' | '.join(columns)} |"
+
+
+def as_ratios(ratios: list[float]) -> str:
+    """Mean of some ratios, and the single ones."""
+    return f"{sum(ratios) / len(ratios):.2f} ({', '.join(f'{ratio:.2f}' for ratio in ratios)})"
+
+
 def robustness_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
     """One table line a cell."""
     for row in rows:
@@ -233,6 +283,8 @@ def main() -> None:
         (BANK, bank),
         (PHYSICS, physics),
         (SUPPORTS, support_lines(rows_of(RESULTS / "supports.jsonl"))),
+        (ELEMENTS, element_lines(rows_of(RESULTS / "elements.jsonl"))),
+        (NEXT_FRAMES, next_frame_lines(rows_of(RESULTS / "next_frames.jsonl"))),
         (ACCURACY, accuracy),
     )
     filled = [(head, found) for head, lines in parts if (found := list(lines))]

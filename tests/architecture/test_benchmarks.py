@@ -16,6 +16,7 @@ INTERNALS = {
         "equisparse.training.loss",
         "equisparse.training.optim",
     },
+    "elements": {"equisparse.interpret.changes"},
     "ensemble": {"equisparse.formats.entries"},
     "magnetism": {
         "equisparse.backbones.base",

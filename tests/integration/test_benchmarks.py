@@ -54,3 +54,19 @@ def test_time_to_accuracy(small_base, tmp_path):
     assert row["ours"]["full"]["ends"][0]["test"] > 0
     assert set(row["ours"]["full"]["seconds_to"]) == {"preset"}
     assert (row["train_frames"], row["test_frames"], row["epochs"]) == (6, 4, 2)
+
+
+def test_next_frames(small_base, tmp_path):
+    frames = ase.io.read(demo_files().train, ":22")
+    for part, chosen in (("train", frames[:8]), ("valid", frames[8:10]), ("test", frames[10:16]), ("hot", frames[16:])):
+        ase.io.write(tmp_path / f"{part}.xyz.gz", chosen, format="extxyz")
+    words = ["--folder", tmp_path, "--name", "demo", "--base", small_base, "--runs", tmp_path / "runs"]
+    words += ["--results", tmp_path / "rows.jsonl", "--seeds", "1", "--first", "6", "--test", "3", "--rare", "hot"]
+    words += ["--rare-frames", "2", "--n", "2", "--members", "2", "--ensemble-epochs", "1", "--epochs", "1"]
+    run_benchmark("next_frames.py", *words, "--choices", "selected", "random", "farthest")
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert [row["cell"]["choice"] for row in rows] == ["selected", "random", "farthest"]
+    for row in rows:
+        assert (row["pool_frames"], len(row["chosen"])) == (9, 2)
+        assert set(row["force_error_mev_per_ang"]) == {"test", "hot"}
+    assert not run_benchmark("next_frames.py", *words)
