@@ -56,7 +56,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def core(session: nox.Session) -> None:
     """Tests and doctests that need no backbone, in an environment without one."""
-    install(session, "-e", ".[hub,lmdb,properties,tensorboard,test]")
+    install(session, "-e", ".[hub,lmdb,parquet,properties,tensorboard,test]")
     session.run(*PYTEST, *(session.posargs or ("src", "tests/unit", "tests/laws")), env=ONE_THREAD)
 
 

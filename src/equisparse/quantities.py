@@ -171,7 +171,7 @@ FORCES = Quantity(
     ),
     label_keys=(
         *("REF_forces", "REF_force", "forces", "force", "y_force", "y_forces"),
-        *("dft_forces", "dft_force", "DFT_forces", "DFT_force"),
+        *("dft_forces", "dft_force", "DFT_forces", "DFT_force", "atomic_forces"),
     ),
     loss_weight=10.0,
 )

@@ -16,15 +16,17 @@ def resolve_device(device: str) -> torch.device:
     Parameters
     ----------
     device : str
-        ``cpu``, ``cuda``, ``cuda:1`` ..., or ``auto``: CUDA where there is any, one device per process of a node.
+        ``cpu``, ``cuda:1`` ..., ``cuda``: the device of this process of a node, or ``auto``: ``cuda`` if there is any.
 
     Raises
     ------
     BackboneError
         If there is no such device.
     """
+    if device in ("auto", "cuda") and torch.cuda.is_available():
+        return torch.device("cuda", local_index())
     if device == "auto":
-        return torch.device("cuda", _local_index()) if torch.cuda.is_available() else torch.device("cpu")
+        return torch.device("cpu")
     try:
         resolved = torch.device(device)
     except RuntimeError as error:
@@ -45,7 +47,7 @@ def resolve_device(device: str) -> torch.device:
     return resolved
 
 
-def _local_index() -> int:
+def local_index() -> int:
     """Index of this process on its node if there is a device for it, else 0; each may see only its own device."""
     text = os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0"))
     return int(text) if text.isdecimal() and int(text) < torch.cuda.device_count() else 0

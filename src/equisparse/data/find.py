@@ -7,6 +7,7 @@ from pathlib import Path
 
 from equisparse.data.demo import demo_paths, is_demo
 from equisparse.data.foreign import refuse_deepmd_folder
+from equisparse.data.parquet import PARQUET
 from equisparse.errors import DataError
 
 _MAGIC = ("*", "?", "[")
@@ -37,11 +38,13 @@ def _expand(pattern: str) -> list[str]:
     if is_demo(pattern):
         return demo_paths(pattern)
     if Path(pattern).is_dir():
+        if tables := sorted(map(str, Path(pattern).rglob(f"*{PARQUET}"))):
+            return tables
         refuse_deepmd_folder(pattern)
         raise DataError(
             "A data file is a folder.",
             given=pattern,
-            expected="a file or a glob",
+            expected="a file, a glob, or a folder of Parquet files",
             next_step=f"name the files: {pattern.rstrip('/')}/*",
         )
     matches = glob.glob(pattern, recursive=True)  # noqa: PTH207  Path.glob accepts no absolute pattern

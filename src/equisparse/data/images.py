@@ -19,12 +19,14 @@ from ase import Atoms
 
 from equisparse.data.convergence import mark_unconverged
 from equisparse.data.foreign import refuse_foreign
-from equisparse.data.lmdb_file import check_lmdb
+from equisparse.data.lmdb_file import LMDB, check_lmdb, refuse_other_lmdb
+from equisparse.data.parquet import PARQUET, parquet_structures
 from equisparse.errors import DataError, MissingPackageError
 from equisparse.wording import counted
 
-_LMDB = ".aselmdb"
-_DATABASES = (".db", _LMDB)
+_DATABASES = (".db", LMDB)
+_PACKAGES: Mapping[str, str] = {LMDB: "pip install ase-db-backends", PARQUET: "pip install pyarrow"}
+"""How to install what a kind of file needs."""
 _QUOTED = re.compile(r'"(?:\\.|[^"\\])*"|\{[^}]*\}')
 _KEY = re.compile(r"([^\s=]+)\s*=")
 _BOOLEANS = re.compile(r":([^:\s]*(?:force|mag|spin)[^:\s]*):L:", re.IGNORECASE)
@@ -42,7 +44,7 @@ def read_images(path: str) -> list[Atoms]:
 def iterate_images(path: str) -> Iterator[Atoms]:
     """Structures of one file in order, with the errors of its reader as ours.
 
-    Extended XYZ and databases are read one structure at a time; other files are read as a whole.
+    Extended XYZ, databases and Parquet are read a few structures at a time; other files are read as a whole.
 
     Raises
     ------
@@ -54,8 +56,9 @@ def iterate_images(path: str) -> Iterator[Atoms]:
     if Path(path).stat().st_size == 0:
         raise DataError(f"{path} is empty.", next_step="write the file again, or remove it from the input")
     refuse_foreign(path)
+    refuse_other_lmdb(path)
     images = _translated(path, _images(path))
-    if not (_is_xyz(path) or path.endswith(_DATABASES)):
+    if not (_is_xyz(path) or path.endswith((*_DATABASES, PARQUET))):
         whole = list(images)
         mark_unconverged(path, whole)
         images = iter(whole)
@@ -72,8 +75,10 @@ def _translated(path: str, images: Iterator[Atoms]) -> Iterator[Atoms]:
             raise MissingPackageError(
                 f"Cannot read {path}: a package is not installed.",
                 cause=str(error),
-                next_step="pip install ase-db-backends" if path.endswith(_LMDB) else "install the package with pip",
+                next_step=_PACKAGES.get(Path(path).suffix, "install the package with pip"),
             ) from error
+        except DataError:
+            raise
         except Exception as error:  # readers of ASE raise anything on a damaged file
             raise _unreadable(path, n_read, error) from error
         if atoms is None:
@@ -94,6 +99,8 @@ def _images(path: str) -> Iterator[Atoms]:
     """Structures of one file, with the reader that its name asks for."""
     if path.endswith(_DATABASES):
         yield from _rows(path)
+    elif path.endswith(PARQUET):
+        yield from parquet_structures(path)
     elif Path(path).suffix in _OPENERS and Path(path).stem.endswith("xyz"):
         with _unpacked(path) as text:
             _require_whole_frames(text)
@@ -109,7 +116,7 @@ def _images(path: str) -> Iterator[Atoms]:
 def _rows(path: str) -> Iterator[Atoms]:
     """Structures of an ASE database, with all information that is stored beside them."""
     options = {}
-    if path.endswith(_LMDB):
+    if path.endswith(LMDB):
         options = {"readonly": True}
         check_lmdb(path)
     with ase.db.connect(path, serial=True, **options) as database:
@@ -166,10 +173,25 @@ def _header_problem(header: str) -> str:
 def _unreadable(path: str, n_read: int, error: Exception) -> DataError:
     """Error for a file whose reader failed after `n_read` frames."""
     reason = " ".join(str(error).split())[:200]
+    cause, next_step = _advice(path)
     return DataError(
         f"Cannot read {path}" + (f" after frame {n_read - 1}." if n_read else "."),
         given=f"{type(error).__name__}: {reason}" if reason else type(error).__name__,
         expected="a complete file in a format that ASE knows",
-        cause="a truncated or damaged file, or a file name from which ASE cannot infer the format",
-        next_step=f"try `ase info {path}`; write the file again, or remove the damaged frame",
+        cause=cause,
+        next_step=next_step,
+    )
+
+
+def _advice(path: str) -> tuple[str, str]:
+    """Likely cause of a file that cannot be read, and the next step."""
+    if path.endswith((LMDB, PARQUET)):
+        packages = "ase, lmdb and ase-db-backends" if path.endswith(LMDB) else "pyarrow"
+        return (
+            f"a copy that was cut off, a damaged row, or a file that another version of {packages} wrote",
+            f"compare its size with that of the original and copy it again; or update {packages}",
+        )
+    return (
+        "a truncated or damaged file, or a file name from which ASE cannot infer the format",
+        f"try `ase info {path}`; write the file again, or remove the damaged frame",
     )

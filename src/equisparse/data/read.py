@@ -36,9 +36,9 @@ def read_frames(
     Parameters
     ----------
     pattern : str, Path or sequence of these
-        Files or globs: extxyz (also ``.gz``, ``.bz2``, ``.xz``), ASE db, aselmdb and traj, VASP OUTCAR and
-        vasprun.xml, and any other format that ASE reads. ``demo`` and ``demo-spin`` are all frames of a packaged set,
-        ``demo:train``, ``demo:valid`` and ``demo:test`` its parts.
+        Files or globs: extxyz (also ``.gz``, ``.bz2``, ``.xz``), ASE db, aselmdb and traj, Parquet or a folder of it
+        (see `equisparse.data.parquet`), VASP OUTCAR and vasprun.xml, and any other format that ASE reads. ``demo`` and
+        ``demo-spin`` are all frames of a packaged set, ``demo:train``, ``demo:valid`` and ``demo:test`` its parts.
     keys : LabelKeys, optional
         Names of the labels; by default the usual names are tried.
     units : LabelUnits, optional

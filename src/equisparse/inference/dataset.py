@@ -20,6 +20,7 @@ from equisparse.data.spool import Mapped, selected
 from equisparse.inference.batches import BatchLimits, WorkBatches, packed
 from equisparse.inference.batching import SharedBatches
 from equisparse.inference.graphs import Budget, Graphs
+from equisparse.inference.pinned import moved, pinned
 from equisparse.inference.sample import Sample
 from equisparse.quantities import ENERGY, STRESS, Quantity, all_quantities
 
@@ -205,16 +206,12 @@ def reference_energy(atoms: Atoms, shifts: Mapping[int, float]) -> float:
 
 def collate(backbone: Predictor, samples: Sequence[Sample]) -> Batch:
     """Collate samples: graphs in the form that the backbone expects, labels on its device and in its precision."""
-    labels = {
-        quantity: torch.from_numpy(values).to(backbone.dtype).to(backbone.device)
-        for quantity, values in join_labels(samples).items()
-    }
-    n_atoms = torch.tensor([sample.n_atoms for sample in samples], device=backbone.device)
-    weights = {
-        quantity: torch.tensor(values, dtype=backbone.dtype, device=backbone.device)
-        for quantity, values in _join_weights(samples).items()
-    }
-    return Batch(backbone.collate([sample.graph for sample in samples]), labels, n_atoms, weights)
+    device, dtype = backbone.device, backbone.dtype
+    labels = {q: moved(torch.from_numpy(values).to(dtype), device) for q, values in join_labels(samples).items()}
+    n_atoms = moved(torch.tensor([sample.n_atoms for sample in samples]), device)
+    weights = {q: moved(torch.tensor(values, dtype=dtype), device) for q, values in _join_weights(samples).items()}
+    graphs = backbone.collate([sample.graph for sample in samples])
+    return Batch(pinned(graphs, device), labels, n_atoms, weights)
 
 
 def join_labels(frames: Sequence[LabelledFrame | Sample]) -> dict[Quantity, Floats]:

@@ -86,7 +86,7 @@ class SpinModel:
 
     def predict(self, batch: SpinGraph, *, training: bool = False) -> Prediction:
         """Predictions for a batch, which cannot be used again; parameters as of `AbstractBackbone.predict`."""
-        spins = batch.spins.to(self.device).clone().requires_grad_(self.magnetic_forces)
+        spins = batch.spins.to(self.device, non_blocking=True).clone().requires_grad_(self.magnetic_forces)
         moments: list[Tensor] = []
         magnetic: list[Tensor] = []
 

@@ -15,6 +15,7 @@ from equisparse.backbones.base import AbstractBackbone
 from equisparse.deploy.merge import MergeCheck
 from equisparse.errors import InputError
 from equisparse.files import write_text
+from equisparse.inference.precision import PrecisionPrice
 from equisparse.methods.base import Trial
 from equisparse.robustness.drift import DriftSummary
 
@@ -70,6 +71,8 @@ class Metrics:
         Symbols of the elements whose reference energies the compositions do not separate.
     retention : DriftSummary or None
         Drift from the base on probe structures; None if it was not measured.
+    precision : PrecisionPrice or None
+        Price of coarser matrix products in the training; None for full precision.
     adapter_bytes, base_bytes : int
         Sizes of the adapter file and of the base's checkpoint.
     merged_check : MergeCheck or None
@@ -101,6 +104,7 @@ class Metrics:
     reference_rank: int = 0
     reference_unresolved: tuple[str, ...] = ()
     retention: DriftSummary | None = None
+    precision: PrecisionPrice | None = None
     adapter_bytes: int
     base_bytes: int
     merged_check: MergeCheck | None = None
@@ -162,6 +166,8 @@ def read_metrics(path: Path) -> Metrics:
         values["trials"] = tuple(Trial(**trial) for trial in values.get("trials", ()))
         if "retention" in values:
             values["retention"] = DriftSummary(group="all", **values["retention"])
+        if "precision" in values:
+            values["precision"] = PrecisionPrice(**values["precision"])
         if "merged_check" in values:
             values["merged_check"] = MergeCheck(**values["merged_check"])
         return Metrics(**values)

@@ -13,6 +13,7 @@ from equisparse.data.frames import Floats, LabelledFrame
 from equisparse.data.references import ReferenceFit
 from equisparse.deploy.merge import TOO_COARSE, WITHOUT_SHIFTS, write_merged
 from equisparse.errors import PrecisionError
+from equisparse.inference.precision import PrecisionPrice
 from equisparse.quantities import Quantity
 from equisparse.robustness.drift import DriftSummary
 from equisparse.run.files import RunFolder
@@ -51,6 +52,8 @@ class Outcome:
         Errors of the adapters of the stages before the last one; empty without ``--curve``.
     start : str or None
         Adapter from which training started.
+    precision : PrecisionPrice or None
+        Price of coarser matrix products in the training; None for full precision.
     """
 
     adapter: Adapter
@@ -65,6 +68,7 @@ class Outcome:
     retention: DriftSummary | None
     stages: Sequence[SparsityRow] = ()
     start: str | None = None
+    precision: PrecisionPrice | None = None
 
 
 def write_run(folder: Path, backbone: AbstractBackbone, outcome: Outcome, *, complete: bool = True) -> Run:
@@ -135,6 +139,7 @@ def _measured(backbone: AbstractBackbone, outcome: Outcome) -> Metrics:
         reference_rank=references.rank,
         reference_unresolved=tuple(references.unresolved),
         retention=outcome.retention,
+        precision=outcome.precision,
         adapter_bytes=0,
         base_bytes=backbone.native_bytes,
     )

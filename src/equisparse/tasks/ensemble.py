@@ -10,6 +10,7 @@ import numpy as np
 
 from equisparse.adapters.ensemble_file import Ensemble, Scales, read_ensemble, write_ensemble
 from equisparse.adapters.file import load_adapter
+from equisparse.backbones.device import resolve_device
 from equisparse.config.finetune import EnsembleConfig, FinetuneConfig
 from equisparse.config.keywords import FinetuneOptions, shows_options
 from equisparse.deploy.calculator import check_adapter
@@ -139,6 +140,7 @@ def ensemble_config(config: EnsembleConfig, *, listener: Listener | None = None)
 
 def _ensemble(config: EnsembleConfig, group: Group, listener: Listener | None) -> EnsembleRun:
     """Train the members that belong to this process; the first one calibrates their spread when all are done."""
+    group.check_devices(resolve_device(config.device))
     members, is_finished = group.of_first(_checked(config) if group.is_first else ([], []))
     shown = listener if listener and group.is_first else Listener()
     left = [number for number, finished in enumerate(is_finished) if not finished]

@@ -86,6 +86,7 @@ def evaluate(
     with process_group(ProcessOptions(devices=devices, num_nodes=num_nodes)) as group:
         shown = listener if listener and group.is_first else Listener()
         model = _Model.loaded(base, adapter, load_options)
+        group.check_devices(model.backbone.device)
         dataset = _dataset(model, stream_loaded(demo_test_part(frames), model.keys(names), units), shown)
         with model.changed():
             predicted = evaluate_shared(model.predictor, dataset, group)

@@ -12,6 +12,7 @@ from equisparse.config.keywords import FinetuneOptions, shows_options
 from equisparse.data.kept import structures_of
 from equisparse.files import locked, write_text
 from equisparse.inference.dataset import FrameDataset
+from equisparse.inference.precision import precision_price
 from equisparse.inference.predict import evaluate
 from equisparse.inference.structures import warn_of_not_finite
 from equisparse.inputs.arguments import configuration, store_frames
@@ -145,10 +146,12 @@ def _finetune(
         listener.notice("throughput", str(fitted.throughput))
     with adapter.applied(setup.backbone.model):
         final = evaluate_all(setup.model, start.datasets)
+        price = precision_price(setup.model, start.datasets["valid"], setup.options.precision)
     for name, frames in setup.splits.items():
         warn_of_not_finite(final.predictions[name], structures_of(frames), name)
     outcome = _outcome(setup, start, adapter, fitted, final)
-    outcome = replace(outcome, stages=evaluate_stages(RunFolder(folder), setup.backbone, start.datasets))
+    stages = evaluate_stages(RunFolder(folder), setup.backbone, start.datasets)
+    outcome = replace(outcome, stages=stages, precision=price)
     if report:
         outcome = replace(outcome, retention=retention(setup.backbone, adapter))
     run = write_run(folder, setup.backbone, outcome, complete=report)

@@ -13,6 +13,7 @@ from ase import Atoms
 
 from equisparse.adapters.adapter import Adapter
 from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.device import resolve_device
 from equisparse.data.frames import Floats, LabelledFrame
 from equisparse.data.split import FrameSplits
 from equisparse.deploy.calculator import AdaptedCalculator, check_adapter
@@ -99,6 +100,7 @@ def probe(
     """
     options = _Options(DynamicsOptions(temperature, steps, timestep, seed), starts, compressed)
     with process_group(ProcessOptions(devices=devices, num_nodes=num_nodes)) as group:
+        group.check_devices(resolve_device(device))
         opened = opened_run(run)
         shown = listener if listener and group.is_first else Listener()
         found = _merged(group.gathered(_tests(opened, options, device, group, shown)))

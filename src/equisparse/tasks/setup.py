@@ -18,6 +18,7 @@ from equisparse.data.split import FrameSplits
 from equisparse.data.summary import describe_labels
 from equisparse.inference.dataset import FrameDataset
 from equisparse.inference.graphs import Budget
+from equisparse.inference.precision import check_precision
 from equisparse.inputs.base import configured_base
 from equisparse.inputs.method import method_for
 from equisparse.inputs.spins import spin_setup
@@ -111,6 +112,7 @@ def set_up(config: FinetuneConfig, base: AbstractBackbone | None, folder: Path, 
         base.check_untouched()
     backbone = configured_base(config) if base is None else base.copied()
     check_usable(backbone, config.accelerator)
+    check_precision(config.precision, backbone.device, backbone.dtype)
     if config.resume:
         check_resumable(folder, backbone)
     if adapter is not None:

@@ -16,6 +16,7 @@ from equisparse.backbones.base import Predictor
 from equisparse.errors import StateError
 from equisparse.files import write_copy
 from equisparse.inference.dataset import FrameDataset
+from equisparse.inference.precision import matrix_products
 from equisparse.methods.base import Trial
 from equisparse.training.anchor import LayerRows
 from equisparse.training.checkpoints import TimedCheckpoints, WholeCheckpoints, check_fits, check_resumable
@@ -131,6 +132,7 @@ def fit(
         known_rank(options),
         interruptible(),
         joined(),
+        matrix_products(options.precision),
         experiment(options, folder) as logger,
     ):
         callbacks = [curve, best, newest, meter, *_extra_callbacks(options, curve, listener, logger)]

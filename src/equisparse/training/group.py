@@ -1,5 +1,7 @@
 """A group of processes that share the work of a command, and exchange plain values instead of gradients."""
 
+import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from lightning.fabric import Fabric
 from lightning.fabric.strategies.ddp import DDPStrategy
 
 from equisparse.training.options import ProcessOptions
-from equisparse.training.processes import joined, process_rank, quiet_lightning
+from equisparse.training.processes import joined, one_gpu, process_rank, quiet_lightning
 
 _PATIENCE = timedelta(days=60)
 """Longest time that a process waits for the others: one may have a whole training more to do."""
@@ -62,6 +64,31 @@ class Group:
     def of_first(self, value: Value) -> Value:
         """Value of the first process; every process has to call this, and waits for the first one."""
         return self.gathered(value)[0]
+
+    def check_devices(self, device: torch.device) -> None:
+        """Check that no two processes use the same GPU; every process has to call this.
+
+        Raises
+        ------
+        InputError
+            If two of them do.
+        """
+        gpus = [gpu for gpu in self.gathered(_gpu(device)) if gpu is not None]
+        shared = len(gpus) - len(set(gpus))
+        if shared:
+            raise one_gpu(f"{len(gpus)} processes on {len(gpus) - shared} GPUs")
+
+
+def _gpu(device: torch.device) -> tuple[str, ...] | None:
+    """Identity of a GPU on all nodes; None for another device.
+
+    Processes may each see one GPU only, which then has the same index in all of them, and the slices of one GPU (MIG)
+    may have the same UUID.
+    """
+    if device.type != "cuda":
+        return None
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return socket.gethostname(), str(torch.cuda.get_device_properties(device).uuid), visible, str(device.index or 0)
 
 
 @contextmanager

@@ -116,6 +116,14 @@ class TrainingOptions(ProcessOptions):
         int | None,
         Option("Most neighbour pairs per step and process, beside --batch-size", ADVANCED, least=1),
     ] = None
+    precision: Annotated[
+        Literal["full", "tf32"],
+        Option(
+            "Matrix products of the training on a GPU: full, or tf32, which is faster and coarser; the end states the "
+            "difference",
+            ADVANCED,
+        ),
+    ] = "full"
     workers: Annotated[
         int, Option("Processes that build the graphs of frames beside the training process", ADVANCED, least=0)
     ] = 0

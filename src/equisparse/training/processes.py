@@ -14,6 +14,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
+from equisparse.backbones.device import local_index
 from equisparse.errors import InputError, StateError
 from equisparse.methods.processes import alone
 from equisparse.training.options import ProcessOptions, TrainingOptions
@@ -68,7 +69,7 @@ def trainer_arguments(options: TrainingOptions, device: torch.device) -> Trainer
     Raises
     ------
     InputError
-        If there are fewer GPUs than processes of a node.
+        If there are fewer GPUs than processes of a node, or all processes are sent to the same one.
     """
     on_gpu = device.type == "cuda"
     if on_gpu and options.devices > torch.cuda.device_count():
@@ -79,12 +80,25 @@ def trainer_arguments(options: TrainingOptions, device: torch.device) -> Trainer
             next_step="set --devices to the number of GPUs, or add --device cpu",
         )
     several = options.processes > 1
+    if several and on_gpu and (device.index or 0) != local_index():
+        raise one_gpu(f"--device {device} for all processes")
     return {
         "accelerator": "gpu" if on_gpu else "cpu",
         "devices": options.devices if several or not on_gpu else [device.index or 0],
         "num_nodes": options.num_nodes,
         "strategy": "ddp" if several else "auto",
     }
+
+
+def one_gpu(given: str) -> InputError:
+    """Error for processes that would share a GPU; `given` says how."""
+    return InputError(
+        "Several processes would use the same GPU.",
+        given=given,
+        expected="one GPU for each process of a node",
+        cause="more processes per node than GPUs, or an index of a GPU in --device",
+        next_step="set --devices to the number of GPUs per node and leave --device at auto; or add --device cpu",
+    )
 
 
 def environments(options: TrainingOptions) -> list[LightningEnvironment]:

@@ -317,3 +317,30 @@ def test_an_lmdb_that_is_cut_off_is_an_error(tmp_path: Path, healthy: list[Label
     (tmp_path / "a.aselmdb").write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(DataError, match="cut off"):
         read_frames(tmp_path / "a.aselmdb")
+
+
+def test_an_lmdb_of_another_program_is_no_database_without_frames(tmp_path: Path) -> None:
+    pytest.importorskip("ase_db_backends")
+    lmdb = pytest.importorskip("lmdb")
+    for name in ("a.aselmdb", "a.lmdb"):
+        with lmdb.open(str(tmp_path / name), subdir=False) as environment, environment.begin(write=True) as writer:
+            writer.put(b"length", b"1")
+        with pytest.raises(DataError, match=rf"a\.{name[2:]} is an LMDB file, but no ASE database"):
+            read_frames(tmp_path / name)
+
+
+def test_an_lmdb_of_another_version_and_a_damaged_row_are_named(tmp_path: Path, healthy: list[LabelledFrame]) -> None:
+    pytest.importorskip("ase_db_backends")
+    lmdb = pytest.importorskip("lmdb")
+    with ase.db.connect(tmp_path / "a.aselmdb") as database:
+        for frame in healthy[:3]:
+            database.write(with_results(frame))
+    whole = (tmp_path / "a.aselmdb").read_bytes()
+    magic = b"\xde\xc0\xef\xbe"  # followed by the version of the format
+    (tmp_path / "b.aselmdb").write_bytes(whole.replace(magic + b"\x01", magic + b"\x63"))
+    with pytest.raises(DataError, match=r"(?s)Cannot read .*b\.aselmdb\..*another version of ase, lmdb"):
+        read_frames(tmp_path / "b.aselmdb")
+    with lmdb.open(str(tmp_path / "a.aselmdb"), subdir=False) as environment, environment.begin(write=True) as writer:
+        writer.put(b"3", b"no row")
+    with pytest.raises(DataError, match=r"a\.aselmdb after frame 1\."):
+        read_frames(tmp_path / "a.aselmdb")

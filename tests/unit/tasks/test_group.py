@@ -4,12 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import equisparse
 from equisparse.adapters.file import load_adapter
@@ -18,7 +21,7 @@ from equisparse.inference.dataset import FrameDataset
 from equisparse.inputs.frames import load_frames
 from equisparse.tasks import ensemble as task
 from equisparse.tasks import shared_work
-from equisparse.training.group import Group, process_group
+from equisparse.training.group import Group, _gpu, process_group
 from equisparse.training.options import ProcessOptions
 
 SCRIPT = """
@@ -100,3 +103,17 @@ def test_a_group_of_one_needs_no_launcher_and_a_wrong_rank_is_refused(monkeypatc
         assert group.is_first
     with pytest.raises(InputError, match="RANK=5"), process_group(ProcessOptions(devices=2)):
         pass
+
+
+def test_processes_on_the_same_gpu_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda gpu: SimpleNamespace(uuid=f"GPU-{gpu.index}"))
+    own = _gpu(torch.device("cuda", 0))
+    assert own is not None
+    other, elsewhere = _gpu(torch.device("cuda", 1)), ("another-node", *own[1:])
+    for gathered, shared in (([own, other, elsewhere], False), ([own, own, other], True), ([None, None], False)):
+        monkeypatch.setattr(Group, "gathered", lambda *_, gathered=gathered: gathered)
+        with pytest.raises(InputError, match="3 processes on 2 GPUs") if shared else nullcontext():
+            Group(len(gathered), 0).check_devices(torch.device("cuda", 0))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-1")
+    assert _gpu(torch.device("cuda", 0)) != own
+    assert _gpu(torch.device("cpu")) is None

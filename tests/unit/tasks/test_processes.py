@@ -77,9 +77,13 @@ def test_devices_that_are_not_there_are_refused(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(InputError, match="fewer GPUs"):
         trainer_arguments(TrainingOptions(devices=3), torch.device("cuda"))
     assert trainer_arguments(TrainingOptions(), torch.device("cuda", 1))["devices"] == [1]
+    with pytest.raises(InputError, match="same GPU"):
+        trainer_arguments(TrainingOptions(devices=2), torch.device("cuda", 1))
     for text, index in (("1", 1), ("5", 0), ("x", 0)):
         monkeypatch.setenv("LOCAL_RANK", text)
-        assert device.resolve_device("auto").index == index
+        assert device.resolve_device("auto").index == device.resolve_device("cuda").index == index
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert trainer_arguments(TrainingOptions(devices=2), torch.device("cuda", 1))["devices"] == 2
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ class Graph:
 
     def to(self, device: torch.device) -> "Graph":
         """The same graph on a device."""
-        return Graph(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+        return Graph(**{field.name: getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)})
 
 
 def graph_of(atoms: Atoms, cutoff: float, species: Mapping[int, int], dtype: torch.dtype) -> Graph:

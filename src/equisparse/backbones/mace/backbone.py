@@ -88,14 +88,14 @@ class MACEBackbone(AbstractBackbone):
         return Batch.from_data_list(list(graphs))
 
     def predict(self, batch: Any, *, training: bool = False) -> Prediction:
-        return self._predict(batch.to(self.device).to_dict(), training)
+        return self._predict(batch.to(self.device, non_blocking=True).to_dict(), training)
 
     @property
     def final_scalars(self) -> int:
         return len(invariant_channels(self.model))
 
     def predict_with(self, batch: Any, term: EnergyTerm, *, training: bool = False) -> Prediction:
-        values = batch.to(self.device).to_dict()
+        values = batch.to(self.device, non_blocking=True).to_dict()
         with term_added(self.model, values, term):
             return self._predict(values, training)
 

@@ -111,7 +111,7 @@ class NequIPBackbone(AbstractBackbone):
     def predict(self, batch: Any, *, training: bool = False) -> Prediction:
         self.model.train(training)
         with torch.enable_grad():
-            output = self.model(AtomicDataDict.to_(batch, self.device))
+            output = self.model({name: value.to(self.device, non_blocking=True) for name, value in batch.items()})
         keys = (AtomicDataDict.TOTAL_ENERGY_KEY, AtomicDataDict.FORCE_KEY, AtomicDataDict.STRESS_KEY)
         energy, forces, stress = (output[k].to(self.dtype) if training else output[k].detach() for k in keys)
         return {ENERGY: energy.reshape(-1), FORCES: forces, STRESS: stress.nan_to_num()}  # NaN without a volume

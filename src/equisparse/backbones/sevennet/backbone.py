@@ -98,7 +98,7 @@ class SevenNetBackbone(AbstractBackbone):
     def predict(self, batch: Any, *, training: bool = False) -> Prediction:
         self.model.train(training)
         with torch.enable_grad():
-            output = self.model(batch.to(self.device))
+            output = self.model(batch.to(self.device, non_blocking=True))
         energy, forces, stress = (output[k] for k in (keys.PRED_TOTAL_ENERGY, keys.PRED_FORCE, keys.PRED_STRESS))
         if not training:
             energy, forces, stress = energy.detach(), forces.detach(), stress.detach()

@@ -41,6 +41,8 @@ def closing_facts(run: Run) -> Iterator[Fact]:
     yield "training", f"{counted(metrics.steps, 'step')} in {metrics.seconds:.0f} s"
     if metrics.retention is not None:
         yield "retention", drift_line(metrics.retention)
+    if metrics.precision is not None:
+        yield "precision", str(metrics.precision)
     yield "merged", str(metrics.merged_check or f"no: {metrics.not_merged}")
     yield "results", str(run.folder)
     yield "report", str(run.files.report)

@@ -113,6 +113,8 @@ def checks(run: Run, ratios: dict[str, RatioInterval]) -> Iterator[tuple[Mark, s
             state,
             f"The merged checkpoint predicts the same as the adapter (forces within {difference} meV/Angstrom).",
         )
+    if price := run.metrics.precision:
+        yield "caution", f"Precision: {price}."
     if reason := run.metrics.not_merged:
         yield "caution", f"There is no merged checkpoint, and the upstream's own tools cannot run this model: {reason}."
     yield from _audit_check(run)
