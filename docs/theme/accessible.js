@@ -1,14 +1,18 @@
 /* Names and keyboard access that the theme leaves out. */
-const search = document.querySelector(".md-search");
-if (search) search.setAttribute("aria-label", "Search");
-for (const folded of document.querySelectorAll("nav.md-nav[data-md-level]:not([data-md-level='0'])")) {
-  folded.setAttribute("role", "group"); // parts of one navigation are no landmarks of their own
+document.querySelector(".md-search")?.setAttribute("aria-label", "Search");
+for (const part of document.querySelectorAll("nav[aria-labelledby]")) {
+  part.setAttribute("aria-label", part.querySelector(".md-nav__title").textContent.trim());
+  part.removeAttribute("aria-labelledby"); // a label that is not shown names nothing
 }
-const reachable = () => {
+const complete = () => {
+  for (const buttons of document.querySelectorAll(".md-code__nav")) buttons.setAttribute("role", "none");
   for (const box of document.querySelectorAll("pre > code, .md-typeset__scrollwrap")) {
     if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
   }
 };
-addEventListener("load", () => setTimeout(reachable)); // after the theme has wrapped tables
-addEventListener("resize", reachable);
+addEventListener("load", () => {
+  complete();
+  new MutationObserver(complete).observe(document.querySelector("main"), { childList: true, subtree: true });
+});
+addEventListener("resize", complete);
