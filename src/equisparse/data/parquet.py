@@ -12,6 +12,7 @@ import numpy as np
 from ase import Atoms
 
 from equisparse.errors import DataError
+from equisparse.wording import counted
 
 PARQUET = ".parquet"
 """Suffix of the files."""
@@ -78,7 +79,7 @@ def _structure(parts: Mapping[str, object], location: str) -> Atoms:
     if species.ndim != 1 or positions.size != 3 * species.size:
         raise DataError(
             f"{location}: elements and positions do not fit each other.",
-            given=f"{species.size} elements and {positions.size} coordinates",
+            given=f"{counted(species.size, 'element')} and {counted(positions.size, 'coordinate')}",
             expected="three coordinates for each element",
             cause="elements of the formula in place of those of the atoms, or a damaged row",
             next_step="correct or remove the row",
