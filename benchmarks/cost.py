@@ -7,7 +7,8 @@ Every variant takes its step in turn, round after round, so that a machine whose
 what is reported are medians of the ratios within a round. Peak memory is that of a process of its own per variant. On a
 GPU, the accelerators that are installed are measured, too: cuEquivariance (``cueq``), FlashTP (``flash``) and
 OpenEquivariance (``oeq``). ``full-oeq`` trains all parameters of the model that SevenNet itself converts, which knows
-float32 alone; ``sparse-oeq`` is ``--method sparse --accelerator oeq``, the faster form included.
+float32 alone; ``sparse-oeq`` is ``--method sparse --accelerator oeq``, the faster form included. ``sparse-compiled`` is
+``--method sparse --compile on``, on a CPU.
 """
 
 import argparse
@@ -36,6 +37,7 @@ from equisparse import FORCES
 from equisparse.adapters.adapter import adapter_of
 from equisparse.adapters.parameters import parameter_owner
 from equisparse.backbones.accelerators import use_accelerator
+from equisparse.backbones.e3nn.compiled import compile_convolutions
 from equisparse.inference.dataset import FrameDataset
 from equisparse.inference.predict import predict
 from equisparse.inputs.splits import small_pieces
@@ -52,6 +54,7 @@ LARGEST_ERROR = 1e-3
 VARIANTS = (
     *("full", "soft_threshold", "sparse", "lowrank", "scale", "elora", "mmea", "two-pass"),
     *("full-fast", "soft_threshold-fast", "sparse-fast", "lowrank-fast"),
+    *("full-compiled", "sparse-compiled"),
 )
 PACKAGES = {"cueq": "cuequivariance_torch", "flash": "flashTP_e3nn", "oeq": "openequivariance"}
 """Accelerator -> package."""
@@ -99,8 +102,10 @@ def build(variant: str, base: str, device: str, dtype: str, frames: list[Atoms])
     elif form in PACKAGES:
         use_accelerator(backbone, form, frames)
         backbone.accelerate(frames)
-    if form == "fast" and not backbone.accelerate(frames):
+    if form in ("fast", "compiled") and not backbone.accelerate(frames):
         raise SystemExit(f"{base} has no faster form")
+    if form == "compiled" and not compile_convolutions(backbone.model):
+        raise SystemExit(f"{base} has no convolutions that can be compiled")
     nothing = (Controller(), GroupedProducts(nn.ModuleList()))
     if variant.startswith("full"):
         return Trained(backbone, torch.optim.AdamW(backbone.model.parameters(), lr=TINY_LR), *nothing)
@@ -137,7 +142,8 @@ def default_variants(device: str, dtype: str) -> list[str]:
     if not device.startswith("cuda"):
         return list(VARIANTS)
     installed = [name for name, package in ACCELERATORS.items() if importlib.util.find_spec(package)]
-    return [*VARIANTS, *(name for name in installed if dtype == "float32" or not name.startswith("full"))]
+    everywhere = [name for name in VARIANTS if not name.endswith("-compiled")]
+    return [*everywhere, *(name for name in installed if dtype == "float32" or not name.startswith("full"))]
 
 
 def wrap_two_pass(backbone: equisparse.AbstractBackbone) -> list[nn.Parameter]:
