@@ -13,9 +13,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
-#ifdef _OPENMP
-#include <omp.h>
-#endif
+#include <vector>
 
 namespace {
 
@@ -36,12 +34,16 @@ struct Part { int64_t outside, inside, mul, dim; };
 struct Free { void operator()(void* pointer) const { std::free(pointer); } };
 typedef std::unique_ptr<vec, Free> Buffer;
 
-Buffer zeros(int64_t vectors) {
-    const size_t bytes = std::max<int64_t>(vectors, 1) * BYTES;
+Buffer buffer(int64_t vectors) {
     void* pointer = nullptr;
-    if (posix_memalign(&pointer, BYTES, bytes)) throw std::bad_alloc();
-    std::memset(pointer, 0, bytes);
+    if (posix_memalign(&pointer, BYTES, std::max<int64_t>(vectors, 1) * BYTES)) throw std::bad_alloc();
     return Buffer(static_cast<vec*>(pointer));
+}
+
+Buffer zeros(int64_t vectors) {
+    Buffer rows = buffer(vectors);
+    std::memset(static_cast<void*>(rows.get()), 0, vectors * BYTES);
+    return rows;
 }
 
 // Component by component, padded.
@@ -177,27 +179,68 @@ Buffer packed(const real* from, int64_t rows, int64_t size, int64_t vectors, con
     return to;
 }
 
-// Sum the copies of all threads into the first one and write it out.
-void finish(vec* copies, int64_t n_copies, int64_t rows, int64_t vectors, real* to, int64_t size, const Part* parts,
-            int64_t n) {
-#pragma omp parallel for num_threads(n_copies)
-    for (int64_t row = 0; row < rows; ++row) {
-        vec* sum = copies + row * vectors;
-        for (int64_t copy = 1; copy < n_copies; ++copy) {
-            const vec* other = copies + (copy * rows + row) * vectors;
-            for (int64_t v = 0; v < vectors; ++v) sum[v] += other[v];
-        }
-        unpack(sum, to + row * size, parts, n);
-    }
+// Edges of one thread: [from, to).
+struct Range { int64_t from, to; };
+
+Range edges_of(const Shape& s, int64_t thread) {
+    return {s.edges * thread / s.threads, s.edges * (thread + 1) / s.threads};
 }
 
-// Call `edge(index, thread)` for all edges, each thread with one range of them.
-template <typename Edge> void for_edges(int64_t edges, int64_t threads, const Edge& edge) {
-#pragma omp parallel for num_threads(threads) schedule(static, 1)
-    for (int64_t thread = 0; thread < threads; ++thread) {
-        const int64_t first = edges * thread / threads, last = edges * (thread + 1) / threads;
-        edge(first, last, thread);
+// Rows that the threads sum into: each has its own, for the range of atoms that its edges touch. The edges of a frame
+// follow one another, so most threads touch the atoms of a few frames.
+class Sums {
+public:
+    Sums(const Shape& s, int64_t vectors, const int64_t* atoms) : shape(s), vectors(vectors), atoms_of(s.threads) {
+        int64_t rows = 0;
+        for (int64_t thread = 0; thread < s.threads; ++thread) {
+            const Range edges = edges_of(s, thread);
+            Atoms& own = atoms_of[thread];
+            for (int64_t e = edges.from; e < edges.to; ++e) {
+                own.from = std::min(own.from, atoms[e]);
+                own.to = std::max(own.to, atoms[e] + 1);
+            }
+            own.start = rows;
+            rows += std::max<int64_t>(own.to - own.from, 0);
+        }
+        memory = buffer(rows * vectors);
     }
+    void clear(int64_t thread) {
+        const Atoms& own = atoms_of[thread];
+        if (own.to > own.from) std::memset(row(thread, own.from), 0, (own.to - own.from) * vectors * BYTES);
+    }
+    vec* row(int64_t thread, int64_t atom) const {
+        const Atoms& own = atoms_of[thread];
+        return memory.get() + (own.start + atom - own.from) * vectors;
+    }
+    void write(real* to, int64_t size, const Part* parts, int64_t n) {
+#pragma omp parallel for num_threads(shape.threads)
+        for (int64_t atom = 0; atom < shape.atoms; ++atom) {
+            vec* sum = nullptr;
+            for (int64_t thread = 0; thread < shape.threads; ++thread) {
+                if (atom < atoms_of[thread].from || atom >= atoms_of[thread].to) continue;
+                vec* own = row(thread, atom);
+                if (sum)
+                    for (int64_t v = 0; v < vectors; ++v) sum[v] += own[v];
+                else
+                    sum = own;
+            }
+            if (sum) unpack(sum, to + atom * size, parts, n);
+            else std::memset(to + atom * size, 0, size * sizeof(real));
+        }
+    }
+
+private:
+    struct Atoms { int64_t from = INT64_MAX, to = 0, start = 0; };
+    const Shape& shape;
+    const int64_t vectors;
+    std::vector<Atoms> atoms_of;
+    Buffer memory;
+};
+
+// Call `edges(range, thread)` for the edges of each thread.
+template <typename Edges> void for_edges(const Shape& s, const Edges& edges) {
+#pragma omp parallel for num_threads(s.threads) schedule(static, 1)
+    for (int64_t thread = 0; thread < s.threads; ++thread) edges(edges_of(s, thread), thread);
 }
 
 }  // namespace
@@ -209,15 +252,16 @@ int value(const int64_t* shape, const int64_t* table, const int64_t* source, con
     const Shape& s = *reinterpret_cast<const Shape*>(shape);
     const Tables t = tables(s, table);
     const Buffer xs = packed(x, s.atoms, s.x_size, s.x_vectors, t.x, s.n_x);
-    const Buffer zs = zeros(s.threads * s.atoms * s.z_vectors), weights = zeros(s.threads * s.w_vectors);
-    for_edges(s.edges, s.threads, [&](int64_t first, int64_t last, int64_t thread) {
+    const Buffer weights = zeros(s.threads * s.w_vectors);
+    Sums zs(s, s.z_vectors, target);
+    for_edges(s, [&](Range edges, int64_t thread) {
+        zs.clear(thread);
         vec* ws = weights.get() + thread * s.w_vectors;
-        vec* own = zs.get() + thread * s.atoms * s.z_vectors;
-        for (int64_t e = first; e < last; ++e) {
+        for (int64_t e = edges.from; e < edges.to; ++e) {
             pack(w + e * s.w_size, ws, t.w, s.n_w);
             const vec* xe = xs.get() + source[e] * s.x_vectors;
             const real* me = m + e * s.m_size;
-            vec* ze = own + target[e] * s.z_vectors;
+            vec* ze = zs.row(thread, target[e]);
             for (int64_t p = 0; p < s.n_paths; ++p) {
                 const Path& path = t.paths[p];
                 dispatch(path, [&](auto kernel) {
@@ -226,7 +270,7 @@ int value(const int64_t* shape, const int64_t* table, const int64_t* source, con
             }
         }
     });
-    finish(zs.get(), s.threads, s.atoms, s.z_vectors, z, s.z_size, t.z, s.n_z);
+    zs.write(z, s.z_size, t.z, s.n_z);
     return 0;
 } catch (const std::bad_alloc&) {
     return 1;
@@ -238,17 +282,18 @@ int gradient(const int64_t* shape, const int64_t* table, const int64_t* source, 
     const Tables t = tables(s, table);
     const Buffer xs = packed(x, s.atoms, s.x_size, s.x_vectors, t.x, s.n_x);
     const Buffer gs = packed(g, s.atoms, s.z_size, s.z_vectors, t.z, s.n_z);
-    const Buffer gxs = zeros(s.threads * s.atoms * s.x_vectors), weights = zeros(2 * s.threads * s.w_vectors);
-    for_edges(s.edges, s.threads, [&](int64_t first, int64_t last, int64_t thread) {
+    const Buffer weights = zeros(2 * s.threads * s.w_vectors);
+    Sums gxs(s, s.x_vectors, source);
+    for_edges(s, [&](Range edges, int64_t thread) {
+        gxs.clear(thread);
         vec* ws = weights.get() + 2 * thread * s.w_vectors;
         vec* gws = ws + s.w_vectors;
-        vec* own = gxs.get() + thread * s.atoms * s.x_vectors;
-        for (int64_t e = first; e < last; ++e) {
+        for (int64_t e = edges.from; e < edges.to; ++e) {
             pack(w + e * s.w_size, ws, t.w, s.n_w);
             const vec* xe = xs.get() + source[e] * s.x_vectors;
             const vec* ge = gs.get() + target[e] * s.z_vectors;
             const int64_t me = e * s.m_size;
-            vec* gxe = own + source[e] * s.x_vectors;
+            vec* gxe = gxs.row(thread, source[e]);
             for (int64_t p = 0; p < s.n_paths; ++p) {
                 const Path& path = t.paths[p];
                 dispatch(path, [&](auto kernel) {
@@ -259,7 +304,7 @@ int gradient(const int64_t* shape, const int64_t* table, const int64_t* source, 
             unpack(gws, gw + e * s.w_size, t.w, s.n_w);
         }
     });
-    finish(gxs.get(), s.threads, s.atoms, s.x_vectors, gx, s.x_size, t.x, s.n_x);
+    gxs.write(gx, s.x_size, t.x, s.n_x);
     return 0;
 } catch (const std::bad_alloc&) {
     return 1;
@@ -273,30 +318,31 @@ int second(const int64_t* shape, const int64_t* table, const int64_t* source, co
     const Buffer xs = packed(x, s.atoms, s.x_size, s.x_vectors, t.x, s.n_x);
     const Buffer axs = packed(ax, s.atoms, s.x_size, s.x_vectors, t.x, s.n_x);
     const Buffer gs = packed(g, s.atoms, s.z_size, s.z_vectors, t.z, s.n_z);
-    const Buffer dxs = zeros(s.threads * s.atoms * s.x_vectors), dgs = zeros(s.threads * s.atoms * s.z_vectors);
     const Buffer weights = zeros(3 * s.threads * s.w_vectors);
-    for_edges(s.edges, s.threads, [&](int64_t first, int64_t last, int64_t thread) {
+    Sums dxs(s, s.x_vectors, source), dgs(s, s.z_vectors, target);
+    for_edges(s, [&](Range edges, int64_t thread) {
+        dxs.clear(thread);
+        dgs.clear(thread);
         vec* ws = weights.get() + 3 * thread * s.w_vectors;
         vec *aws = ws + s.w_vectors, *dws = aws + s.w_vectors;
-        vec* own_x = dxs.get() + thread * s.atoms * s.x_vectors;
-        vec* own_g = dgs.get() + thread * s.atoms * s.z_vectors;
-        for (int64_t e = first; e < last; ++e) {
+        for (int64_t e = edges.from; e < edges.to; ++e) {
             pack(w + e * s.w_size, ws, t.w, s.n_w);
             pack(aw + e * s.w_size, aws, t.w, s.n_w);
             const int64_t xe = source[e] * s.x_vectors, ze = target[e] * s.z_vectors, me = e * s.m_size;
+            vec *dxe = dxs.row(thread, source[e]), *dge = dgs.row(thread, target[e]);
             for (int64_t p = 0; p < s.n_paths; ++p) {
                 const Path& path = t.paths[p];
                 const int64_t xp = xe + path.x, zp = ze + path.z, mp = me + path.m;
                 dispatch(path, [&](auto kernel) {
                     kernel.second(path, xs.get() + xp, m + mp, ws + path.w, gs.get() + zp, axs.get() + xp,
-                                  am + mp, aws + path.w, own_g + zp, own_x + xp, dm + mp, dws + path.w);
+                                  am + mp, aws + path.w, dge + path.z, dxe + path.x, dm + mp, dws + path.w);
                 });
             }
             unpack(dws, dw + e * s.w_size, t.w, s.n_w);
         }
     });
-    finish(dxs.get(), s.threads, s.atoms, s.x_vectors, dx, s.x_size, t.x, s.n_x);
-    finish(dgs.get(), s.threads, s.atoms, s.z_vectors, dg, s.z_size, t.z, s.n_z);
+    dxs.write(dx, s.x_size, t.x, s.n_x);
+    dgs.write(dg, s.z_size, t.z, s.n_z);
     return 0;
 } catch (const std::bad_alloc&) {
     return 1;

@@ -14,8 +14,10 @@ from equisparse.backbones.e3nn.compiler import library
 
 _BYTES = 64
 """Size of a vector inside of the loops."""
-_EDGES_PER_COPY = 2
-"""Edges per atom that are worth another thread: every thread sums into rows of its own."""
+_EDGES_PER_THREAD = 64
+"""Fewest edges that are worth a thread."""
+_MOST_BYTES = 2**28
+"""Largest memory of the rows that the threads sum into, of which each may have a copy."""
 MOST_COMPONENTS = 7
 """Largest number of components of an irrep."""
 
@@ -118,8 +120,7 @@ class FusedConvolution:
         """
         n_atoms, n_edges, dtype = len(arguments[0]), len(edges[0]), arguments[0].dtype
         table, sizes = self._table(dtype)
-        threads = max(1, min(torch.get_num_threads(), n_edges // max(1, _EDGES_PER_COPY * n_atoms)))
-        shape = torch.tensor([n_atoms, n_edges, threads, *sizes])
+        shape = torch.tensor([n_atoms, n_edges, _threads(n_atoms, n_edges, sizes[4] + sizes[6]), *sizes])
         tensors = [tensor.contiguous() for tensor in (*edges, *arguments)]
         library(dtype).call(name, [shape, table, *tensors, *results])
 
@@ -156,6 +157,12 @@ class FusedConvolution:
         table = torch.tensor([*entries, *x.table, *w.table, *z.table])
         counts = [len(self._paths), len(self._inputs), len(self._paths), len(self._paths)]
         return table, [x.size, start, w.size, z.size, x.vectors, w.vectors, z.vectors, *counts]
+
+
+def _threads(n_atoms: int, n_edges: int, vectors: int) -> int:
+    """Number of threads for a graph whose atoms have rows of some vectors."""
+    copies = _MOST_BYTES // max(1, n_atoms * vectors * _BYTES)
+    return max(1, min(torch.get_num_threads(), n_edges // _EDGES_PER_THREAD, copies))
 
 
 def _rows(parts: Sequence[tuple[int, int]], lanes: int) -> _Rows:
