@@ -220,10 +220,16 @@ def interleaved(functions: dict[str, Callable[[], None]], rounds: int) -> dict[s
         function()
     for number in range(rounds):
         for name in names[number % len(names) :] + names[: number % len(names)]:
-            start = time.perf_counter()
+            start = clock()
             functions[name]()
-            times[name].append(time.perf_counter() - start)
+            times[name].append(clock() - start)
     return times
+
+
+def clock() -> float:
+    """Seconds of the processor in a process of one thread, so that other programs do not count; seconds otherwise."""
+    alone = torch.get_num_threads() == 1 and not torch.cuda.is_initialized()
+    return time.process_time() if alone else time.perf_counter()
 
 
 def ratios(times: dict[str, list[float]], reference: str) -> dict[str, dict[str, float]]:

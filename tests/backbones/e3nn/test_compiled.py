@@ -99,6 +99,15 @@ def test_irreps_beyond_the_loops_stay_as_they_are():
 
 
 @needs_compiler
+def test_rows_of_another_length_are_refused():
+    product = edge_product(torch.float64)
+    compile_convolutions(product)
+    x, harmonics, weights = (torch.ones(1, size + 1, dtype=torch.float64) for size in product.sizes[:3])
+    with pytest.raises(ValueError, match="rows of"):
+        product.fused(x, harmonics[:, :1] @ product.coefficients[:1], weights, *torch.zeros(2, 1, dtype=torch.int32))
+
+
+@needs_compiler
 def test_other_numbers_are_refused(monkeypatch):
     call = FusedConvolution.call
 

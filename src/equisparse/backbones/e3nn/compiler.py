@@ -31,7 +31,7 @@ _INSTRUCTIONS = {
     "AVX2": ("-mavx2", "-mfma"),
 }
 """Instructions that torch uses on this processor -> flags."""
-_PRECISIONS = {torch.float32: ("-DSINGLE",), torch.float64: ()}
+PRECISIONS = {torch.float32: ("-DSINGLE",), torch.float64: ()}
 """Precision of a library -> flags."""
 _SECONDS = 300
 """Longest wait for the compiler."""
@@ -108,7 +108,7 @@ def _command(dtype: torch.dtype) -> list[str]:
     """Compiler and flags for a precision."""
     threads = () if sys.platform == "darwin" else ("-fopenmp",)  # Apple's compiler has no OpenMP
     instructions = _INSTRUCTIONS.get(torch.backends.cpu.get_cpu_capability(), ())
-    return [*_compiler(), "-O3", "-std=c++17", "-fPIC", *threads, *instructions, *_PRECISIONS[dtype]]
+    return [*_compiler(), "-O3", "-std=c++17", "-fPIC", *threads, *instructions, *PRECISIONS[dtype]]
 
 
 def _compiler() -> list[str]:

@@ -24,7 +24,7 @@ def convolve(
     -------
     Tensor, shape (n_atoms, dimension of the output irreps)
     """
-    if product.compiled and features.device.type == "cpu":
+    if product.compiled and product.fused.takes(features):
         return product.fused(features, harmonics @ product.coefficients, weights, source, target)
     messages = product(features.index_select(0, source), harmonics, weights)
     summed = [message.new_zeros(len(features), message.shape[1]).index_add(0, target, message) for message in messages]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from equisparse.backbones.e3nn.compiler import library
+from equisparse.backbones.e3nn.compiler import PRECISIONS, library
 
 _BYTES = 64
 """Size of a vector inside of the loops."""
@@ -79,6 +79,10 @@ class FusedConvolution:
         sizes = [size for _, size in self._inputs] + [path.components for path in self._paths]
         return max(sizes, default=1) <= MOST_COMPONENTS
 
+    def takes(self, features: Tensor) -> bool:
+        """Return whether the compiled loops know the device and the precision of features."""
+        return features.device.type == "cpu" and features.dtype in PRECISIONS
+
     def __call__(self, features: Tensor, matrices: Tensor, weights: Tensor, source: Tensor, target: Tensor) -> Tensor:
         """Sum the messages of all edges.
 
@@ -93,8 +97,18 @@ class FusedConvolution:
         Returns
         -------
         Tensor, shape (n_atoms, dimension of the output irreps)
+
+        Raises
+        ------
+        ValueError
+            If a row has another length.
         """
-        summed: Tensor = _Value.apply(features, matrices, weights, source, target, self)  # type: ignore[no-untyped-call]
+        arguments = features, matrices.to(features.dtype), weights.to(features.dtype)
+        lengths, expected = [value.shape[1] for value in arguments], self._table(features.dtype)[1][:3]
+        if lengths != expected:  # the loops do not check where they read
+            raise ValueError(f"rows of {lengths} values in place of {expected}")
+        edges = source.to(torch.int64), target.to(torch.int64)
+        summed: Tensor = _Value.apply(*arguments, *edges, self)  # type: ignore[no-untyped-call]
         return summed
 
     def call(
