@@ -8,7 +8,7 @@ import torch
 
 from equisparse.backbones.accelerators import use_accelerator
 from equisparse.backbones.base import AbstractBackbone
-from equisparse.backbones.e3nn.compiled import compile_convolutions
+from equisparse.backbones.e3nn.compiled import compilable, compile_convolutions
 from equisparse.config.finetune import FinetuneConfig
 from equisparse.data.frames import LabelledFrame
 from equisparse.errors import EquisparseError
@@ -52,16 +52,14 @@ def speed_up(
         listener.notice("speed", f"{accelerator} in the convolutions; a self-check gave equal predictions")
     if config.fast and pieces and backbone.accelerate(pieces):
         listener.notice("speed", "faster form of the base; a self-check gave equal predictions")
-    if config.compile == "on" or (config.compile == "auto" and _is_long(config, options, backbone, frames)):
+    if config.compile == "on" or (config.compile == "auto" and _is_long(options, backbone, frames)):
         listener.notice("speed", _compiled(backbone))
 
 
-def _is_long(
-    config: FinetuneConfig, options: TrainingOptions, backbone: AbstractBackbone, frames: Sequence[LabelledFrame]
-) -> bool:
+def _is_long(options: TrainingOptions, backbone: AbstractBackbone, frames: Sequence[LabelledFrame]) -> bool:
     """Return whether the steps of a run on the CPU will take long enough for a compilation to pay."""
     steps = options.rounds(options.steps_per_epoch(len(frames))).total
-    if not config.fast or backbone.device.type != "cpu" or steps < _FEWEST_STEPS:
+    if backbone.device.type != "cpu" or not compilable(backbone.model) or steps < _FEWEST_STEPS:
         return False
     seconds_per_frame(backbone, [frames[0]])  # the first pass of a model is slower than all others
     return steps * options.batch_size * seconds_per_frame(backbone, frames) > WORTH_COMPILING

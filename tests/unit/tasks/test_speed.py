@@ -35,6 +35,7 @@ def said(
     toy: type[ToyBackbone], frames: list[LabelledFrame], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., list[str]]:
     """Function that speeds up the smallest base with some options and returns what is said."""
+    monkeypatch.setattr(speed, "compilable", lambda model: [model] if hasattr(model, "accelerated") else [])
     monkeypatch.setattr(speed, "compile_convolutions", lambda model: 2)
 
     def call(**options: Any) -> list[str]:

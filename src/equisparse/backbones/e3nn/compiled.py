@@ -15,6 +15,11 @@ _ATOMS, _EDGES = 5, 12
 """Size of the random graph on which both forms are compared."""
 
 
+def compilable(model: nn.Module) -> list[EdgeProduct]:
+    """Edge products of the faster form of a model whose irreps the compiled loops know."""
+    return [module for module in model.modules() if isinstance(module, EdgeProduct) and module.fused.fits()]
+
+
 def compile_convolutions(model: nn.Module) -> int:
     """Let the convolutions of the faster form of a model use compiled loops, in place, if they give the same numbers.
 
@@ -35,7 +40,7 @@ def compile_convolutions(model: nn.Module) -> int:
     BackboneError
         If the loops cannot be compiled here, or give other numbers.
     """
-    products = [module for module in model.modules() if isinstance(module, EdgeProduct) and module.fused.fits()]
+    products = compilable(model)
     for product in products:
         for dtype in {torch.float64, product.coefficients.dtype}:
             _check(product, dtype)
