@@ -29,7 +29,7 @@ from equisparse.training.checkpoints import require_checkpoint
 from equisparse.training.epochs import read_curve
 from equisparse.training.loggers import check_logger
 from equisparse.training.options import TrainingOptions
-from equisparse.wording import counted
+from equisparse.wording import agreeing, counted
 
 _FREE = ("epochs", "patience", "logger", "workers", "cache", "checkpoint_minutes")
 """Training options that a resumed run may change; more epochs pass."""
@@ -305,11 +305,13 @@ def check_frames(folder: Path, what: str, known: Iterable[Iterable[str]], frames
         return
     new = [f"{frame.source}, frame {frame.index}" for frame in frames if frame_digest(frame) not in before]
     shown = ", ".join(new[:_SHOWN]) + (" ..." if len(new) > _SHOWN else "")
+    gone = (before - now).total()
+    missing = agreeing(gone, "is missing", "are missing")
     raise InputError(
         f"The run was started on other {what} frames, so it cannot be resumed on these. Nothing was written.",
         given=f"{counted(now.total(), 'frame')}, {(now - before).total()} of them not in the run"
         + (f": {shown}" if new else ""),
-        expected=f"the {counted(before.total(), 'frame')} of the run, {(before - now).total()} of which now missing",
+        expected=f"the {counted(before.total(), 'frame')} of the run; {gone} of them {missing}",
         cause="the file has changed since, or other names, units or signs of labels are given",
         next_step=f"give the frames of the run in {folder}; to train on others, start a new run in another --out",
     )
