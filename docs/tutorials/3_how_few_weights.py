@@ -25,7 +25,7 @@ test = ase.io.read(demo.test, ":4")
 # %% [markdown]
 # ## Train once, keep several adapters
 #
-# With `curve=True`, the run keeps an adapter with all weights, and then one at 30, 10, 3, 1 and 0.5 % of them.
+# With `curve=True`, the run keeps an adapter with all weights, and then one at 10, 3, 1 and 0.5 % of them.
 # `report=False` leaves out the report and the merged checkpoint.
 
 # %%

@@ -6,7 +6,7 @@ from equisparse.errors import InputError
 
 _REMOVED = {
     "tau_per": ("tensor", "there is one threshold per tensor"),
-    "dense_lr": (None, "the learning rate is that of the dense part, and later_lr is that of later stages"),
+    "dense_lr": (None, "the learning rate is that of the dense part, and last_lr is that of the last stage"),
     "gate": ("exp", "gates multiply by the exponential of their modulation"),
 }
 """Removed option of a method -> its only remaining value, and the meaning of this value."""

@@ -7,6 +7,7 @@ Most methods change weights: an `AbstractWeightMethod` builds an `AbstractDelta`
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from enum import Enum, auto
 from typing import ClassVar
 
 from torch import Generator, Tensor, nn
@@ -113,6 +114,16 @@ class Trial:
     accepted: bool
 
 
+class Renewal(Enum):
+    """What of a change was set to new values before a step."""
+
+    NOTHING = auto()
+    CHANGE = auto()
+    """The change, so that an average over earlier steps is void."""
+    PARAMETERS = auto()
+    """The change and the trained parameters, so that the state of the optimiser is void, too."""
+
+
 class Controller:
     """Actions of a method between training steps; this base class does nothing.
 
@@ -124,7 +135,7 @@ class Controller:
         """Numbers of changed entries that were tried so far, in order; empty if the number is given."""
         return ()
 
-    def start_step(self, step: int, total: int, probes: Probes) -> bool:
+    def start_step(self, step: int, total: int, probes: Probes) -> Renewal:
         """Called before the gradients of step `step` (from 0) of `total` are computed.
 
         Parameters
@@ -137,10 +148,10 @@ class Controller:
 
         Returns
         -------
-        bool
-            Whether the change was set to new values, so that an average over earlier steps is void.
+        Renewal
+            What was set to new values.
         """
-        return False
+        return Renewal.NOTHING
 
     def before_step(self, step: int, total: int) -> None:
         """Called after the gradients are computed and before the optimiser takes step `step` (from 0) of `total`."""

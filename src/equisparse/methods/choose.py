@@ -24,7 +24,7 @@ OPTIONS_OF_THE_OTHER = {
         "dense_share",
         "dense_lr",
         "annealing",
-        "later_lr",
+        "last_lr",
         "tolerance",
         "rates",
         "stored_values",

@@ -10,25 +10,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import cast
 
+import torch
 from torch import Tensor
 
 from equisparse.blocks import Layout
 from equisparse.methods.annealing import annealed
-from equisparse.methods.base import Controller, Probes, Trial
+from equisparse.methods.base import Controller, Probes, Renewal, Trial
 from equisparse.methods.pruning import entries_of, prune_deltas
 from equisparse.methods.sparse_delta import SparseDelta
-from equisparse.methods.stages import Stage, StagedPruning
 
 LEVELS = (0.1, 0.03, 0.01, 0.005)
 """Fractions of all parameters that are tried, one after the other."""
 FALLBACK = 0.3
-"""Fraction if the first level costs too much, or if the run is too short for a trial; on ethanol it cost nothing."""
+"""Fraction for a run in which the first level costs too much; on ethanol, removal down to it alone cost nothing."""
 SHARE = 0.4
 """Length of a trial as a part of the steps that are left."""
 FEWEST_STEPS = 50
 """Shortest trial; with fewer steps left, the search ends. Shorter trials are refused too often, and are then lost."""
-SHORT_DENSE_SHARE = 0.7
-"""Part of a run without a trial in which all entries may change."""
 
 
 @dataclass(frozen=True)
@@ -94,16 +92,16 @@ class FewestEntries(Controller):
     def trials(self) -> tuple[Trial, ...]:
         return () if self._state is None else self._state.trials
 
-    def start_step(self, step: int, total: int, probes: Probes) -> bool:
+    def start_step(self, step: int, total: int, probes: Probes) -> Renewal:
         state = self._begun(total)
         if step != state.first or step == 0:
-            return False
+            return Renewal.NOTHING
         if state.restored:
-            self._restore()
-        if state.entries < entries_of(self._deltas):
-            prune_deltas(self._deltas, state.entries, probes)
-            return True
-        return state.restored
+            self._restore(torch.Generator().manual_seed(step))
+        fewer = state.entries < entries_of(self._deltas)
+        if fewer:
+            prune_deltas(self._deltas, state.entries, probes, torch.Generator().manual_seed(step))
+        return Renewal.PARAMETERS if fewer or state.restored else Renewal.NOTHING
 
     def lr_factor(self, step: int, total: int, warmup: int) -> float:
         state = self._begun(total)
@@ -173,68 +171,7 @@ class FewestEntries(Controller):
             return self._numel
         return self._fallback if min(good) == self._numel else min(good)
 
-    def _restore(self) -> None:
-        """Let all deltas train on from the change that was kept."""
+    def _restore(self, generator: torch.Generator) -> None:
+        """Let all deltas start from the change that was kept."""
         for delta, (mask, change) in zip(self._deltas, self._kept, strict=True):
-            delta.restore(mask, change)
-
-
-class FewestOrFallback(Controller):
-    """Search for the fewest entries; a run that is too short for a trial goes down to the `FALLBACK` instead.
-
-    Such a run is annealed to zero once, and entries are removed late, so that its errors are close to those of a run
-    that changes all of them.
-
-    Parameters
-    ----------
-    deltas, layout, dense_share, later_lr, tolerance
-        As in `FewestEntries`.
-    """
-
-    def __init__(
-        self, deltas: Sequence[SparseDelta], layout: Layout, *, dense_share: float, later_lr: float, tolerance: float
-    ) -> None:
-        self._dense_share = dense_share
-        self._search = FewestEntries(deltas, layout, dense_share=dense_share, later_lr=later_lr, tolerance=tolerance)
-        fallback, dense = round(FALLBACK * layout.total_parameters), SHORT_DENSE_SHARE if dense_share else 0.0
-        stages = [Stage(layout.numel, dense), Stage(min(layout.numel, fallback), 1 - dense)]
-        self._short = StagedPruning(deltas, stages, later_lr=None)
-        self._is_short: bool | None = None
-
-    @property
-    def trials(self) -> tuple[Trial, ...]:
-        return self._search.trials
-
-    def start_step(self, step: int, total: int, probes: Probes) -> bool:
-        return self._chosen(total).start_step(step, total, probes)
-
-    def lr_factor(self, step: int, total: int, warmup: int) -> float:
-        return self._chosen(total).lr_factor(step, total, warmup)
-
-    def ends_stage(self, step: int, total: int) -> bool:
-        return self._chosen(total).ends_stage(step, total)
-
-    def end_stage(self, step: int, total: int, valid_loss: Callable[[], float]) -> None:
-        self._chosen(total).end_stage(step, total, valid_loss)
-
-    def ready(self, step: int, total: int) -> bool:
-        return self._chosen(total).ready(step, total)
-
-    def state(self) -> dict[str, object]:
-        return {"is_short": self._is_short, "search": self._search.state()}
-
-    def load_state(self, state: Mapping[str, object]) -> None:
-        if state:
-            self._is_short = cast(bool | None, state["is_short"])
-            self._search.load_state(cast(Mapping[str, object], state["search"]))
-
-    def _chosen(self, total: int) -> Controller:
-        """The controller of this run; a finished run that gets more steps keeps the one that it had."""
-        if self._is_short is None:
-            self._is_short = first_trial(total, self._dense_share) < FEWEST_STEPS
-        return self._short if self._is_short else self._search
-
-
-def first_trial(total: int, dense_share: float) -> int:
-    """Number of steps of the first trial of a run of `total` steps."""
-    return round(SHARE * (total - max(1, round(dense_share * total))))
+            delta.restore(mask, change, generator)

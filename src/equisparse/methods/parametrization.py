@@ -12,9 +12,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from equisparse.blocks import Block
-from equisparse.formats.products import factor_shapes, factors, order_of_entries, shapes_by_factor, tiled
+from equisparse.formats.products import factor_shapes, factors, order_of_entries, product, shapes_by_factor, tiled
 from equisparse.methods.base import ParameterGroup
-from equisparse.methods.factored import AbstractFactored
 from equisparse.methods.matrices import consecutive_matrices, matrices_of_blocks
 
 
@@ -32,6 +31,10 @@ class AbstractParametrization(nn.Module, ABC):
     @abstractmethod
     def group(self) -> ParameterGroup:
         """Parameter group of the trained parameters."""
+
+    @abstractmethod
+    def restart(self, generator: Generator) -> None:
+        """Set the tensor to zero, in a state from which it can be trained."""
 
 
 class EntryByEntry(AbstractParametrization):
@@ -63,8 +66,12 @@ class EntryByEntry(AbstractParametrization):
     def group(self) -> ParameterGroup:
         return ParameterGroup("entries", (self.entries,), matrices={self.entries: self._matrices})
 
+    @torch.no_grad()
+    def restart(self, generator: Generator) -> None:
+        self.entries.zero_()
 
-class Product(AbstractParametrization, AbstractFactored):
+
+class Product(AbstractParametrization):
     """``A B`` for every block, with A of shape (mul_in, r) and B of shape (r, columns); see `factor_shapes`.
 
     A is drawn with standard deviation ``mul_in^-1/2``, and B such that entries of the product have that of `width`.
@@ -82,6 +89,10 @@ class Product(AbstractParametrization, AbstractFactored):
     generator : Generator
     """
 
+    order: Tensor
+    value: Tensor | None = None
+    """Flattened present value, where `equisparse.methods.grouped.GroupedProducts` has computed it."""
+
     def __init__(
         self, weight: Tensor, blocks: Sequence[Block], *, rank: int, width: float, generator: Generator
     ) -> None:
@@ -89,16 +100,13 @@ class Product(AbstractParametrization, AbstractFactored):
         self._shape, self.shapes = weight.shape, [factor_shapes(block, rank) for block in blocks]
         self.register_buffer("order", order_of_entries(blocks), persistent=False)
         # all A are drawn before all B: results of a seed depend on this order
-        downs = [_normal(down, inputs**-0.5, generator) for down, _ in self.shapes for inputs in down[:1]]
-        self.down = nn.Parameter(torch.cat(downs).to(weight))
+        self.down = nn.Parameter(self._random_downs(generator).to(weight))
         ups = [_normal(up, width * (inputs / r) ** 0.5, generator) for (inputs, r), up in self.shapes]
         self.up = nn.Parameter(torch.cat(ups).to(weight))
 
     def forward(self) -> Tensor:
-        return self.flat_product().view(self._shape)
-
-    def present_factors(self) -> tuple[Tensor, Tensor]:
-        return self.down, self.up
+        computed = product(self.down, self.up, self.shapes, self.order) if self.value is None else self.value
+        return computed.view(self._shape)
 
     def reached(self) -> Tensor:
         if self.down.grad is None or self.up.grad is None:
@@ -110,6 +118,15 @@ class Product(AbstractParametrization, AbstractFactored):
         downs, ups = shapes_by_factor(self.shapes)
         matrices = {self.down: consecutive_matrices(downs), self.up: consecutive_matrices(ups)}
         return ParameterGroup("factors", (self.down, self.up), matrices=matrices)
+
+    @torch.no_grad()
+    def restart(self, generator: Generator) -> None:
+        self.down.copy_(self._random_downs(generator))
+        self.up.zero_()
+
+    def _random_downs(self, generator: Generator) -> Tensor:
+        """All A at the start, float64."""
+        return torch.cat([_normal(shape, shape[0] ** -0.5, generator) for shape, _ in self.shapes])
 
 
 def make_parametrization(

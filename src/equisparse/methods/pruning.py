@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from torch import Generator
+
 from equisparse.methods.base import Probes
 from equisparse.methods.sparse_delta import SparseDelta
 from equisparse.methods.surgeon import prune
@@ -16,7 +18,7 @@ def entries_of(deltas: Sequence[SparseDelta]) -> int:
     return sum(int(delta.mask.sum()) for delta in deltas)
 
 
-def prune_deltas(deltas: Sequence[SparseDelta], entries: int, probes: Probes) -> None:
+def prune_deltas(deltas: Sequence[SparseDelta], entries: int, probes: Probes, generator: Generator | None) -> None:
     """Remove all entries but a number of them, and give the others the values that best replace them.
 
     Parameters
@@ -26,6 +28,8 @@ def prune_deltas(deltas: Sequence[SparseDelta], entries: int, probes: Probes) ->
         Number of entries that remain.
     probes : callable
         See `equisparse.methods.base.Controller.start_step`.
+    generator : Generator or None
+        See `equisparse.methods.sparse_delta.SparseDelta.restore`.
     """
     for delta in deltas:
         delta.start_probing()
@@ -35,4 +39,4 @@ def prune_deltas(deltas: Sequence[SparseDelta], entries: int, probes: Probes) ->
     paths = [delta.paths() for delta in deltas]
     pruned = iter(prune([path for own in paths for path in own], entries, rounds=ROUNDS, damping=DAMPING))
     for delta, own in zip(deltas, paths, strict=True):
-        delta.continue_from([next(pruned) for _ in own])
+        delta.continue_from([next(pruned) for _ in own], generator)

@@ -1,7 +1,7 @@
 """Method `sparse`: few path weights change: a stated fraction, what fits a size, or the fewest that cost nothing."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, cast, final
 
@@ -12,9 +12,10 @@ from equisparse.blocks import Block, Layout
 from equisparse.errors import InputError
 from equisparse.formats.entries import Entries, entries_in
 from equisparse.methods.base import AbstractChange, AbstractDelta, AbstractWeightMethod, Controller
-from equisparse.methods.fewest import FewestOrFallback
+from equisparse.methods.by_length import ByLength
+from equisparse.methods.fewest import FALLBACK, FewestEntries
 from equisparse.methods.sparse_delta import SparseDelta
-from equisparse.methods.stages import StagedPruning, stages_to
+from equisparse.methods.stages import MORE_WAYPOINTS, WAYPOINT_LR, Stage, StagedPruning, stages_to
 
 _DTYPES = {"auto": torch.float16, "float16": torch.float16, "full": torch.float32}
 """Choice of `stored_values` -> type of the stored values where a size is given."""
@@ -22,15 +23,21 @@ _DTYPES = {"auto": torch.float16, "float16": torch.float16, "full": torch.float3
 
 @dataclass(frozen=True)
 class _Rates:
-    """Learning rate of a run, and that of stages after the first as a multiple of it."""
+    """Learning rate of a run, and that of its last stage as a multiple of it."""
 
     first: float
-    later: float
+    last: float
 
 
-_RATES = {"auto": _Rates(0.02, 1.1), "general": _Rates(0.02, 1.1), "molecule": _Rates(0.05, 0.6)}
+_RATES = {"auto": _Rates(0.02, 1.5), "general": _Rates(0.02, 1.5), "molecule": _Rates(0.05, 0.8)}
 """Choice of `rates` -> learning rates; the higher ones spoil energies of crystals (docs/choosing.md)."""
-_ANNEALING = ("once", "stages")
+_ANNEALING = ("auto", "once", "stages")
+FEW_STEPS = 500
+"""Runs of fewer steps are annealed once, and have no search (docs/method.md says what was measured)."""
+_SHARES = {"once": 0.4, "stages": 0.5}
+"""Annealing -> default part of the run in which all entries may change."""
+_FALLBACK_SHARE = 0.7
+"""The same for a run without a target that is too short for a search."""
 
 
 @final
@@ -52,14 +59,13 @@ class Sparse(AbstractWeightMethod):
     rank : int or None
         Rank of the two factors per path whose product is trained; entry by entry if None.
     dense_share : float or None
-        Part of the run in which all entries may change; by default 0.4 on the way to a stated number, and 0.5 in a
-        search.
-    annealing : {"once", "stages"}
+        Part of the run in which all entries may change; by default 0.5, or 0.4 if the run is annealed once.
+    annealing : {"auto", "once", "stages"}
         Whether the learning rate falls to zero once, over the whole run, or in every stage, so that the end of each is
-        a finished model. A search has such stages in any case.
-    later_lr : float or None
-        Learning rate at the start of all stages but the first, as a multiple of that of the run, where it is annealed
-        in every stage; by default that of `rates`.
+        a finished model. A search needs such stages. With ``auto``, runs of fewer than 500 steps are annealed once.
+    last_lr : float or None
+        Learning rate of the last stage, as a multiple of that of the run, where it is annealed in every stage; by
+        default that of `rates`.
     rates : {"auto", "molecule", "general"}
         Default learning rates: those for frames of one molecule, which are higher, or those for any frames. With
         ``auto`` the frames decide.
@@ -78,8 +84,8 @@ class Sparse(AbstractWeightMethod):
     value_bytes: int | None = None
     rank: int | None = 64
     dense_share: float | None = None
-    annealing: str = "once"
-    later_lr: float | None = None
+    annealing: str = "auto"
+    last_lr: float | None = None
     rates: str = "auto"
     tolerance: float = 0.02
     stored_values: str = "auto"
@@ -97,7 +103,7 @@ class Sparse(AbstractWeightMethod):
                     expected=" or ".join(known),
                 )
         rank = 1 if self.rank is None else self.rank
-        if not (0 <= self._dense_share < 1 and min(self._later_lr, rank) > 0 and 0 <= self.tolerance < math.inf):
+        if not (0 <= (self.dense_share or 0) < 1 and min(self._last_lr, rank) > 0 and 0 <= self.tolerance < math.inf):
             raise InputError(
                 "An option of the method sparse is out of range.",
                 given=", ".join(f"{key}={value}" for key, value in self.options().items()),
@@ -140,28 +146,38 @@ class Sparse(AbstractWeightMethod):
 
     def controller(self, deltas: Mapping[str, AbstractChange], layout: Layout) -> Controller:
         trained = cast(list[SparseDelta], list(deltas.values()))
+        once, stages = self._annealed_once(trained, layout), self._annealed_in_stages(trained, layout)
+        if self.annealing == "auto":
+            return ByLength(once, stages, fewest=FEW_STEPS)
+        return once if self.annealing == "once" else stages
+
+    def _annealed_once(self, deltas: Sequence[SparseDelta], layout: Layout) -> Controller:
+        """One annealing over the whole run; without a target, to the fraction that cost nothing elsewhere."""
+        if not self._searches:
+            share = self._dense_share("once")
+            stages = stages_to(self._capacity(layout), layout, dense_share=share, waypoints=MORE_WAYPOINTS)
+            return StagedPruning(deltas, stages, once=True)
+        entries = min(layout.numel, round(FALLBACK * layout.total_parameters))
+        share = _FALLBACK_SHARE if self.dense_share is None else self.dense_share
+        return StagedPruning(deltas, [Stage(layout.numel, share), Stage(entries, 1 - share)], once=True)
+
+    def _annealed_in_stages(self, deltas: Sequence[SparseDelta], layout: Layout) -> Controller:
+        """One annealing per stage; without a target, a search."""
+        share = self._dense_share("stages")
         if self._searches:
-            return FewestOrFallback(
-                trained,
-                layout,
-                dense_share=self._dense_share,
-                later_lr=self._later_lr,
-                tolerance=self.tolerance,
-            )
-        stages = stages_to(self._capacity(layout), layout, dense_share=self._dense_share)
-        return StagedPruning(trained, stages, later_lr=None if self.annealing == "once" else self._later_lr)
+            later = WAYPOINT_LR * self._last_lr
+            return FewestEntries(deltas, layout, dense_share=share, later_lr=later, tolerance=self.tolerance)
+        stages = stages_to(self._capacity(layout), layout, dense_share=share, last_lr=self._last_lr)
+        return StagedPruning(deltas, stages, once=False)
 
-    @property
-    def _dense_share(self) -> float:
+    def _dense_share(self, annealing: str) -> float:
         """Part of the run in which all entries may change."""
-        if self.dense_share is None:
-            return 0.5 if self._searches else 0.4
-        return self.dense_share
+        return _SHARES[annealing] if self.dense_share is None else self.dense_share
 
     @property
-    def _later_lr(self) -> float:
-        """Learning rate at the start of later stages, as a multiple of that of the run."""
-        return _RATES[self.rates].later if self.later_lr is None else self.later_lr
+    def _last_lr(self) -> float:
+        """Learning rate of the last stage, as a multiple of that of the run."""
+        return _RATES[self.rates].last if self.last_lr is None else self.last_lr
 
     @property
     def _searches(self) -> bool:

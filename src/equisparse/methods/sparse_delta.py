@@ -18,9 +18,9 @@ from equisparse.methods.surgeon import PathChange
 class SparseDelta(AbstractDelta):
     """Change ``W' = W + mask * (start + size * R)`` with a trained tensor R that is zero at first.
 
-    When entries are removed, the start moves such that the others get their new values, and R is trained on, because
-    its factors have learnt which directions matter. The size is the smaller of 1 and the root mean square of the
-    weight, so that relative changes of small weights are as large as those of other weights.
+    When entries are removed, the start moves such that the others get their new values. R is trained on, or begins at
+    zero with new factors. The size is the smaller of 1 and the root mean square of the weight, so that relative changes
+    of small weights are as large as those of other weights.
 
     Parameters
     ----------
@@ -112,14 +112,23 @@ class SparseDelta(AbstractDelta):
         self._probed, self._probing, self._curvatures = torch.empty(0), False, []
         return paths
 
-    def continue_from(self, paths: Sequence[PathChange]) -> None:
-        """Train on from new values on new supports, one of each per block."""
+    def continue_from(self, paths: Sequence[PathChange], generator: Generator | None) -> None:
+        """Train on from new values on new supports, one of each per block; see `restore`."""
         support = self._tensor([path.support.to(self.mask.dtype) for path in paths])
-        self.restore(support, self._tensor([path.values for path in paths]))
+        self.restore(support, self._tensor([path.values for path in paths]), generator)
 
     @torch.no_grad()
-    def restore(self, mask: Tensor, change: Tensor) -> None:
-        """Train on from a mask and a change, both of the shape of the weight."""
+    def restore(self, mask: Tensor, change: Tensor, generator: Generator | None) -> None:
+        """Train on from a mask and a change, both of the shape of the weight.
+
+        Parameters
+        ----------
+        mask, change : Tensor
+        generator : Generator or None
+            Generator of new factors; None keeps those that are trained.
+        """
+        if generator is not None:
+            self.raw.restart(generator)
         self.mask.copy_(mask)
         self.start.copy_(mask * (change - self.size * self.raw()))
 

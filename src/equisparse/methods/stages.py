@@ -3,15 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+
 from equisparse.blocks import Layout
 from equisparse.methods.annealing import annealed
-from equisparse.methods.base import Controller, Probes
+from equisparse.methods.base import Controller, Probes, Renewal
 from equisparse.methods.pruning import entries_of, prune_deltas
 from equisparse.methods.sparse_delta import SparseDelta
 
-WAYPOINTS = (0.3, 0.1, 0.03, 0.01, 0.003)
+WAYPOINTS = (0.1, 0.03, 0.01, 0.003)
 """Fractions of all parameters at which a run with fewer entries stays for a while."""
-LAST_STAGE = 4
+MORE_WAYPOINTS = (0.3, *WAYPOINTS)
+"""Those of a run that is annealed once: where the rate does not rise again, smaller removals disturb less."""
+WAYPOINT_LR = 0.75
+"""Learning rate at a waypoint, as a multiple of that of the last stage."""
+LAST_STAGE = 3
 """Shortest length of the last stage; the stage at the first of the `WAYPOINTS` has length 1, the next one 2, and so on,
 because fewer entries need more steps."""
 
@@ -26,13 +32,18 @@ class Stage:
         Number of entries that may change.
     share : float
         Part of all steps of the run.
+    lr : float
+        Learning rate at the start of the stage, as a multiple of that of the run.
     """
 
     entries: int
     share: float
+    lr: float = 1.0
 
 
-def stages_to(entries: int, layout: Layout, *, dense_share: float) -> list[Stage]:
+def stages_to(
+    entries: int, layout: Layout, *, dense_share: float, last_lr: float = 1.0, waypoints: Sequence[float] = WAYPOINTS
+) -> list[Stage]:
     """Stages of a run that ends with a number of changed entries.
 
     Parameters
@@ -42,13 +53,19 @@ def stages_to(entries: int, layout: Layout, *, dense_share: float) -> list[Stage
         Selected tensors.
     dense_share : float
         Part of the run in which all entries may change.
+    last_lr : float
+        Learning rate of the last stage, as a multiple of that of the first one.
+    waypoints : sequence of float
+        Fractions of all parameters, in falling order.
     """
-    waypoints = [round(fraction * layout.total_parameters) for fraction in WAYPOINTS]
-    between = [waypoint for waypoint in waypoints if 1.5 * entries < waypoint < layout.numel]
+    counts = [round(fraction * layout.total_parameters) for fraction in waypoints]
+    between = [count for count in counts if 1.5 * entries < count < layout.numel]
     lengths = [*range(1, len(between) + 1), max(LAST_STAGE, len(between) + 1)]
     shares = [(1 - dense_share) * length / sum(lengths) for length in lengths]
-    counts = [layout.numel, *between, entries]
-    return [Stage(count, share) for count, share in zip(counts, [dense_share, *shares], strict=True)]
+    stages = [Stage(layout.numel, dense_share)]
+    for count, share in zip(between, shares[:-1], strict=True):
+        stages.append(Stage(count, share, WAYPOINT_LR * last_lr))
+    return [*stages, Stage(entries, shares[-1], last_lr)]
 
 
 class StagedPruning(Controller):
@@ -59,36 +76,36 @@ class StagedPruning(Controller):
     deltas : sequence of SparseDelta
     stages : sequence of Stage
         In order; the shares add up to 1, and the first stage has all entries.
-    later_lr : float or None
-        If None, the learning rate is annealed to zero once, over the whole run, which ends with the smallest errors.
-        Otherwise it is annealed to zero in every stage, so that the end of each is a finished model; this is the
-        learning rate at the start of all stages but the first, as a multiple of that of the run.
+    once : bool
+        Whether the learning rate is annealed to zero once, over the whole run, and the same factors are trained on when
+        entries are removed. Otherwise the learning rate warms up and is annealed in every stage, each with new factors,
+        so that the end of each is a finished model.
     """
 
-    def __init__(self, deltas: Sequence[SparseDelta], stages: Sequence[Stage], *, later_lr: float | None) -> None:
-        self._deltas, self._stages, self._later_lr = deltas, stages, later_lr
+    def __init__(self, deltas: Sequence[SparseDelta], stages: Sequence[Stage], *, once: bool) -> None:
+        self._deltas, self._stages, self._once = deltas, stages, once
 
-    def start_step(self, step: int, total: int, probes: Probes) -> bool:
+    def start_step(self, step: int, total: int, probes: Probes) -> Renewal:
         stage = self._fewer(step, total)
         if stage is None:
-            return False
-        prune_deltas(self._deltas, stage.entries, probes)
-        return True
+            return Renewal.NOTHING
+        generator = None if self._once else torch.Generator().manual_seed(step)
+        prune_deltas(self._deltas, stage.entries, probes, generator)
+        return Renewal.CHANGE if self._once else Renewal.PARAMETERS
 
     def lr_factor(self, step: int, total: int, warmup: int) -> float:
-        if self._later_lr is None:
+        if self._once:
             return annealed(step, total, warmup)
         index = self._index(step, total)
         firsts = [*self._firsts(total), total]
         length = firsts[index + 1] - firsts[index]
-        factor = self._later_lr if index else 1.0
-        return factor * annealed(step - firsts[index], length, min(warmup, length // 4))
+        return self._stages[index].lr * annealed(step - firsts[index], length, min(warmup, length // 4))
 
     def ready(self, step: int, total: int) -> bool:
         return step > self._firsts(total)[-1]
 
     def ends_stage(self, step: int, total: int) -> bool:
-        return self._later_lr is not None and self._fewer(step, total) is not None
+        return not self._once and self._fewer(step, total) is not None
 
     def _fewer(self, step: int, total: int) -> Stage | None:
         """Stage with fewer entries that starts with a step, if any.

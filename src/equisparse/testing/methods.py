@@ -20,7 +20,7 @@ from equisparse.adapters.file import load_adapter, save_adapter
 from equisparse.blocks import Layout
 from equisparse.errors import StateError
 from equisparse.formats.base import holds_values
-from equisparse.methods.base import AbstractMethod
+from equisparse.methods.base import AbstractMethod, Renewal
 from equisparse.testing.networks import PathNetwork
 from equisparse.testing.tolerances import ALGEBRA, Tolerance
 
@@ -86,7 +86,7 @@ def train(attachment: Attachment, steps: int) -> None:
             yield
 
     for step in range(steps):
-        if controller.start_step(step, steps, probes):
+        if controller.start_step(step, steps, probes) is Renewal.PARAMETERS:
             optimizer.state.clear()
         optimizer.zero_grad()
         model.loss().backward()

@@ -19,7 +19,7 @@ from equisparse.inference.predict import predict
 from equisparse.inference.sample import Sample
 from equisparse.magnetism.layer import SpinLayer
 from equisparse.magnetism.model import SpinModel
-from equisparse.methods.base import ParameterGroup, Trial
+from equisparse.methods.base import ParameterGroup, Renewal, Trial
 from equisparse.methods.grouped import GroupedProducts
 from equisparse.training.anchor import Anchor, LayerRows
 from equisparse.training.averaging import Average
@@ -117,7 +117,10 @@ class FinetuneTask(LightningModule):
     def training_step(self, batch: Sequence[Sample], _: int) -> None:
         """Take one optimiser step: gradients of the loss, then of the penalty and the replay loss, then the update."""
         step, optimizer, schedule = self.global_step, self.optimizers(), self.lr_schedulers()
-        if self._controller.start_step(step, self._total_steps, self._probes) and self._average is not None:
+        renewal = self._controller.start_step(step, self._total_steps, self._probes)
+        if renewal is Renewal.PARAMETERS:
+            self._forget(optimizer)
+        if renewal is not Renewal.NOTHING and self._average is not None:
             self._average.restart()
         optimizer.zero_grad()  # type: ignore[union-attr]
         self._set_gradients(self._data_gradients(batch))
@@ -242,6 +245,11 @@ class FinetuneTask(LightningModule):
             gradients_of(random_combination(prediction, piece, self._loss, generator, labels), parameters)
 
         in_pieces(batch, gradients, self._limiter)
+
+    def _forget(self, optimizer: Any) -> None:
+        """Forget what the optimiser knows about the parameters of the deltas, which were set to new values."""
+        for parameter in self.deltas.parameters():
+            optimizer.state.pop(parameter, None)
 
     def _replay_gradients(self, replay: Replay, step: int) -> Gradients:
         """Gradients of the weighted loss on the replay structures of a step, with respect to the deltas."""

@@ -28,7 +28,7 @@ def test_a_configuration_is_read_as_it_was_written(tmp_path: Path) -> None:
         changed=0.03,
         seed=7,
         targets=["linear", "!l=2"],
-        method_options={"rank": None, "later_lr": 0.5},
+        method_options={"rank": None, "last_lr": 0.5},
     )
     assert read_config(written(tmp_path, config.to_yaml())) == config
 

@@ -7,8 +7,7 @@ import torch
 
 from equisparse.blocks import Layout, matrix_blocks
 from equisparse.methods import fewest
-from equisparse.methods.annealing import annealed
-from equisparse.methods.fewest import FALLBACK, LEVELS, FewestOrFallback
+from equisparse.methods.fewest import FALLBACK, LEVELS, FewestEntries
 from equisparse.methods.sparse import Sparse
 from equisparse.methods.sparse_delta import SparseDelta
 
@@ -34,7 +33,7 @@ class Trained:
         weight = torch.ones(SHAPE)
         self.delta = Sparse(rank=None).build(weight, layout.of("w"), torch.Generator().manual_seed(0))
         assert isinstance(self.delta, SparseDelta)
-        self.controller = FewestOrFallback([self.delta], layout, dense_share=dense_share, later_lr=0.75, tolerance=0.02)
+        self.controller = FewestEntries([self.delta], layout, dense_share=dense_share, later_lr=0.75, tolerance=0.02)
         self.losses, self.counts = iter(losses), list[int]()
 
     def probes(self) -> Iterator[None]:
@@ -82,25 +81,12 @@ def test_without_any_good_level_the_fallback_is_trained(layout: Layout) -> None:
     assert trained.counts[-1] == round(FALLBACK * layout.numel)
 
 
-def test_a_short_run_has_no_trial_and_is_annealed_once(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_steps_for_a_trial_there_is_none(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    trained = Trained(layout, [])
-    rates = [trained.controller.lr_factor(step, TOTAL, 20) for step in range(TOTAL)]
+    trained = Trained(layout, [1.0])
     trained.run()
-    assert trained.controller.trials == ()
-    assert trained.counts[139:141] == [layout.numel, round(FALLBACK * layout.numel)]
-    assert rates == [annealed(step, TOTAL, 20) for step in range(TOTAL)]
-
-
-def test_a_finished_short_run_that_gets_more_steps_starts_no_search(
-    layout: Layout, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.undo()
-    first, second = Trained(layout, []), Trained(layout, [])
-    first.run()
-    second.controller.lr_factor(0, 3 * TOTAL, 20)  # the schedule is made before the state is loaded
-    second.controller.load_state(first.controller.state())
-    assert not any(second.controller.ends_stage(step, 3 * TOTAL) for step in range(TOTAL, 3 * TOTAL))
+    assert len(trained.controller.trials) == 1
+    assert trained.counts[99:101] == [layout.numel, round(FALLBACK * layout.numel)]
 
 
 def test_all_levels_may_be_good(layout: Layout) -> None:

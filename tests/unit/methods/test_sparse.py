@@ -101,7 +101,7 @@ def test_a_target_out_of_reach_is_refused(options):
 
 @pytest.mark.parametrize(
     "options",
-    [{"dense_share": 1.0}, {"dense_share": -0.1}, {"rank": 0}, {"later_lr": 0.0}],
+    [{"dense_share": 1.0}, {"dense_share": -0.1}, {"rank": 0}, {"last_lr": 0.0}],
 )
 def test_an_option_out_of_range_is_refused(options):
     with pytest.raises(InputError, match="out of range"):
@@ -128,6 +128,6 @@ def test_rates_follow_the_kind_of_data_unless_they_are_chosen():
     one, any_other = (Sparse().suited_to(one_molecule=kind) for kind in (True, False))
     assert one.learning_rate > any_other.learning_rate == Sparse().learning_rate
     assert Sparse(rates="general").suited_to(one_molecule=True) == Sparse(rates="general")
-    assert Sparse(changed=0.1, later_lr=0.5).suited_to(one_molecule=True).later_lr == 0.5
+    assert Sparse(changed=0.1, last_lr=0.5).suited_to(one_molecule=True).last_lr == 0.5
     with pytest.raises(InputError, match="rates has no such value"):
         Sparse(rates="fast")
