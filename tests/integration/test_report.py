@@ -164,16 +164,6 @@ def test_the_report_is_usable_with_a_keyboard_and_a_screen_reader(runs: list[Pat
     assert browser.execute_script(UNREACHABLE) == [], "what scrolls can be scrolled with the keyboard"
 
 
-@browser_only
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_fault(runs: list[Path], browser: Any, scheme: str) -> None:
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    open_page(browser, runs[0] / "report.html")
-    assert accessibility_faults(browser) == []
-    assert browser.execute_script(TEXT_CONTRAST) >= 4.5
-
-
 def accessibility_faults(browser: Any) -> list[str]:
     """Rules of axe-core that the open page breaks, and where; the drawings of plots are left out."""
     axe = pytest.importorskip("axe_core_python.selenium").Axe()
@@ -206,13 +196,15 @@ def test_no_page_is_wider_than_its_window(runs: list[Path], browser: Any, width:
 
 
 @browser_only
-def test_colours_follow_the_system(runs: list[Path], browser: Any) -> None:
+def test_colours_follow_the_system_and_axe_finds_no_fault(runs: list[Path], browser: Any) -> None:
     paper = []
     for scheme in ("light", "dark"):
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
         open_page(browser, runs[0] / "report.html")
         font = "document.querySelector('.plot').layout.font.color"
+        assert accessibility_faults(browser) == []
+        assert browser.execute_script(TEXT_CONTRAST) >= 4.5
         paper.append(browser.execute_script(f"return [getComputedStyle(document.body).backgroundColor, {font}]"))
     assert paper[0][0] == "rgb(255, 255, 255)"
     assert paper[0][0] != paper[1][0]

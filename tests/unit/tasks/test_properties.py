@@ -74,3 +74,22 @@ def test_missing_phonopy_is_told_before_anything_is_computed(run: Path, monkeypa
     crystal = bulk("MgO", "rocksalt", a=4.2)
     with pytest.raises(MissingPackageError):
         equisparse.properties(run, crystal, device="cpu")
+
+
+def test_vacancies_and_radial_distribution_on_request(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(task, "AdaptedCalculator", lambda backbone, shifts: EMT())
+    crystal = bulk("C", "fcc", a=2.5)
+    crystal.write(tmp_path / "carbon.extxyz")
+    words = ["--structures", str(tmp_path / "carbon.extxyz"), "--only", "vacancy", "rdf", "--supercell", "4"]
+    assert main(["properties", str(run), *words, "--dynamics-steps", "20", "--device", "cpu"]) == 0
+    assert "vacancy C" in capsys.readouterr().out
+    opened = equisparse.read_run(run)
+    values = {row.name: row for row in opened.properties}
+    assert values["vacancy_C_ev"].unit == "eV"
+    assert values["vacancy_C_ev"].base == values["vacancy_C_ev"].adapted
+    assert "bulk_modulus_gpa" not in values
+    points = opened.files.properties.radial.read()
+    assert {point.source for point in points} == {"base", "fine-tuned"}, "no frame of the run has this composition"
+    assert "Radial distribution function of C" in opened.files.report.read_text()
