@@ -15,7 +15,7 @@ from equisparse.methods.base import AbstractChange, AbstractDelta, AbstractWeigh
 from equisparse.methods.by_length import ByLength
 from equisparse.methods.fewest import FALLBACK, FewestEntries
 from equisparse.methods.sparse_delta import SparseDelta
-from equisparse.methods.stages import MORE_WAYPOINTS, WAYPOINT_LR, Stage, StagedPruning, stages_to
+from equisparse.methods.stages import WAYPOINT_LR, Stage, StagedPruning, stages_to
 
 _DTYPES = {"auto": torch.float16, "float16": torch.float16, "full": torch.float32}
 """Choice of `stored_values` -> type of the stored values where a size is given."""
@@ -155,7 +155,7 @@ class Sparse(AbstractWeightMethod):
         """One annealing over the whole run; without a target, to the fraction that cost nothing elsewhere."""
         if not self._searches:
             share = self._dense_share("once")
-            stages = stages_to(self._capacity(layout), layout, dense_share=share, waypoints=MORE_WAYPOINTS)
+            stages = stages_to(self._capacity(layout), layout, dense_share=share, once=True)
             return StagedPruning(deltas, stages, once=True)
         entries = min(layout.numel, round(FALLBACK * layout.total_parameters))
         share = _FALLBACK_SHARE if self.dense_share is None else self.dense_share

@@ -17,9 +17,9 @@ MORE_WAYPOINTS = (0.3, *WAYPOINTS)
 """Those of a run that is annealed once: where the rate does not rise again, smaller removals disturb less."""
 WAYPOINT_LR = 0.75
 """Learning rate at a waypoint, as a multiple of that of the last stage."""
-LAST_STAGE = 3
-"""Shortest length of the last stage; the stage at the first of the `WAYPOINTS` has length 1, the next one 2, and so on,
-because fewer entries need more steps."""
+LAST_STAGE, LAST_STAGE_ONCE = 3, 4
+"""Shortest length of the last stage, and that in a run that is annealed once. The stage at the first waypoint has length
+1, the next one 2, and so on, because fewer entries need more steps."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Stage:
 
 
 def stages_to(
-    entries: int, layout: Layout, *, dense_share: float, last_lr: float = 1.0, waypoints: Sequence[float] = WAYPOINTS
+    entries: int, layout: Layout, *, dense_share: float, last_lr: float = 1.0, once: bool = False
 ) -> list[Stage]:
     """Stages of a run that ends with a number of changed entries.
 
@@ -55,12 +55,13 @@ def stages_to(
         Part of the run in which all entries may change.
     last_lr : float
         Learning rate of the last stage, as a multiple of that of the first one.
-    waypoints : sequence of float
-        Fractions of all parameters, in falling order.
+    once : bool
+        Whether the run is annealed once, see `StagedPruning`.
     """
+    waypoints, last = (MORE_WAYPOINTS, LAST_STAGE_ONCE) if once else (WAYPOINTS, LAST_STAGE)
     counts = [round(fraction * layout.total_parameters) for fraction in waypoints]
     between = [count for count in counts if 1.5 * entries < count < layout.numel]
-    lengths = [*range(1, len(between) + 1), max(LAST_STAGE, len(between) + 1)]
+    lengths = [*range(1, len(between) + 1), max(last, len(between) + 1)]
     shares = [(1 - dense_share) * length / sum(lengths) for length in lengths]
     stages = [Stage(layout.numel, dense_share)]
     for count, share in zip(between, shares[:-1], strict=True):

@@ -28,6 +28,12 @@ def test_a_run_passes_the_waypoints_above_its_target(entries, expected):
     assert [stage.entries for stage in stages_to(entries, LAYOUT, dense_share=0.5)] == expected
 
 
+def test_a_run_that_is_annealed_once_passes_more_waypoints():
+    stages = stages_to(30, LAYOUT, dense_share=0.4, once=True)
+    assert [stage.entries for stage in stages] == [900, 300, 100, 30]
+    assert [stage.share / 0.6 for stage in stages[1:]] == pytest.approx([1 / 7, 2 / 7, 4 / 7])
+
+
 @pytest.mark.parametrize("entries", [300, 30, 5])
 def test_shares_add_up_and_later_stages_are_longer(entries):
     stages = stages_to(entries, LAYOUT, dense_share=0.4)
