@@ -46,35 +46,60 @@ Buffer zeros(int64_t vectors) {
     return rows;
 }
 
+// Number of lanes of a part inside: its channels, padded to whole vectors.
+int64_t width(const Part& part) { return (part.mul + LANES - 1) / LANES * LANES; }
+
+template <int D> void pack_part(const real* from, real* to, int64_t mul, int64_t width) {
+    for (int64_t u = 0; u < mul; ++u)
+        for (int i = 0; i < D; ++i) to[i * width + u] = from[u * D + i];
+}
+
+template <int D> void unpack_part(const real* from, real* to, int64_t mul, int64_t width) {
+    for (int64_t u = 0; u < mul; ++u)
+        for (int i = 0; i < D; ++i) to[u * D + i] = from[i * width + u];
+}
+
 // Component by component, padded.
 void pack(const real* from, vec* to, const Part* parts, int64_t n_parts) {
-    for (int64_t p = 0; p < n_parts; ++p) {
-        const Part& part = parts[p];
-        const int64_t width = (part.mul + LANES - 1) / LANES * LANES;
-        const real* source = from + part.outside;
-        real* target = reinterpret_cast<real*>(to + part.inside);
-        for (int64_t i = 0; i < part.dim; ++i)
-            for (int64_t u = 0; u < part.mul; ++u) target[i * width + u] = source[u * part.dim + i];
+    for (const Part* part = parts; part < parts + n_parts; ++part) {
+        const real* source = from + part->outside;
+        real* target = reinterpret_cast<real*>(to + part->inside);
+        switch (part->dim) {
+            case 1: std::memcpy(target, source, part->mul * sizeof(real)); break;
+            case 3: pack_part<3>(source, target, part->mul, width(*part)); break;
+            case 5: pack_part<5>(source, target, part->mul, width(*part)); break;
+            case 7: pack_part<7>(source, target, part->mul, width(*part)); break;
+        }
     }
 }
 
 void unpack(const vec* from, real* to, const Part* parts, int64_t n_parts) {
-    for (int64_t p = 0; p < n_parts; ++p) {
-        const Part& part = parts[p];
-        const int64_t width = (part.mul + LANES - 1) / LANES * LANES;
-        const real* source = reinterpret_cast<const real*>(from + part.inside);
-        real* target = to + part.outside;
-        for (int64_t u = 0; u < part.mul; ++u)
-            for (int64_t i = 0; i < part.dim; ++i) target[u * part.dim + i] = source[i * width + u];
+    for (const Part* part = parts; part < parts + n_parts; ++part) {
+        const real* source = reinterpret_cast<const real*>(from + part->inside);
+        real* target = to + part->outside;
+        switch (part->dim) {
+            case 1: std::memcpy(target, source, part->mul * sizeof(real)); break;
+            case 3: unpack_part<3>(source, target, part->mul, width(*part)); break;
+            case 5: unpack_part<5>(source, target, part->mul, width(*part)); break;
+            case 7: unpack_part<7>(source, target, part->mul, width(*part)); break;
+        }
     }
 }
 
+typedef real half_vec __attribute__((vector_size(BYTES / 2)));
+typedef real quarter_vec __attribute__((vector_size(BYTES / 4)));
+
+// Sum of the lanes.
 inline real total(const vec& value) {
-    real lanes[LANES];
-    std::memcpy(lanes, &value, BYTES);
-    for (int half = LANES / 2; half; half /= 2)
-        for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
-    return lanes[0];
+    half_vec halves[2];
+    std::memcpy(halves, &value, BYTES);
+    const half_vec half = halves[0] + halves[1];
+    quarter_vec quarters[2];
+    std::memcpy(quarters, &half, BYTES / 2);
+    const quarter_vec quarter = quarters[0] + quarters[1];
+    real sum = quarter[0] + quarter[1];
+    for (int i = 2; i < LANES / 4; ++i) sum += quarter[i];
+    return sum;
 }
 
 template <int A, int C> struct Kernel {
