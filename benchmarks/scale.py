@@ -33,6 +33,8 @@ from equisparse.testing.small_sevennet import write_small_sevennet
 RESULTS = Path(__file__).parent / "results" / "scale.jsonl"
 PER_FILE = 10_000
 BATCH = 50
+WHOLE, STEPS = 10_000, 100
+"""Most frames of a fine-tune of one epoch, and steps of one of more frames."""
 ELEMENTS = {1: -13.0, 6: -1030.0, 7: -1480.0, 8: -2040.0}
 """Atomic number -> energy, eV."""
 
@@ -72,7 +74,10 @@ def audit(frames: int, folder: Path) -> dict[str, Any]:
 
 
 def finetune(frames: int, folder: Path) -> dict[str, Any]:
-    """One epoch on a small untrained SevenNet, with a small cache of graphs and one loader process."""
+    """Fine-tune of a small untrained SevenNet with a small cache of graphs and one loader process.
+
+    It is one epoch, or `STEPS` steps of more than `WHOLE` frames; all frames are audited and predicted in any case.
+    """
     with Memory() as memory:
         start = time.perf_counter()
         run = equisparse.finetune(
@@ -83,14 +88,15 @@ def finetune(frames: int, folder: Path) -> dict[str, Any]:
             out=folder / "run",
             report=False,
             force=True,  # an untrained base has none of the labels
-            epochs=1,
+            epochs=1 if frames <= WHOLE else None,
+            max_steps=None if frames <= WHOLE else STEPS,
             batch_size=BATCH,
             anchor=0,
             cache=0.02,
             workers=1,
         )
         seconds = time.perf_counter() - start
-    return {"frames": frames, "seconds": round(seconds, 1), "step_seconds": step(run)} | memory.row()
+    return {"frames": frames, "steps": run.metrics.steps, "seconds": round(seconds, 1)} | memory.row()
 
 
 def loader(workers: int, folder: Path) -> dict[str, Any]:

@@ -9,7 +9,8 @@ PAGE = ROOT / "docs" / "large-data.md"
 START, END = "<!-- scale.jsonl: begin -->", "<!-- scale.jsonl: end -->"
 NAMES = {
     "audit": "audit without a base",
-    "finetune": "fine-tune of a small SevenNet, one epoch, batches of 50, `--cache 0.02 --workers 1`",
+    "finetune": "fine-tune of a small SevenNet, batches of 50, `--cache 0.02 --workers 1`, one epoch, or 100 steps of "
+    "100,000 frames",
 }
 
 

@@ -9,6 +9,7 @@ import pickle
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from torch import Tensor
 from equisparse.adapters.attach import written
 from equisparse.backbones.base import AbstractBackbone, Predictor
 from equisparse.backbones.prediction import Prediction
+from equisparse.inference.pinned import pinned
 from equisparse.quantities import ENERGY, FORCES, STRESS
 from equisparse.testing.tolerances import ENERGY_TOLERANCE, FINITE_DIFFERENCE, FORCE_TOLERANCE, STRESS_TOLERANCE
 
@@ -79,7 +81,10 @@ def check_calculator(backbone: AbstractBackbone, calculator: Calculator, frames:
 
 
 def check_batching(backbone: Predictor, frames: Sequence[Atoms]) -> None:
-    """Check that predictions do not depend on the other frames of a batch, and that graphs can be collated twice."""
+    """Check that predictions do not depend on the other frames of a batch, nor on the memory in which it lies.
+
+    Graphs are collated more than once.
+    """
     graphs = [backbone.graph(atoms) for atoms in frames]
     together = backbone.predict(backbone.collate(graphs))
     forces = _by_frame(together[FORCES], frames)
@@ -89,6 +94,22 @@ def check_batching(backbone: Predictor, frames: Sequence[Atoms]) -> None:
         _forces(backbone, "forces alone", alone[FORCES], forces[index])
         if frames[index].pbc.all():
             _stress(backbone, "stress alone", alone[STRESS][0], together[STRESS][index])
+    _check_pinned(backbone, graphs, together)
+
+
+def _check_pinned(backbone: Predictor, graphs: Sequence[object], expected: Prediction) -> None:
+    """Check that a batch can be copied to pinned memory; other memory stands for it, so no GPU is needed."""
+    copies: list[Tensor] = []
+
+    def copied(tensor: Tensor) -> Tensor:
+        copies.append(tensor.clone())
+        return copies[-1]
+
+    with patch.object(Tensor, "pin_memory", copied):
+        batch = pinned(backbone.collate(graphs), torch.device("cuda"))
+    assert copies, "no tensor of the batch was copied to pinned memory"
+    for quantity, values in backbone.predict(batch).items():
+        assert torch.equal(values, expected[quantity]), f"{quantity.name} from pinned memory"
 
 
 def check_permutation(backbone: Predictor, atoms: Atoms) -> None:
