@@ -58,6 +58,7 @@ class FinetuneOptions(TypedDict, total=False):
     batch_size: int
     max_atoms: int | None
     max_edges: int | None
+    precision: Literal["full", "tf32"]
     workers: int
     cache: float
     lr: float | None

@@ -38,7 +38,7 @@ def opened(*folders: Path) -> dict[str, Run]:
 def test_every_section_with_data_is_there_and_the_others_are_not(make_run) -> None:
     page = write_report(read_run(make_run())).read_text()
     anchors = re.findall(r'<section id="(\w+)"', page)
-    missing = {"functional", "attribution", "robustness", "properties", "sparsity"}
+    missing = {"functional", "attribution", "robustness", "properties"}
     assert anchors == [section.key for section in SECTIONS if section.key not in missing]
     assert re.findall(r'<a href="#(\w+)">', page) == anchors
 
