@@ -18,8 +18,8 @@ MORE_WAYPOINTS = (0.3, *WAYPOINTS)
 WAYPOINT_LR = 0.75
 """Learning rate at a waypoint, as a multiple of that of the last stage."""
 LAST_STAGE, LAST_STAGE_ONCE = 3, 4
-"""Shortest length of the last stage, and that in a run that is annealed once. The stage at the first waypoint has length
-1, the next one 2, and so on, because fewer entries need more steps."""
+"""Shortest length of the last stage, and that in a run that is annealed once. The stage at the first waypoint has
+length 1, the next one 2, and so on, because fewer entries need more steps."""
 
 
 @dataclass(frozen=True)
