@@ -133,6 +133,9 @@ Memory is the peak of a separate process for each variant; on a GPU it is the pe
 
 Command: `python benchmarks/cost.py --frames FILE --name NAME`
 
+A run is more than its steps: `python benchmarks/run_profile.py finetune demo --epochs 10 --batch-size 5 --out demo-run`
+prints the seconds and the share of every phase of a command.
+
 | set | base | batch | machine | precision | variant | step / full step | peak memory / full |
 |---|---|---|---|---|---|---|---|
 """

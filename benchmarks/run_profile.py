@@ -30,7 +30,7 @@ PHASES: dict[str, tuple[str, ...]] = {
     "read frames": ("inputs/splits:read_splits", "inputs/splits:read_kept", "data/read:read_frames"),
     "load the base": ("inputs/base:configured_base", "backbones/registry:load_backbone"),
     "audit": ("data/audit/registry:audit_sets", "data/audit/registry:frame_sets"),
-    "self-check of the faster form": ("tasks/setup:_speed_up",),
+    "faster forms and their self-checks": ("tasks/speed:speed_up",),
     "set-up, everything else": ("tasks/setup:set_up", "tasks/setup:measure_start", "tasks/resume:prepare_folder"),
     "neighbour graphs": ("backbone:graph",),
     "predict all frames with the base": ("tasks/setup:measure_start>tasks/stages:evaluate_all",),

@@ -40,6 +40,7 @@ RESULTS = Path(__file__).parent / "results" / "time_to_accuracy.jsonl"
 ERROR = "force_mae_mev_per_ang"
 OURS: dict[str, dict[str, Any]] = {
     "default": {},
+    "soft_threshold": {"method": "soft_threshold"},
     "sparse 3 %": {"changed": 0.03},
     "full": {"method": "full"},
 }
