@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from equisparse.adapters.attach import attach
 from equisparse.backbones.accelerators import TOLERANCE, attach_checked
 from equisparse.backbones.base import AbstractBackbone
+from equisparse.backbones.e3nn.compiled import compile_convolutions
 from equisparse.backbones.equivalence import equivalent, largest_difference
 from equisparse.backbones.registry import load_backbone
 from equisparse.methods.base import AbstractMethod
@@ -33,6 +34,21 @@ def check_faster_form(plain: AbstractBackbone, fast: AbstractBackbone, frames: S
     assert fast.accelerate(frames[:1]), "no faster form, or it failed its self-check"
     assert equivalent(plain, fast, frames)
     _check_files(plain, fast, folder)
+
+
+def check_compiled(plain: AbstractBackbone, fast: AbstractBackbone, frames: Sequence[Atoms], count: int) -> None:
+    """Check that a model with compiled convolutions has equal predictions and gradients; it needs a C++ compiler.
+
+    Parameters
+    ----------
+    plain, fast : AbstractBackbone
+        The same base twice, in float64; the second one is in its faster form and is compiled here.
+    frames : sequence of Atoms
+    count : int
+        Number of convolutions that are compiled.
+    """
+    assert compile_convolutions(fast.model) == count
+    assert equivalent(plain, fast, frames)
 
 
 def check_accelerator(

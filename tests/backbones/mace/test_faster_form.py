@@ -26,6 +26,7 @@ def test_every_kind_of_interaction(name, model_file, head_of, load, oxides, tmp_
     faster_form.check_faster_form(plain, fast, oxides, tmp_path)
     kinds = [type(module) for module in fast.model.modules()]
     assert (kinds.count(EdgeProduct), kinds.count(Polynomials)) == (2, 2)
+    faster_form.check_compiled(plain, fast, oxides, 2)
     periodicity.check_no_edges(fast, [Atoms("O"), Atoms("MgO", [[0, 0, 0], [9, 0, 0]])])
 
 

@@ -18,6 +18,8 @@ def test_nothing_else_changes(checkpoint, load, oxides, tmp_path):
     assert sum(isinstance(module, EdgeProduct) for module in fast.model.modules()) == 3
     periodicity.check_no_edges(fast, [Atoms("O"), Atoms("MgO", [[0, 0, 0], [9, 0, 0]])])
     faster_form.check_training(plain, fast, oxides, SoftThreshold())
+    faster_form.check_compiled(plain, fast, oxides, 3)
+    periodicity.check_no_edges(fast, [Atoms("O"), Atoms("MgO", [[0, 0, 0], [9, 0, 0]])])
 
 
 def test_single_precision_is_checked_in_double(checkpoint, oxides):

@@ -53,6 +53,14 @@ class TestFasterForm:
         ]
         assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
 
+    @pytest.mark.parametrize("own_model", ["linear"], indirect=True)
+    def test_compiled_convolutions_give_the_same(self, own_model, load, oxides):
+        plain, fast = load(str(own_model), dtype="float64"), load_backbone(str(own_model), dtype="float64")
+        assert fast.accelerate(oxides[:1])
+        convolutions = sum(isinstance(module, EdgeProduct) for module in fast.model.modules())
+        faster_form.check_compiled(plain, fast, oxides, convolutions)
+        periodicity.check_no_edges(fast, [Atoms("O"), Atoms("MgO", [[0, 0, 0], [9, 0, 0]])])
+
     @pytest.mark.parametrize("method", [Full(), MMEA()], ids=repr)
     def test_methods_train_on_it(self, own_model, load, oxides, method):
         plain, fast = load(str(own_model), dtype="float64"), load_backbone(str(own_model), dtype="float64")
