@@ -208,6 +208,7 @@ ELEMENTS = """
 
 Setup: the runs of the table above whose base has weights with an element axis. Entries are the smallest and the largest
 value over four runs, in percent. Elements that are not in the data have no changed weight in any of them.
+[Reading a run](report.md#example-which-elements-and-degrees-change-in-ethanol) discusses the result.
 
 | name | meaning |
 |---|---|
@@ -230,14 +231,15 @@ seeds). A seed has frames, ensemble and random choice of its own.
 
 | name | meaning |
 |---|---|
-| ethanol | 860 frames of the pool and 250 test frames are drawn from the same rMD17 trajectory |
-| acac | the start is at 300 K; the pool has 400 frames at 300 K and 50 at 600 K; 150 test frames of each |
+| ethanol | 860 frames of the pool and 250 test frames, drawn from the same rMD17 trajectory as the first frames |
 | MAE | mean absolute error of the force components |
 | RMSE | root mean square error |
 | p95, max | 95th percentile, and largest, of the mean absolute errors of single frames |
 
-Command: `python benchmarks/next_frames.py --folder build/sets/ethanol --name ethanol --base MACE.model`; for
-acetylacetone with `--rare test_600K --rare-frames 50 --pool 400 --test 150`.
+The runs were made with an earlier version of `sparse`. [Which frames next](select.md#does-it-help) discusses the
+result.
+
+Command: `python benchmarks/next_frames.py --folder build/sets/ethanol --name ethanol --base MACE.model`
 
 | set | base | test | choice | MAE random (meV/Å) | MAE (meV/Å) | ratio of MAE | of RMSE | of p95 | of max |
 |---|---|---|---|---|---|---|---|---|---|
