@@ -14,6 +14,8 @@ from pathlib import Path
 from equisparse import __version__
 from equisparse.errors import EquisparseError, StateError, WriteError
 
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+"""Phrases in the errors of torch, of a GPU and of a CPU."""
 _PACKAGES = ("torch", "e3nn", "ase", "numpy", "lightning", "cyclopts", "sevenn", "mace-torch", "nequip", "safetensors")
 
 
@@ -27,7 +29,7 @@ def told(error: Exception, words: Sequence[str]) -> EquisparseError:
     words : sequence of str
         Words of the command line.
     """
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+    if isinstance(error, MemoryError) or any(phrase in str(error).lower() for phrase in _OUT_OF_MEMORY):
         return StateError(
             "The memory of the machine or of its GPU is not enough.",
             cause=_first_line(error),

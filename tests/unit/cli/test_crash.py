@@ -71,6 +71,7 @@ def test_where_nothing_can_be_written_the_file_goes_to_temporary_files_or_is_pri
         (OSError(errno.ENOSPC, "No space left on device", "b.png"), "No space left"),
         (MemoryError(), "--batch-size"),
         (RuntimeError("CUDA out of memory. Tried to allocate"), "memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"), "memory"),
     ],
 )
 def test_faults_of_the_machine_are_told_without_a_file(

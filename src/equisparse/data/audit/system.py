@@ -1,6 +1,7 @@
 """Information on a whole frame that changes its energy and that models do not see: charge, multiplicity, fields."""
 
 import re
+import sys
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -14,10 +15,18 @@ _ABSENT = "not given"
 
 
 def system_values(infos: Iterable[Mapping[str, object]]) -> dict[str, list[str]]:
-    """Values of every name of a charge, multiplicity or field that any frame has, one text per frame."""
-    frames = list(infos)
-    names = sorted({str(name) for info in frames for name in info if _SYSTEM.fullmatch(str(name))})
-    return {name: [_text(info.get(name)) for info in frames] for name in names}
+    """Values of every name of a charge, multiplicity or field that any frame has, one text per frame.
+
+    Frames are read one at a time, and equal texts are one object: there may be more frames than fit into memory.
+    """
+    values: dict[str, list[str]] = {}
+    for index, info in enumerate(infos):
+        for name in map(str, info):
+            if name not in values and _SYSTEM.fullmatch(name):
+                values[name] = [_ABSENT] * index
+        for name, texts in values.items():
+            texts.append(sys.intern(_text(info.get(name))))
+    return dict(sorted(values.items()))
 
 
 def hidden_differences(first: Mapping[str, object], second: Mapping[str, object]) -> list[str]:
