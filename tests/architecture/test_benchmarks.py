@@ -7,6 +7,7 @@ INTERNALS = {
         "equisparse.adapters.adapter",
         "equisparse.adapters.parameters",
         "equisparse.backbones.accelerators",
+        "equisparse.backbones.e3nn.compiled",
         "equisparse.inference.dataset",
         "equisparse.inference.predict",
         "equisparse.inputs.splits",
