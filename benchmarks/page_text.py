@@ -155,13 +155,14 @@ Command: `python benchmarks/ensemble.py --frames FILE --name NAME`
 TIME_TO_ACCURACY = """
 ## Time to the accuracy of upstream's trainers
 
-When is the force error on test frames as low as that of upstream's own fine-tune at its end? Every program
+When is the force error on 50 test frames as low as that of upstream's own fine-tune at its end? Every program
 starts in a process of its own, and everything counts: imports, audit, self-checks, validation. Learning rates
-fall over a whole run, so ours was run with several lengths, and the shortest time counts. With `sparse 3 %`, at
-most 3 % of the weights have changed at that time. A cell is empty if no run of ours reached the error. The clock is
-that of the wall, or that of the processor on machines that other programs used at the same time.
+fall over a whole run, so ours was run with several lengths, as fractions of upstream's steps, and the shortest time
+counts. With `sparse 3 %`, at most 3 % of the weights have changed at that time. A cell is empty if none of these runs
+reached the error; no longer ones were tried. The clock is that of the wall, or that of the processor on machines that
+other programs used at the same time; these rows were measured trainer by trainer.
 
-| upstream's trainer | meaning |
+| upstream's | trainer |
 |---|---|
 | preset | SevenNet's preset for fine-tuning |
 | naive | MACE's trainer with all parameters and the new frames alone |
@@ -169,8 +170,8 @@ that of the wall, or that of the processor on machines that other programs used 
 
 Command: `python benchmarks/time_to_accuracy.py --folder build/sets/ethanol --name ethanol`
 
-| set | base | upstream's trainer | epochs | F (meV/Å) | clock | its seconds | ours | our seconds | ours / upstream's |
-|---|---|---|---|---|---|---|---|---|---|
+| set | base | upstream's | epochs | F (meV/Å) | clock | its seconds | ours | lengths | our seconds | ours / upstream's |
+|---|---|---|---|---|---|---|---|---|---|---|
 """
 PHYSICS = """
 ## Which degrees l change

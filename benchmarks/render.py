@@ -85,8 +85,9 @@ def time_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
             place = (row["data"], row["base"], kind, row["epochs"], f"{theirs['test']:.1f}", row["clock"])
             for option, ours in row["ours"].items():
                 seconds = ours["seconds_to"][kind]
+                lengths = ", ".join(f"{end['share']:g}" for end in ours["ends"])
                 reached = ("", "") if seconds is None else (f"{seconds:.0f}", f"{seconds / theirs['seconds']:.2f}")
-                yield f"| {' | '.join(map(str, (*place, round(theirs['seconds']), option, *reached)))} |"
+                yield f"| {' | '.join(map(str, (*place, round(theirs['seconds']), option, lengths, *reached)))} |"
 
 
 def bank_lines(rows: Iterable[dict[str, Any]]) -> Iterable[str]:
