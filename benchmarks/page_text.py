@@ -170,7 +170,7 @@ other programs used at the same time; these rows were measured trainer by traine
 
 Command: `python benchmarks/time_to_accuracy.py --folder build/sets/ethanol --name ethanol`
 
-| set | base | upstream's | epochs | F (meV/Å) | clock | its seconds | ours | lengths | our seconds | ours / upstream's |
+| set | base | upstream's | epochs | F (meV/Å) | clock | its seconds | ours | lengths | our seconds | ratio |
 |---|---|---|---|---|---|---|---|---|---|---|
 """
 PHYSICS = """
