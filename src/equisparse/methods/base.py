@@ -115,7 +115,7 @@ class Trial:
 
 
 class Renewal(Enum):
-    """What of a change was set to new values before a step."""
+    """Part of the training state that was set to new values before a step."""
 
     NOTHING = auto()
     CHANGE = auto()
