@@ -12,8 +12,9 @@ import torch
 from torch import Generator, Tensor, nn
 
 from equisparse.blocks import Block
-from equisparse.formats.products import factor_shapes, factors, order_of_entries, product, shapes_by_factor, tiled
+from equisparse.formats.products import factor_shapes, factors, order_of_entries, shapes_by_factor, tiled
 from equisparse.methods.base import ParameterGroup
+from equisparse.methods.factored import AbstractFactored
 from equisparse.methods.matrices import consecutive_matrices, matrices_of_blocks
 
 
@@ -71,7 +72,7 @@ class EntryByEntry(AbstractParametrization):
         self.entries.zero_()
 
 
-class Product(AbstractParametrization):
+class Product(AbstractParametrization, AbstractFactored):
     """``A B`` for every block, with A of shape (mul_in, r) and B of shape (r, columns); see `factor_shapes`.
 
     A is drawn with standard deviation ``mul_in^-1/2``, and B such that entries of the product have that of `width`.
@@ -89,10 +90,6 @@ class Product(AbstractParametrization):
     generator : Generator
     """
 
-    order: Tensor
-    value: Tensor | None = None
-    """Flattened present value, where `equisparse.methods.grouped.GroupedProducts` has computed it."""
-
     def __init__(
         self, weight: Tensor, blocks: Sequence[Block], *, rank: int, width: float, generator: Generator
     ) -> None:
@@ -105,8 +102,10 @@ class Product(AbstractParametrization):
         self.up = nn.Parameter(torch.cat(ups).to(weight))
 
     def forward(self) -> Tensor:
-        computed = product(self.down, self.up, self.shapes, self.order) if self.value is None else self.value
-        return computed.view(self._shape)
+        return self.flat_product().view(self._shape)
+
+    def present_factors(self) -> tuple[Tensor, Tensor]:
+        return self.down, self.up
 
     def reached(self) -> Tensor:
         if self.down.grad is None or self.up.grad is None:
