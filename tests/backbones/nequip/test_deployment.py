@@ -37,7 +37,7 @@ def base(
 def finetuned(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of our fine-tune of that model."""
     out = tmp_path_factory.mktemp("finetuned") / "run"
-    words = ["finetune", "demo", "--base", str(base), "--out", str(out), "--epochs", "3", "--batch-size", "5"]
+    words = ["finetune", "demo", "--base", str(base), "--out", str(out), "--epochs", "5", "--batch-size", "5"]
     assert main([*words, "--changed", "0.2", "--device", "cpu"]) == 0
     return out
 
