@@ -13,7 +13,7 @@ from equisparse.methods.choose import choose_method
 from equisparse.methods.sparse import Sparse
 from equisparse.wording import counted
 
-_FROM_A_START: dict[str, MethodOption] = {"dense_share": 0.0}
+_FROM_A_START: dict[str, MethodOption] = {"dense_share": 0.0, "annealing": "stages"}
 """Options of the method `Sparse` for a start that is trained already; options of the configuration override them."""
 _FOR_A_CURVE: dict[str, MethodOption] = {"annealing": "stages"}
 """Options of the method `Sparse` for a curve, whose points are finished models."""
