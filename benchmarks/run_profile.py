@@ -115,7 +115,7 @@ def _names(frame: FrameType | None) -> Iterator[str]:
 
 
 def _matches(function: str, name: str, callers: list[str]) -> bool:
-    """Whether a name on the stack is a function of `PHASES`."""
+    """Return whether a name on the stack is a function of `PHASES`."""
     caller, _, called = function.rpartition(">")
     return name.endswith(called) and (not caller or callers[0].endswith(caller))
 

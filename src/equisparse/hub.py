@@ -19,7 +19,7 @@ HUB = "hf:"
 _ADDRESS = re.compile(r"hf:(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 _URL = re.compile(r"https?://", re.IGNORECASE)
 _READ, _WRITE, _SEARCH = "read", "write", "search"
-"""What the hub is asked for."""
+"""Kinds of requests to the hub."""
 _SECONDS = 30
 """Longest wait for an answer from the server of a URL."""
 _REFUSED = (401, 403)

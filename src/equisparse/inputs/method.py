@@ -13,10 +13,10 @@ from equisparse.methods.choose import choose_method
 from equisparse.methods.sparse import Sparse
 from equisparse.wording import counted
 
-_FROM_A_START: dict[str, MethodOption] = {"dense_share": 0.0, "annealing": "stages"}
-"""Options of the method `Sparse` for a start that is trained already; options of the configuration override them."""
 _FOR_A_CURVE: dict[str, MethodOption] = {"annealing": "stages"}
 """Options of the method `Sparse` for a curve, whose points are finished models."""
+_FROM_A_START: dict[str, MethodOption] = {"dense_share": 0.0, **_FOR_A_CURVE}
+"""Those for a start that is trained already."""
 _END_OF_CURVE = 0.005
 """Changed fraction at the end of a curve, if none is given."""
 
@@ -71,7 +71,7 @@ def method_for(
 
 
 def _defaults(config: FinetuneConfig) -> dict[str, MethodOption]:
-    """Options of the method that follow from other options of the configuration."""
+    """Options of the method that follow from other options; those of the configuration override them."""
     return (_FROM_A_START if config.start else {}) | (_FOR_A_CURVE if config.curve else {})
 
 

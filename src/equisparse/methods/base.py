@@ -149,7 +149,7 @@ class Controller:
         Returns
         -------
         Renewal
-            What was set to new values.
+            Part of the training state that was set to new values.
         """
         return Renewal.NOTHING
 

@@ -34,10 +34,9 @@ _RATES = {"auto": _Rates(0.02, 1.5), "general": _Rates(0.02, 1.5), "molecule": _
 _ANNEALING = ("auto", "once", "stages")
 FEW_STEPS = 500
 """Runs of fewer steps are annealed once, and have no search (docs/method.md says what was measured)."""
-_SHARES = {"once": 0.4, "stages": 0.5}
-"""Annealing -> default part of the run in which all entries may change."""
-_FALLBACK_SHARE = 0.7
-"""The same for a run without a target that is too short for a search."""
+_STAGES_SHARE, _ONCE_SHARE, _FALLBACK_SHARE = 0.5, 0.4, 0.7
+"""Default part of the run in which all entries may change: with annealing in every stage or once, and of a run without
+a target that is too short for a search."""
 
 
 @final
@@ -154,25 +153,25 @@ class Sparse(AbstractWeightMethod):
     def _annealed_once(self, deltas: Sequence[SparseDelta], layout: Layout) -> Controller:
         """One annealing over the whole run; without a target, to the fraction that cost nothing elsewhere."""
         if not self._searches:
-            share = self._dense_share("once")
+            share = self._dense_share(_ONCE_SHARE)
             stages = stages_to(self._capacity(layout), layout, dense_share=share, once=True)
             return StagedPruning(deltas, stages, once=True)
         entries = min(layout.numel, round(FALLBACK * layout.total_parameters))
-        share = _FALLBACK_SHARE if self.dense_share is None else self.dense_share
+        share = self._dense_share(_FALLBACK_SHARE)
         return StagedPruning(deltas, [Stage(layout.numel, share), Stage(entries, 1 - share)], once=True)
 
     def _annealed_in_stages(self, deltas: Sequence[SparseDelta], layout: Layout) -> Controller:
         """One annealing per stage; without a target, a search."""
-        share = self._dense_share("stages")
+        share = self._dense_share(_STAGES_SHARE)
         if self._searches:
             later = WAYPOINT_LR * self._last_lr
             return FewestEntries(deltas, layout, dense_share=share, later_lr=later, tolerance=self.tolerance)
         stages = stages_to(self._capacity(layout), layout, dense_share=share, last_lr=self._last_lr)
         return StagedPruning(deltas, stages, once=False)
 
-    def _dense_share(self, annealing: str) -> float:
+    def _dense_share(self, default: float) -> float:
         """Part of the run in which all entries may change."""
-        return _SHARES[annealing] if self.dense_share is None else self.dense_share
+        return default if self.dense_share is None else self.dense_share
 
     @property
     def _last_lr(self) -> float:

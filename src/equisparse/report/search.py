@@ -11,10 +11,9 @@ def search_line(run: Run) -> str | None:
     Losses are those on the validation frames, divided by that of the first trial, in which all weights may change.
     """
     metrics = run.metrics
-    if not metrics.trials and not _was_asked_for(run):
-        return None
     if not metrics.trials:
-        return f"{metrics.steps} steps are too few for a search; {metrics.changed_fraction_model:.0%} were changed"
+        few = f"{metrics.steps} steps are too few for a search; {metrics.changed_fraction_model:.0%} were changed"
+        return few if _had_no_target(run) else None
     total = metrics.changed_count / metrics.changed_fraction_model if metrics.changed_count else 1.0
     first, *others = metrics.trials
     parts = [
@@ -26,8 +25,8 @@ def search_line(run: Run) -> str | None:
     return f"validation loss, that of {first.entries / total:.1%} being 1: {tried}"
 
 
-def _was_asked_for(run: Run) -> bool:
-    """Whether a run of `Sparse` was given neither a number nor a size; earlier versions then changed more entries."""
+def _had_no_target(run: Run) -> bool:
+    """Return whether a run is one of `Sparse` without a number or a size; in earlier versions those changed more."""
     config, metrics = run.config, run.metrics
     options = config.method_options or {}
     targets = (config.changed, config.budget, options.get("changed"), options.get("value_bytes"))

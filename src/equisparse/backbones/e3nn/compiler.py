@@ -76,14 +76,6 @@ def library(dtype: torch.dtype) -> Library:
         raise _not_compiled(str(error)) from error
 
 
-def is_cached(dtype: torch.dtype) -> bool:
-    """Return whether the functions for a precision are in the cache, so that using them costs no time."""
-    try:
-        return _place(_command(dtype)).exists()
-    except (BackboneError, OSError):
-        return False
-
-
 def _compiled(dtype: torch.dtype) -> Path:
     """Library for a precision in the cache, where it is put if it is not there."""
     command = _command(dtype)
