@@ -11,6 +11,11 @@ FROM python:3.11.14-slim-bookworm
 ARG EXTRA=sevennet
 ARG CONSTRAINTS=constraints.txt
 
+# The compiler for the convolutions of long trainings on a CPU.
+RUN apt-get update \
+    && apt-get install --no-install-recommends --yes g++=4:12.2.0-3 \
+    && rm -rf /var/lib/apt/lists/*
+
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE constraints.txt constraints-mace.txt ./
 COPY src ./src

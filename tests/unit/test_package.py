@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 import equisparse
+from equisparse.backbones.e3nn.compiler import _COMPILERS
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -69,3 +70,9 @@ def test_the_container_is_pinned_and_unprivileged() -> None:
     extras = set(re.findall(r"EXTRA=(\w+)", DOCKERFILE))
     assert extras <= set(PROJECT["optional-dependencies"])
     assert all((ROOT / name).exists() for name in re.findall(r"CONSTRAINTS=(\S+)", DOCKERFILE))
+
+
+def test_the_container_can_compile_convolutions() -> None:
+    (packages,) = re.findall(r"apt-get install --no-install-recommends --yes (.*?) \\?$", DOCKERFILE, re.MULTILINE)
+    assert any(package.partition("=")[0] in _COMPILERS for package in packages.split())
+    assert all("=" in package for package in packages.split())
