@@ -72,6 +72,13 @@ def curve(folder: Path) -> list[dict[str, float]]:
     return [{k: v for k, v in epoch.to_dict().items() if k != "seconds"} for epoch in read_run(folder).curve]
 
 
+def errors(folder: Path) -> list[dict[str, float]]:
+    """Errors of the base and of the result on every split, where there are labels."""
+    metrics = read_run(folder).metrics
+    splits = [*metrics.base.values(), *metrics.final.values()]
+    return [{name: value for name, value in split.items() if value is not None} for split in splits]
+
+
 def test_two_processes_of_which_one_is_killed_train_as_one(
     options: dict[str, Any], two_processes: Callable[..., tuple[int, str]], tmp_path: Path
 ) -> None:
@@ -84,6 +91,7 @@ def test_two_processes_of_which_one_is_killed_train_as_one(
     code, text = two_processes("--out", str(two), "--resume")
     assert code == 0, text
     assert curve(two) == [pytest.approx(epoch, rel=1e-5) for epoch in curve(one)]
+    assert errors(two) == [pytest.approx(split, rel=1e-4) for split in errors(one)]
     first, second = (load_adapter(folder / "adapter.safetensors").stored for folder in (one, two))
     assert first.keys() == second.keys()
     for name, parts in first.items():

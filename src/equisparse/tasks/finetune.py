@@ -33,6 +33,7 @@ from equisparse.tasks.sparsity import evaluate_stages
 from equisparse.tasks.stages import Stage, evaluate_all, train_adapter
 from equisparse.training.anchor import LayerRows, layer_rows
 from equisparse.training.fit import FitResult
+from equisparse.training.group import Group, launched_group
 from equisparse.training.processes import process_rank
 from equisparse.training.replay import Replay, replay_of
 from equisparse.wording import counted
@@ -128,24 +129,37 @@ def finetune_config(
     is_rank_zero = process_rank(config) == 0
     listener = listener if listener and is_rank_zero else Listener()
     folder = prepare_folder(config) if is_rank_zero else Path(config.out)
-    with locked(folder) if is_rank_zero else nullcontext():
-        return _finetune(config, base, folder, listener, report=report)
+    with locked(folder) if is_rank_zero else nullcontext(), launched_group(config) as group:
+        return _finetune(config, base, folder, listener, group, report=report)
 
 
 def _finetune(
-    config: FinetuneConfig, base: AbstractBackbone | None, folder: Path, listener: Listener, *, report: bool
+    config: FinetuneConfig,
+    base: AbstractBackbone | None,
+    folder: Path,
+    listener: Listener,
+    group: Group,
+    *,
+    report: bool,
 ) -> Run:
-    """Fine-tune in a folder that this process holds."""
+    """Fine-tune in a folder that the first process holds.
+
+    All processes train. Those that torchrun or srun started share the predictions as well; one that Lightning started
+    for the training ends with it.
+    """
     is_rank_zero = process_rank(config) == 0
     setup = set_up(config, base, folder, listener)
-    start = measure_start(setup, listener)
+    start = measure_start(setup, listener, group)
     adapter, fitted = _train(setup, start, folder, listener)
-    if not is_rank_zero:
-        return Run(folder)
     if fitted.throughput is not None:
         listener.notice("throughput", str(fitted.throughput))
+    if not is_rank_zero and group.size == 1:
+        return Run(folder)
     with adapter.applied(setup.backbone.model):
-        final = evaluate_all(setup.model, start.datasets)
+        final = evaluate_all(setup.model, start.datasets, group)
+    if not is_rank_zero:
+        return Run(folder)
+    with adapter.applied(setup.backbone.model):
         price = precision_price(setup.model, start.datasets["valid"], setup.options.precision)
     for name, frames in setup.splits.items():
         warn_of_not_finite(final.predictions[name], structures_of(frames), name)

@@ -32,6 +32,7 @@ from equisparse.tasks.resume import start_or_resume
 from equisparse.tasks.speed import speed_up
 from equisparse.tasks.stages import Stage, check_trainable, evaluate_all, judged, refuse_errors
 from equisparse.training.checkpoints import check_resumable
+from equisparse.training.group import Group
 from equisparse.training.options import TrainingOptions
 
 
@@ -132,12 +133,12 @@ def set_up(config: FinetuneConfig, base: AbstractBackbone | None, folder: Path, 
     return Setup(config, splits, sets, backbone, adapter, method, layout, options, record, spins)
 
 
-def measure_start(setup: Setup, listener: Listener) -> Start:
+def measure_start(setup: Setup, listener: Listener, group: Group) -> Start:
     """Predict all frames with the base, audit the labels against it, and fit the reference energies."""
     config, splits, backbone = setup.config, setup.splits, setup.backbone
     budget = Budget(config.cache)
     unshifted = {name: FrameDataset(setup.model, frames, {}, budget) for name, frames in splits.items()}
-    base = evaluate_all(setup.model, unshifted)
+    base = evaluate_all(setup.model, unshifted, group)
     sets = {name: setup.sets[name].with_base(base.predictions[name], frames) for name, frames in splits.items()}
     findings = audit_sets(sets)
     refuse_errors(findings, listener, force=config.force)
@@ -148,7 +149,7 @@ def measure_start(setup: Setup, listener: Listener) -> Start:
         listener.audited(findings, stopped=False)
     datasets = {name: dataset.with_shifts(references.shifts) for name, dataset in unshifted.items()}
     kept = FrameDataset(setup.model, read_kept(config, backbone, splits.train), {}, budget)
-    return Start(datasets, base, _first(setup, base, datasets), findings, references, kept)
+    return Start(datasets, base, _first(setup, base, datasets, group), findings, references, kept)
 
 
 def _references(setup: Setup, train: FrameSet) -> ReferenceFit:
@@ -158,11 +159,11 @@ def _references(setup: Setup, train: FrameSet) -> ReferenceFit:
     return fit_references(train, setup.backbone.reference_slots, setup.backbone.cutoff)
 
 
-def _first(setup: Setup, base: Stage, datasets: Mapping[str, FrameDataset]) -> Stage:
+def _first(setup: Setup, base: Stage, datasets: Mapping[str, FrameDataset], group: Group) -> Stage:
     """Predictions and errors of the model that training starts from."""
     if setup.adapter is None:
         return judged(base.predictions, datasets)
     if setup.spins is not None and setup.adapter.spins is not None:
         setup.spins.restore(setup.adapter.spins.options, setup.adapter.spins.tensors)
     with setup.adapter.applied(setup.backbone.model):
-        return evaluate_all(setup.model, datasets)
+        return evaluate_all(setup.model, datasets, group)

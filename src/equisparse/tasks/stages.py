@@ -19,20 +19,22 @@ from equisparse.files import make_folder
 from equisparse.inference.dataset import FrameDataset
 from equisparse.inference.errors import Metrics as SplitErrors
 from equisparse.inference.errors import errors_of
-from equisparse.inference.predict import evaluate
 from equisparse.inference.structures import check_structures
 from equisparse.magnetism.model import SpinModel
 from equisparse.methods.base import AbstractMethod
 from equisparse.quantities import Quantity
 from equisparse.tasks.listener import Listener
+from equisparse.tasks.shared_work import evaluate_shared
 from equisparse.training.anchor import LayerRows
 from equisparse.training.fit import FitResult, fit
+from equisparse.training.group import Group
 from equisparse.training.listener import FitListener
 from equisparse.training.options import TrainingOptions
 from equisparse.training.replay import Replay
 
 Metrics = dict[str, SplitErrors]
 """Split -> name of the error -> value."""
+_ALONE = Group()
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,9 @@ class Stage:
     metrics: Metrics
 
 
-def evaluate_all(backbone: Predictor, datasets: Mapping[str, FrameDataset]) -> Stage:
-    """Predictions and errors of the current weights on every split."""
-    return judged({name: evaluate(backbone, dataset) for name, dataset in datasets.items()}, datasets)
+def evaluate_all(backbone: Predictor, datasets: Mapping[str, FrameDataset], group: Group = _ALONE) -> Stage:
+    """Predictions and errors of the current weights on every split; the processes of a group share the frames."""
+    return judged({name: evaluate_shared(backbone, dataset, group) for name, dataset in datasets.items()}, datasets)
 
 
 def judged(predictions: dict[str, dict[Quantity, Floats]], datasets: Mapping[str, FrameDataset]) -> Stage:

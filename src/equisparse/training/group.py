@@ -3,13 +3,15 @@
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
 import torch
 from lightning.fabric import Fabric
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.fabric.strategies.ddp import DDPStrategy
 
 from equisparse.training.options import ProcessOptions
@@ -105,11 +107,31 @@ def process_group(options: ProcessOptions) -> Iterator[Group]:
         yield Group()
         return
     with quiet_lightning(), joined():
-        strategy = DDPStrategy(process_group_backend=_backend(), timeout=_PATIENCE)
+        strategy = DDPStrategy(process_group_backend=_backend())
         fabric = Fabric(accelerator="cpu", devices=options.devices, num_nodes=options.num_nodes, strategy=strategy)
         fabric.launch()
         channel = torch.distributed.new_group(backend="gloo", timeout=_PATIENCE)
     yield Group(options.processes, fabric.global_rank, channel)
+
+
+@contextmanager
+def launched_group(options: ProcessOptions) -> Iterator[Group]:
+    """Processes that torchrun or srun started, within the block; one process alone if there is no such launcher.
+
+    Lightning starts the missing processes of a training by itself, but only when it begins.
+
+    Raises
+    ------
+    InputError
+        If the rank in the environment is none of these processes.
+    """
+    with process_group(options) if _is_launched() else nullcontext(Group()) as group:
+        yield group
+
+
+def _is_launched() -> bool:
+    """Return whether torchrun or srun started this process, and so all others of its command."""
+    return TorchElasticEnvironment.detect() or SLURMEnvironment.detect()
 
 
 def _backend() -> str:

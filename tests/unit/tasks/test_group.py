@@ -21,7 +21,7 @@ from equisparse.inference.dataset import FrameDataset
 from equisparse.inputs.frames import load_frames
 from equisparse.tasks import ensemble as task
 from equisparse.tasks import shared_work
-from equisparse.training.group import Group, _gpu, process_group
+from equisparse.training.group import Group, _gpu, launched_group, process_group
 from equisparse.training.options import ProcessOptions
 
 SCRIPT = """
@@ -117,3 +117,17 @@ def test_processes_on_the_same_gpu_are_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-1")
     assert _gpu(torch.device("cuda", 0)) != own
     assert _gpu(torch.device("cpu")) is None
+
+
+def test_without_a_launcher_there_is_nobody_to_share_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TORCHELASTIC_RUN_ID", "SLURM_NTASKS"):
+        monkeypatch.delenv(name, raising=False)
+    with launched_group(ProcessOptions(devices=2)) as group:
+        assert group == Group()
+
+
+def test_a_launcher_that_started_another_number_of_processes_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    monkeypatch.setenv("RANK", "2")
+    with pytest.raises(InputError, match="rank"), launched_group(ProcessOptions(devices=2)):
+        pass
