@@ -1,7 +1,7 @@
 """Self-check of an accelerated model: equal numbers of the plain and of the accelerated form."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from ase import Atoms
@@ -47,10 +47,11 @@ def largest_difference(
     float
         Infinite if the models have other quantities or weights; NaN if a number is.
     """
-    rattled = [atoms.copy() for atoms in frames]
-    for seed, atoms in enumerate(rattled):
-        atoms.rattle(RATTLE, seed=seed)
-    expected, actual = (_values(backbone, rattled, gradients=gradients) for backbone in (one, other))
+    return difference(*(numbers(backbone, frames, gradients=gradients) for backbone in (one, other)))
+
+
+def difference(expected: Mapping[str, Tensor], actual: Mapping[str, Tensor]) -> float:
+    """Largest difference between the `numbers` of two models, as in `largest_difference`."""
     if expected.keys() != actual.keys():
         return math.inf
     differences = [
@@ -59,9 +60,18 @@ def largest_difference(
     return float(torch.stack(differences).max())
 
 
-def _values(backbone: AbstractBackbone, frames: Sequence[Atoms], *, gradients: bool) -> dict[str, Tensor]:
-    """Predictions, and the gradients of a scalar that depends on all of them, by name."""
-    batch = backbone.collate([backbone.graph(atoms) for atoms in frames])
+def numbers(backbone: AbstractBackbone, frames: Sequence[Atoms], *, gradients: bool = True) -> dict[str, Tensor]:
+    """Predictions, and the gradients of a scalar that depends on all of them, by name.
+
+    Parameters
+    ----------
+    backbone, frames, gradients
+        As in `largest_difference`.
+    """
+    rattled = [atoms.copy() for atoms in frames]
+    for seed, atoms in enumerate(rattled):
+        atoms.rattle(RATTLE, seed=seed)
+    batch = backbone.collate([backbone.graph(atoms) for atoms in rattled])
     prediction = backbone.predict(batch, training=gradients)
     values = {quantity.name: value.detach() for quantity, value in prediction.items()}
     if not gradients:

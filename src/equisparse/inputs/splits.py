@@ -86,17 +86,21 @@ def small_pieces(frames: Sequence[LabelledFrame], cutoff: float, count: int = 2,
     They are the first atoms, or fewer in a dense crystal: a check takes as long as there are neighbours.
     """
     order = np.argsort([frame.n_atoms for frame in frames], kind="stable").tolist()
-    pieces = (frames[index].atoms[:atoms] for index in order)
-    return list(islice((_thinned(piece, cutoff) for piece in pieces if _n_neighbours(piece, cutoff)), count))
+    pieces = (_thinned(frames[index].atoms[:atoms], cutoff) for index in order)
+    return list(islice((piece for piece in pieces if piece is not None), count))
 
 
-def _thinned(piece: Atoms, cutoff: float) -> Atoms:
-    """Half of the atoms, evenly spaced in their order, again and again while there are too many neighbours."""
-    while _n_neighbours(piece, cutoff) > _MOST_NEIGHBOURS and len(piece) > 1:
+def _thinned(piece: Atoms, cutoff: float) -> Atoms | None:
+    """Half of the atoms, evenly spaced in their order, while there are too many neighbours; None if there are none."""
+    neighbours = _n_neighbours(piece, cutoff)
+    if not neighbours:
+        return None
+    while neighbours > _MOST_NEIGHBOURS and len(piece) > 1:
         half = piece[np.linspace(0, len(piece) - 1, len(piece) // 2).round().astype(int)]
-        if not _n_neighbours(half, cutoff):
+        fewer = _n_neighbours(half, cutoff)
+        if not fewer:
             break
-        piece = half
+        piece, neighbours = half, fewer
     return piece
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 
 import torch
+from ase import Atoms
 
 from equisparse.backbones.accelerators import use_accelerator
 from equisparse.backbones.base import AbstractBackbone
@@ -21,7 +22,7 @@ WORTH_COMPILING = 30.0
 """Seconds of training steps that are worth a compilation, which takes about 5 s, once on a machine."""
 _FEWEST_STEPS = 20
 """Steps of a run that is too short for its steps to be measured."""
-_MEASURED_ATOMS = 64
+_MEASURED_ATOMS = 32
 """Approximate number of atoms in the step that is measured."""
 
 
@@ -52,16 +53,18 @@ def speed_up(
         listener.notice("speed", f"{accelerator} in the convolutions; a self-check gave equal predictions")
     if config.fast and pieces and backbone.accelerate(pieces):
         listener.notice("speed", "faster form of the base; a self-check gave equal predictions")
-    if config.compile == "on" or (config.compile == "auto" and _is_long(options, backbone, frames)):
+    if config.compile == "on" or (config.compile == "auto" and _is_long(options, backbone, frames, pieces)):
         listener.notice("speed", _compiled(backbone))
 
 
-def _is_long(options: TrainingOptions, backbone: AbstractBackbone, frames: Sequence[LabelledFrame]) -> bool:
+def _is_long(
+    options: TrainingOptions, backbone: AbstractBackbone, frames: Sequence[LabelledFrame], pieces: Sequence[Atoms]
+) -> bool:
     """Return whether the steps of a run on the CPU will take long enough for a compilation to pay."""
     steps = options.rounds(options.steps_per_epoch(len(frames))).total
     if backbone.device.type != "cpu" or not compilable(backbone.model) or steps < _FEWEST_STEPS:
         return False
-    seconds_per_frame(backbone, [frames[0]])  # the first pass of a model is slower than all others
+    _seconds_of_step(backbone, pieces[:1])  # the first pass of a model is slower than all others
     return steps * options.batch_size * seconds_per_frame(backbone, frames) > WORTH_COMPILING
 
 
@@ -72,13 +75,19 @@ def seconds_per_frame(backbone: AbstractBackbone, frames: Sequence[LabelledFrame
     """
     atoms, chosen = 0, []
     for frame in frames:
-        chosen.append(backbone.graph(frame.atoms))
+        chosen.append(frame.atoms)
         atoms += frame.n_atoms
-        if atoms > _MEASURED_ATOMS:
+        if atoms >= _MEASURED_ATOMS:
             break
+    return _seconds_of_step(backbone, chosen) / len(chosen)
+
+
+def _seconds_of_step(backbone: AbstractBackbone, structures: Sequence[Atoms]) -> float:
+    """Time of a training step of the base on a batch of structures, in seconds; infinite without enough memory."""
+    batch = backbone.collate([backbone.graph(atoms) for atoms in structures])
     start = time.perf_counter()
     try:
-        prediction = backbone.predict(backbone.collate(chosen), training=True)
+        prediction = backbone.predict(batch, training=True)
         loss = torch.stack([value.square().mean() for value in prediction.values()]).sum()
         weights = [parameter for parameter in backbone.model.parameters() if parameter.requires_grad]
         torch.autograd.grad(loss, weights, allow_unused=True)
@@ -88,7 +97,7 @@ def seconds_per_frame(backbone: AbstractBackbone, frames: Sequence[LabelledFrame
         return math.inf
     finally:
         backbone.model.eval()
-    return (time.perf_counter() - start) / len(chosen)
+    return time.perf_counter() - start
 
 
 def _compiled(backbone: AbstractBackbone) -> str:
