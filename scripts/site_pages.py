@@ -1,21 +1,29 @@
 """Hook of MkDocs: pages that are made from the source. They are never edited by hand.
 
 The commands and their options come from the application, the API from the list of public names, the changes from
-CHANGELOG.md, the page for contributors from CONTRIBUTING.md, and the tutorials from the scripts in docs/tutorials.
+CHANGELOG.md, the page for contributors from CONTRIBUTING.md, and the tutorials from the scripts in docs/tutorials and
+from what they printed and drew in a run (docs/tutorials/outputs, written by scripts/run_tutorials.py).
 """
 
+import base64
+import json
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jupytext
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
 
 from equisparse.cli.app import PROGRAM, build_app
 
 ROOT = Path(__file__).parents[1]
 TUTORIALS = ROOT / "docs" / "tutorials"
+LOG = logging.getLogger("mkdocs.hooks.site_pages")
 ROOMS = {
     "tasks": "Functions of the commands",
     "config": "Configurations",
@@ -47,7 +55,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages."""
-    pages = {
+    pages: dict[str, str | bytes] = {
         "commands.md": _commands(),
         "changelog.md": _copy("CHANGELOG.md"),
         "contributing.md": _copy("CONTRIBUTING.md"),
@@ -117,21 +125,68 @@ def _tutorial_page(path: Path) -> str:
     return f"tutorials/{path.stem}.md"
 
 
-def _tutorial_files() -> Iterator[tuple[str, str]]:
-    """Name and text of the page and the notebook of each tutorial."""
+def _tutorial_files() -> Iterator[tuple[str, str | bytes]]:
+    """Name and content of the page, the notebook and the pictures of each tutorial."""
     for path in _tutorials():
-        notebook = jupytext.read(path)
-        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        record = json.loads((TUTORIALS / "outputs" / f"{path.stem}.json").read_text())
+        notebook = _with_outputs(path, record["cells"])
         yield f"tutorials/{path.stem}.ipynb", jupytext.writes(notebook, fmt="ipynb")
-        parts = [cell.source if cell.cell_type == "markdown" else _code(cell.source) for cell in notebook.cells]
-        yield _tutorial_page(path), "\n\n".join([*parts, _downloads(path.stem)])
+        yield from _pictures(path.stem, notebook)
+        parts = _page_parts(path.stem, notebook)
+        yield _tutorial_page(path), "\n\n".join([*parts, _downloads(path.stem), _provenance(record)])
 
 
-def _code(source: str) -> str:
-    """Fenced block of Python."""
-    return f"```python\n{source}\n```"
+def _pictures(name: str, notebook: NotebookNode) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each picture of a tutorial."""
+    for index, cell in enumerate(notebook.cells):
+        for output in cell.get("outputs", ()):
+            if output.output_type == "display_data":
+                yield f"tutorials/{_picture(name, index)}", base64.b64decode(output.data["image/png"])
+
+
+def _page_parts(name: str, notebook: NotebookNode) -> Iterator[str]:
+    """Text, code and outputs of a tutorial in their order."""
+    heading = ""
+    for index, cell in enumerate(notebook.cells):
+        if cell.cell_type == "markdown":
+            heading = "".join(re.findall(r"^#+ (.*)$", cell.source, flags=re.MULTILINE)[-1:]) or heading
+            yield cell.source
+            continue
+        yield f"```python\n{cell.source}\n```"
+        for output in cell.outputs:
+            if output.output_type == "stream":
+                yield f'```text title="Output"\n{output.text.rstrip()}\n```'
+            else:
+                yield f"![Figure: {heading}]({_picture(name, index)})"
+
+
+def _picture(name: str, index: int) -> str:
+    """File of the picture that a cell draws; a cell draws one at most."""
+    return f"{name}-{index}.png"
+
+
+def _with_outputs(path: Path, recorded: list[dict[str, Any]]) -> NotebookNode:
+    """Notebook of a tutorial with the outputs of its run."""
+    notebook = jupytext.read(path)
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    if [cell.source for cell in cells] != [outputs["code"] for outputs in recorded]:
+        LOG.warning("%s is not the code that was run: nox -s tutorials -- --record %s", path.name, path)
+        return notebook
+    for cell, outputs in zip(cells, recorded, strict=True):
+        if outputs["text"]:
+            cell.outputs.append(new_output("stream", name="stdout", text=outputs["text"]))
+        if outputs["picture"]:
+            cell.outputs.append(new_output("display_data", data={"image/png": outputs["picture"]}))
+    return notebook
 
 
 def _downloads(name: str) -> str:
     """Line with the files of a tutorial."""
     return f"This page is [a script]({name}.py) and [a notebook]({name}.ipynb). `nox -s tutorials` runs it."
+
+
+def _provenance(record: dict[str, Any]) -> str:
+    """Line that says where the outputs of a tutorial are from."""
+    versions = ", ".join(f"{package} {version}" for package, version in record["versions"].items())
+    return f"Outputs: {versions}; {record['seconds']} s of processor time, {record['processor']}."

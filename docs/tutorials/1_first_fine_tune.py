@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import ase.io
+import matplotlib.pyplot as plt
+import numpy as np
 
 import equisparse
 from equisparse.data.demo import demo_files
@@ -40,7 +42,7 @@ run = equisparse.finetune(
     device="cpu",
     out=folder / "run",
 )
-print(sorted(path.name for path in run.folder.iterdir()))
+print(*sorted(path.name for path in run.folder.iterdir()), sep="\n")
 
 # %% [markdown]
 # ## Compare the errors with those of the base
@@ -50,7 +52,28 @@ print(sorted(path.name for path in run.folder.iterdir()))
 # %%
 before = equisparse.evaluate(test, base, device="cpu")
 after = equisparse.evaluate(test, base, run.adapter, device="cpu")
-print(before["force_mae_mev_per_ang"], after["force_mae_mev_per_ang"])
+print(f"base        {before['force_mae_mev_per_ang']:6.0f} meV/Å")
+print(f"fine-tuned  {after['force_mae_mev_per_ang']:6.0f} meV/Å")
+
+# %% [markdown]
+# ## Draw predicted against reference forces
+#
+# On the diagonal, prediction and reference agree.
+
+# %%
+models = {
+    "base": equisparse.calculator(base, device="cpu"),
+    "fine-tuned": run.calculator(device="cpu"),
+}
+figure, axis = plt.subplots(figsize=(6, 3.4), layout="constrained")
+reference = np.concatenate([atoms.arrays["REF_forces"].ravel() for atoms in test])
+for name, calculator in models.items():
+    predicted = np.concatenate([calculator.get_forces(atoms).ravel() for atoms in test])
+    axis.plot(reference, predicted, ".", alpha=0.6, label=name)
+axis.axline((0, 0), slope=1, color="gray", linewidth=1)
+axis.set(xlabel="reference force (eV/Å)", ylabel="predicted force (eV/Å)", aspect="equal")
+axis.legend()
+plt.show()
 
 # %% [markdown]
 # ## Use the model in ASE
@@ -58,7 +81,7 @@ print(before["force_mae_mev_per_ang"], after["force_mae_mev_per_ang"])
 # %%
 atoms = test[0].copy()
 atoms.calc = run.calculator(device="cpu")
-print(atoms.get_potential_energy())
+print(f"{atoms.get_potential_energy():.3f} eV")
 
 # %% [markdown]
 # ## Summary

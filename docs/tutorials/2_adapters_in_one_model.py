@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import ase.io
+import matplotlib.pyplot as plt
 import numpy as np
 from ase import units
 from ase.md.verlet import VelocityVerlet
@@ -46,10 +47,23 @@ for name, part in (("first", frames[:8]), ("second", frames[8:])):
 bank = equisparse.bank(base, adapters, device="cpu")
 calculators = {name: equisparse.calculator(bank, name) for name in adapters}
 atoms = frames[0].copy()
+energies = {}
 for name, calculator in calculators.items():
     atoms.calc = calculator
-    VelocityVerlet(atoms, timestep=0.2 * units.fs).run(5)
-    print(name, atoms.get_potential_energy())
+    dynamics = VelocityVerlet(atoms, timestep=0.2 * units.fs)
+    energies[name] = [atoms.get_potential_energy() for _ in dynamics.irun(5)]
+    print(f"{name:6}  {energies[name][-1]:.3f} eV after {dynamics.nsteps} steps")
+
+# %% [markdown]
+# The potential energy jumps where the model changes: the two adapters were trained on different frames.
+
+# %%
+figure, axis = plt.subplots(figsize=(5, 3.2), layout="constrained")
+for start, (name, values) in zip((0, 5), energies.items(), strict=True):
+    axis.plot([0.2 * (start + step) for step in range(6)], values, "o-", label=f"adapter {name}")
+axis.set(xlabel="time (fs)", ylabel="potential energy (eV)")
+axis.legend()
+plt.show()
 
 # %% [markdown]
 # ## Summary

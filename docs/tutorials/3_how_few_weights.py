@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import ase.io
+import matplotlib.pyplot as plt
 
 import equisparse
 from equisparse.data.demo import demo_files
@@ -56,18 +57,17 @@ for row in points:
     print(f"{row.changed_fraction_model:6.1%} {row.adapter_bytes:6d} bytes {row.value:6.0f} meV/Å  {row.file}")
 print(f"the base:            {run.metrics.base['test'][force]:6.0f} meV/Å")
 
+# %%
+figure, axis = plt.subplots(figsize=(5, 3.4), layout="constrained")
+percent = [100 * row.changed_fraction_model for row in points]
+axis.plot(percent, [row.value for row in points], "o-", label="fine-tuned")
+axis.axhline(run.metrics.base["test"][force], color="gray", linestyle="--", label="base")
+axis.set(xscale="log", ylim=(0, None), xlabel="changed weights (%)", ylabel="force error (meV/Å)")
+axis.set_xticks(percent, [f"{value:.2g}" for value in percent])
+axis.legend()
+plt.show()
+
 # %% [markdown]
-# With the versions of `constraints.txt`, this is printed:
-#
-# ```text
-#   0.5%   1258 bytes    737 meV/Å  adapter.safetensors
-#   1.0%   1156 bytes    721 meV/Å  sparsity/changed-77.safetensors
-#   3.0%   1539 bytes    703 meV/Å  sparsity/changed-232.safetensors
-#  10.0%   2647 bytes    724 meV/Å  sparsity/changed-773.safetensors
-#  74.2%  11991 bytes    743 meV/Å  sparsity/changed-5736.safetensors
-# the base:              1708 meV/Å
-# ```
-#
 # Here all points are alike: what eight frames teach a random model fits into few weights. For pretrained models, the
 # error rises below some number of weights: see [Benchmarks](../benchmarks.md). The adapter of the run itself also holds
 # its metrics, so it is a little larger than that of the stage before.
@@ -109,13 +109,7 @@ for trial in removals:
 print(f"kept: {searched.metrics.changed_fraction_model:.1%}")
 
 # %% [markdown]
-# ```text
-#  10.0% loss 0.854 of that with all: go on
-#   3.0% loss 0.910 of that with all: go on
-# kept: 3.0%
-# ```
-#
-# Too few steps were left to try 1 %.
+# The run stops to try smaller fractions when too few steps are left.
 
 # %% [markdown]
 # ## Summary

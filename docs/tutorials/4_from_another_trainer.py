@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import ase.io
+import matplotlib.pyplot as plt
 import torch
 from sevenn.train.atoms_dataset import SevenNetAtomsDataset
 from sevenn.train.loss import ForceLoss, PerAtomEnergyLoss
@@ -101,16 +102,15 @@ errors = {
 for path, error in errors.items():
     print(f"{path.name:20} {path.stat().st_size:8d} bytes {error:6.0f} meV/Å")
 
+# %%
+figure, axis = plt.subplots(figsize=(5, 3.4), layout="constrained")
+for path, error in errors.items():
+    axis.plot(path.stat().st_size / 1000, error, "o", label=path.name)
+axis.set(xscale="log", ylim=(0, None), xlabel="file (KB)", ylabel="force error (meV/Å)")
+axis.legend()
+plt.show()
+
 # %% [markdown]
-# With the versions of `constraints.txt`, this is printed:
-#
-# ```text
-# base.pth                55305 bytes   1708 meV/Å
-# tuned.pth              126057 bytes    288 meV/Å
-# dense.safetensors       32441 bytes    288 meV/Å
-# adapter.safetensors      2294 bytes    412 meV/Å
-# ```
-#
 # Sparsity has a price here: the error rises. `curve=True` shows it for several fractions, as in
 # [How few weights does it take?](3_how_few_weights.md)
 

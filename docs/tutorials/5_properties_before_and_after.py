@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import ase.io
+import matplotlib.pyplot as plt
 
 import equisparse
 from equisparse.data.demo import demo_files
@@ -52,31 +53,32 @@ measured = {"a_ang": 4.212, "bulk_modulus_gpa": 163.2, "c11_gpa": 297.9, "c12_gp
 result = equisparse.properties(run, reference={"MgO": measured}, supercell=8.0, device="cpu")
 for row in result.structures:
     print(row.structure, row.model, row.symmetry, row.notes)
+print(f"{'':24} {'base':>9} {'tuned':>9}  measured")
 for row in result.rows:
-    print(f"{row.title:24} {row.base:9.3f} {row.adapted:9.3f}", row.reference or "", row.unit)
+    print(f"{row.title:24} {row.base:9.3f} {row.adapted:9.3f}  {row.reference or '':<8}", row.unit)
 
 # %% [markdown]
-# With the versions of `constraints.txt`, this is printed (base, fine-tuned, experiment):
-#
-# ```text
-# MgO base Fm-3m (225)
-# MgO fine-tuned Fm-3m (225)
-# energy                      -8.160    -8.176  eV/atom
-# volume                       9.627     9.524  Angstrom^3/atom
-# a                            4.255     4.239 4.212 Angstrom
-# bulk modulus               134.613   146.538 163.2 GPa
-# C11                        222.014   249.965 297.9 GPa
-# C12                         83.480    90.317 95.8 GPa
-# C44                        102.735   120.310 154.4 GPa
-# shear modulus               87.721   102.067  GPa
-# highest phonon              16.988    17.782  THz
-# lowest phonon                0.000     0.000  THz
-# zero point energy           64.875    67.616  meV/atom
-# heat capacity at 300 K      19.665    19.305  J/K/mol atoms
-# ```
-#
 # More frames and epochs bring all of them closer: see [Properties](../properties.md). `report.html` in the folder of
 # the run now has a section with the equations of state and the phonon bands of both models.
+
+# %% [markdown]
+# ## Draw the phonon bands
+#
+# The tables are in the folder of the run; `bands.csv` holds the frequencies along the path of high symmetry.
+
+# %%
+figure, axis = plt.subplots(figsize=(6, 3.6), layout="constrained")
+bands = run.files.properties.bands.read()
+for model, color in (("base", "C1"), ("fine-tuned", "C0")):
+    for branch in range(6):
+        line = [point for point in bands if (point.model, point.branch) == (model, branch)]
+        label = model if branch == 0 else None
+        axis.plot([point.x for point in line], [point.frequency_thz for point in line], color=color, label=label)
+corners = {point.x: point.label for point in bands if point.label}
+axis.set_xticks(list(corners), list(corners.values()))
+axis.set(ylim=(0, None), ylabel="frequency (THz)")
+axis.legend()
+plt.show()
 
 # %% [markdown]
 # ## Summary

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import ase.io
+import matplotlib.pyplot as plt
 import numpy as np
 
 import equisparse
@@ -83,6 +84,20 @@ for row in found.runs:
     print(row.stop or "all steps", f"{row.picoseconds:.3f} ps, {row.largest_force_std_mev_per_ang:.0f} meV/Å")
 
 # %% [markdown]
+# Each point is a frame of one of the runs. The frames at which a run stopped are crosses. A run that stops at once
+# starts from a strongly compressed cell, which the ensemble does not know.
+
+# %%
+figure, axis = plt.subplots(figsize=(5.5, 3.4), layout="constrained")
+for frames, marker, label in ((found.recorded, ".", "recorded"), (found.frames, "x", "stopped here")):
+    times = [1000 * atoms.info["picoseconds"] for atoms in frames]
+    axis.plot(times, [1000 * atoms.info["force_std"] for atoms in frames], marker, label=label)
+axis.axhline(found.limit_mev_per_ang, color="gray", linestyle="--", label="limit")
+axis.set(yscale="log", xlabel="time (fs)", ylabel="spread of the forces (meV/Å)")
+axis.legend()
+plt.show()
+
+# %% [markdown]
 # ## Which frames next?
 #
 # `select` takes the most uncertain frames of the pool, and from these such that differ from the training frames and
@@ -98,29 +113,6 @@ chosen = equisparse.select_frames(
 )
 for frame in chosen:
     print(frame.index, frame.reason)
-
-# %% [markdown]
-# With the versions of `constraints.txt`, this is printed:
-#
-# ```text
-# scale of the spread of the forces: 1.61
-# known: 464 meV/Å, unknown: 6551 meV/Å
-# limit: 746 meV/Å
-# all steps 0.100 ps, 398 meV/Å
-# uncertain 0.000 ps, 5692 meV/Å
-# all steps 0.100 ps, 378 meV/Å
-# uncertain 0.048 ps, 766 meV/Å
-# all steps 0.100 ps, 709 meV/Å
-# all steps 0.100 ps, 335 meV/Å
-# 51 force uncertainty 603 meV/Angstrom, rank 8 of 97; differs by 0.34 Angstrom from ...
-# 70 force uncertainty 400 meV/Angstrom, rank 17 of 97; differs by 0.26 Angstrom from ...
-# 49 force uncertainty 668 meV/Angstrom, rank 7 of 97; differs by 0.22 Angstrom from ...
-# 73 force uncertainty 709 meV/Angstrom, rank 4 of 97; differs by 0.19 Angstrom from ...
-# 5 force uncertainty 394 meV/Angstrom, rank 18 of 97; differs by 0.19 Angstrom from ...
-# ```
-#
-# (The last lines are cut off.) One run ends at once: its start is a strongly compressed cell, which the ensemble does
-# not know.
 
 # %% [markdown]
 # ## Summary

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import ase.io
+import matplotlib.pyplot as plt
 import numpy as np
 from ase.build import bulk
 
@@ -54,7 +55,8 @@ run = equisparse.finetune(
     report=False,
 )
 for name, value in run.metrics.final["test"].items():
-    print(f"{name:32}", value)
+    if value is not None:  # the frames have no stresses
+        print(f"{name:32} {value:8.3f}")
 
 # %% [markdown]
 # ## Energies of two orders of one geometry
@@ -88,21 +90,6 @@ for order in ranked:
     print(f"{order.signs}  {1e3 * order.energy:6.1f} meV/atom  {order.count:3d} patterns")
 
 # %% [markdown]
-# With the versions of `constraints.txt`, this is printed:
-#
-# ```text
-# ++++----     0.0 meV/atom    8 patterns
-# +++-+---     0.0 meV/atom    8 patterns
-# +++-----     6.2 meV/atom   64 patterns
-# ++-++---     8.2 meV/atom   48 patterns
-# +--++---    14.4 meV/atom   48 patterns
-# ++----++    16.5 meV/atom    6 patterns
-# ++------    16.5 meV/atom   48 patterns
-# +++--+++    24.7 meV/atom    8 patterns
-# +-------    31.0 meV/atom   16 patterns
-# ++++++++    49.6 meV/atom    2 patterns
-# ```
-#
 # In the order AF-II, which is measured for NiO, spins are equal within each (111) plane and opposite in the next. One
 # of the two lowest orders is AF-II; the other superposes all four of its domains and has the same energy without
 # biquadratic exchange. The ferromagnet is highest. [Magnetism](../magnetism.md) has the numbers of a longer training
@@ -124,11 +111,20 @@ def is_af2(order):
 for order in ranked:
     print(order.signs, "AF-II" if is_af2(order) else "")
 
+# %%
+figure, axis = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
+names = [f"{order.signs} {'AF-II' if is_af2(order) else '     '}" for order in ranked]
+axis.barh(names, [1e3 * order.energy for order in ranked])
+axis.set_yticks(range(len(names)), names, family="monospace")
+axis.invert_yaxis()
+axis.set(xlabel="energy above the lowest (meV/atom)")
+plt.show()
+
 # %% [markdown]
 # ## Summary
 #
 # From ferromagnets and antiferromagnets of a cell with two nickel atoms, the model finds the ground state in a cell
-# with eight, and moments within 0.03 μB. It is not accurate after so few steps: it gives about 60 % of the energy
+# with eight, and moments within 0.03 μB. It is not accurate after so few steps: it gives about 80 % of the energy
 # between the two orders.
 
 # %%

@@ -19,6 +19,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import ase.io
+import matplotlib.pyplot as plt
 import numpy as np
 from ase import units
 from ase.calculators.lammps import Prism
@@ -161,21 +162,23 @@ atoms.calc = run.calculator(device="cpu")
 expected = Prism(atoms.cell.array).vector_to_lammps(atoms.get_forces())
 moving = (len(atoms) - 1) * units.kB * temperature[0] / atoms.get_volume()
 static = -atoms.get_stress()[:3].mean()
-print("energy  ", energy[0], atoms.get_potential_energy(), "eV")
+print(f"energy   {energy[0]:.6f} {atoms.get_potential_energy():.6f} eV")
 print("forces  ", f"{abs(found - expected).max():.1e} eV/Å at most")
-print("pressure", pressure[0] / 1e4, (static + moving) / (1e4 * units.bar), "GPa")
+print(f"pressure {pressure[0] / 1e4:.5f} {(static + moving) / (1e4 * units.bar):.5f} GPa")
 print("drift of the total energy", f"{1e3 * np.ptp(total) / len(atoms):.1f} meV/atom")
 
 # %% [markdown]
-# With the versions of `constraints.txt`, this is printed:
-#
-# ```text
-# energy   -120.15731 -120.15732910498701 eV
-# forces   3.8e-06 eV/Å at most
-# pressure 74.84726090000001 74.84727080855254 GPa
-# drift of the total energy 0.5 meV/atom
-# ```
-#
+# During the dynamics, potential energy becomes kinetic energy and back. Their sum, the total energy, is conserved.
+
+# %%
+figure, axis = plt.subplots(figsize=(5, 3.4), layout="constrained")
+axis.plot(steps, 1e3 * (energy - energy[0]) / len(atoms), "o-", label="potential energy")
+axis.plot(steps, 1e3 * (total - total[0]) / len(atoms), "s-", label="total energy")
+axis.set(xlabel="time (fs)", ylabel="change (meV/atom)")
+axis.legend()
+plt.show()
+
+# %% [markdown]
 # ## Summary
 #
 # LAMMPS with the merged checkpoint gives the energy, the forces and the pressure of base and adapter, the fitted

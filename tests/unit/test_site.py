@@ -1,8 +1,11 @@
 """The pages of the site keep up with the source."""
 
 import ast
+import json
 import re
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 KINDS = {
@@ -37,3 +40,18 @@ def test_every_finding_has_a_section() -> None:
 def test_every_page_is_in_the_navigation() -> None:
     navigation = re.findall(r"- ([\w-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
     assert {path.name for path in (ROOT / "docs").glob("*.md")} <= set(navigation)
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "docs" / "tutorials").glob("[0-9]*.py")), ids=lambda path: path.stem)
+def test_outputs_are_those_of_the_tutorial(script: Path) -> None:
+    """Otherwise: nox -s tutorials -- --record docs/tutorials/NAME.py."""
+    parts = re.split(r"^# %%(.*)\n", script.read_text(), flags=re.MULTILINE)
+    code = [body.strip("\n") for kind, body in zip(parts[1::2], parts[2::2], strict=True) if not kind]
+    record = json.loads((script.parent / "outputs" / f"{script.stem}.json").read_text())
+    assert [cell["code"] for cell in record["cells"]] == code
+    assert record["seconds"] < 120, "a tutorial takes less than two minutes"
+
+
+def test_outputs_have_a_tutorial() -> None:
+    tutorials = ROOT / "docs" / "tutorials"
+    assert all((tutorials / f"{path.stem}.py").exists() for path in (tutorials / "outputs").iterdir())
