@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from equisparse.data.audit.context import FrameSet
 from equisparse.data.audit.finding import Finding, Level
-from equisparse.data.frames import LabelledFrame
-from equisparse.data.references import ReferenceFit, composition_matrix, unfitted_elements
+from equisparse.data.frames import Floats, LabelledFrame
+from equisparse.data.references import ReferenceFit, unfitted_elements
 from equisparse.data.robust_fit import NOT_FINITE, OUTLIER, robust_reference_fit
 from equisparse.quantities import ENERGY
 from equisparse.wording import counted
@@ -51,7 +51,7 @@ def fit_references(data: FrameSet, slots: Mapping[int, int], cutoff: float) -> R
     if not labelled.size or data.base is None:
         numbers = data.composition[1]
         return ReferenceFit(dict.fromkeys(numbers, 0.0), 0, len(numbers), (), np.nan, np.nan)
-    counts, elements = composition_matrix([data.frames[index] for index in labelled.tolist()])
+    counts, elements = _composition(data, labelled)
     used = sorted({slots[z] for z in elements})
     members = np.array([[slots[z] == slot for slot in used] for z in elements], dtype=float)
     first_of = {slots[z]: z for z in reversed(elements)}
@@ -97,6 +97,14 @@ def reference_findings(sets: Mapping[str, FrameSet], fit: ReferenceFit) -> Itera
         yield from _unfitted(data, fit)
     if "valid" in sets:
         yield from _worse_than_base(sets["valid"], fit)
+
+
+def _composition(data: FrameSet, labelled: NDArray[np.intp]) -> tuple[Floats, tuple[int, ...]]:
+    """Numbers of atoms of the elements of some frames, and the atomic numbers of the columns."""
+    counts, numbers = data.composition
+    counts = counts[labelled]
+    present = counts.any(axis=0)
+    return counts[:, present], tuple(z for z, is_present in zip(numbers, present, strict=True) if is_present)
 
 
 def _doubtful(data: FrameSet, cutoff: float) -> dict[str, NDArray[np.bool_]]:
