@@ -8,6 +8,7 @@ import ase.io
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 
 import equisparse
 from equisparse.backbones import upstream
@@ -20,6 +21,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:The TorchScript type system:User
 with upstream.quiet_import():
     pytest.importorskip("mace.modules", reason="the extra mace is not installed", exc_type=ImportError)
     from mace.calculators import MACECalculator
+    from mace.data import AtomicData, config_from_atoms
+    from mace.tools import AtomicNumberTable, torch_geometric
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +62,15 @@ def finetuned(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = ["finetune", "demo", "--base", str(base), "--out", str(out), "--epochs", "5", "--batch-size", "5"]
     assert main([*words, "--changed", "0.2", "--targets", "all", "--device", "cpu"]) == 0
     return out
+
+
+def lammps_input(atoms: Atoms, exported: torch.jit.ScriptModule) -> dict[str, torch.Tensor]:
+    """Graph of a frame for a file that upstream exported for LAMMPS."""
+    with upstream.default_dtype(torch.float64):
+        table, cutoff = AtomicNumberTable(exported.atomic_numbers.tolist()), exported.r_max.item()
+        graph = AtomicData.from_config(config_from_atoms(atoms), z_table=table, cutoff=cutoff)
+        batch = next(iter(torch_geometric.dataloader.DataLoader([graph], batch_size=1))).to_dict()
+    return {name: value for name, value in batch.items() if torch.is_tensor(value)}
 
 
 class TestFromTrainingToDeployment:
@@ -108,9 +120,19 @@ class TestFromTrainingToDeployment:
             atoms.calc = ours
             assert theirs.info["MACE_energy"] == pytest.approx(atoms.get_potential_energy(), abs=1e-3)
             np.testing.assert_allclose(theirs.arrays["MACE_forces"], atoms.get_forces(), atol=1e-4)
+
+    def test_export_for_lammps(self, finetuned, run_program):
+        """The exported file, called as pair_style mace calls it, gives what the adapter gives in ASE."""
+        merged = finetuned / "merged.model"
         run_program("mace.cli.create_lammps_model", merged)
         exported = torch.jit.load(f"{merged}-lammps.pt")
-        assert exported.atomic_numbers.tolist() == [8, 12]
+        for atoms in ase.io.read(demo_files().test, ":2"):
+            found = exported(lammps_input(atoms, exported), torch.ones(len(atoms)), compute_virials=True)
+            atoms.calc = equisparse.read_run(finetuned).calculator(device="cpu")
+            assert found["total_energy_local"].item() == pytest.approx(atoms.get_potential_energy(), abs=1e-3)
+            np.testing.assert_allclose(found["forces"].numpy(), atoms.get_forces(), atol=1e-4)
+            stress = -found["virials"][0].numpy() / atoms.get_volume()
+            np.testing.assert_allclose(stress, atoms.get_stress(voigt=False), atol=1e-5)
 
     @pytest.mark.filterwarnings("ignore:To copy construct:UserWarning", "ignore:cuequivariance_ops:UserWarning")
     def test_accelerated_forms_of_the_merged_file(self, finetuned, tmp_path, run_program):
