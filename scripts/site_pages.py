@@ -16,6 +16,7 @@ from typing import Any
 import jupytext
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
@@ -64,6 +65,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name, text in pages.items():
         files.append(File.generated(config, name, content=text))
     return files
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Remove the dash before an empty description: the names of some parameters say enough."""
+    return re.sub(r'\s*\u2013\s*<div class="doc-md-description">\s*</div>', "", html)
 
 
 def _filled(nav: object, pages: dict[str, list[str]]) -> object:
@@ -187,6 +193,7 @@ def _downloads(name: str) -> str:
 
 
 def _provenance(record: dict[str, Any]) -> str:
-    """Line that says where the outputs of a tutorial are from."""
+    """Line that says which run the outputs of a tutorial are from."""
     versions = ", ".join(f"{package} {version}" for package, version in record["versions"].items())
-    return f"Outputs: {versions}; {record['seconds']} s of processor time, {record['processor']}."
+    where = f"{record['seconds']} s of processor time on {record['processor']}"
+    return f"The outputs are those of a run with {versions}. It took {where}."

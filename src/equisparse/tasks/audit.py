@@ -43,7 +43,7 @@ def audit(
         Training frames.
     base : str, Path or AbstractBackbone, optional
         Base model. Its predictions are compared with the labels if it knows all elements and no frame lacks a cell.
-    valid, test : as `frames`, optional
+    valid, test : as frames, optional
         Validation and test frames, with the same checks; they are also searched for near duplicates of the training
         frames.
     keys, units

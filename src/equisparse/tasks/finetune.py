@@ -65,11 +65,11 @@ def finetune(
     ----------
     train : files, globs, a packaged set, Atoms or labelled frames
         Training frames.
-    valid : as `train`, optional
+    valid : as train, optional
         Validation frames, by which the best epoch is chosen; by default a part of the training frames.
-    test : as `train`, optional
+    test : as train, optional
         Test frames, used for the final errors only.
-    replay : as `train`, optional
+    replay : as train, optional
         Structures on which to preserve the base model's predictions; ``probe`` stands for the packaged ones.
     base : str, Path or AbstractBackbone
         Base model; a loaded one is untouched afterwards.

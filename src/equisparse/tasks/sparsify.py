@@ -48,7 +48,7 @@ def sparsify(
         Adapter that changes weights, such as one of a dense method, or of `equisparse.extract`; it stays as it is.
     frames : files, globs, a packaged set, Atoms or labelled frames
         Training frames; best those that the adapter was trained on, or a sample of them.
-    valid, test : as `frames`, optional
+    valid, test : as frames, optional
         As in `equisparse.finetune`.
     base : str, Path or AbstractBackbone, optional
         Base model of the adapter; by default that of the run in the folder of the adapter, or the published model
