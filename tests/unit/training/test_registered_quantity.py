@@ -26,13 +26,14 @@ from equisparse.inference.dataset import FrameDataset
 from equisparse.inference.errors import errors_of
 from equisparse.inference.predict import evaluate
 from equisparse.methods.full import Full
-from equisparse.quantities import ENERGY, FORCES, STRESS, Quantity, ShownError, register_quantity
+from equisparse.quantities import ENERGY, FORCES, MAGNETIC_FORCES, STRESS, Quantity, ShownError, register_quantity
 from equisparse.report.curves import curve_panels
 from equisparse.report.paper import figures
 from equisparse.report.parity import parity_points
 from equisparse.report.statistics import frame_errors
 from equisparse.report.tables import metrics_table
 from equisparse.run.predictions import load_predictions, save_predictions, split_predictions
+from equisparse.testing.quantities import QUANTITY_LAWS, QuantityLaw
 from equisparse.training.epochs import read_curve
 from equisparse.training.fit import fit
 from equisparse.training.options import TrainingOptions
@@ -45,6 +46,8 @@ DIPOLE = Quantity(
     errors=(ShownError("dipole_mae_me_ang", "dipole MAE", "1e-3 e Angstrom", "{:.1f}", 1e3),),
     measured_by="length",
 )
+SPREAD = Quantity(name="spread", per="atom", unit="Angstrom^2")
+"""A scalar of each atom, with the default names."""
 CHARGES = {1: 0.4, 8: -0.8}
 LAYOUT = Layout(matrix_blocks("charge.weight", [("0e->0e", 0, 1, (1, 2))], "linear", 0), {"charge.weight": (2,)}, 2)
 
@@ -194,6 +197,13 @@ def test_registering_again_changes_nothing() -> None:
     assert register_quantity(DIPOLE) is DIPOLE
     with pytest.raises(InputError, match="exists already"):
         register_quantity(Quantity(name="dipole", per="frame", unit="Debye"))
+
+
+@pytest.mark.parametrize("law", QUANTITY_LAWS, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("quantity", [DIPOLE, SPREAD, ENERGY, FORCES, MAGNETIC_FORCES], ids=lambda one: one.name)
+def test_laws(quantity: Quantity, law: QuantityLaw) -> None:
+    register_quantity(quantity)
+    law(quantity)
 
 
 class Bank:
