@@ -103,8 +103,8 @@ def _composition(data: FrameSet, labelled: NDArray[np.intp]) -> tuple[Floats, tu
     """Numbers of atoms of the elements of some frames, and the atomic numbers of the columns."""
     counts, numbers = data.composition
     counts = counts[labelled]
-    present = counts.any(axis=0)
-    return counts[:, present], tuple(z for z, is_present in zip(numbers, present, strict=True) if is_present)
+    present = np.flatnonzero(counts.any(axis=0))
+    return counts[:, present], tuple(numbers[column] for column in present)
 
 
 def _doubtful(data: FrameSet, cutoff: float) -> dict[str, NDArray[np.bool_]]:
