@@ -49,7 +49,7 @@ def start_and_kill(start: Callable[..., Any]) -> Callable[..., None]:
 
     def killed(words: list[str], begun: Callable[[], bool], delay: float, *, limit: float = 300) -> None:
         """Kill it `delay` seconds after it began."""
-        process = start("equisparse.cli", *words, code=ONE_THREAD).process
+        process = start("equisparse", *words, code=ONE_THREAD).process
         deadline = time.monotonic() + limit
         while not begun() and process.is_alive() and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -155,7 +155,7 @@ def test_a_disk_that_fills_up_is_told(
     words = command(out, "--base", small_base, "--epochs", "1")
     if name == "merge":
         words = ["merge", str(run / "adapter.safetensors"), "--base", small_base, "--out", str(out / "merged.pth")]
-    program = start("equisparse.cli", *words, code=LIMIT).ended()
+    program = start("equisparse", *words, code=LIMIT).ended()
     told = program.stderr.read_text()
     assert program.process.exitcode == 2, told[-2000:]
     assert "cannot be written" in told

@@ -100,7 +100,7 @@ def test_a_terminal_of_another_encoding_gets_errors_and_tables(tmp_path: Path) -
     environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "COLUMNS": "80"}
     for words, code in ((["--help"], 0), (["inspect", str(tmp_path / "氧化镁 → Å")], 2)):
         done = subprocess.run(
-            [sys.executable, "-m", "equisparse.cli", *words], capture_output=True, env=environment, check=False
+            [sys.executable, "-m", "equisparse", *words], capture_output=True, env=environment, check=False
         )
         assert done.returncode == code, done.stderr
         assert b"Traceback" not in done.stderr
@@ -109,7 +109,7 @@ def test_a_terminal_of_another_encoding_gets_errors_and_tables(tmp_path: Path) -
 def test_a_reader_that_ends_early_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     read, write = os.pipe()
     os.close(read)
-    words = [sys.executable, "-m", "equisparse.cli", "finetune", "--help"]
+    words = [sys.executable, "-m", "equisparse", "finetune", "--help"]
     done = subprocess.run(words, stdout=write, stderr=subprocess.PIPE, check=False)
     os.close(write)
     assert done.stderr == b""

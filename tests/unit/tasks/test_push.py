@@ -189,7 +189,7 @@ def test_a_folder_and_a_url_serve_too(
 def test_environment_variables_of_the_library_are_obeyed(hub: Any, run: Path, tmp_path: Path) -> None:
     push(run, "hf:someone/oxide")
     variables = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"}
-    words = [sys.executable, "-m", "equisparse.cli", "inspect", "hf:someone/oxide", "--json"]
+    words = [sys.executable, "-m", "equisparse", "inspect", "hf:someone/oxide", "--json"]
     done = subprocess.run(words, env=os.environ | variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "home" / "hub" / "models--someone--oxide").is_dir()

@@ -1,4 +1,4 @@
-"""Run the command line as ``python -m equisparse.cli``."""
+"""Run the command line as ``python -m equisparse``."""
 
 import sys
 
