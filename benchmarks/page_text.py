@@ -19,7 +19,9 @@ How to read the tables:
   have the best rate that was found for them.
 * "Changed" and "stored values" are counted relative to all parameters of the base (7net-0: 842,623).
 * The base is 7net-0 where no other is named. MACE_SPICE_0316.model is the MACE of 15 elements, trained on SPICE,
-  among the test files of ACEsuit/mace.
+  among the test files of ACEsuit/mace. nequip-toluene.ckpt (CCSD(T), stfc/janus-core) and nequip-al2o3.ckpt (amorphous
+  Al2O3, materialyzeai/matcalc) are published models of NequIP 0.5 and 0.6, moved to nequip 0.19 with equal energies
+  and forces. The frames of Al2O3 are corundum with displaced atoms.
 
 Names in the tables:
 
@@ -127,6 +129,7 @@ Memory is the peak of a separate process for each variant; on a GPU it is the pe
 | sparse | method `sparse`, with `--changed 0.03` |
 | two-pass | `soft_threshold` as two passes through each Linear, one with W and one with dW |
 | -fast | with the faster form of the base, which `finetune` uses |
+| -compiled | with the faster form and `--compile on` |
 | full-cueq, full-flash, full-oeq | all parameters, with SevenNet's accelerators |
 | cueq, flash, oeq | cuEquivariance, FlashTP, OpenEquivariance |
 | merged inference / base inference | time of a prediction with the merged checkpoint, relative to the base |
