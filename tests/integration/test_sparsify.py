@@ -59,6 +59,7 @@ def test_a_checkpoint_of_another_trainer_becomes_sparse(dense: Run, frames: dict
         base=dense.config.base,
         out=tmp_path / "run",
         changed=0.05,
+        curve=True,
         epochs=3,
         batch_size=4,
         device="cpu",
@@ -66,6 +67,11 @@ def test_a_checkpoint_of_another_trainer_becomes_sparse(dense: Run, frames: dict
     )
     assert run.metrics.changed_fraction_model == pytest.approx(0.05, rel=0.01)
     assert run.config.base == dense.config.base
+    fractions = sorted({point.changed_fraction_model for point in run.sparsity})
+    assert fractions[:2] == pytest.approx([0.05, 0.1], rel=0.01)
+    equisparse.pick(run, changed=0.1, out=tmp_path / "picked.safetensors")
+    picked = equisparse.load_adapter(tmp_path / "picked.safetensors")
+    assert count_changes(picked, backbone.model).of_model == pytest.approx(0.1, rel=0.01)
 
 
 def test_another_method_is_refused(
