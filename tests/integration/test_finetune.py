@@ -119,7 +119,7 @@ def test_a_size_asked_for_is_given(frames: dict[str, str], small_base: str, tmp_
         report=False,
     )
     metrics = json.loads((tmp_path / "small" / "metrics.json").read_text())
-    assert 7_500 <= metrics["adapter_bytes"] <= 10_000  # how well the values can be compressed is not known before
+    assert 7_000 <= metrics["adapter_bytes"] <= 10_000  # how well they can be compressed is not known before
     layout = run.adapter.layout
     fitting = entries_in(value_bytes(10_000, layout, Entries()), layout, torch.float16)
     assert metrics["stored_values"] == fitting > 2_000

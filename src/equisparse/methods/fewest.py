@@ -15,9 +15,10 @@ from torch import Tensor
 
 from equisparse.blocks import Layout
 from equisparse.methods.annealing import annealed
-from equisparse.methods.base import Controller, Probes, Renewal, Trial
+from equisparse.methods.base import Probes, Renewal, Trial
 from equisparse.methods.pruning import entries_of, prune_deltas
 from equisparse.methods.sparse_delta import SparseDelta
+from equisparse.methods.watch import GradientWatch
 
 LEVELS = (0.1, 0.03, 0.01, 0.005)
 """Fractions of all parameters that are tried, one after the other."""
@@ -61,7 +62,7 @@ class _State:
     trials: tuple[Trial, ...] = ()
 
 
-class FewestEntries(Controller):
+class FewestEntries(GradientWatch):
     """Controller of the search.
 
     Parameters
@@ -80,6 +81,7 @@ class FewestEntries(Controller):
     def __init__(
         self, deltas: Sequence[SparseDelta], layout: Layout, *, dense_share: float, later_lr: float, tolerance: float
     ) -> None:
+        super().__init__(deltas)
         self._deltas, self._numel = deltas, layout.numel
         self._fallback = min(layout.numel, round(FALLBACK * layout.total_parameters))
         counts = [round(fraction * layout.total_parameters) for fraction in LEVELS]
@@ -122,7 +124,7 @@ class FewestEntries(Controller):
         accepted = loss <= (1 + self._tolerance) * dense
         trials = (*state.trials, Trial(state.entries, loss, accepted))
         if accepted:
-            self._kept = [(delta.mask.clone(), delta.change().detach().clone()) for delta in self._deltas]
+            self._kept = [(delta.mask.clone(), delta.present()) for delta in self._deltas]
         state = replace(state, first=step, dense_loss=dense, trials=trials)
         length = round(SHARE * (total - step))
         if accepted and state.level + 1 < len(self._levels) and length >= FEWEST_STEPS:

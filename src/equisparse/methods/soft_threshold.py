@@ -1,7 +1,7 @@
 """Method `soft_threshold`: a learned change with a learned soft threshold (arXiv 2606.18691)."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, cast, final
 
@@ -15,6 +15,7 @@ from equisparse.formats.base import Stored
 from equisparse.formats.entries import Entries, pack
 from equisparse.methods.base import AbstractChange, AbstractDelta, AbstractWeightMethod, Controller, ParameterGroup
 from equisparse.methods.parametrization import AbstractParametrization, make_parametrization
+from equisparse.methods.watch import GradientWatch
 
 TAU_DECAY = {"L": 0.01, "H": 0.3}
 """Weight decay of tau in the two regimes of the paper: L is more accurate, H more sparse."""
@@ -85,23 +86,6 @@ class SoftThresholdDelta(AbstractDelta):
             self.raw.group(),
             ParameterGroup("threshold", (self.tau,), weight_decay=self.tau_decay, lr=self.tau_lr),
         ]
-
-
-class GradientWatch(Controller):
-    """Controller that records which entries have had a gradient.
-
-    Parameters
-    ----------
-    deltas : sequence of SoftThresholdDelta
-    """
-
-    def __init__(self, deltas: Sequence[SoftThresholdDelta]) -> None:
-        self._deltas = deltas
-
-    def before_step(self, step: int, total: int) -> None:
-        for delta in self._deltas:
-            if not delta.seen.all():
-                delta.seen |= delta.raw.reached()
 
 
 @final

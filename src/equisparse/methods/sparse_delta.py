@@ -20,7 +20,8 @@ class SparseDelta(AbstractDelta):
 
     When entries are removed, the start moves such that the others get their new values. R is trained on, or begins at
     zero with new factors. The size is the smaller of 1 and the root mean square of the weight, so that relative changes
-    of small weights are as large as those of other weights.
+    of small weights are as large as those of other weights. In evaluation mode, entries of R that never had a gradient
+    are zero.
 
     Parameters
     ----------
@@ -39,6 +40,7 @@ class SparseDelta(AbstractDelta):
     size: Tensor
     mask: Tensor
     start: Tensor
+    seen: Tensor
     _entries: Tensor
     _order: Tensor
 
@@ -58,6 +60,7 @@ class SparseDelta(AbstractDelta):
         self.register_buffer("size", weight.double().square().mean().sqrt().clamp_max(1.0).to(weight))
         self.register_buffer("mask", torch.ones_like(weight))
         self.register_buffer("start", torch.zeros_like(weight))
+        self.register_buffer("seen", torch.zeros_like(weight, dtype=torch.bool))
         self.register_buffer("_entries", torch.cat([b.indices().reshape(-1) for b in blocks]), persistent=False)
         self.register_buffer("_order", order_of_entries(blocks), persistent=False)
         self._probed, self._probing = torch.empty(0), False
@@ -65,16 +68,23 @@ class SparseDelta(AbstractDelta):
 
     def change(self) -> Tensor:
         """Present change of the weight, same shape."""
+        if not self.training:
+            return self.mask * (self.start + self._trained())
         change: Tensor = self.mask * (self.start + self.size * self.raw())
         if self._probing and change.requires_grad:
             change.register_hook(self._record)
         return change
 
+    @torch.no_grad()
+    def present(self) -> Tensor:
+        """Present change in evaluation mode, same shape."""
+        return self.mask * (self.start + self._trained())
+
     def forward(self, weight: Tensor) -> Tensor:
         return weight + self.change()
 
     def stored(self) -> Stored:
-        change = self.change().detach()
+        change = self.present()
         return pack(change, self._storage or compact_dtype(change))
 
     def groups(self) -> list[ParameterGroup]:
@@ -102,7 +112,7 @@ class SparseDelta(AbstractDelta):
         (Martens and Grosse, ICML 2015).
         """
         supports = [matrix > 0 for matrix in self._matrices(self.mask)]
-        changes = self._matrices(self.change().detach())
+        changes = self._matrices(self.present())
         paths = []
         for values, support, (inputs, outputs) in zip(changes, supports, self._curvatures, strict=True):
             sum_over_processes(inputs)  # so that all of them prune the same entries
@@ -130,7 +140,12 @@ class SparseDelta(AbstractDelta):
         if generator is not None:
             self.raw.restart(generator)
         self.mask.copy_(mask)
-        self.start.copy_(mask * (change - self.size * self.raw()))
+        self.start.copy_(mask * (change - self._trained()))
+
+    def _trained(self) -> Tensor:
+        """Trained part of the change, zero where the data do not reach it; after one step, nothing is known of that."""
+        part: Tensor = self.size * self.raw()
+        return part * self.seen if bool(self.seen.any()) else part
 
     def _record(self, gradient: Tensor) -> None:
         """Add a gradient with respect to the change to the present probe."""

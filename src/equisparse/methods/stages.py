@@ -7,9 +7,10 @@ import torch
 
 from equisparse.blocks import Layout
 from equisparse.methods.annealing import annealed
-from equisparse.methods.base import Controller, Probes, Renewal
+from equisparse.methods.base import Probes, Renewal
 from equisparse.methods.pruning import entries_of, prune_deltas
 from equisparse.methods.sparse_delta import SparseDelta
+from equisparse.methods.watch import GradientWatch
 
 WAYPOINTS = (0.1, 0.03, 0.01, 0.003)
 """Fractions of all parameters at which a run with fewer entries stays for a while."""
@@ -69,7 +70,7 @@ def stages_to(
     return [*stages, Stage(entries, shares[-1], last_lr)]
 
 
-class StagedPruning(Controller):
+class StagedPruning(GradientWatch):
     """Training in stages; at the start of each, entries of all deltas together are removed by `prune_deltas`.
 
     Parameters
@@ -84,6 +85,7 @@ class StagedPruning(Controller):
     """
 
     def __init__(self, deltas: Sequence[SparseDelta], stages: Sequence[Stage], *, once: bool) -> None:
+        super().__init__(deltas)
         self._deltas, self._stages, self._once = deltas, stages, once
 
     def start_step(self, step: int, total: int, probes: Probes) -> Renewal:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ _FRAMES = ("source", "config_type", "index", "n_atoms", "numbers", "positions", 
 """Arrays that describe the frames, in the order of a file."""
 _ALWAYS = (ENERGY, FORCES, STRESS)
 """Quantities that are written even without labels."""
+_BLOCK = 1000
+"""Frames in memory at once, where they are read from a disk."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,21 +98,31 @@ def split_predictions(
     shifts : mapping of int to float
         Atomic number -> shift of its reference energy, eV, which is added to both.
     """
-    shift = np.array([reference_energy(frame.atoms, shifts) for frame in frames])
+    blocks = [_described(frames[first : first + _BLOCK], shifts) for first in range(0, len(frames), _BLOCK)]
+    described = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    shift = described.pop("shift")
     labels = {quantity: np.full_like(after[quantity], np.nan) for quantity in _ALWAYS} | join_labels(frames)
     written = [q for q in all_quantities() if q in labels and q in before and q in after]
     return SplitPredictions(
-        source=np.array([Path(frame.source).name for frame in frames]),
-        config_type=np.array([str(frame.atoms.info.get("config_type", "")) for frame in frames]),
-        index=np.array([frame.index for frame in frames]),
-        n_atoms=np.array([frame.n_atoms for frame in frames]),
-        numbers=np.concatenate([frame.numbers for frame in frames]),
-        positions=np.concatenate([frame.positions for frame in frames]),
-        cell=np.stack([frame.cell for frame in frames]),
+        **described,
         labels={quantity: labels[quantity] for quantity in written},
         before={quantity: before[quantity] for quantity in written} | {ENERGY: before[ENERGY] + shift},
         after={quantity: after[quantity] for quantity in written} | {ENERGY: after[ENERGY] + shift},
     )
+
+
+def _described(frames: Sequence[LabelledFrame], shifts: Mapping[int, float]) -> dict[str, Any]:
+    """Where some frames are from, their structures, and the shift of the energy of each, eV."""
+    return {
+        "source": np.array([Path(frame.source).name for frame in frames]),
+        "config_type": np.array([str(frame.atoms.info.get("config_type", "")) for frame in frames]),
+        "index": np.array([frame.index for frame in frames]),
+        "n_atoms": np.array([frame.n_atoms for frame in frames]),
+        "numbers": np.concatenate([frame.numbers for frame in frames]),
+        "positions": np.concatenate([frame.positions for frame in frames]),
+        "cell": np.stack([frame.cell for frame in frames]),
+        "shift": np.array([reference_energy(frame.atoms, shifts) for frame in frames]),
+    }
 
 
 def save_predictions(predictions: SplitPredictions, path: Path) -> None:

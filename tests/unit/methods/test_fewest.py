@@ -45,6 +45,8 @@ class Trained:
     def run(self, first: int = 0, last: int = TOTAL) -> None:
         for step in range(first, last):
             self.controller.start_step(step, TOTAL, self.probes)
+            self.delta(torch.ones(SHAPE)).sum().backward()
+            self.controller.before_step(step, TOTAL)
             with torch.no_grad():
                 for parameter in self.delta.parameters():
                     parameter.add_(torch.randn(parameter.shape), alpha=0.1)

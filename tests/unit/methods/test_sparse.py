@@ -84,6 +84,20 @@ def test_promise_is_kept_in_short_runs_and_at_the_ends_of_the_schedule(dense_sha
     assert sum(parts["value"].numel() for parts in stored.values()) == 4
 
 
+def test_rows_that_the_data_do_not_reach_are_those_of_the_base():
+    attachment = attach(PathNetwork(LAYOUT, torch.float32, seed=0), Sparse(changed=0.5, rank=2), LAYOUT)
+    controller, delta = attachment.controller(), attachment.deltas["mix.weight"]
+    for step in range(3):
+        delta.zero_grad()
+        delta.change().reshape(-1)[8:16].sum().backward()  # the second row of the first block
+        controller.before_step(step, 3)
+        with torch.no_grad():
+            for parameter in delta.parameters():
+                parameter -= 0.1 * parameter.grad
+    assert (delta.change() != 0).sum() > 8
+    assert set(delta.stored()["index"].tolist()) == set(range(8, 16))
+
+
 def test_masks_are_zero_or_one():
     attachment = trained(Sparse(changed=0.45, dense_share=0.2), steps=120)
     masks = torch.cat([delta.get_buffer("mask").reshape(-1) for delta in attachment.deltas.values()])
