@@ -68,9 +68,8 @@ class SparseDelta(AbstractDelta):
 
     def change(self) -> Tensor:
         """Present change of the weight, same shape."""
-        if not self.training:
-            return self.mask * (self.start + self._trained())
-        change: Tensor = self.mask * (self.start + self.size * self.raw())
+        trained = self.size * self.raw() if self.training else self._trained()
+        change: Tensor = self.mask * (self.start + trained)
         if self._probing and change.requires_grad:
             change.register_hook(self._record)
         return change
