@@ -1,6 +1,7 @@
 """Change of a tensor whose entries are removed on the way; the others are trained on from new values."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -140,6 +141,11 @@ class SparseDelta(AbstractDelta):
             self.raw.restart(generator)
         self.mask.copy_(mask)
         self.start.copy_(mask * (change - self._trained()))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *others: Any) -> None:
+        """Load a checkpoint; one of an earlier version does not say which entries had a gradient."""
+        state_dict.setdefault(f"{prefix}seen", torch.ones_like(self.seen))
+        super()._load_from_state_dict(state_dict, prefix, *others)
 
     def _trained(self) -> Tensor:
         """Trained part of the change, zero where the data do not reach it; after one step, nothing is known of that."""

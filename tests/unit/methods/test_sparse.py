@@ -98,6 +98,14 @@ def test_rows_that_the_data_do_not_reach_are_those_of_the_base():
     assert set(delta.stored()["index"].tolist()) == set(range(8, 16))
 
 
+def test_a_checkpoint_without_the_entries_that_had_a_gradient_is_read():
+    attachment, other = trained(Sparse(changed=0.1), steps=5), trained(Sparse(changed=0.1), steps=1)
+    for name, delta in attachment.deltas.items():
+        state = {key: value for key, value in delta.state_dict().items() if key != "seen"}
+        other.deltas[name].load_state_dict(state)
+        torch.testing.assert_close(other.deltas[name].eval().change(), delta.train().change())
+
+
 def test_masks_are_zero_or_one():
     attachment = trained(Sparse(changed=0.45, dense_share=0.2), steps=120)
     masks = torch.cat([delta.get_buffer("mask").reshape(-1) for delta in attachment.deltas.values()])
