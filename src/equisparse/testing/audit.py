@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from equisparse.data.audit.context import FrameSet
 from equisparse.data.audit.finding import Finding, Level
 from equisparse.data.frames import Floats, LabelledFrame
+from equisparse.inference.dataset import by_frame
 from equisparse.quantities import Quantity
 
 AuditCheck = Callable[[FrameSet], Iterable[Finding]]
@@ -26,7 +27,7 @@ def findings_are_complete(check: AuditCheck, data: FrameSet) -> None:
     """Every finding has a level, a code for the documentation, a message and advice, and names frames of the set."""
     for finding in check(data):
         assert finding.level in get_args(Level), finding
-        assert re.fullmatch(r"[a-z]+(-[a-z0-9]+)*", finding.code), f"{finding.code} is no name of a section"
+        assert re.fullmatch(r"[a-z]+(-[a-z0-9]+)*", finding.code), f"{finding.code} is not words joined by hyphens"
         for text in (finding.message, finding.next_step):
             assert text == text.strip(), f"{finding.code}: {text!r}"
             assert len(text.split()) > 1, f"{finding.code}: {text!r} is too short"
@@ -88,12 +89,11 @@ def _taken(data: FrameSet, indices: Sequence[int] | NDArray[np.int64]) -> FrameS
 
 def _predictions(data: FrameSet, indices: Sequence[int] | NDArray[np.int64]) -> Iterator[tuple[Quantity, Floats]]:
     """Predictions of the base for some frames of a set."""
-    for quantity, values in (data.base or {}).items():
-        if quantity.per == "frame":
-            yield quantity, values[list(indices)]
-        else:
-            parts = np.split(values, np.cumsum([frame.n_atoms for frame in data.frames])[:-1])
-            yield quantity, np.concatenate([parts[index] for index in indices])
+    base = data.base or {}
+    parts = by_frame(base, np.array([frame.n_atoms for frame in data.frames]))
+    for quantity in base:
+        chosen = [parts[index][quantity] for index in indices]
+        yield quantity, np.concatenate(chosen) if quantity.per == "atom" else np.stack(chosen)
 
 
 def _contents(frame: LabelledFrame) -> str:

@@ -29,7 +29,7 @@ def names_are_its_own(quantity: Quantity) -> None:
     names = [error.name for error in shown_errors()]
     for error in quantity.errors:
         assert names.count(error.name) == 1, f"{error.name} is the name of several errors"
-        assert error.name.isidentifier(), f"{error.name} is no name of a column"
+        assert error.name.isidentifier(), f"{error.name} is not a valid name of a column"
 
 
 def labels_are_read_from_files(quantity: Quantity) -> None:

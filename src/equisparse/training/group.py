@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -114,9 +114,8 @@ def process_group(options: ProcessOptions) -> Iterator[Group]:
     yield Group(options.processes, fabric.global_rank, channel)
 
 
-@contextmanager
-def launched_group(options: ProcessOptions) -> Iterator[Group]:
-    """Processes that torchrun or srun started, within the block; one process alone if there is no such launcher.
+def launched_group(options: ProcessOptions) -> AbstractContextManager[Group]:
+    """Processes that torchrun or srun started, within a block; one process alone if there is no such launcher.
 
     Lightning starts the missing processes of a training by itself, but only when it begins.
 
@@ -125,8 +124,7 @@ def launched_group(options: ProcessOptions) -> Iterator[Group]:
     InputError
         If the rank in the environment is none of these processes.
     """
-    with process_group(options) if _is_launched() else nullcontext(Group()) as group:
-        yield group
+    return process_group(options) if _is_launched() else nullcontext(Group())
 
 
 def _is_launched() -> bool:
