@@ -19,11 +19,14 @@ class AbstractFactored(nn.Module, ABC):
         Result of `equisparse.formats.products.order_of_entries`.
     value : Tensor or None
         Flattened present products, where `equisparse.methods.grouped.GroupedProducts` has computed them.
+    idle : bool
+        Whether the products are not needed now.
     """
 
     shapes: Sequence[Shapes]
     order: Tensor
     value: Tensor | None = None
+    idle: bool = False
 
     @abstractmethod
     def present_factors(self) -> tuple[Tensor, Tensor]:

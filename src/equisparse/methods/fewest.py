@@ -16,8 +16,10 @@ from torch import Tensor
 from equisparse.blocks import Layout
 from equisparse.methods.annealing import annealed
 from equisparse.methods.base import Probes, Renewal, Trial
+from equisparse.methods.natural import RATE, WARMUP, NaturalDescent
 from equisparse.methods.pruning import entries_of, prune_deltas
 from equisparse.methods.sparse_delta import SparseDelta
+from equisparse.methods.stages import is_few
 from equisparse.methods.watch import GradientWatch
 
 LEVELS = (0.1, 0.03, 0.01, 0.005)
@@ -82,7 +84,8 @@ class FewestEntries(GradientWatch):
         self, deltas: Sequence[SparseDelta], layout: Layout, *, dense_share: float, later_lr: float, tolerance: float
     ) -> None:
         super().__init__(deltas)
-        self._deltas, self._numel = deltas, layout.numel
+        self._deltas, self._layout = deltas, layout
+        self._descent = NaturalDescent(deltas)
         self._fallback = min(layout.numel, round(FALLBACK * layout.total_parameters))
         counts = [round(fraction * layout.total_parameters) for fraction in LEVELS]
         self._levels = [count for count in counts if 1 <= count < layout.numel]
@@ -100,18 +103,24 @@ class FewestEntries(GradientWatch):
             return Renewal.NOTHING
         if state.restored:
             self._restore(torch.Generator().manual_seed(step))
+        few = is_few(state.entries, self._layout)
         fewer = state.entries < entries_of(self._deltas)
-        if fewer:
-            prune_deltas(self._deltas, state.entries, probes, torch.Generator().manual_seed(step))
+        if fewer or (few and state.restored):  # which has no curvature yet
+            curvatures = prune_deltas(self._deltas, state.entries, probes, torch.Generator().manual_seed(step))
+            if few:
+                self._descent.begin(curvatures)
         return Renewal.PARAMETERS if fewer or state.restored else Renewal.NOTHING
+
+    def after_step(self, step: int, total: int) -> None:
+        if self._descent.has_begun:
+            self._descent.step(RATE * self._annealed(step, total, WARMUP))
 
     def lr_factor(self, step: int, total: int, warmup: int) -> float:
         state = self._begun(total)
         factor = self._later_lr
         if state.level < 0 and not state.is_last:
             factor = 1.0 if self._dense_share else 0.0
-        length = state.end - state.first
-        return factor * annealed(step - state.first, length, min(warmup, length // 4))
+        return factor * self._annealed(step, total, warmup)
 
     def ends_stage(self, step: int, total: int) -> bool:
         state = self._begun(total)
@@ -146,7 +155,7 @@ class FewestEntries(GradientWatch):
     def state(self) -> dict[str, object]:
         if self._state is None:
             return {}
-        return {"stage": asdict(self._state), "kept": self._kept}
+        return {"stage": asdict(self._state), "kept": self._kept, "descent": self._descent.state()}
 
     def load_state(self, state: Mapping[str, object]) -> None:
         if not state:
@@ -156,12 +165,19 @@ class FewestEntries(GradientWatch):
         stage["trials"] = tuple(Trial(**trial) for trial in trials)  # type: ignore[arg-type]
         self._state = _State(**stage)  # type: ignore[arg-type]
         self._kept = cast(list[tuple[Tensor, Tensor]], state["kept"])
+        self._descent.load_state(cast(Mapping[str, object], state.get("descent", {})))
+
+    def _annealed(self, step: int, total: int, warmup: int) -> float:
+        """Factor of the learning rate of a stage."""
+        state = self._begun(total)
+        length = state.end - state.first
+        return annealed(step - state.first, length, min(warmup, length // 4))
 
     def _begun(self, total: int) -> _State:
         """The present stage; at first the dense one."""
         if self._state is None:
             end = max(1, round(self._dense_share * total))
-            self._state = _State(0, end, self._numel, is_last=end >= total)
+            self._state = _State(0, end, self._layout.numel, is_last=end >= total)
         if self._state.is_last:  # a run that is resumed may have got more steps
             self._state = replace(self._state, end=total)
         return self._state
@@ -170,8 +186,8 @@ class FewestEntries(GradientWatch):
         """Number of entries of the last stage; all of them if the dense stage diverged, which soon ends the run."""
         good = [trial.entries for trial in trials if trial.accepted]
         if not good:
-            return self._numel
-        return self._fallback if min(good) == self._numel else min(good)
+            return self._layout.numel
+        return self._fallback if min(good) == self._layout.numel else min(good)
 
     def _restore(self, generator: torch.Generator) -> None:
         """Let all deltas start from the change that was kept."""

@@ -37,7 +37,10 @@ class GroupedProducts:
 
     @contextmanager
     def computed(self) -> Iterator[None]:
-        """Compute all products once, and let them return these values within the block."""
+        """Compute all products once, and let them return these values within the block; nothing if all are idle."""
+        if all(product.idle for product in self._products):
+            yield
+            return
         try:
             for product, value in zip(self._products, self._values(), strict=True):
                 product.value = value
@@ -48,8 +51,6 @@ class GroupedProducts:
 
     def _values(self) -> list[Tensor]:
         """Value of every product, flattened."""
-        if not self._products:
-            return []
         factors: list[Tensor] = []
         for product in self._products:
             factors += product.present_factors()

@@ -19,7 +19,15 @@ from equisparse.methods.matrices import consecutive_matrices, matrices_of_blocks
 
 
 class AbstractParametrization(nn.Module, ABC):
-    """A trained tensor of the shape of a weight."""
+    """A trained tensor of the shape of a weight.
+
+    Attributes
+    ----------
+    idle : bool
+        Whether the tensor is not needed now.
+    """
+
+    idle: bool = False
 
     @abstractmethod
     def forward(self) -> Tensor:

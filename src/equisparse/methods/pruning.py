@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import Generator
 
 from equisparse.methods.base import Probes
+from equisparse.methods.curvature import Curvature
 from equisparse.methods.sparse_delta import SparseDelta
 from equisparse.methods.surgeon import prune
 
@@ -18,7 +19,9 @@ def entries_of(deltas: Sequence[SparseDelta]) -> int:
     return sum(int(delta.mask.sum()) for delta in deltas)
 
 
-def prune_deltas(deltas: Sequence[SparseDelta], entries: int, probes: Probes, generator: Generator | None) -> None:
+def prune_deltas(
+    deltas: Sequence[SparseDelta], entries: int, probes: Probes, generator: Generator | None
+) -> list[list[Curvature]]:
     """Remove all entries but a number of them, and give the others the values that best replace them.
 
     Parameters
@@ -30,13 +33,25 @@ def prune_deltas(deltas: Sequence[SparseDelta], entries: int, probes: Probes, ge
         See `equisparse.methods.base.Controller.start_step`.
     generator : Generator or None
         See `equisparse.methods.sparse_delta.SparseDelta.restore`.
+
+    Returns
+    -------
+    list of list of Curvature
+        Curvature of every block of every delta, before the removal.
     """
+    curvatures = _curvatures(deltas, probes)
+    paths = [delta.paths(own) for delta, own in zip(deltas, curvatures, strict=True)]
+    pruned = iter(prune([path for own in paths for path in own], entries, rounds=ROUNDS, damping=DAMPING))
+    for delta, own in zip(deltas, paths, strict=True):
+        delta.continue_from([next(pruned) for _ in own], generator)
+    return curvatures
+
+
+def _curvatures(deltas: Sequence[SparseDelta], probes: Probes) -> list[list[Curvature]]:
+    """Curvature of every block of every delta at the present change."""
     for delta in deltas:
         delta.start_probing()
     for _ in probes():
         for delta in deltas:
             delta.add_probe()
-    paths = [delta.paths() for delta in deltas]
-    pruned = iter(prune([path for own in paths for path in own], entries, rounds=ROUNDS, damping=DAMPING))
-    for delta, own in zip(deltas, paths, strict=True):
-        delta.continue_from([next(pruned) for _ in own], generator)
+    return [delta.end_probing() for delta in deltas]

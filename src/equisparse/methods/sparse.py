@@ -15,7 +15,16 @@ from equisparse.methods.base import AbstractChange, AbstractDelta, AbstractWeigh
 from equisparse.methods.by_length import ByLength
 from equisparse.methods.fewest import FALLBACK, FewestEntries
 from equisparse.methods.sparse_delta import SparseDelta
-from equisparse.methods.stages import WAYPOINT_LR, Stage, StagedPruning, stages_to
+from equisparse.methods.stages import (
+    FEW_WAYPOINTS,
+    LAST_STAGE_ONCE,
+    MORE_WAYPOINTS,
+    WAYPOINT_LR,
+    Stage,
+    StagedPruning,
+    is_few,
+    stages_to,
+)
 
 _DTYPES = {"auto": torch.float16, "float16": torch.float16, "full": torch.float32}
 """Choice of `stored_values` -> type of the stored values where a size is given."""
@@ -33,10 +42,10 @@ _RATES = {"auto": _Rates(0.02, 1.5), "general": _Rates(0.02, 1.5), "molecule": _
 """Choice of `rates` -> learning rates; the higher ones spoil energies of crystals (docs/choosing.md)."""
 _ANNEALING = ("auto", "once", "stages")
 FEW_STEPS = 500
-"""Runs of fewer steps are annealed once, and have no search (docs/method.md says what was measured)."""
-_STAGES_SHARE, _ONCE_SHARE, _FALLBACK_SHARE = 0.5, 0.4, 0.7
-"""Default part of the run in which all entries may change: with annealing in every stage or once, and of a run without
-a target that is too short for a search."""
+"""Runs of fewer steps are short: they have no search, and other stages (docs/method.md says what was measured)."""
+_SHARE, _ONCE_SHARE, _SHORT_SHARE = 0.6, 0.4, 0.7
+"""Default part of the run in which all entries may change: with annealing in every stage or once, and of a short run
+that has only the dense stage before few entries, or no target."""
 
 
 @final
@@ -58,7 +67,8 @@ class Sparse(AbstractWeightMethod):
     rank : int or None
         Rank of the two factors per path whose product is trained; entry by entry if None.
     dense_share : float or None
-        Part of the run in which all entries may change; by default 0.5, or 0.4 if the run is annealed once.
+        Part of the run in which all entries may change; by default 0.6. In a short run it is 0.7, or 0.4 if that is
+        annealed once to a stated number.
     annealing : {"auto", "once", "stages"}
         Whether the learning rate falls to zero once, over the whole run, or in every stage, so that the end of each is
         a finished model. A search needs such stages. With ``auto``, runs of fewer than 500 steps are annealed once.
@@ -145,24 +155,34 @@ class Sparse(AbstractWeightMethod):
 
     def controller(self, deltas: Mapping[str, AbstractChange], layout: Layout) -> Controller:
         trained = cast(list[SparseDelta], list(deltas.values()))
-        once, stages = self._annealed_once(trained, layout), self._annealed_in_stages(trained, layout)
-        if self.annealing == "auto":
-            return ByLength(once, stages, fewest=FEW_STEPS)
-        return once if self.annealing == "once" else stages
+        if self.annealing == "once":
+            return self._annealed_once(trained, layout)
+        stages = self._annealed_in_stages(trained, layout)
+        return (
+            stages if self.annealing == "stages" else ByLength(self._short(trained, layout), stages, fewest=FEW_STEPS)
+        )
+
+    def _short(self, deltas: Sequence[SparseDelta], layout: Layout) -> Controller:
+        """Schedule of a short run; to few entries, it has no steps to spare for waypoints above them."""
+        if self._searches or not is_few(self._capacity(layout), layout):
+            return self._annealed_once(deltas, layout)
+        share = self._dense_share(_SHORT_SHARE)
+        stages = stages_to(self._capacity(layout), layout, dense_share=share, waypoints=FEW_WAYPOINTS)
+        return StagedPruning(deltas, stages, once=False)
 
     def _annealed_once(self, deltas: Sequence[SparseDelta], layout: Layout) -> Controller:
         """One annealing over the whole run; without a target, to the fraction that cost nothing elsewhere."""
         if not self._searches:
-            share = self._dense_share(_ONCE_SHARE)
-            stages = stages_to(self._capacity(layout), layout, dense_share=share, once=True)
+            share, count = self._dense_share(_ONCE_SHARE), self._capacity(layout)
+            stages = stages_to(count, layout, dense_share=share, waypoints=MORE_WAYPOINTS, last=LAST_STAGE_ONCE)
             return StagedPruning(deltas, stages, once=True)
         entries = min(layout.numel, round(FALLBACK * layout.total_parameters))
-        share = self._dense_share(_FALLBACK_SHARE)
+        share = self._dense_share(_SHORT_SHARE)
         return StagedPruning(deltas, [Stage(layout.numel, share), Stage(entries, 1 - share)], once=True)
 
     def _annealed_in_stages(self, deltas: Sequence[SparseDelta], layout: Layout) -> Controller:
         """One annealing per stage; without a target, a search."""
-        share = self._dense_share(_STAGES_SHARE)
+        share = self._dense_share(_SHARE)
         if self._searches:
             later = WAYPOINT_LR * self._last_lr
             return FewestEntries(deltas, layout, dense_share=share, later_lr=later, tolerance=self.tolerance)

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from equisparse.blocks import Block
 from equisparse.formats.base import Stored
 from equisparse.formats.entries import compact_dtype, pack
 from equisparse.formats.products import order_of_entries, tiled
 from equisparse.methods.base import AbstractDelta, ParameterGroup
+from equisparse.methods.curvature import Curvature, CurvatureSum
 from equisparse.methods.parametrization import make_parametrization
-from equisparse.methods.processes import sum_over_processes
 from equisparse.methods.surgeon import PathChange
 
 
@@ -22,7 +22,7 @@ class SparseDelta(AbstractDelta):
     When entries are removed, the start moves such that the others get their new values. R is trained on, or begins at
     zero with new factors. The size is the smaller of 1 and the root mean square of the weight, so that relative changes
     of small weights are as large as those of other weights. In evaluation mode, entries of R that never had a gradient
-    are zero.
+    are zero. When few entries remain, they are trained themselves in place of R, see `train_entries`.
 
     Parameters
     ----------
@@ -56,6 +56,7 @@ class SparseDelta(AbstractDelta):
     ) -> None:
         super().__init__()
         self.raw = make_parametrization(weight, blocks, rank=rank, width=0.0, generator=generator)
+        self.entries = nn.Parameter(torch.zeros_like(weight, memory_format=torch.contiguous_format))
         self._storage = storage
         self._shapes = [(block.shape[0], block.numel // block.shape[0]) for block in blocks]
         self.register_buffer("size", weight.double().square().mean().sqrt().clamp_max(1.0).to(weight))
@@ -65,11 +66,12 @@ class SparseDelta(AbstractDelta):
         self.register_buffer("_entries", torch.cat([b.indices().reshape(-1) for b in blocks]), persistent=False)
         self.register_buffer("_order", order_of_entries(blocks), persistent=False)
         self._probed, self._probing = torch.empty(0), False
-        self._curvatures: list[tuple[Tensor, Tensor]] = []
+        self._sums: list[CurvatureSum] = []
+        self._trains_entries = False
 
     def change(self) -> Tensor:
         """Present change of the weight, same shape."""
-        trained = self.size * self.raw() if self.training else self._trained()
+        trained = self._trained() if self._trains_entries or not self.training else self.size * self.raw()
         change: Tensor = self.mask * (self.start + trained)
         if self._probing and change.requires_grad:
             change.register_hook(self._record)
@@ -93,34 +95,48 @@ class SparseDelta(AbstractDelta):
     def begin_at(self, change: Tensor) -> None:
         self.start.copy_(change)
 
+    def train_entries(self) -> None:
+        """Train the entries that may change, without the size and factors, from now on; no optimiser has them.
+
+        The controller moves them, see `equisparse.methods.natural`.
+        """
+        self._trains_entries = True
+        self.raw.idle = True
+
+    def supports(self) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Entries of each block that may change, column by column: rows, columns, positions in the flattened tensor."""
+        found = []
+        pieces = self._entries.split([rows * columns for rows, columns in self._shapes])
+        for mask, piece, shape in zip(self._matrices(self.mask), pieces, self._shapes, strict=True):
+            columns, rows = (mask.T > 0).nonzero(as_tuple=True)
+            found.append((rows, columns, piece.view(shape)[rows, columns]))
+        return found
+
     def start_probing(self) -> None:
         """Begin to record gradients with respect to the change, masked entries included."""
         self._probed, self._probing = torch.zeros_like(self.start), True
-        self._curvatures = [(self._zeros(rows, rows), self._zeros(columns)) for rows, columns in self._shapes]
+        self._sums = [CurvatureSum(rows, columns, self.start.device) for rows, columns in self._shapes]
 
     def add_probe(self) -> None:
         """Add the outer products of the gradient that was recorded since the last call to the curvature."""
-        for gradient, (inputs, outputs) in zip(self._matrices(self._probed), self._curvatures, strict=True):
-            inputs.addmm_(gradient, gradient.T)
-            outputs.add_(gradient.square().sum(0))
+        for gradient, total in zip(self._matrices(self._probed), self._sums, strict=True):
+            total.add(gradient)
         self._probed.zero_()
 
-    def paths(self) -> list[PathChange]:
-        """End probing: the present change of every block, with its curvature summed over all processes.
+    def end_probing(self) -> list[Curvature]:
+        """Curvature of every block from the recorded gradients of all processes."""
+        curvatures = [total.mean() for total in self._sums]
+        self._probed, self._probing, self._sums = torch.empty(0), False, []
+        return curvatures
 
-        The curvature is the Kronecker product of the two sums of outer products, divided by their common trace
-        (Martens and Grosse, ICML 2015).
-        """
+    def paths(self, curvatures: Sequence[Curvature]) -> list[PathChange]:
+        """Present change of every block, with its curvature."""
         supports = [matrix > 0 for matrix in self._matrices(self.mask)]
         changes = self._matrices(self.present())
-        paths = []
-        for values, support, (inputs, outputs) in zip(changes, supports, self._curvatures, strict=True):
-            sum_over_processes(inputs)  # so that all of them prune the same entries
-            sum_over_processes(outputs)
-            trace = outputs.sum().clamp_min(torch.finfo(outputs.dtype).tiny)
-            paths.append(PathChange(values, support, inputs, outputs / trace))
-        self._probed, self._probing, self._curvatures = torch.empty(0), False, []
-        return paths
+        return [
+            PathChange(values, support, curvature.inputs, curvature.output_factors)
+            for values, support, curvature in zip(changes, supports, curvatures, strict=True)
+        ]
 
     def continue_from(self, paths: Sequence[PathChange], generator: Generator | None) -> None:
         """Train on from new values on new supports, one of each per block; see `restore`."""
@@ -129,7 +145,7 @@ class SparseDelta(AbstractDelta):
 
     @torch.no_grad()
     def restore(self, mask: Tensor, change: Tensor, generator: Generator | None) -> None:
-        """Train on from a mask and a change, both of the shape of the weight.
+        """Train factors on from a mask and a change, both of the shape of the weight.
 
         Parameters
         ----------
@@ -137,18 +153,23 @@ class SparseDelta(AbstractDelta):
         generator : Generator or None
             Generator of new factors; None keeps those that are trained.
         """
+        self._trains_entries = self.raw.idle = False
+        self.entries.zero_()
         if generator is not None:
             self.raw.restart(generator)
         self.mask.copy_(mask)
         self.start.copy_(mask * (change - self._trained()))
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *others: Any) -> None:
-        """Load a checkpoint; one of an earlier version does not say which entries had a gradient."""
+        """Load a checkpoint; one of an earlier version has no trained entries, and not which ones had a gradient."""
         state_dict.setdefault(f"{prefix}seen", torch.ones_like(self.seen))
+        state_dict.setdefault(f"{prefix}entries", torch.zeros_like(self.entries))
         super()._load_from_state_dict(state_dict, prefix, *others)
 
     def _trained(self) -> Tensor:
         """Trained part of the change, zero where the data do not reach it; after one step, nothing is known of that."""
+        if self._trains_entries:
+            return self.entries
         part: Tensor = self.size * self.raw()
         return part * self.seen if bool(self.seen.any()) else part
 
@@ -165,7 +186,3 @@ class SparseDelta(AbstractDelta):
     def _tensor(self, matrices: Sequence[Tensor]) -> Tensor:
         """Tensor of the shape of the weight with the matrices of all blocks."""
         return tiled(matrices, self._order).view_as(self.start)
-
-    def _zeros(self, *shape: int) -> Tensor:
-        """Zeros in float64 on the device of the weight."""
-        return torch.zeros(shape, dtype=torch.float64, device=self.start.device)

@@ -1,6 +1,6 @@
 """Stages of a run with fewer and fewer changed entries, and the controller that goes through them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -8,12 +8,18 @@ import torch
 from equisparse.blocks import Layout
 from equisparse.methods.annealing import annealed
 from equisparse.methods.base import Probes, Renewal
+from equisparse.methods.natural import RATE, WARMUP, NaturalDescent
 from equisparse.methods.pruning import entries_of, prune_deltas
 from equisparse.methods.sparse_delta import SparseDelta
 from equisparse.methods.watch import GradientWatch
 
+FEW = 0.05
+"""Fraction of all parameters up to which entries are trained by natural gradient, see `equisparse.methods.natural`.
+With 10 % of 7net-0 it is as good as factors under Muon, and takes longer."""
 WAYPOINTS = (0.1, 0.03, 0.01, 0.003)
 """Fractions of all parameters at which a run with fewer entries stays for a while."""
+FEW_WAYPOINTS = tuple(fraction for fraction in WAYPOINTS if fraction <= FEW)
+"""Those of a short run to few entries: a stage of factors at 10 % takes more steps than it saves."""
 MORE_WAYPOINTS = (0.3, *WAYPOINTS)
 """Those of a run that is annealed once: where the rate does not rise again, smaller removals disturb less."""
 WAYPOINT_LR = 0.75
@@ -34,16 +40,30 @@ class Stage:
     share : float
         Part of all steps of the run.
     lr : float
-        Learning rate at the start of the stage, as a multiple of that of the run.
+        Learning rate of factors at the start of the stage, as a multiple of that of the run.
+    few : bool
+        Whether the entries are trained by natural gradient.
     """
 
     entries: int
     share: float
     lr: float = 1.0
+    few: bool = False
+
+
+def is_few(entries: int, layout: Layout) -> bool:
+    """Whether so many entries are trained by natural gradient."""
+    return entries <= FEW * layout.total_parameters
 
 
 def stages_to(
-    entries: int, layout: Layout, *, dense_share: float, last_lr: float = 1.0, once: bool = False
+    entries: int,
+    layout: Layout,
+    *,
+    dense_share: float,
+    last_lr: float = 1.0,
+    waypoints: Sequence[float] = WAYPOINTS,
+    last: int = LAST_STAGE,
 ) -> list[Stage]:
     """Stages of a run that ends with a number of changed entries.
 
@@ -56,18 +76,19 @@ def stages_to(
         Part of the run in which all entries may change.
     last_lr : float
         Learning rate of the last stage, as a multiple of that of the first one.
-    once : bool
-        Whether the run is annealed once, see `StagedPruning`.
+    waypoints : sequence of float
+        Fractions of all parameters at which the run stays for a while.
+    last : int
+        Shortest length of the last stage; that at the first waypoint has length 1.
     """
-    waypoints, last = (MORE_WAYPOINTS, LAST_STAGE_ONCE) if once else (WAYPOINTS, LAST_STAGE)
     counts = [round(fraction * layout.total_parameters) for fraction in waypoints]
     between = [count for count in counts if 1.5 * entries < count < layout.numel]
     lengths = [*range(1, len(between) + 1), max(last, len(between) + 1)]
     shares = [(1 - dense_share) * length / sum(lengths) for length in lengths]
     stages = [Stage(layout.numel, dense_share)]
     for count, share in zip(between, shares[:-1], strict=True):
-        stages.append(Stage(count, share, WAYPOINT_LR * last_lr))
-    return [*stages, Stage(entries, shares[-1], last_lr)]
+        stages.append(Stage(count, share, WAYPOINT_LR * last_lr, is_few(count, layout)))
+    return [*stages, Stage(entries, shares[-1], last_lr, is_few(entries, layout))]
 
 
 class StagedPruning(GradientWatch):
@@ -80,35 +101,52 @@ class StagedPruning(GradientWatch):
         In order; the shares add up to 1, and the first stage has all entries.
     once : bool
         Whether the learning rate is annealed to zero once, over the whole run, and the same factors are trained on when
-        entries are removed. Otherwise the learning rate warms up and is annealed in every stage, each with new factors,
-        so that the end of each is a finished model.
+        entries are removed, however few remain. Otherwise the learning rate warms up and is annealed in every stage, so
+        that the end of each is a finished model; few entries are trained by natural gradient, others as new factors.
     """
 
     def __init__(self, deltas: Sequence[SparseDelta], stages: Sequence[Stage], *, once: bool) -> None:
         super().__init__(deltas)
         self._deltas, self._stages, self._once = deltas, stages, once
+        self._descent = NaturalDescent(deltas)
 
     def start_step(self, step: int, total: int, probes: Probes) -> Renewal:
         stage = self._fewer(step, total)
         if stage is None:
             return Renewal.NOTHING
         generator = None if self._once else torch.Generator().manual_seed(step)
-        prune_deltas(self._deltas, stage.entries, probes, generator)
+        curvatures = prune_deltas(self._deltas, stage.entries, probes, generator)
+        if stage.few and not self._once:
+            self._descent.begin(curvatures)
         return Renewal.CHANGE if self._once else Renewal.PARAMETERS
+
+    def after_step(self, step: int, total: int) -> None:
+        if self._descent.has_begun:
+            self._descent.step(RATE * self._annealed(step, total, WARMUP))
 
     def lr_factor(self, step: int, total: int, warmup: int) -> float:
         if self._once:
             return annealed(step, total, warmup)
-        index = self._index(step, total)
-        firsts = [*self._firsts(total), total]
-        length = firsts[index + 1] - firsts[index]
-        return self._stages[index].lr * annealed(step - firsts[index], length, min(warmup, length // 4))
+        return self._stages[self._index(step, total)].lr * self._annealed(step, total, warmup)
 
     def ready(self, step: int, total: int) -> bool:
         return step > self._firsts(total)[-1]
 
     def ends_stage(self, step: int, total: int) -> bool:
         return not self._once and self._fewer(step, total) is not None
+
+    def state(self) -> dict[str, object]:
+        return self._descent.state()
+
+    def load_state(self, state: Mapping[str, object]) -> None:
+        self._descent.load_state(state)
+
+    def _annealed(self, step: int, total: int, warmup: int) -> float:
+        """Factor of the learning rate of a stage."""
+        index = self._index(step, total)
+        firsts = [*self._firsts(total), total]
+        length = firsts[index + 1] - firsts[index]
+        return annealed(step - firsts[index], length, min(warmup, length // 4))
 
     def _fewer(self, step: int, total: int) -> Stage | None:
         """Stage with fewer entries that starts with a step, if any.

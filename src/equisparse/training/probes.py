@@ -14,11 +14,11 @@ from equisparse.inference.sample import Sample
 from equisparse.quantities import Quantity
 from equisparse.training.loss import Loss
 
-_FEWEST, _MOST = 4, 20
+_FEWEST, _MOST, _STEPS_PER_PROBE = 4, 80, 12
 
 
 def probe_batches(dataset: FrameDataset, size: int, total_steps: int, seed: tuple[int, ...]) -> Iterator[list[Sample]]:
-    """Random batches for one probe each: 20, or fewer in a run of less than 400 steps.
+    """Random batches for one probe each: 80, or one for every 12 steps of a short run.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def probe_batches(dataset: FrameDataset, size: int, total_steps: int, seed: tupl
     seed : tuple of int
     """
     generator = np.random.default_rng(seed)
-    for _ in range(min(_MOST, max(_FEWEST, total_steps // _MOST))):
+    for _ in range(min(_MOST, max(_FEWEST, total_steps // _STEPS_PER_PROBE))):
         chosen = generator.choice(len(dataset), min(size, len(dataset)), replace=False)
         yield [dataset[int(index)] for index in chosen]
 
