@@ -144,7 +144,7 @@ class Controller:
         probes : callable
             Returns an iterator; each of its items, which are all None, has run a backward pass of a random combination
             of the model's predictions. The mean outer product of the gradients that hooks see in these passes is the
-            Gauss-Newton matrix of the loss.
+            Gauss-Newton matrix of the loss. Another call has other combinations.
 
         Returns
         -------

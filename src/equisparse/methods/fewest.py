@@ -16,7 +16,7 @@ from torch import Tensor
 from equisparse.blocks import Layout
 from equisparse.methods.annealing import annealed
 from equisparse.methods.base import Probes, Renewal, Trial
-from equisparse.methods.natural import RATE, WARMUP, NaturalDescent
+from equisparse.methods.natural import WARMUP, NaturalDescent
 from equisparse.methods.pruning import entries_of, prune_deltas
 from equisparse.methods.sparse_delta import SparseDelta
 from equisparse.methods.stages import is_few
@@ -108,12 +108,12 @@ class FewestEntries(GradientWatch):
         if fewer or (few and state.restored):  # which has no curvature yet
             curvatures = prune_deltas(self._deltas, state.entries, probes, torch.Generator().manual_seed(step))
             if few:
-                self._descent.begin(curvatures)
+                self._descent.begin(curvatures, probes)
         return Renewal.PARAMETERS if fewer or state.restored else Renewal.NOTHING
 
     def after_step(self, step: int, total: int) -> None:
         if self._descent.has_begun:
-            self._descent.step(RATE * self._annealed(step, total, WARMUP))
+            self._descent.step(self._annealed(step, total, WARMUP))
 
     def lr_factor(self, step: int, total: int, warmup: int) -> float:
         state = self._begun(total)

@@ -43,9 +43,9 @@ _RATES = {"auto": _Rates(0.02, 1.5), "general": _Rates(0.02, 1.5), "molecule": _
 _ANNEALING = ("auto", "once", "stages")
 FEW_STEPS = 500
 """Runs of fewer steps are short: they have no search, and other stages (docs/method.md says what was measured)."""
-_SHARE, _ONCE_SHARE, _SHORT_SHARE = 0.6, 0.4, 0.7
-"""Default part of the run in which all entries may change: with annealing in every stage or once, and of a short run
-that has only the dense stage before few entries, or no target."""
+_SHARE, _FEW_SHARE, _SHORT_SHARE, _ONCE_SHARE = 0.5, 0.6, 0.7, 0.4
+"""Default part of the run in which all entries may change: in a long run, in one that ends with few entries, in a short
+run that ends with few entries or has no target, and in a short run that ends with more."""
 
 
 @final
@@ -67,8 +67,8 @@ class Sparse(AbstractWeightMethod):
     rank : int or None
         Rank of the two factors per path whose product is trained; entry by entry if None.
     dense_share : float or None
-        Part of the run in which all entries may change; by default 0.6. In a short run it is 0.7, or 0.4 if that is
-        annealed once to a stated number.
+        Part of the run in which all entries may change; by default 0.5, or 0.6 if few entries remain. In a short run it
+        is 0.7, or 0.4 if more than few entries were asked for.
     annealing : {"auto", "once", "stages"}
         Whether the learning rate falls to zero once, over the whole run, or in every stage, so that the end of each is
         a finished model. A search needs such stages. With ``auto``, runs of fewer than 500 steps are annealed once.
@@ -182,7 +182,8 @@ class Sparse(AbstractWeightMethod):
 
     def _annealed_in_stages(self, deltas: Sequence[SparseDelta], layout: Layout) -> Controller:
         """One annealing per stage; without a target, a search."""
-        share = self._dense_share(_SHARE)
+        few = not self._searches and is_few(self._capacity(layout), layout)
+        share = self._dense_share(_FEW_SHARE if few else _SHARE)
         if self._searches:
             later = WAYPOINT_LR * self._last_lr
             return FewestEntries(deltas, layout, dense_share=share, later_lr=later, tolerance=self.tolerance)

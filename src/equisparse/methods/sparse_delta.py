@@ -11,7 +11,7 @@ from equisparse.formats.base import Stored
 from equisparse.formats.entries import compact_dtype, pack
 from equisparse.formats.products import order_of_entries, tiled
 from equisparse.methods.base import AbstractDelta, ParameterGroup
-from equisparse.methods.curvature import Curvature, CurvatureSum
+from equisparse.methods.curvature import Curvature
 from equisparse.methods.parametrization import make_parametrization
 from equisparse.methods.surgeon import PathChange
 
@@ -58,7 +58,7 @@ class SparseDelta(AbstractDelta):
         self.raw = make_parametrization(weight, blocks, rank=rank, width=0.0, generator=generator)
         self.entries = nn.Parameter(torch.zeros_like(weight, memory_format=torch.contiguous_format))
         self._storage = storage
-        self._shapes = [(block.shape[0], block.numel // block.shape[0]) for block in blocks]
+        self.shapes = [(block.shape[0], block.numel // block.shape[0]) for block in blocks]
         self.register_buffer("size", weight.double().square().mean().sqrt().clamp_max(1.0).to(weight))
         self.register_buffer("mask", torch.ones_like(weight))
         self.register_buffer("start", torch.zeros_like(weight))
@@ -66,7 +66,6 @@ class SparseDelta(AbstractDelta):
         self.register_buffer("_entries", torch.cat([b.indices().reshape(-1) for b in blocks]), persistent=False)
         self.register_buffer("_order", order_of_entries(blocks), persistent=False)
         self._probed, self._probing = torch.empty(0), False
-        self._sums: list[CurvatureSum] = []
         self._trains_entries = False
 
     def change(self) -> Tensor:
@@ -106,8 +105,8 @@ class SparseDelta(AbstractDelta):
     def supports(self) -> list[tuple[Tensor, Tensor, Tensor]]:
         """Entries of each block that may change, column by column: rows, columns, positions in the flattened tensor."""
         found = []
-        pieces = self._entries.split([rows * columns for rows, columns in self._shapes])
-        for mask, piece, shape in zip(self._matrices(self.mask), pieces, self._shapes, strict=True):
+        pieces = self._entries.split([rows * columns for rows, columns in self.shapes])
+        for mask, piece, shape in zip(self.matrices(self.mask), pieces, self.shapes, strict=True):
             columns, rows = (mask.T > 0).nonzero(as_tuple=True)
             found.append((rows, columns, piece.view(shape)[rows, columns]))
         return found
@@ -115,24 +114,27 @@ class SparseDelta(AbstractDelta):
     def start_probing(self) -> None:
         """Begin to record gradients with respect to the change, masked entries included."""
         self._probed, self._probing = torch.zeros_like(self.start), True
-        self._sums = [CurvatureSum(rows, columns, self.start.device) for rows, columns in self._shapes]
 
-    def add_probe(self) -> None:
-        """Add the outer products of the gradient that was recorded since the last call to the curvature."""
-        for gradient, total in zip(self._matrices(self._probed), self._sums, strict=True):
-            total.add(gradient)
-        self._probed.zero_()
+    def take_probe(self) -> Tensor:
+        """Gradient with respect to the change that was recorded since the last call, shape of the weight."""
+        taken = self._probed
+        self._probed = torch.zeros_like(self.start)
+        return taken
 
-    def end_probing(self) -> list[Curvature]:
-        """Curvature of every block from the recorded gradients of all processes."""
-        curvatures = [total.mean() for total in self._sums]
-        self._probed, self._probing, self._sums = torch.empty(0), False, []
-        return curvatures
+    def end_probing(self) -> None:
+        """Record no more gradients."""
+        self._probed, self._probing = torch.empty(0), False
+
+    def matrices(self, tensor: Tensor) -> list[Tensor]:
+        """Matrices of all blocks of a tensor of the shape of the weight, copied to float64."""
+        flat = tensor.detach().reshape(-1)[self._entries].double()
+        pieces = flat.split([rows * columns for rows, columns in self.shapes])
+        return [piece.view(shape) for piece, shape in zip(pieces, self.shapes, strict=True)]
 
     def paths(self, curvatures: Sequence[Curvature]) -> list[PathChange]:
         """Present change of every block, with its curvature."""
-        supports = [matrix > 0 for matrix in self._matrices(self.mask)]
-        changes = self._matrices(self.present())
+        supports = [matrix > 0 for matrix in self.matrices(self.mask)]
+        changes = self.matrices(self.present())
         return [
             PathChange(values, support, curvature.inputs, curvature.output_factors)
             for values, support, curvature in zip(changes, supports, curvatures, strict=True)
@@ -176,12 +178,6 @@ class SparseDelta(AbstractDelta):
     def _record(self, gradient: Tensor) -> None:
         """Add a gradient with respect to the change to the present probe."""
         self._probed += gradient
-
-    def _matrices(self, tensor: Tensor) -> list[Tensor]:
-        """Matrices of all blocks of a tensor of the shape of the weight, copied to float64."""
-        flat = tensor.detach().reshape(-1)[self._entries].double()
-        pieces = flat.split([rows * columns for rows, columns in self._shapes])
-        return [piece.view(shape) for piece, shape in zip(pieces, self._shapes, strict=True)]
 
     def _tensor(self, matrices: Sequence[Tensor]) -> Tensor:
         """Tensor of the shape of the weight with the matrices of all blocks."""

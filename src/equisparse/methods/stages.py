@@ -8,7 +8,7 @@ import torch
 from equisparse.blocks import Layout
 from equisparse.methods.annealing import annealed
 from equisparse.methods.base import Probes, Renewal
-from equisparse.methods.natural import RATE, WARMUP, NaturalDescent
+from equisparse.methods.natural import WARMUP, NaturalDescent
 from equisparse.methods.pruning import entries_of, prune_deltas
 from equisparse.methods.sparse_delta import SparseDelta
 from equisparse.methods.watch import GradientWatch
@@ -117,12 +117,12 @@ class StagedPruning(GradientWatch):
         generator = None if self._once else torch.Generator().manual_seed(step)
         curvatures = prune_deltas(self._deltas, stage.entries, probes, generator)
         if stage.few and not self._once:
-            self._descent.begin(curvatures)
+            self._descent.begin(curvatures, probes)
         return Renewal.CHANGE if self._once else Renewal.PARAMETERS
 
     def after_step(self, step: int, total: int) -> None:
         if self._descent.has_begun:
-            self._descent.step(RATE * self._annealed(step, total, WARMUP))
+            self._descent.step(self._annealed(step, total, WARMUP))
 
     def lr_factor(self, step: int, total: int, warmup: int) -> float:
         if self._once:

@@ -1,6 +1,6 @@
 """Activation-matching penalty: on replay structures, the output of every layer stays close to that of the base."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -96,14 +96,26 @@ class Anchor:
     def penalty(self, step: int) -> Tensor:
         """Penalty of the present weights, shape (); its rows depend only on the seed and the step."""
         generator = torch.Generator().manual_seed(1_000_003 * self._seed + step)
-        changes = [self._change(module, layer, generator) / size for module, layer, size in self._layers]
-        return self._weight * torch.stack(changes).mean()
+        squares = [change.square().mean() / size for change, size in self._changes(generator)]
+        return self._weight * torch.stack(squares).mean()
 
-    def _change(self, module: nn.Module, layer: LayerRows, generator: torch.Generator) -> Tensor:
-        """Mean square change of a layer's outputs on some of its rows."""
-        rows = torch.randint(len(layer.inputs), (ROWS_PER_STEP,), generator=generator).to(layer.inputs.device)
-        change: Tensor = module(layer.inputs[rows]) - layer.outputs[rows]
-        return change.square().mean()
+    def random_combination(self, generator: torch.Generator) -> Tensor:
+        """Random combination of the changes, shape (): the mean outer product of its gradients is the curvature.
+
+        See `equisparse.training.probes.random_combination`.
+        """
+        terms = []
+        for change, size in self._changes(generator):
+            noise = torch.randn(change.shape, generator=generator, dtype=torch.float64).to(change)
+            scale = (2 * self._weight / (len(self._layers) * float(size) * change.numel())) ** 0.5
+            terms.append(scale * (noise * change).sum())
+        return torch.stack(terms).sum()
+
+    def _changes(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Change of the outputs of each layer on some of its rows, and the mean square of its outputs."""
+        for module, layer, size in self._layers:
+            rows = torch.randint(len(layer.inputs), (ROWS_PER_STEP,), generator=generator).to(layer.inputs.device)
+            yield module(layer.inputs[rows]) - layer.outputs[rows], size
 
 
 def _some_rows(pairs: Sequence[tuple[Tensor, Tensor]], generator: torch.Generator) -> LayerRows:

@@ -84,6 +84,7 @@ class FinetuneTask(LightningModule):
         self._average = Average(self.parameters(), options.ema) if options.ema else None
         self.train_errors = self._no_errors()
         self._limiter, self._validation_limiter = BatchLimiter(), BatchLimiter()
+        self._probings = 0
         self._start_validation()
 
     def configure_optimizers(self) -> Any:
@@ -117,6 +118,7 @@ class FinetuneTask(LightningModule):
     def training_step(self, batch: Sequence[Sample], _: int) -> None:
         """Take one optimiser step: gradients of the loss, then of the penalty and the replay loss, then the update."""
         step, optimizer, schedule = self.global_step, self.optimizers(), self.lr_schedulers()
+        self._probings = 0
         renewal = self._controller.start_step(step, self._total_steps, self._probes)
         if renewal is Renewal.PARAMETERS:
             self._forget(optimizer)
@@ -225,24 +227,35 @@ class FinetuneTask(LightningModule):
     def _probes(self) -> Iterator[None]:
         """Backward passes of random combinations of predictions of random training frames; see `Controller`.
 
-        The processes share them out.
+        The processes share them out. Every call within a step has others.
         """
         options, dataset = self._options, self.trainer.train_dataloader.dataset  # type: ignore[union-attr]
-        size, seed = max(1, options.batch_size * options.processes // 2), (options.seed, self.global_step, 0)
+        seed = (options.seed, self.global_step, self._probings)
+        self._probings += 1
+        size = max(1, options.batch_size * options.processes // 2)
         for index, batch in enumerate(probe_batches(dataset, size, self._total_steps, seed)):
             if index % self.trainer.world_size == self.global_rank:
                 self._probe(batch, (*seed, index))
                 yield
 
     def _probe(self, batch: Sequence[Sample], seed: tuple[int, ...]) -> None:
-        """One backward pass of a random combination of predictions of a batch."""
-        parameters, whole = list(self.deltas.parameters()), whole_batch(batch)
+        """Backward pass of a random combination of predictions of a batch, and of what the penalties keep small."""
         generator = torch.Generator().manual_seed(int(np.random.default_rng(seed).integers(2**62)))
+        self._probe_predictions(batch, generator, 1.0)
+        if self._anchor is not None:
+            gradients_of(self._anchor.random_combination(generator), list(self.deltas.parameters()))
+        if self._replay is not None:
+            structures = self._replay.batch(self._options.replay_batch_size, seed[-1])
+            self._probe_predictions(structures, generator, self._options.replay_weight)
+
+    def _probe_predictions(self, batch: Sequence[Sample], generator: torch.Generator, weight: float) -> None:
+        """Backward pass of a random combination of predictions of a batch whose loss has a weight."""
+        parameters, whole = list(self.deltas.parameters()), whole_batch(batch)
 
         def gradients(samples: Sequence[Sample]) -> None:
             prediction, piece = predict(self._backbone, samples, training=True)
-            labels = whole.beyond(len(samples))
-            gradients_of(random_combination(prediction, piece, self._loss, generator, labels), parameters)
+            combination = random_combination(prediction, piece, self._loss, generator, whole.beyond(len(samples)))
+            gradients_of(weight**0.5 * combination, parameters)
 
         in_pieces(batch, gradients, self._limiter)
 

@@ -6,13 +6,18 @@ import torch
 from equisparse.blocks import Layout, matrix_blocks
 from equisparse.methods.annealing import annealed
 from equisparse.methods.sparse_delta import SparseDelta
-from equisparse.methods.stages import StagedPruning, stages_to
+from equisparse.methods.stages import MORE_WAYPOINTS, StagedPruning, stages_to
 
 LAYOUT = Layout(matrix_blocks("mix.weight", [("0e->0e", 0, 1, (30, 30))], "linear", 0), {"mix.weight": (900,)}, 1000)
 
 
 def controller(entries: int, *, once: bool = False) -> StagedPruning:
     return StagedPruning([], stages_to(entries, LAYOUT, dense_share=0.5, last_lr=0.8), once=once)
+
+
+def test_few_entries_are_trained_by_natural_gradient():
+    assert [stage.few for stage in stages_to(30, LAYOUT, dense_share=0.5)] == [False, False, True]
+    assert [stage.few for stage in stages_to(51, LAYOUT, dense_share=0.5)] == [False, False, False]
 
 
 @pytest.mark.parametrize(
@@ -28,8 +33,8 @@ def test_a_run_passes_the_waypoints_above_its_target(entries, expected):
     assert [stage.entries for stage in stages_to(entries, LAYOUT, dense_share=0.5)] == expected
 
 
-def test_a_run_that_is_annealed_once_passes_more_waypoints():
-    stages = stages_to(30, LAYOUT, dense_share=0.4, once=True)
+def test_waypoints_and_the_shortest_last_stage_can_be_chosen():
+    stages = stages_to(30, LAYOUT, dense_share=0.4, waypoints=MORE_WAYPOINTS, last=4)
     assert [stage.entries for stage in stages] == [900, 300, 100, 30]
     assert [stage.share / 0.6 for stage in stages[1:]] == pytest.approx([1 / 7, 2 / 7, 4 / 7])
 
