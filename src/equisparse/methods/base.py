@@ -58,6 +58,10 @@ class AbstractChange(nn.Module, ABC):
     def groups(self) -> list[ParameterGroup]:
         """Trainable parameters with their optimiser settings."""
 
+    def moved_by_controller(self) -> list[nn.Parameter]:
+        """Other trainable parameters: those that the controller of the method moves."""
+        return []
+
 
 class AbstractDelta(AbstractChange):
     """Change of one weight tensor, used as a torch parametrization: maps the base weight to the changed weight."""

@@ -78,10 +78,19 @@ class FewestEntries(GradientWatch):
         Learning rate at the start of all stages after it, as a multiple of that of the run.
     tolerance : float
         Largest relative rise of the validation loss above that of the dense stage.
+    natural : bool
+        Whether few entries are trained by natural gradient.
     """
 
     def __init__(
-        self, deltas: Sequence[SparseDelta], layout: Layout, *, dense_share: float, later_lr: float, tolerance: float
+        self,
+        deltas: Sequence[SparseDelta],
+        layout: Layout,
+        *,
+        dense_share: float,
+        later_lr: float,
+        tolerance: float,
+        natural: bool = False,
     ) -> None:
         super().__init__(deltas)
         self._deltas, self._layout = deltas, layout
@@ -90,6 +99,7 @@ class FewestEntries(GradientWatch):
         counts = [round(fraction * layout.total_parameters) for fraction in LEVELS]
         self._levels = [count for count in counts if 1 <= count < layout.numel]
         self._dense_share, self._later_lr, self._tolerance = dense_share, later_lr, tolerance
+        self._natural = natural
         self._state: _State | None = None
         self._kept: list[tuple[Tensor, Tensor]] = []
 
@@ -103,11 +113,11 @@ class FewestEntries(GradientWatch):
             return Renewal.NOTHING
         if state.restored:
             self._restore(torch.Generator().manual_seed(step))
-        few = is_few(state.entries, self._layout)
+        natural = self._natural and is_few(state.entries, self._layout)
         fewer = state.entries < entries_of(self._deltas)
-        if fewer or (few and state.restored):  # which has no curvature yet
+        if fewer or (natural and state.restored):  # which has no curvature yet
             curvatures = prune_deltas(self._deltas, state.entries, probes, torch.Generator().manual_seed(step))
-            if few:
+            if natural:
                 self._descent.begin(curvatures, probes)
         return Renewal.PARAMETERS if fewer or state.restored else Renewal.NOTHING
 
@@ -191,5 +201,6 @@ class FewestEntries(GradientWatch):
 
     def _restore(self, generator: torch.Generator) -> None:
         """Let all deltas start from the change that was kept."""
+        self._descent.end()
         for delta, (mask, change) in zip(self._deltas, self._kept, strict=True):
             delta.restore(mask, change, generator)

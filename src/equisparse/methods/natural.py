@@ -26,6 +26,9 @@ DAMPING = 1.0
 """Multiple of the median diagonal entry of K, over all paths, that is added to its diagonal. The mean would follow a
 few entries, such as a readout's, that are a million times as large."""
 MOMENTUM = 0.9
+LARGEST_STEP = 0.2
+"""Largest root mean square of a step in a path, as a part of the size of the weights. Three times what was seen; it is
+there for runs whose rate was measured wrongly."""
 WARMUP = 10
 """Most steps over which the rate rises from zero."""
 _MOST_NUMBERS = 2**26
@@ -41,9 +44,12 @@ class Descending(Protocol):
     ----------
     entries : Parameter
         Trained entries, with their gradient.
+    size : Tensor, shape ()
+        Size of the weights.
     """
 
     entries: nn.Parameter
+    size: Tensor
 
     def train_entries(self) -> None:
         """Train entries instead of factors from now on."""
@@ -96,7 +102,7 @@ class NaturalDescent:
 
     @property
     def has_begun(self) -> bool:
-        """Whether the entries are trained this way."""
+        """True while the entries are trained."""
         return bool(self._curvatures)
 
     def begin(self, curvatures: Sequence[Sequence[Curvature]], probes: Probes) -> None:
@@ -113,6 +119,10 @@ class NaturalDescent:
         self._train(curvatures)
         self._rate = RATE * self._line_minimum(probes)
 
+    def end(self) -> None:
+        """Train the entries no longer."""
+        self._curvatures, self._velocities, self._pieces = [], [], None
+
     @torch.no_grad()
     def step(self, factor: float) -> None:
         """Take a step along the natural gradient; the rate is multiplied by a factor."""
@@ -124,7 +134,9 @@ class NaturalDescent:
             velocity = self._velocities[index].view(-1)
             velocity[positions] = MOMENTUM * velocity[positions] + gradient
             direction = (1 - MOMENTUM) * (gradient + MOMENTUM * velocity[positions])
-            entries.view(-1)[positions] -= factor * self._rate * (inverse @ direction)
+            entries.view(-1)[positions] -= _limited(
+                factor * self._rate * (inverse @ direction), self._deltas[index].size
+            )
 
     def state(self) -> dict[str, object]:
         """State for a checkpoint; the inverse matrices are computed again."""
@@ -192,6 +204,12 @@ class NaturalDescent:
         return products
 
 
+def _limited(step: Tensor, size: Tensor) -> Tensor:
+    """Step whose root mean square is at most a part of the size of the weights."""
+    length = step.square().mean().sqrt()
+    return step * (LARGEST_STEP * size / length.clamp_min(torch.finfo(step.dtype).tiny)).clamp_max(1.0)
+
+
 def _pieces(deltas: Sequence[Descending], curvatures: Sequence[Sequence[Curvature]]) -> Iterator[_Piece]:
     """Coupled entries of all deltas, with their inverse matrices."""
     supports = [delta.supports() for delta in deltas]
@@ -207,6 +225,8 @@ def _pieces(deltas: Sequence[Descending], curvatures: Sequence[Sequence[Curvatur
         for curvature, (rows, columns, positions) in zip(own, blocks, strict=True):
             parts = zip(rows.split(size), columns.split(size), positions.split(size), strict=True)
             for some_rows, some_columns, some_positions in parts:
+                if not len(some_rows):
+                    continue
                 damped = curvature.between(some_rows, some_columns)
                 damped.diagonal().add_(DAMPING * median)
                 inverse = torch.cholesky_inverse(torch.linalg.cholesky(damped))

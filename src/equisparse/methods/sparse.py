@@ -43,9 +43,11 @@ _RATES = {"auto": _Rates(0.02, 1.5), "general": _Rates(0.02, 1.5), "molecule": _
 _ANNEALING = ("auto", "once", "stages")
 FEW_STEPS = 500
 """Runs of fewer steps are short: they have no search, and other stages (docs/method.md says what was measured)."""
+FEWEST_STEPS = 200
+"""Runs of fewer steps have none to spare for the probes that natural gradient needs."""
 _SHARE, _FEW_SHARE, _SHORT_SHARE, _ONCE_SHARE = 0.5, 0.6, 0.7, 0.4
-"""Default part of the run in which all entries may change: in a long run, in one that ends with few entries, in a short
-run that ends with few entries or has no target, and in a short run that ends with more."""
+"""Default part of the run in which all entries may change: in a long run, in one that ends with natural gradient, in a
+short run that ends with it or has no target, and in any other short run."""
 
 
 @final
@@ -67,17 +69,18 @@ class Sparse(AbstractWeightMethod):
     rank : int or None
         Rank of the two factors per path whose product is trained; entry by entry if None.
     dense_share : float or None
-        Part of the run in which all entries may change; by default 0.5, or 0.6 if few entries remain. In a short run it
-        is 0.7, or 0.4 if more than few entries were asked for.
+        Part of the run in which all entries may change; by default 0.5, or 0.6 if it ends with natural gradient. In a
+        short run it is 0.7, or 0.4 if it is annealed once to a stated number.
     annealing : {"auto", "once", "stages"}
         Whether the learning rate falls to zero once, over the whole run, or in every stage, so that the end of each is
-        a finished model. A search needs such stages. With ``auto``, runs of fewer than 500 steps are annealed once.
+        a finished model. A search and natural gradient need such stages. With ``auto``, runs of fewer than 500 steps
+        (200 if natural gradient follows) are annealed once.
     last_lr : float or None
         Learning rate of the last stage, as a multiple of that of the run, where it is annealed in every stage; by
         default that of `rates`.
     rates : {"auto", "molecule", "general"}
-        Default learning rates: those for frames of one molecule, which are higher, or those for any frames. With
-        ``auto`` the frames decide.
+        Defaults of training: those for frames of one molecule, with higher learning rates and natural gradient for few
+        entries, or those for any frames. With ``auto`` the frames decide.
     tolerance : float
         In the search for the fewest entries, the largest relative rise of the validation loss above that of the part
         in which all entries change.
@@ -155,19 +158,17 @@ class Sparse(AbstractWeightMethod):
 
     def controller(self, deltas: Mapping[str, AbstractChange], layout: Layout) -> Controller:
         trained = cast(list[SparseDelta], list(deltas.values()))
-        if self.annealing == "once":
-            return self._annealed_once(trained, layout)
-        stages = self._annealed_in_stages(trained, layout)
-        return (
-            stages if self.annealing == "stages" else ByLength(self._short(trained, layout), stages, fewest=FEW_STEPS)
-        )
+        once, stages = self._annealed_once(trained, layout), self._annealed_in_stages(trained, layout)
+        if self.annealing != "auto":
+            return once if self.annealing == "once" else stages
+        if not self._ends_natural(layout):
+            return ByLength(once, stages, fewest=FEW_STEPS)
+        return ByLength(once, ByLength(self._short(trained, layout), stages, fewest=FEW_STEPS), fewest=FEWEST_STEPS)
 
     def _short(self, deltas: Sequence[SparseDelta], layout: Layout) -> Controller:
-        """Schedule of a short run; to few entries, it has no steps to spare for waypoints above them."""
-        if self._searches or not is_few(self._capacity(layout), layout):
-            return self._annealed_once(deltas, layout)
+        """Stages of a short run to few entries, which has no steps to spare for waypoints with more of them."""
         share = self._dense_share(_SHORT_SHARE)
-        stages = stages_to(self._capacity(layout), layout, dense_share=share, waypoints=FEW_WAYPOINTS)
+        stages = stages_to(self._capacity(layout), layout, dense_share=share, waypoints=FEW_WAYPOINTS, natural=True)
         return StagedPruning(deltas, stages, once=False)
 
     def _annealed_once(self, deltas: Sequence[SparseDelta], layout: Layout) -> Controller:
@@ -182,17 +183,32 @@ class Sparse(AbstractWeightMethod):
 
     def _annealed_in_stages(self, deltas: Sequence[SparseDelta], layout: Layout) -> Controller:
         """One annealing per stage; without a target, a search."""
-        few = not self._searches and is_few(self._capacity(layout), layout)
-        share = self._dense_share(_FEW_SHARE if few else _SHARE)
-        if self._searches:
-            later = WAYPOINT_LR * self._last_lr
-            return FewestEntries(deltas, layout, dense_share=share, later_lr=later, tolerance=self.tolerance)
-        stages = stages_to(self._capacity(layout), layout, dense_share=share, last_lr=self._last_lr)
-        return StagedPruning(deltas, stages, once=False)
+        share = self._dense_share(_FEW_SHARE if self._ends_natural(layout) else _SHARE)
+        if not self._searches:
+            count, last_lr = self._capacity(layout), self._last_lr
+            stages = stages_to(count, layout, dense_share=share, last_lr=last_lr, natural=self._natural)
+            return StagedPruning(deltas, stages, once=False)
+        return FewestEntries(
+            deltas,
+            layout,
+            dense_share=share,
+            later_lr=WAYPOINT_LR * self._last_lr,
+            tolerance=self.tolerance,
+            natural=self._natural,
+        )
 
     def _dense_share(self, default: float) -> float:
         """Part of the run in which all entries may change."""
         return default if self.dense_share is None else self.dense_share
+
+    @property
+    def _natural(self) -> bool:
+        """Whether few entries are trained by natural gradient: elsewhere its rate is not known yet (docs/method.md)."""
+        return self.rates == "molecule"
+
+    def _ends_natural(self, layout: Layout) -> bool:
+        """Whether a stated number of entries is trained by natural gradient at the end."""
+        return self._natural and not self._searches and is_few(self._capacity(layout), layout)
 
     @property
     def _last_lr(self) -> float:

@@ -91,14 +91,14 @@ class SparseDelta(AbstractDelta):
     def groups(self) -> list[ParameterGroup]:
         return [self.raw.group()]
 
+    def moved_by_controller(self) -> list[nn.Parameter]:
+        return [self.entries]
+
     def begin_at(self, change: Tensor) -> None:
         self.start.copy_(change)
 
     def train_entries(self) -> None:
-        """Train the entries that may change, without the size and factors, from now on; no optimiser has them.
-
-        The controller moves them, see `equisparse.methods.natural`.
-        """
+        """Train the entries that may change, without factors, from now on; see `equisparse.methods.natural`."""
         self._trains_entries = True
         self.raw.idle = True
 

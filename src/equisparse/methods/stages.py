@@ -14,7 +14,7 @@ from equisparse.methods.sparse_delta import SparseDelta
 from equisparse.methods.watch import GradientWatch
 
 FEW = 0.05
-"""Fraction of all parameters up to which entries are trained by natural gradient, see `equisparse.methods.natural`.
+"""Fraction of all parameters up to which entries may be trained by natural gradient, see `equisparse.methods.natural`.
 With 10 % of 7net-0 it is as good as factors under Muon, and takes longer."""
 WAYPOINTS = (0.1, 0.03, 0.01, 0.003)
 """Fractions of all parameters at which a run with fewer entries stays for a while."""
@@ -41,18 +41,18 @@ class Stage:
         Part of all steps of the run.
     lr : float
         Learning rate of factors at the start of the stage, as a multiple of that of the run.
-    few : bool
+    natural : bool
         Whether the entries are trained by natural gradient.
     """
 
     entries: int
     share: float
     lr: float = 1.0
-    few: bool = False
+    natural: bool = False
 
 
 def is_few(entries: int, layout: Layout) -> bool:
-    """Whether so many entries are trained by natural gradient."""
+    """Return whether so many entries are few enough for natural gradient."""
     return entries <= FEW * layout.total_parameters
 
 
@@ -64,6 +64,7 @@ def stages_to(
     last_lr: float = 1.0,
     waypoints: Sequence[float] = WAYPOINTS,
     last: int = LAST_STAGE,
+    natural: bool = False,
 ) -> list[Stage]:
     """Stages of a run that ends with a number of changed entries.
 
@@ -80,6 +81,8 @@ def stages_to(
         Fractions of all parameters at which the run stays for a while.
     last : int
         Shortest length of the last stage; that at the first waypoint has length 1.
+    natural : bool
+        Whether few entries are trained by natural gradient.
     """
     counts = [round(fraction * layout.total_parameters) for fraction in waypoints]
     between = [count for count in counts if 1.5 * entries < count < layout.numel]
@@ -87,8 +90,8 @@ def stages_to(
     shares = [(1 - dense_share) * length / sum(lengths) for length in lengths]
     stages = [Stage(layout.numel, dense_share)]
     for count, share in zip(between, shares[:-1], strict=True):
-        stages.append(Stage(count, share, WAYPOINT_LR * last_lr, is_few(count, layout)))
-    return [*stages, Stage(entries, shares[-1], last_lr, is_few(entries, layout))]
+        stages.append(Stage(count, share, WAYPOINT_LR * last_lr, natural and is_few(count, layout)))
+    return [*stages, Stage(entries, shares[-1], last_lr, natural and is_few(entries, layout))]
 
 
 class StagedPruning(GradientWatch):
@@ -102,7 +105,7 @@ class StagedPruning(GradientWatch):
     once : bool
         Whether the learning rate is annealed to zero once, over the whole run, and the same factors are trained on when
         entries are removed, however few remain. Otherwise the learning rate warms up and is annealed in every stage, so
-        that the end of each is a finished model; few entries are trained by natural gradient, others as new factors.
+        that the end of each is a finished model; entries are trained by natural gradient or as new factors.
     """
 
     def __init__(self, deltas: Sequence[SparseDelta], stages: Sequence[Stage], *, once: bool) -> None:
@@ -116,7 +119,7 @@ class StagedPruning(GradientWatch):
             return Renewal.NOTHING
         generator = None if self._once else torch.Generator().manual_seed(step)
         curvatures = prune_deltas(self._deltas, stage.entries, probes, generator)
-        if stage.few and not self._once:
+        if stage.natural and not self._once:
             self._descent.begin(curvatures, probes)
         return Renewal.CHANGE if self._once else Renewal.PARAMETERS
 

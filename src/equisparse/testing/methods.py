@@ -127,12 +127,14 @@ def law_gradient(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int
 
 
 def law_groups(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -> None:
-    """Check that the parameter groups have every trainable parameter of the model once, and no others."""
+    """Check that parameter groups and controller have every trainable parameter of the model once, and no others."""
     model, _, attachment = _attached(case, layout, dtype, seed)
-    grouped = [id(p) for delta in attachment.deltas.values() for group in delta.groups() for p in group.parameters]
+    deltas = attachment.deltas.values()
+    grouped = [id(p) for delta in deltas for group in delta.groups() for p in group.parameters]
+    grouped += [id(p) for delta in deltas for p in delta.moved_by_controller()]
     assert len(grouped) == len(set(grouped)), "a parameter is in two groups"
     trainable = {id(parameter) for parameter in model.parameters() if parameter.requires_grad}
-    assert set(grouped) == trainable, "the groups are not the trainable parameters"
+    assert set(grouped) == trainable, "groups and controller do not have the trainable parameters"
 
 
 def law_equivariance(case: MethodCase, layout: Layout, dtype: torch.dtype, seed: int) -> None:

@@ -245,7 +245,7 @@ class FinetuneTask(LightningModule):
         if self._anchor is not None:
             gradients_of(self._anchor.random_combination(generator), list(self.deltas.parameters()))
         if self._replay is not None:
-            structures = self._replay.batch(self._options.replay_batch_size, seed[-1])
+            structures = self._replay.batch(self._options.replay_batch_size * self._options.processes, seed[-1])
             self._probe_predictions(structures, generator, self._options.replay_weight)
 
     def _probe_predictions(self, batch: Sequence[Sample], generator: torch.Generator, weight: float) -> None:

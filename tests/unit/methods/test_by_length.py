@@ -24,16 +24,16 @@ def test_a_short_run_is_annealed_once_and_a_long_one_in_stages(changed: float | 
     short, long = controller(Sparse(changed=changed)), controller(Sparse(changed=changed))
     rates = [short.lr_factor(step, 200, 20) for step in range(200)]
     assert rates == [annealed(step, 200, 20) for step in range(200)]
-    end = round(0.6 * FEW_STEPS)
+    end = FEW_STEPS // 2
     assert long.lr_factor(end - 1, FEW_STEPS, 20) < 1e-3
     assert long.ends_stage(end, FEW_STEPS)
     assert not short.ends_stage(end, FEW_STEPS)
 
 
-def test_a_short_run_to_few_entries_has_no_stage_of_factors_after_the_dense_one() -> None:
-    short, long = controller(Sparse(changed=0.01)), controller(Sparse(changed=0.01))
-    assert [step for step in range(1, 201) if short.ends_stage(step, 200)] == [140, 155]
-    assert [step for step in range(1, 1001) if long.ends_stage(step, 1000)] == [600, 667, 800]
+@pytest.mark.parametrize(("steps", "ends"), [(199, []), (200, [140, 155]), (1000, [600, 667, 800])])
+def test_a_run_to_few_entries_has_the_stages_that_its_steps_allow(steps: int, ends: list[int]) -> None:
+    one = controller(Sparse(changed=0.01, rates="molecule"))
+    assert [step for step in range(1, steps + 1) if one.ends_stage(step, steps)] == ends
 
 
 def test_a_short_run_without_a_target_ends_at_the_fallback() -> None:

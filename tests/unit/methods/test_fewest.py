@@ -33,7 +33,9 @@ class Trained:
         weight = torch.ones(SHAPE)
         self.delta = Sparse(rank=None).build(weight, layout.of("w"), torch.Generator().manual_seed(0))
         assert isinstance(self.delta, SparseDelta)
-        self.controller = FewestEntries([self.delta], layout, dense_share=dense_share, later_lr=0.75, tolerance=0.02)
+        self.controller = FewestEntries(
+            [self.delta], layout, dense_share=dense_share, later_lr=0.75, tolerance=0.02, natural=True
+        )
         self.losses, self.counts = iter(losses), list[int]()
 
     def probes(self) -> Iterator[None]:

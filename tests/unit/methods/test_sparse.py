@@ -92,7 +92,7 @@ def test_rows_that_the_data_do_not_reach_are_those_of_the_base():
         delta.change().reshape(-1)[8:16].sum().backward()  # the second row of the first block
         controller.before_step(step, 3)
         with torch.no_grad():
-            for parameter in delta.parameters():
+            for parameter in delta.get_submodule("raw").parameters():
                 parameter -= 0.1 * parameter.grad
     assert (delta.change() != 0).sum() > 8
     assert set(delta.stored()["index"].tolist()) == set(range(8, 16))

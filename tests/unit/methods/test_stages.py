@@ -16,8 +16,11 @@ def controller(entries: int, *, once: bool = False) -> StagedPruning:
 
 
 def test_few_entries_are_trained_by_natural_gradient():
-    assert [stage.few for stage in stages_to(30, LAYOUT, dense_share=0.5)] == [False, False, True]
-    assert [stage.few for stage in stages_to(51, LAYOUT, dense_share=0.5)] == [False, False, False]
+    def natural(entries: int) -> list[bool]:
+        return [stage.natural for stage in stages_to(entries, LAYOUT, dense_share=0.5, natural=True)]
+
+    assert natural(30) == [False, False, True]
+    assert natural(51) == [False, False, False]
 
 
 @pytest.mark.parametrize(

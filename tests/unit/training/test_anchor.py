@@ -102,6 +102,29 @@ def test_layers_that_gave_zero_do_not_count() -> None:
     assert Anchor(attachment, rows | {"out.weight": silent}, 1.0).penalty(0) == alone.penalty(0)
 
 
+def test_random_combinations_give_the_curvature_of_the_penalty() -> None:
+    attachment = moved(Full())
+    anchor = Anchor(attachment, rows_of(attachment), 3.0)
+    parameters = [p for delta in attachment.deltas.values() for p in delta.parameters()]
+    generator = torch.Generator().manual_seed(1)
+    direction = [torch.randn(p.shape, generator=generator, dtype=p.dtype) for p in parameters]
+
+    def mean_penalty(distance: float) -> float:
+        for parameter, along in zip(parameters, direction, strict=True):
+            parameter.data.add_(along, alpha=distance)
+        mean = float(torch.stack([anchor.penalty(step).detach() for step in range(200)]).mean())
+        for parameter, along in zip(parameters, direction, strict=True):
+            parameter.data.sub_(along, alpha=distance)
+        return mean
+
+    squares = []
+    for _ in range(400):
+        gradients = torch.autograd.grad(anchor.random_combination(generator), parameters)
+        squares.append(sum(float((g * d).sum()) for g, d in zip(gradients, direction, strict=True)) ** 2)
+    exact = mean_penalty(1.0) + mean_penalty(-1.0) - 2 * mean_penalty(0.0)
+    assert sum(squares) / len(squares) == pytest.approx(exact, rel=0.25)
+
+
 METHODS = [Full(), ELoRA(rank=1), SoftThreshold(), Sparse(changed=0.5), LowRank(rank=2), Scale(), MMEA()]
 
 
