@@ -48,6 +48,8 @@ FEWEST_STEPS = 200
 _SHARE, _FEW_SHARE, _SHORT_SHARE, _ONCE_SHARE = 0.5, 0.6, 0.7, 0.4
 """Default part of the run in which all entries may change: in a long run, in one that ends with natural gradient, in a
 short run that ends with it or has no target, and in any other short run."""
+_SHARE_OF_A_WAYPOINT = 0.1
+"""Part of a short run that the dense stage gives to each waypoint of natural gradient: fewer entries need more steps."""
 
 
 @final
@@ -167,8 +169,9 @@ class Sparse(AbstractWeightMethod):
 
     def _short(self, deltas: Sequence[SparseDelta], layout: Layout) -> Controller:
         """Stages of a short run to few entries, which has no steps to spare for waypoints with more of them."""
-        share = self._dense_share(_SHORT_SHARE)
-        stages = stages_to(self._capacity(layout), layout, dense_share=share, waypoints=FEW_WAYPOINTS, natural=True)
+        waypoints = [one for one in FEW_WAYPOINTS if one > 1.5 * self._capacity(layout) / layout.total_parameters]
+        share = self._dense_share(_SHORT_SHARE - _SHARE_OF_A_WAYPOINT * len(waypoints))
+        stages = stages_to(self._capacity(layout), layout, dense_share=share, waypoints=waypoints, natural=True)
         return StagedPruning(deltas, stages, once=False)
 
     def _annealed_once(self, deltas: Sequence[SparseDelta], layout: Layout) -> Controller:
