@@ -49,7 +49,7 @@ _SHARE, _FEW_SHARE, _SHORT_SHARE, _ONCE_SHARE = 0.5, 0.6, 0.7, 0.4
 """Default part of the run in which all entries may change: in a long run, in one that ends with natural gradient, in a
 short run that ends with it or has no target, and in any other short run."""
 _SHARE_OF_A_WAYPOINT = 0.1
-"""Part of a short run that the dense stage gives to each waypoint of natural gradient: fewer entries need more steps."""
+"""Part of a short run by which each waypoint of natural gradient shortens the dense stage: few entries need steps."""
 
 
 @final
