@@ -166,8 +166,8 @@ When is the force error on 50 test frames as low as that of upstream's own fine-
 starts in a process of its own, and everything counts: imports, audit, self-checks, validation. Learning rates
 fall over a whole run, so ours was run with several lengths, as fractions of upstream's steps, and the shortest time
 counts. With `sparse 3 %`, at most 3 % of the weights have changed at that time. A cell is empty if none of these runs
-reached the error; no longer ones were tried. The clock is that of the wall, or that of the processor on machines that
-other programs used at the same time; these rows were measured trainer by trainer.
+reached the error; no longer ones were tried. They were run before natural gradient. The clock is that of the wall, or
+that of the processor on machines that other programs used at the same time; these rows were measured trainer by trainer.
 
 | upstream's | trainer |
 |---|---|
@@ -197,7 +197,8 @@ SUPPORTS = """
 ## Do two runs change the same weights?
 
 Setup: two seeds on the same frames, and one seed on each half of the frames, which have no frame in common. The run
-ends at 1 % and passes 10 and 3 %. [Reading a run](report.md#numbers-of-the-report) defines the numbers.
+ends at 1 % and passes 10 and 3 %. The runs were made before natural gradient.
+[Reading a run](report.md#numbers-of-the-report) defines the numbers.
 
 | name | meaning |
 |---|---|
@@ -257,7 +258,8 @@ ROBUSTNESS = """
 
 What does a fine-tuned model forget, and is it stable? [Robustness](robustness.md) explains the tests. Setup:
 `sparse` and `soft_threshold` are trained with the default anchor of `finetune`; the other methods have none. The
-frames of Cu and HfO2 were drawn by an earlier version of `sets.py`.
+frames of Cu and HfO2 were drawn by an earlier version of `sets.py`. The row `sparse 3 %` was measured
+before natural gradient.
 
 | name | meaning |
 |---|---|
