@@ -167,7 +167,8 @@ starts in a process of its own, and everything counts: imports, audit, self-chec
 fall over a whole run, so ours was run with several lengths, as fractions of upstream's steps, and the shortest time
 counts. With `sparse 3 %`, at most 3 % of the weights have changed at that time. A cell is empty if none of these runs
 reached the error; no longer ones were tried. They were run before natural gradient. The clock is that of the wall, or
-that of the processor on machines that other programs used at the same time; these rows were measured trainer by trainer.
+that of the processor on machines that other programs used at the same time; these rows were measured trainer by
+trainer.
 
 | upstream's | trainer |
 |---|---|
