@@ -54,6 +54,12 @@ def test_a_finished_short_run_that_gets_more_steps_keeps_its_schedule() -> None:
     assert not any(second.ends_stage(step, 2 * FEW_STEPS) for step in range(200, 2 * FEW_STEPS))
 
 
+def test_a_checkpoint_of_a_version_with_one_controller_less_is_read() -> None:
+    one = controller(Sparse(changed=0.01, rates="molecule"))
+    one.load_state({"is_short": False, "short": {}, "long": {}})
+    assert one.ends_stage(600, 1000)
+
+
 @pytest.mark.parametrize(("annealing", "ends"), [("once", False), ("stages", True)])
 def test_the_schedule_can_be_chosen(annealing: str, ends: bool) -> None:
     assert controller(Sparse(annealing=annealing)).ends_stage(100, 200) == ends
