@@ -11,3 +11,9 @@ def annealed(step: int, total: int, warmup: int) -> float:
     """
     warm = min(1.0, (step + 1) / max(1, warmup))
     return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
+
+
+def annealed_within(step: int, first: int, end: int, warmup: int) -> float:
+    """Factor at a step of a stage from step `first` to `end`; at most a quarter of the stage is warm-up."""
+    length = end - first
+    return annealed(step - first, length, min(warmup, length // 4))

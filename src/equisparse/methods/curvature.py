@@ -5,7 +5,9 @@ The Gauss-Newton matrix of the entries (i, c) and (j, d) of a matrix of weights 
 of gradients (Martens and Grosse, ICML 2015).
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -14,6 +16,29 @@ from equisparse.methods.processes import sum_over_processes
 
 _MOST_COLUMNS = 2048
 """Largest number of columns for which S is computed as a matrix; of wider ones, only its diagonal is."""
+
+
+class Probed(Protocol):
+    """Delta that records its gradients."""
+
+    def start_probing(self) -> None:
+        """Begin to record gradients."""
+
+    def take_probe(self) -> Tensor:
+        """Gradient that was recorded since the last call, shape of the weight."""
+
+    def end_probing(self) -> None:
+        """Record no more gradients."""
+
+
+def recorded(deltas: Sequence[Probed], probes: Iterable[None]) -> Iterator[list[Tensor]]:
+    """Gradients of all deltas in each of some probes; see `equisparse.methods.base.Controller.start_step`."""
+    for delta in deltas:
+        delta.start_probing()
+    for _ in probes:
+        yield [delta.take_probe() for delta in deltas]
+    for delta in deltas:
+        delta.end_probing()
 
 
 @dataclass(frozen=True)

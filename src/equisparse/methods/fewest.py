@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from equisparse.blocks import Layout
-from equisparse.methods.annealing import annealed
+from equisparse.methods.annealing import annealed_within
 from equisparse.methods.base import Probes, Renewal, Trial
 from equisparse.methods.natural import WARMUP, NaturalDescent
 from equisparse.methods.pruning import entries_of, prune_deltas
@@ -180,8 +180,7 @@ class FewestEntries(GradientWatch):
     def _annealed(self, step: int, total: int, warmup: int) -> float:
         """Factor of the learning rate of a stage."""
         state = self._begun(total)
-        length = state.end - state.first
-        return annealed(step - state.first, length, min(warmup, length // 4))
+        return annealed_within(step, state.first, state.end, warmup)
 
     def _begun(self, total: int) -> _State:
         """The present stage; at first the dense one."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from equisparse.methods.base import Probes
-from equisparse.methods.curvature import Curvature
+from equisparse.methods.curvature import Curvature, Probed, recorded
 from equisparse.methods.processes import sum_over_processes
 
 RATE = 30.0
@@ -37,7 +37,7 @@ _PROBES = 20
 """Most probes for the rate."""
 
 
-class Descending(Protocol):
+class Descending(Probed, Protocol):
     """Delta whose entries are trained by natural gradient.
 
     Attributes
@@ -53,15 +53,6 @@ class Descending(Protocol):
 
     def train_entries(self) -> None:
         """Train entries instead of factors from now on."""
-
-    def start_probing(self) -> None:
-        """Begin to record gradients."""
-
-    def take_probe(self) -> Tensor:
-        """Gradient that was recorded since the last call, shape of the weight."""
-
-    def end_probing(self) -> None:
-        """Record no more gradients."""
 
     def supports(self) -> list[tuple[Tensor, Tensor, Tensor]]:
         """Entries of each block that may change: rows, columns, and positions in the flattened tensor."""
@@ -189,17 +180,13 @@ class NaturalDescent:
     def _products_of_probes(self, probes: Probes) -> Tensor:
         """Products ``g_s^T P g_t`` of the gradients of some probes with the inverse matrices P, shape (n, n)."""
         pieces = self._present_pieces()
-        for delta in self._deltas:
-            delta.start_probing()
-        found: list[list[Tensor]] = []
-        for _ in islice(probes(), _PROBES):
-            taken = [delta.take_probe().reshape(-1) for delta in self._deltas]
-            found.append([taken[piece.delta][piece.positions] for piece in pieces])
-        for delta in self._deltas:
-            delta.end_probing()
+        found = [
+            [gradients[piece.delta].reshape(-1)[piece.positions] for piece in pieces]
+            for gradients in recorded(self._deltas, islice(probes(), _PROBES))
+        ]
         products = torch.zeros(len(found), len(found), dtype=torch.float64, device=self._deltas[0].entries.device)
-        for piece, gradients in zip(pieces, zip(*found, strict=True), strict=bool(found)):
-            rows = torch.stack(gradients)
+        for piece, of_probes in zip(pieces, zip(*found, strict=True), strict=bool(found)):
+            rows = torch.stack(of_probes)
             products += (rows @ piece.inverse @ rows.T).double()
         return products
 

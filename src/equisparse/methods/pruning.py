@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Generator
 
 from equisparse.methods.base import Probes
-from equisparse.methods.curvature import Curvature, CurvatureSum
+from equisparse.methods.curvature import Curvature, CurvatureSum, recorded
 from equisparse.methods.sparse_delta import SparseDelta
 from equisparse.methods.surgeon import prune
 
@@ -50,12 +50,8 @@ def prune_deltas(
 def _curvatures(deltas: Sequence[SparseDelta], probes: Probes) -> list[list[Curvature]]:
     """Curvature of every block of every delta at the present change."""
     sums = [[CurvatureSum(*shape, delta.start.device) for shape in delta.shapes] for delta in deltas]
-    for delta in deltas:
-        delta.start_probing()
-    for _ in probes():
-        for delta, own in zip(deltas, sums, strict=True):
-            for total, gradient in zip(own, delta.matrices(delta.take_probe()), strict=True):
-                total.add(gradient)
-    for delta in deltas:
-        delta.end_probing()
+    for gradients in recorded(deltas, probes()):
+        for delta, gradient, own in zip(deltas, gradients, sums, strict=True):
+            for total, matrix in zip(own, delta.matrices(gradient), strict=True):
+                total.add(matrix)
     return [[total.mean() for total in own] for own in sums]

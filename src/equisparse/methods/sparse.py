@@ -22,6 +22,7 @@ from equisparse.methods.stages import (
     WAYPOINT_LR,
     Stage,
     StagedPruning,
+    between_dense_and,
     is_few,
     stages_to,
 )
@@ -169,9 +170,10 @@ class Sparse(AbstractWeightMethod):
 
     def _short(self, deltas: Sequence[SparseDelta], layout: Layout) -> Controller:
         """Stages of a short run to few entries, which has no steps to spare for waypoints with more of them."""
-        waypoints = [one for one in FEW_WAYPOINTS if one > 1.5 * self._capacity(layout) / layout.total_parameters]
-        share = self._dense_share(_SHORT_SHARE - _SHARE_OF_A_WAYPOINT * len(waypoints))
-        stages = stages_to(self._capacity(layout), layout, dense_share=share, waypoints=waypoints, natural=True)
+        count = self._capacity(layout)
+        passed = len(between_dense_and(count, layout, FEW_WAYPOINTS))
+        share = self._dense_share(_SHORT_SHARE - _SHARE_OF_A_WAYPOINT * passed)
+        stages = stages_to(count, layout, dense_share=share, waypoints=FEW_WAYPOINTS, natural=True)
         return StagedPruning(deltas, stages, once=False)
 
     def _annealed_once(self, deltas: Sequence[SparseDelta], layout: Layout) -> Controller:
@@ -206,11 +208,11 @@ class Sparse(AbstractWeightMethod):
 
     @property
     def _natural(self) -> bool:
-        """Whether few entries are trained by natural gradient: elsewhere its rate is not known yet (docs/method.md)."""
+        """True if few entries are trained by natural gradient, which helped for one molecule only (docs/method.md)."""
         return self.rates == "molecule"
 
     def _ends_natural(self, layout: Layout) -> bool:
-        """Whether a stated number of entries is trained by natural gradient at the end."""
+        """True if the last stage of the run trains a stated number of entries by natural gradient."""
         return self._natural and not self._searches and is_few(self._capacity(layout), layout)
 
     @property

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from equisparse.blocks import Layout
-from equisparse.methods.annealing import annealed
+from equisparse.methods.annealing import annealed, annealed_within
 from equisparse.methods.base import Probes, Renewal
 from equisparse.methods.natural import WARMUP, NaturalDescent
 from equisparse.methods.pruning import entries_of, prune_deltas
@@ -56,6 +56,12 @@ def is_few(entries: int, layout: Layout) -> bool:
     return entries <= FEW * layout.total_parameters
 
 
+def between_dense_and(entries: int, layout: Layout, waypoints: Sequence[float]) -> list[int]:
+    """Numbers of entries at those of some waypoints that a run to a number of entries passes."""
+    counts = [round(fraction * layout.total_parameters) for fraction in waypoints]
+    return [count for count in counts if 1.5 * entries < count < layout.numel]
+
+
 def stages_to(
     entries: int,
     layout: Layout,
@@ -84,8 +90,7 @@ def stages_to(
     natural : bool
         Whether few entries are trained by natural gradient.
     """
-    counts = [round(fraction * layout.total_parameters) for fraction in waypoints]
-    between = [count for count in counts if 1.5 * entries < count < layout.numel]
+    between = between_dense_and(entries, layout, waypoints)
     lengths = [*range(1, len(between) + 1), max(last, len(between) + 1)]
     shares = [(1 - dense_share) * length / sum(lengths) for length in lengths]
     stages = [Stage(layout.numel, dense_share)]
@@ -148,8 +153,7 @@ class StagedPruning(GradientWatch):
         """Factor of the learning rate of a stage."""
         index = self._index(step, total)
         firsts = [*self._firsts(total), total]
-        length = firsts[index + 1] - firsts[index]
-        return annealed(step - firsts[index], length, min(warmup, length // 4))
+        return annealed_within(step, firsts[index], firsts[index + 1], warmup)
 
     def _fewer(self, step: int, total: int) -> Stage | None:
         """Stage with fewer entries that starts with a step, if any.
