@@ -19,7 +19,6 @@ from equisparse.methods.base import Probes, Renewal, Trial
 from equisparse.methods.natural import WARMUP, NaturalDescent
 from equisparse.methods.pruning import entries_of, prune_deltas
 from equisparse.methods.sparse_delta import SparseDelta
-from equisparse.methods.stages import is_few
 from equisparse.methods.watch import GradientWatch
 
 LEVELS = (0.1, 0.03, 0.01, 0.005)
@@ -79,7 +78,7 @@ class FewestEntries(GradientWatch):
     tolerance : float
         Largest relative rise of the validation loss above that of the dense stage.
     natural : bool
-        Whether few entries are trained by natural gradient.
+        Whether entries are trained by natural gradient after the dense stage.
     """
 
     def __init__(
@@ -113,11 +112,10 @@ class FewestEntries(GradientWatch):
             return Renewal.NOTHING
         if state.restored:
             self._restore(torch.Generator().manual_seed(step))
-        natural = self._natural and is_few(state.entries, self._layout)
         fewer = state.entries < entries_of(self._deltas)
-        if fewer or (natural and state.restored):  # which has no curvature yet
+        if fewer or (self._natural and state.restored):  # which has no curvature yet
             curvatures = prune_deltas(self._deltas, state.entries, probes, torch.Generator().manual_seed(step))
-            if natural:
+            if self._natural:
                 self._descent.begin(curvatures, probes)
         return Renewal.PARAMETERS if fewer or state.restored else Renewal.NOTHING
 

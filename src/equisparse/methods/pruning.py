@@ -29,8 +29,7 @@ def prune_deltas(
     deltas : sequence of SparseDelta
     entries : int
         Number of entries that remain.
-    probes : callable
-        See `equisparse.methods.base.Controller.start_step`.
+    probes : Probes
     generator : Generator or None
         See `equisparse.methods.sparse_delta.SparseDelta.restore`.
 

@@ -13,17 +13,16 @@ from equisparse.errors import InputError
 from equisparse.formats.entries import Entries, entries_in
 from equisparse.methods.base import AbstractChange, AbstractDelta, AbstractWeightMethod, Controller
 from equisparse.methods.by_length import ByLength
-from equisparse.methods.fewest import FALLBACK, FewestEntries
+from equisparse.methods.fewest import FALLBACK, LEVELS, FewestEntries
 from equisparse.methods.sparse_delta import SparseDelta
 from equisparse.methods.stages import (
-    FEW_WAYPOINTS,
     LAST_STAGE_ONCE,
     MORE_WAYPOINTS,
+    SHORT_WAYPOINTS,
     WAYPOINT_LR,
     Stage,
     StagedPruning,
     between_dense_and,
-    is_few,
     stages_to,
 )
 
@@ -46,11 +45,14 @@ FEW_STEPS = 500
 """Runs of fewer steps are short: they have no search, and other stages (docs/method.md says what was measured)."""
 FEWEST_STEPS = 200
 """Runs of fewer steps have none to spare for the probes that natural gradient needs."""
-_SHARE, _FEW_SHARE, _SHORT_SHARE, _ONCE_SHARE = 0.5, 0.6, 0.7, 0.4
-"""Default part of the run in which all entries may change: in a long run, in one that ends with natural gradient, in a
-short run that ends with it or has no target, and in any other short run."""
-_SHARE_OF_A_WAYPOINT = 0.1
-"""Part of a short run by which each waypoint of natural gradient shortens the dense stage: few entries need steps."""
+_SHARE, _ONCE_SHARE, _ONCE_SHARE_WITHOUT_TARGET = 0.5, 0.4, 0.7
+"""Default part of a run in which all entries may change, if it is annealed in stages, or once with a target or without."""
+_NATURAL_SHARES, _SHORT_NATURAL_SHARES = (0.6, 0.4), (0.75, 0.6)
+"""That of a long and of a short run with natural gradient, first if it passes none of the `SHORT_WAYPOINTS`, then if it
+passes some: fewer entries need more of the steps."""
+NATURAL_UP_TO = 0.3
+"""Fraction of all parameters up to which natural gradient trains the entries. With more of them, each would be coupled
+to only a few others in the matrices that are inverted."""
 
 
 @final
@@ -72,8 +74,9 @@ class Sparse(AbstractWeightMethod):
     rank : int or None
         Rank of the two factors per path whose product is trained; entry by entry if None.
     dense_share : float or None
-        Part of the run in which all entries may change; by default 0.5, or 0.6 if it ends with natural gradient. In a
-        short run it is 0.7, or 0.4 if it is annealed once to a stated number.
+        Part of the run in which all entries may change; by default 0.5, or 0.6 if natural gradient follows. In a short
+        run it is 0.75 if natural gradient follows, otherwise 0.4, or 0.7 without a target. To 1 % or less by natural
+        gradient, it is 0.4, or 0.6 in a short run.
     annealing : {"auto", "once", "stages"}
         Whether the learning rate falls to zero once, over the whole run, or in every stage, so that the end of each is
         a finished model. A search and natural gradient need such stages. With ``auto``, runs of fewer than 500 steps
@@ -164,16 +167,14 @@ class Sparse(AbstractWeightMethod):
         once, stages = self._annealed_once(trained, layout), self._annealed_in_stages(trained, layout)
         if self.annealing != "auto":
             return once if self.annealing == "once" else stages
-        if not self._ends_natural(layout):
+        if not self._is_natural(layout):
             return ByLength(once, stages, fewest=FEW_STEPS)
         return ByLength(once, ByLength(self._short(trained, layout), stages, fewest=FEW_STEPS), fewest=FEWEST_STEPS)
 
     def _short(self, deltas: Sequence[SparseDelta], layout: Layout) -> Controller:
-        """Stages of a short run to few entries, which has no steps to spare for waypoints with more of them."""
-        count = self._capacity(layout)
-        passed = len(between_dense_and(count, layout, FEW_WAYPOINTS))
-        share = self._dense_share(_SHORT_SHARE - _SHARE_OF_A_WAYPOINT * passed)
-        stages = stages_to(count, layout, dense_share=share, waypoints=FEW_WAYPOINTS, natural=True)
+        """Stages of a short run with natural gradient, which has no steps to spare for a search or more waypoints."""
+        count, share = self._count(layout), self._natural_share(_SHORT_NATURAL_SHARES, layout)
+        stages = stages_to(count, layout, dense_share=share, waypoints=SHORT_WAYPOINTS, natural=True)
         return StagedPruning(deltas, stages, once=False)
 
     def _annealed_once(self, deltas: Sequence[SparseDelta], layout: Layout) -> Controller:
@@ -183,15 +184,16 @@ class Sparse(AbstractWeightMethod):
             stages = stages_to(count, layout, dense_share=share, waypoints=MORE_WAYPOINTS, last=LAST_STAGE_ONCE)
             return StagedPruning(deltas, stages, once=True)
         entries = min(layout.numel, round(FALLBACK * layout.total_parameters))
-        share = self._dense_share(_SHORT_SHARE)
+        share = self._dense_share(_ONCE_SHARE_WITHOUT_TARGET)
         return StagedPruning(deltas, [Stage(layout.numel, share), Stage(entries, 1 - share)], once=True)
 
     def _annealed_in_stages(self, deltas: Sequence[SparseDelta], layout: Layout) -> Controller:
         """One annealing per stage; without a target, a search."""
-        share = self._dense_share(_FEW_SHARE if self._ends_natural(layout) else _SHARE)
+        natural = self._is_natural(layout)
+        share = self._natural_share(_NATURAL_SHARES, layout) if natural else self._dense_share(_SHARE)
         if not self._searches:
             count, last_lr = self._capacity(layout), self._last_lr
-            stages = stages_to(count, layout, dense_share=share, last_lr=last_lr, natural=self._natural)
+            stages = stages_to(count, layout, dense_share=share, last_lr=last_lr, natural=natural)
             return StagedPruning(deltas, stages, once=False)
         return FewestEntries(
             deltas,
@@ -199,21 +201,24 @@ class Sparse(AbstractWeightMethod):
             dense_share=share,
             later_lr=WAYPOINT_LR * self._last_lr,
             tolerance=self.tolerance,
-            natural=self._natural,
+            natural=natural,
         )
 
     def _dense_share(self, default: float) -> float:
         """Part of the run in which all entries may change."""
         return default if self.dense_share is None else self.dense_share
 
-    @property
-    def _natural(self) -> bool:
-        """True if few entries are trained by natural gradient, which helped for one molecule only (docs/method.md)."""
-        return self.rates == "molecule"
+    def _natural_share(self, defaults: tuple[float, float], layout: Layout) -> float:
+        """That of a run with natural gradient."""
+        return self._dense_share(defaults[bool(between_dense_and(self._count(layout), layout, SHORT_WAYPOINTS))])
 
-    def _ends_natural(self, layout: Layout) -> bool:
-        """True if the last stage of the run trains a stated number of entries by natural gradient."""
-        return self._natural and not self._searches and is_few(self._capacity(layout), layout)
+    def _count(self, layout: Layout) -> int:
+        """Number of entries of a stated target, or the first one of a search."""
+        return min(layout.numel, round(LEVELS[0] * layout.total_parameters)) if self._searches else self._capacity(layout)
+
+    def _is_natural(self, layout: Layout) -> bool:
+        """True if entries are trained by natural gradient, which helped for one molecule only (docs/method.md)."""
+        return self.rates == "molecule" and self._count(layout) <= round(NATURAL_UP_TO * layout.total_parameters)
 
     @property
     def _last_lr(self) -> float:

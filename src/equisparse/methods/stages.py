@@ -13,13 +13,10 @@ from equisparse.methods.pruning import entries_of, prune_deltas
 from equisparse.methods.sparse_delta import SparseDelta
 from equisparse.methods.watch import GradientWatch
 
-FEW = 0.05
-"""Fraction of all parameters up to which entries may be trained by natural gradient, see `equisparse.methods.natural`.
-With 10 % of 7net-0 it is as good as factors under Muon, and takes longer."""
 WAYPOINTS = (0.1, 0.03, 0.01, 0.003)
 """Fractions of all parameters at which a run with fewer entries stays for a while."""
-FEW_WAYPOINTS = tuple(fraction for fraction in WAYPOINTS if fraction <= FEW)
-"""Those of a short run to few entries: a stage of factors at 10 % takes more steps than it saves."""
+SHORT_WAYPOINTS = WAYPOINTS[1:]
+"""Those of a short run that ends with natural gradient: a stage at 10 % takes more steps than it saves."""
 MORE_WAYPOINTS = (0.3, *WAYPOINTS)
 """Those of a run that is annealed once: where the rate does not rise again, smaller removals disturb less."""
 WAYPOINT_LR = 0.75
@@ -49,11 +46,6 @@ class Stage:
     share: float
     lr: float = 1.0
     natural: bool = False
-
-
-def is_few(entries: int, layout: Layout) -> bool:
-    """Return whether so many entries are few enough for natural gradient."""
-    return entries <= FEW * layout.total_parameters
 
 
 def between_dense_and(entries: int, layout: Layout, waypoints: Sequence[float]) -> list[int]:
@@ -88,15 +80,15 @@ def stages_to(
     last : int
         Shortest length of the last stage; that at the first waypoint has length 1.
     natural : bool
-        Whether few entries are trained by natural gradient.
+        Whether entries are trained by natural gradient after the dense stage.
     """
     between = between_dense_and(entries, layout, waypoints)
     lengths = [*range(1, len(between) + 1), max(last, len(between) + 1)]
     shares = [(1 - dense_share) * length / sum(lengths) for length in lengths]
     stages = [Stage(layout.numel, dense_share)]
     for count, share in zip(between, shares[:-1], strict=True):
-        stages.append(Stage(count, share, WAYPOINT_LR * last_lr, natural and is_few(count, layout)))
-    return [*stages, Stage(entries, shares[-1], last_lr, natural and is_few(entries, layout))]
+        stages.append(Stage(count, share, WAYPOINT_LR * last_lr, natural))
+    return [*stages, Stage(entries, shares[-1], last_lr, natural)]
 
 
 class StagedPruning(GradientWatch):

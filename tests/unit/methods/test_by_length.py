@@ -30,9 +30,22 @@ def test_a_short_run_is_annealed_once_and_a_long_one_in_stages(changed: float | 
     assert not short.ends_stage(end, FEW_STEPS)
 
 
-@pytest.mark.parametrize(("steps", "ends"), [(199, []), (200, [120, 140]), (1000, [600, 667, 800])])
-def test_a_run_to_few_entries_has_the_stages_that_its_steps_allow(steps: int, ends: list[int]) -> None:
-    one = controller(Sparse(changed=0.01, rates="molecule"))
+@pytest.mark.parametrize(
+    ("changed", "steps", "ends"),
+    [
+        (0.01, 199, []),
+        (0.01, 200, [120, 140]),
+        (0.01, 1000, [400, 500, 700]),
+        (0.03, 1000, [600, 700]),
+        (0.1, 200, [150]),
+        (None, 200, [150]),
+        (0.31, 200, []),
+    ],
+)
+def test_a_run_with_natural_gradient_has_the_stages_that_its_steps_allow(
+    changed: float | None, steps: int, ends: list[int]
+) -> None:
+    one = controller(Sparse(changed=changed, rates="molecule"))
     assert [step for step in range(1, steps + 1) if one.ends_stage(step, steps)] == ends
 
 
@@ -57,7 +70,7 @@ def test_a_finished_short_run_that_gets_more_steps_keeps_its_schedule() -> None:
 def test_a_checkpoint_of_a_version_with_one_controller_less_is_read() -> None:
     one = controller(Sparse(changed=0.01, rates="molecule"))
     one.load_state({"is_short": False, "short": {}, "long": {}})
-    assert one.ends_stage(600, 1000)
+    assert one.ends_stage(400, 1000)
 
 
 @pytest.mark.parametrize(("annealing", "ends"), [("once", False), ("stages", True)])
