@@ -76,7 +76,7 @@ class FinetuneConfig(LabelOptions, BaseOptions, TrainingOptions):
             "How the weights change: soft_threshold, sparse, lowrank, scale, elora, full, readout, scratch or mmea",
             CHANGE,
             "NAME",
-            shown_default="sparse; best per byte with --budget",
+            shown_default="sparse",
         ),
     ] = None
     regime: Annotated[

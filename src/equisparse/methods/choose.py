@@ -4,10 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from equisparse.blocks import Layout
 from equisparse.errors import InputError
-from equisparse.formats.scales import half_precision_bytes
 from equisparse.formats.sizes import value_bytes
 from equisparse.methods.base import AbstractMethod
-from equisparse.methods.lowrank import LowRank
 from equisparse.methods.registry import make_method
 from equisparse.methods.select import select
 from equisparse.methods.soft_threshold import SoftThreshold
@@ -45,9 +43,8 @@ def choose_method(
 ) -> tuple[AbstractMethod, Layout]:
     """Choose a method and the tensors that it may change.
 
-    Without a method, a fraction or a size, the method is `Sparse`, which then searches the fewest entries that cost
-    nothing; with a fraction, it is `Sparse`; with a size, the most accurate method of that size; with only a regime or
-    another option of `SoftThreshold`, it is that method.
+    Without a method, it is `Sparse`, which searches the fewest entries that cost nothing if there is no fraction and no
+    size; with only a regime or another option of `SoftThreshold`, it is that method.
 
     Parameters
     ----------
@@ -81,29 +78,13 @@ def choose_method(
     if isinstance(method, AbstractMethod):
         _check_only_method(changed, options)
         return _complete(method, budget, targets, layout)
-    name = _name(method, changed, budget, targets, layout, _default(regime, options or {}))
+    name = _name(method, changed, budget, _default(regime, options or {}))
     own = dict(options or {}) if method is not None else own_options(name, options or {})
     if changed is not None:
         own = {"changed": changed} | own
     if name == SoftThreshold.name and regime is not None:
         own = {"regime": regime} | own
     return _complete(make_method(name, own), budget, targets, layout)
-
-
-def method_for_size(value_bytes: int, layout: Layout) -> str:
-    """Name of the most accurate method of a size, according to benchmarks (docs/benchmarks.md).
-
-    Low-rank components are more accurate than scales or single entries of the same size, if there are some in every
-    path. Below the size of the scales of all channels, single entries are used.
-
-    Parameters
-    ----------
-    value_bytes : int
-        Size of the stored values in bytes.
-    layout : Layout
-        Selected tensors.
-    """
-    return LowRank.name if value_bytes >= half_precision_bytes(layout) else Sparse.name
 
 
 def _complete(
@@ -118,18 +99,10 @@ def _complete(
     return method.fit_into(room, selected).resolve(selected), selected
 
 
-def _name(
-    name: str | None,
-    changed: float | None,
-    budget: int | None,
-    targets: Sequence[str] | None,
-    layout: Layout,
-    default: str,
-) -> str:
+def _name(name: str | None, changed: float | None, budget: int | None, default: str) -> str:
     """Name of the chosen method; `default` without a name, a fraction and a size."""
     if budget is not None and name is None:
-        selected = select(layout, targets or Sparse().default_targets)
-        return method_for_size(value_bytes(budget, selected, Sparse().format), selected)
+        return Sparse.name
     if changed is not None:
         if name not in (None, Sparse.name):
             raise InputError(

@@ -46,7 +46,7 @@ FEW_STEPS = 500
 FEWEST_STEPS = 200
 """Runs of fewer steps have none to spare for the probes that natural gradient needs."""
 _SHARE, _ONCE_SHARE, _ONCE_SHARE_WITHOUT_TARGET = 0.5, 0.4, 0.7
-"""Default part of a run in which all entries may change, if it is annealed in stages, or once with a target or without."""
+"""Default part of a run in which all entries may change: annealed in stages, or once with or without a target."""
 _NATURAL_SHARES, _SHORT_NATURAL_SHARES = (0.6, 0.4), (0.75, 0.6)
 """That of a long and of a short run with natural gradient, first if it passes none of the `SHORT_WAYPOINTS`, then if it
 passes some: fewer entries need more of the steps."""
@@ -214,7 +214,9 @@ class Sparse(AbstractWeightMethod):
 
     def _count(self, layout: Layout) -> int:
         """Number of entries of a stated target, or the first one of a search."""
-        return min(layout.numel, round(LEVELS[0] * layout.total_parameters)) if self._searches else self._capacity(layout)
+        if not self._searches:
+            return self._capacity(layout)
+        return min(layout.numel, round(LEVELS[0] * layout.total_parameters))
 
     def _is_natural(self, layout: Layout) -> bool:
         """True if entries are trained by natural gradient, which helped for one molecule only (docs/method.md)."""
@@ -239,5 +241,5 @@ class Sparse(AbstractWeightMethod):
     def _capacity(self, layout: Layout) -> int:
         """Number of entries that change."""
         if self.value_bytes is not None:
-            return entries_in(self.value_bytes, layout, _DTYPES[self.stored_values])
+            return min(layout.numel, entries_in(self.value_bytes, layout, _DTYPES[self.stored_values]))
         return round((self.changed or 0) * layout.total_parameters)

@@ -9,7 +9,6 @@ from equisparse.errors import InputError
 from equisparse.inputs.method import configured_method
 from equisparse.methods.choose import choose_method
 from equisparse.methods.elora import ELoRA
-from equisparse.methods.lowrank import LowRank
 from equisparse.methods.scale import Scale
 from equisparse.methods.soft_threshold import SoftThreshold
 from equisparse.methods.sparse import Sparse
@@ -71,22 +70,15 @@ def test_options_of_both_methods_in_a_file_of_an_earlier_version(
     assert chosen(**wishes)[0] == expected
 
 
-@pytest.mark.parametrize(("budget", "kind"), [("3KB", Sparse), ("5KB", LowRank), ("30KB", LowRank)])
-def test_the_best_method_for_a_size(budget: str, kind: type) -> None:
-    assert isinstance(chosen(budget=budget)[0], kind)
-
-
 def test_entries_are_fitted_into_a_size() -> None:
-    method = chosen(budget="30KB", method="sparse", method_options={"rank": 8})[0]
+    method = chosen(budget="30KB", method_options={"rank": 8})[0]
     assert isinstance(method, Sparse)
     assert method.rank == 8
     assert 27_000 < (method.value_bytes or 0) < 30_000
 
 
-def test_options_reach_the_method_that_is_chosen_for_a_size() -> None:
-    method = chosen(budget="30KB", method_options={"prune_interval": 5, "rank": 8})[0]
-    assert isinstance(method, LowRank)
-    assert (method.prune_interval, method.rank) == (5, 8)
+def test_all_entries_may_change_in_a_size_that_has_room_for_them() -> None:
+    assert isinstance(chosen(budget="30MB")[0], Sparse)
 
 
 def test_a_method_can_be_given_as_an_object() -> None:
