@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import Enum, auto
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from torch import Generator, Tensor, nn
 
@@ -96,21 +96,8 @@ class AbstractGate(AbstractChange):
         """
 
 
-class Probes(Protocol):
-    """Argument of `Controller.start_step`."""
-
-    def __call__(self, combinations: int = 1) -> Iterator[None]:
-        """Backward passes of random combinations of the model's predictions, one for each item of an iterator.
-
-        The items themselves are None. The mean outer product of the gradients that hooks see in these passes is the
-        Gauss-Newton matrix of the loss. Another call has other combinations.
-
-        Parameters
-        ----------
-        combinations : int
-            Number of successive items that have the same frames. With one, these are half of a batch; with more of
-            them, a whole batch, as in a step of training.
-        """
+Probes = Callable[[], Iterator[None]]
+"""Argument of `Controller.start_step`."""
 
 
 @dataclass(frozen=True)
@@ -158,8 +145,10 @@ class Controller:
         Parameters
         ----------
         step, total : int
-        probes : Probes
-            Backward passes of random combinations of the model's predictions.
+        probes : callable
+            Returns an iterator; each of its items, which are all None, has run a backward pass of a random combination
+            of the model's predictions. The mean outer product of the gradients that hooks see in these passes is the
+            Gauss-Newton matrix of the loss. Another call has other combinations.
 
         Returns
         -------

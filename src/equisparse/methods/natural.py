@@ -18,9 +18,8 @@ from equisparse.methods.curvature import Curvature, Probed, recorded
 from equisparse.methods.processes import sum_over_processes
 
 RATE = 30.0
-"""Rate at the start of a stage, as a multiple of the step to the minimum along the natural gradient of a probe in its
-own batch. With the gradients of training that minimum is about four times as far away, and `MOMENTUM` averages ten
-steps."""
+"""Rate at the start of a stage, as a multiple of the step to the minimum along the natural gradient of a probe. With
+the gradients of training that minimum is about four times as far away, and `MOMENTUM` averages ten steps."""
 CAREFUL = 0.002
 """Used for that step where it cannot be measured: the smallest that was seen (7net-0 at 3 %)."""
 DAMPING = 1.0
@@ -34,8 +33,8 @@ WARMUP = 10
 """Most steps over which the rate rises from zero."""
 _MOST_NUMBERS = 2**26
 """Numbers of all inverse matrices together: paths with many entries are divided."""
-_BATCHES, _PROBES_OF_A_BATCH = 4, 5
-"""Most batches for the rate, and probes of each."""
+_PROBES = 20
+"""Most probes for the rate."""
 
 
 class Descending(Probed, Protocol):
@@ -104,9 +103,9 @@ class NaturalDescent:
         ----------
         curvatures : sequence of sequence of Curvature
             Curvature of every block of every delta.
-        probes : Probes
-            They tell how far a step may go: the paths share the predictions, so the steps of all of them together go
-            further than that of each.
+        probes : callable
+            See `equisparse.methods.base.Controller.start_step`. They tell how far a step may go: the paths share the
+            predictions, so the steps of all of them together go further than that of each.
         """
         self._train(curvatures)
         self._rate = RATE * self._line_minimum(probes)
@@ -166,31 +165,30 @@ class NaturalDescent:
     def _line_minimum(self, probes: Probes) -> float:
         """Mean decrease of the loss along natural gradients of probes, divided by the mean curvature along them.
 
-        The curvature along the natural gradient of one probe is that of the other probes of its batch. It includes what
-        the paths have in common, which the inverse matrices leave out. Where frames differ much, it is much larger than
-        the curvature of other batches, and a longer step would go too far in the batch that it is made for.
+        The curvature along the natural gradient of one probe is that of the other probes: it includes what the paths
+        have in common, which the inverse matrices leave out.
         """
-        sums = torch.zeros(2, dtype=torch.float64, device=self._deltas[0].entries.device)
-        for products in self._products_within_batches(probes):
-            squares, count = products.square(), len(products)
-            sums[0] += products.diagonal().mean()
-            sums[1] += (squares.sum() - squares.diagonal().sum()) / (count * (count - 1))
+        products = self._products_of_probes(probes)
+        count = len(products)
+        squares = products.square()
+        curvature = (squares.sum() - squares.diagonal().sum()) / max(1, count - 1)
+        sums = torch.stack([products.diagonal().sum(), curvature]) * (count > 1)
         sum_over_processes(sums)
         slope, bend = sums.tolist()
         return slope / bend if bend > 0 else CAREFUL
 
-    def _products_within_batches(self, probes: Probes) -> Iterator[Tensor]:
-        """Products ``g_s^T P g_t`` of the gradients of the probes of a batch with the inverse matrices P."""
+    def _products_of_probes(self, probes: Probes) -> Tensor:
+        """Products ``g_s^T P g_t`` of the gradients of some probes with the inverse matrices P, shape (n, n)."""
         pieces = self._present_pieces()
-        passes = islice(probes(_PROBES_OF_A_BATCH), _BATCHES * _PROBES_OF_A_BATCH)
-        found = (
+        found = [
             [gradients[piece.delta].reshape(-1)[piece.positions] for piece in pieces]
-            for gradients in recorded(self._deltas, passes)
-        )
-        while len(batch := list(islice(found, _PROBES_OF_A_BATCH))) > 1:
-            rows = [torch.stack(of_piece) for of_piece in zip(*batch, strict=True)]
-            terms = (one @ piece.inverse @ one.T for piece, one in zip(pieces, rows, strict=True))
-            yield sum(terms, torch.zeros(())).double()
+            for gradients in recorded(self._deltas, islice(probes(), _PROBES))
+        ]
+        products = torch.zeros(len(found), len(found), dtype=torch.float64, device=self._deltas[0].entries.device)
+        for piece, of_probes in zip(pieces, zip(*found, strict=True), strict=bool(found)):
+            rows = torch.stack(of_probes)
+            products += (rows @ piece.inverse @ rows.T).double()
+        return products
 
 
 def _limited(step: Tensor, size: Tensor) -> Tensor:

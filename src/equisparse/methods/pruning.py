@@ -29,7 +29,8 @@ def prune_deltas(
     deltas : sequence of SparseDelta
     entries : int
         Number of entries that remain.
-    probes : Probes
+    probes : callable
+        See `equisparse.methods.base.Controller.start_step`.
     generator : Generator or None
         See `equisparse.methods.sparse_delta.SparseDelta.restore`.
 

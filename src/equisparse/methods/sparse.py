@@ -47,7 +47,7 @@ FEWEST_STEPS = 200
 """Runs of fewer steps have none to spare for the probes that natural gradient needs."""
 _SHARE, _ONCE_SHARE, _ONCE_SHARE_WITHOUT_TARGET = 0.5, 0.4, 0.7
 """Default part of a run in which all entries may change: annealed in stages, or once with or without a target."""
-_NATURAL_SHARES, _SHORT_NATURAL_SHARES = (0.6, 0.4), (0.75, 0.6)
+_NATURAL_SHARES, _SHORT_NATURAL_SHARES = (0.6, 0.4), (0.8, 0.6)
 """That of a long and of a short run with natural gradient, first if it passes none of the `SHORT_WAYPOINTS`, then if it
 passes some: fewer entries need more of the steps."""
 NATURAL_UP_TO = 0.3
@@ -75,7 +75,7 @@ class Sparse(AbstractWeightMethod):
         Rank of the two factors per path whose product is trained; entry by entry if None.
     dense_share : float or None
         Part of the run in which all entries may change; by default 0.5, or 0.6 if natural gradient follows. In a short
-        run it is 0.75 if natural gradient follows, otherwise 0.4, or 0.7 without a target. To 1 % or less by natural
+        run it is 0.8 if natural gradient follows, otherwise 0.4, or 0.7 without a target. To 1 % or less by natural
         gradient, it is 0.4, or 0.6 in a short run.
     annealing : {"auto", "once", "stages"}
         Whether the learning rate falls to zero once, over the whole run, or in every stage, so that the end of each is

@@ -67,11 +67,10 @@ def random_adapter(
             parameter.add_(noise(parameter))
     controller = attachment.controller()
 
-    def probes(combinations: int = 1) -> Iterator[None]:
-        for _ in range(combinations):
-            for _, present in attachment.weights():
-                (present * noise(present)).sum().backward()  # pruning ranks by gradients
-            yield
+    def probes() -> Iterator[None]:
+        for _, present in attachment.weights():
+            (present * noise(present)).sum().backward()  # pruning ranks by gradients
+        yield
 
     for step in range(_STEPS):
         controller.start_step(step, _STEPS, probes)

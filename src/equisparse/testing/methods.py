@@ -79,8 +79,8 @@ def train(attachment: Attachment, steps: int) -> None:
     )
     generator = torch.Generator().manual_seed(0)
 
-    def probes(combinations: int = 1) -> Iterator[None]:
-        for _ in range(4 * combinations):
+    def probes() -> Iterator[None]:
+        for _ in range(4):
             outputs = torch.cat([output.flatten() for output in model(model.features)])
             (outputs @ torch.randn(len(outputs), generator=generator, dtype=outputs.dtype)).backward()
             yield

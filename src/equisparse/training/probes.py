@@ -14,13 +14,11 @@ from equisparse.inference.sample import Sample
 from equisparse.quantities import Quantity
 from equisparse.training.loss import Loss
 
-_PARTS = ((4, 24), (12, 80))
-"""Steps of a run per probe, and the most probes at that rate: the first ones matter most."""
-_FEWEST = 4
+_FEWEST, _MOST, _STEPS_PER_PROBE = 4, 80, 12
 
 
 def probe_batches(dataset: FrameDataset, size: int, total_steps: int, seed: tuple[int, ...]) -> Iterator[list[Sample]]:
-    """Random batches for one probe each: 80, fewer in a run of fewer than 960 steps.
+    """Random batches for one probe each: 80, or one for every 12 steps of a short run.
 
     Parameters
     ----------
@@ -32,8 +30,7 @@ def probe_batches(dataset: FrameDataset, size: int, total_steps: int, seed: tupl
     seed : tuple of int
     """
     generator = np.random.default_rng(seed)
-    count = max(_FEWEST, *(min(most, total_steps // steps) for steps, most in _PARTS))
-    for _ in range(count):
+    for _ in range(min(_MOST, max(_FEWEST, total_steps // _STEPS_PER_PROBE))):
         chosen = generator.choice(len(dataset), min(size, len(dataset)), replace=False)
         yield [dataset[int(index)] for index in chosen]
 

@@ -224,31 +224,28 @@ class FinetuneTask(LightningModule):
         self.train()
         return self._mean(losses)
 
-    def _probes(self, combinations: int = 1) -> Iterator[None]:
-        """Backward passes of random combinations of predictions of random training frames; see `Probes`.
+    def _probes(self) -> Iterator[None]:
+        """Backward passes of random combinations of predictions of random training frames; see `Controller`.
 
-        The processes share out the batches. Every call within a step has others.
+        The processes share them out. Every call within a step has others.
         """
         options, dataset = self._options, self.trainer.train_dataloader.dataset  # type: ignore[union-attr]
         seed = (options.seed, self.global_step, self._probings)
         self._probings += 1
-        size = options.batch_size * options.processes
-        if combinations == 1:
-            size = max(1, size // 2)
+        size = max(1, options.batch_size * options.processes // 2)
         for index, batch in enumerate(probe_batches(dataset, size, self._total_steps, seed)):
             if index % self.trainer.world_size == self.global_rank:
-                for combination in range(combinations):
-                    self._probe(batch, index, (*seed, index, combination))
-                    yield
+                self._probe(batch, (*seed, index))
+                yield
 
-    def _probe(self, batch: Sequence[Sample], index: int, seed: tuple[int, ...]) -> None:
+    def _probe(self, batch: Sequence[Sample], seed: tuple[int, ...]) -> None:
         """Backward pass of a random combination of predictions of a batch, and of what the penalties keep small."""
         generator = torch.Generator().manual_seed(int(np.random.default_rng(seed).integers(2**62)))
         self._probe_predictions(batch, generator, 1.0)
         if self._anchor is not None:
             gradients_of(self._anchor.random_combination(generator), list(self.deltas.parameters()))
         if self._replay is not None:
-            structures = self._replay.batch(self._options.replay_batch_size * self._options.processes, index)
+            structures = self._replay.batch(self._options.replay_batch_size * self._options.processes, seed[-1])
             self._probe_predictions(structures, generator, self._options.replay_weight)
 
     def _probe_predictions(self, batch: Sequence[Sample], generator: torch.Generator, weight: float) -> None:

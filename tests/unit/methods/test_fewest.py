@@ -38,8 +38,8 @@ class Trained:
         )
         self.losses, self.counts = iter(losses), list[int]()
 
-    def probes(self, combinations: int = 1) -> Iterator[None]:
-        for _ in range(4 * combinations):
+    def probes(self) -> Iterator[None]:
+        for _ in range(4):
             random = torch.randn(SHAPE)
             (self.delta(torch.ones(SHAPE)) * random).sum().backward()
             yield

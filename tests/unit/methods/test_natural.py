@@ -47,9 +47,9 @@ def random_curvature(seed: int) -> Curvature:
     return Curvature(inputs @ inputs.T, outputs @ outputs.T)
 
 
-def probes(combinations: int = 1) -> Iterator[None]:
-    """Probes of some batches; what they find is up to the delta."""
-    yield from [None] * (4 * combinations)
+def probes(count: int = 8) -> Iterator[None]:
+    """Some probes; what they find is up to the delta."""
+    yield from [None] * count
 
 
 def step(descent: NaturalDescent, entries: Entries, target: Tensor) -> None:
@@ -133,7 +133,7 @@ def test_a_step_is_at_most_a_part_of_the_size_of_the_weights() -> None:
 def test_without_enough_probes_the_rate_is_careful() -> None:
     entries = Entries(torch.ones(SHAPE, dtype=torch.bool), random_curvature(3))
     descent = NaturalDescent([entries])
-    descent.begin([[entries.curvature]], lambda combinations=1: iter([None]))
+    descent.begin([[entries.curvature]], lambda: probes(1))
     assert descent.state()["rate"] == natural.RATE * natural.CAREFUL
 
 
