@@ -30,7 +30,7 @@ Names in the tables:
 | sparse | method `sparse` without a target: the fewest weights that cost nothing |
 | sparse 3 % | method `sparse` with `--changed 0.03` |
 | soft_threshold, soft_threshold H | method `soft_threshold` in regime L (default) and in regime H |
-| lowrank 170 KB | method `lowrank` with `--budget 170KB` |
+| lowrank 170 KB | `--method lowrank --budget 170KB` |
 | elora, elora 16 | method `elora` of rank 64 (default) and of rank 16 |
 | upstream | fine-tuning with SevenNet's own trainer and its preset (`benchmarks/upstream.py`) |
 | zero-shot | the base without fine-tuning, with refitted reference energies |

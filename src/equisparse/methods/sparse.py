@@ -210,7 +210,8 @@ class Sparse(AbstractWeightMethod):
 
     def _natural_share(self, defaults: tuple[float, float], layout: Layout) -> float:
         """That of a run with natural gradient."""
-        return self._dense_share(defaults[bool(between_dense_and(self._count(layout), layout, SHORT_WAYPOINTS))])
+        passed = between_dense_and(self._count(layout), layout, SHORT_WAYPOINTS)
+        return self._dense_share(defaults[1] if passed else defaults[0])
 
     def _count(self, layout: Layout) -> int:
         """Number of entries of a stated target, or the first one of a search."""
