@@ -20,6 +20,7 @@ from equisparse.methods.stages import (
     MORE_WAYPOINTS,
     SHORT_WAYPOINTS,
     WAYPOINT_LR,
+    WAYPOINTS,
     Stage,
     StagedPruning,
     between_dense_and,
@@ -47,9 +48,9 @@ FEWEST_STEPS = 200
 """Runs of fewer steps have none to spare for the probes that natural gradient needs."""
 _SHARE, _ONCE_SHARE, _ONCE_SHARE_WITHOUT_TARGET = 0.5, 0.4, 0.7
 """Default part of a run in which all entries may change: annealed in stages, or once with or without a target."""
-_NATURAL_SHARES, _SHORT_NATURAL_SHARES = (0.6, 0.4), (0.8, 0.6)
-"""That of a long and of a short run with natural gradient, first if it passes none of the `SHORT_WAYPOINTS`, then if it
-passes some: fewer entries need more of the steps."""
+_NATURAL_SHARES, _SHORT_NATURAL_SHARES = (0.6, 0.6, 0.4), (0.8, 0.7, 0.6)
+"""That of a long and of a short run with natural gradient whose number of entries lies below none, one or more of the
+`WAYPOINTS`: fewer entries need more of the steps."""
 NATURAL_UP_TO = 0.3
 """Fraction of all parameters up to which natural gradient trains the entries. With more of them, each would be coupled
 to only a few others in the matrices that are inverted."""
@@ -75,8 +76,8 @@ class Sparse(AbstractWeightMethod):
         Rank of the two factors per path whose product is trained; entry by entry if None.
     dense_share : float or None
         Part of the run in which all entries may change; by default 0.5, or 0.6 if natural gradient follows. In a short
-        run it is 0.8 if natural gradient follows, otherwise 0.4, or 0.7 without a target. To 1 % or less by natural
-        gradient, it is 0.4, or 0.6 in a short run.
+        run it is 0.8 if natural gradient follows, otherwise 0.4, or 0.7 without a target. If natural gradient is to
+        train 5 % or less, these parts are smaller.
     annealing : {"auto", "once", "stages"}
         Whether the learning rate falls to zero once, over the whole run, or in every stage, so that the end of each is
         a finished model. A search and natural gradient need such stages. With ``auto``, runs of fewer than 500 steps
@@ -208,10 +209,10 @@ class Sparse(AbstractWeightMethod):
         """Part of the run in which all entries may change."""
         return default if self.dense_share is None else self.dense_share
 
-    def _natural_share(self, defaults: tuple[float, float], layout: Layout) -> float:
+    def _natural_share(self, defaults: Sequence[float], layout: Layout) -> float:
         """That of a run with natural gradient."""
-        passed = between_dense_and(self._count(layout), layout, SHORT_WAYPOINTS)
-        return self._dense_share(defaults[1] if passed else defaults[0])
+        passed = between_dense_and(self._count(layout), layout, WAYPOINTS)
+        return self._dense_share(defaults[min(len(passed), len(defaults) - 1)])
 
     def _count(self, layout: Layout) -> int:
         """Number of entries of a stated target, or the first one of a search."""
