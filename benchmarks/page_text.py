@@ -259,8 +259,7 @@ ROBUSTNESS = """
 
 What does a fine-tuned model forget, and is it stable? [Robustness](robustness.md) explains the tests. Setup:
 `sparse` and `soft_threshold` are trained with the default anchor of `finetune`; the other methods have none. The
-frames of Cu and HfO2 were drawn by an earlier version of `sets.py`. The row `sparse 3 %` was measured
-before natural gradient.
+frames of Cu and HfO2 were drawn by an earlier version of `sets.py`.
 
 | name | meaning |
 |---|---|

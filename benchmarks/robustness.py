@@ -41,6 +41,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "sparse": {"method": "sparse"},
     "sparse 3 %": {"changed": 0.03},
     "sparse 3 %, anchor 0": {"changed": 0.03, "anchor": 0.0},
+    "sparse 3 %, anchor 0.3": {"changed": 0.03, "anchor": 0.3},
     "soft_threshold, replay": {
         "method": "soft_threshold",
         "anchor": 0.0,

@@ -82,7 +82,7 @@ CRYSTAL_STEPS = {"mo": 300, "hfo2": 100, "cu": 100}
 """Fewer for the larger cells: on one core a step of two frames takes two to three seconds there."""
 WHOLE_SET = "--steps 500 --batch-size 8"
 """All training frames of a crystal: for a GPU."""
-FRACTIONS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+FRACTIONS = (0.005, 0.01, 0.03, 0.1, 0.3)
 SIZES = ("28KB", "40KB", "80KB", "170KB", "500KB")
 ENTRIES = '{"rank": null}'
 PUBLISHED = '{"rank": null, "start_width": 0.01, "start_threshold": 0.001}'
