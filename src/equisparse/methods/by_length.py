@@ -51,7 +51,10 @@ class ByLength(Controller):
         return {"is_short": self._is_short, "short": self._short.state(), "long": self._long.state()}
 
     def load_state(self, state: Mapping[str, object]) -> None:
-        if not state:  # of a version with one controller less
+        if "is_short" not in state:  # of a version with one controller less, which was that of long runs
+            if state:
+                self._is_short = False
+                self._long.load_state(state)
             return
         self._is_short = cast(bool | None, state["is_short"])
         self._short.load_state(cast(Mapping[str, object], state["short"]))

@@ -96,3 +96,13 @@ def test_actions_of_the_chosen_controller_run() -> None:
     both.before_step(0, 10)
     both.after_step(0, 10)
     assert (short.calls, long.calls) == (0, 2)
+
+
+def test_a_search_of_a_version_with_one_controller_less_goes_on() -> None:
+    before = controller(Sparse(annealing="stages", rates="molecule"))
+    before.lr_factor(0, 1000, 20)
+    before.end_stage(600, 1000, lambda: 1.0)
+    one = controller(Sparse(rates="molecule"))
+    one.load_state({"is_short": False, "short": {}, "long": before.state()})
+    assert one.trials == before.trials
+    assert one.ends_stage(760, 1000)
