@@ -19,6 +19,7 @@ from equisparse.methods.base import Probes, Renewal, Trial
 from equisparse.methods.natural import WARMUP, NaturalDescent
 from equisparse.methods.pruning import entries_of, prune_deltas
 from equisparse.methods.sparse_delta import SparseDelta
+from equisparse.methods.stages import entries_at
 from equisparse.methods.watch import GradientWatch
 
 LEVELS = (0.1, 0.03, 0.01, 0.005)
@@ -94,8 +95,8 @@ class FewestEntries(GradientWatch):
         super().__init__(deltas)
         self._deltas, self._layout = deltas, layout
         self._descent = NaturalDescent(deltas)
-        self._fallback = min(layout.numel, round(FALLBACK * layout.total_parameters))
-        counts = [round(fraction * layout.total_parameters) for fraction in LEVELS]
+        self._fallback = entries_at(FALLBACK, layout)
+        counts = [entries_at(fraction, layout) for fraction in LEVELS]
         self._levels = [count for count in counts if 1 <= count < layout.numel]
         self._dense_share, self._later_lr, self._tolerance = dense_share, later_lr, tolerance
         self._natural = natural

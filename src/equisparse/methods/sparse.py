@@ -24,6 +24,7 @@ from equisparse.methods.stages import (
     Stage,
     StagedPruning,
     between_dense_and,
+    entries_at,
     stages_to,
 )
 
@@ -184,7 +185,7 @@ class Sparse(AbstractWeightMethod):
             share, count = self._dense_share(_ONCE_SHARE), self._capacity(layout)
             stages = stages_to(count, layout, dense_share=share, waypoints=MORE_WAYPOINTS, last=LAST_STAGE_ONCE)
             return StagedPruning(deltas, stages, once=True)
-        entries = min(layout.numel, round(FALLBACK * layout.total_parameters))
+        entries = entries_at(FALLBACK, layout)
         share = self._dense_share(_ONCE_SHARE_WITHOUT_TARGET)
         return StagedPruning(deltas, [Stage(layout.numel, share), Stage(entries, 1 - share)], once=True)
 
@@ -216,9 +217,7 @@ class Sparse(AbstractWeightMethod):
 
     def _count(self, layout: Layout) -> int:
         """Number of entries of a stated target, or the first one of a search."""
-        if not self._searches:
-            return self._capacity(layout)
-        return min(layout.numel, round(LEVELS[0] * layout.total_parameters))
+        return entries_at(LEVELS[0], layout) if self._searches else self._capacity(layout)
 
     def _is_natural(self, layout: Layout) -> bool:
         """True if entries are trained by natural gradient, which helped for one molecule only (docs/method.md)."""

@@ -48,9 +48,14 @@ class Stage:
     natural: bool = False
 
 
+def entries_at(fraction: float, layout: Layout) -> int:
+    """Number of entries of a fraction of all parameters, at most all selected ones."""
+    return min(layout.numel, round(fraction * layout.total_parameters))
+
+
 def between_dense_and(entries: int, layout: Layout, waypoints: Sequence[float]) -> list[int]:
     """Numbers of entries at those of some waypoints that a run to a number of entries passes."""
-    counts = [round(fraction * layout.total_parameters) for fraction in waypoints]
+    counts = [entries_at(fraction, layout) for fraction in waypoints]
     return [count for count in counts if 1.5 * entries < count < layout.numel]
 
 
